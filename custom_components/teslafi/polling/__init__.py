@@ -1,0 +1,1 @@
+"""When to ask a car what: pure functions over (what is known, clock, budget). No HTTP, no Home Assistant."""

@@ -1,0 +1,97 @@
+"""Tesla's token endpoint: the code for a grant, and a refresh token for the next one.
+
+Form-encoded requests and the error bodies: Tesla's developer documents, "Third-party tokens", and recorded refusals.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+import json
+from typing import Any, Final
+
+import aiohttp
+
+from .errors import RateLimited, Reason, SignInRequired, TeslaError, TokenRequestRefused, UnexpectedAnswer, Unreachable
+from .grant import OWNER_CLIENT, Grant, TokenMalformed
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+
+DEAD_GRANT: Final[Mapping[str, Reason]] = {
+    "login_required": Reason.LOGIN_REQUIRED,
+    "invalid_grant": Reason.LOGIN_REQUIRED,
+    "invalid_token": Reason.LOGIN_REQUIRED,
+    "unknown user": Reason.UNKNOWN_USER,
+}
+"""`error` of a refusal that means the grant itself is dead."""
+
+TROUBLE: Final = frozenset({"server_error", "temporarily_unavailable"})
+"""`error` of a 400 that is trouble on Tesla's side and passes by itself."""
+
+
+class TokenEndpoint:
+    """Asks for tokens with a client session; keeps none."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Callable[[], float]) -> None:
+        """Use this session and clock (epoch seconds)."""
+        self._session = session
+        self._clock = clock
+
+    async def refresh(self, grant: Grant) -> Grant:
+        """Return the grant's successor.
+
+        Raise SignInRequired when the grant is dead, Unreachable or RateLimited when Tesla has trouble,
+        TokenRequestRefused when the application is at fault.
+        """
+        if grant.refresh_token is None:
+            raise SignInRequired(Reason.EXPIRED)
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": grant.client_id,
+            "refresh_token": grant.refresh_token.reveal(),
+        }
+        if grant.client_id == OWNER_CLIENT:
+            form["scope"] = "openid email offline_access"
+        answer = await self.request(grant.server.token, form)
+        try:
+            return Grant.from_answer(answer, client_id=grant.client_id, now=self._clock(), before=grant)
+        except TokenMalformed as error:
+            raise UnexpectedAnswer("Tesla's token answer holds no token") from error
+
+    async def request(self, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """Post a token request; return the answer's JSON object or raise as `refresh` does."""
+        try:
+            async with self._session.post(url, data=form, timeout=TIMEOUT, allow_redirects=False) as response:
+                status = response.status
+                retry_after = response.headers.get("Retry-After", "")
+                text = await response.text(errors="replace")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable("Tesla's token endpoint could not be reached") from error
+        body = _json_object(text)
+        if status == HTTPStatus.OK and body is not None:
+            return body
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RateLimited(float(retry_after) if retry_after.isdigit() else None)
+        raise _refusal(status, body)
+
+
+def _json_object(text: str) -> Mapping[str, Any] | None:
+    """Parse the body; None when it is no JSON object."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _refusal(status: int, body: Mapping[str, Any] | None) -> TeslaError:
+    """Tell a dead grant from a wrong request and from trouble."""
+    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or body is None:
+        return Unreachable(f"Tesla's token endpoint has trouble ({status})")
+    error = body.get("error")
+    words = " ".join(text for text in (error, body.get("error_description")) if isinstance(text, str))
+    if "revoked consent" in words:
+        return SignInRequired(Reason.CONSENT_WITHDRAWN)
+    if isinstance(error, str) and error in DEAD_GRANT:
+        return SignInRequired(DEAD_GRANT[error])
+    if not isinstance(error, str) or error in TROUBLE:
+        return Unreachable(f"Tesla's token endpoint has trouble ({status})")
+    return TokenRequestRefused(error)
