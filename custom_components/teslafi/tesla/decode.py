@@ -1,0 +1,283 @@
+"""From Tesla's JSON to typed snapshots and back, whatever the JSON is.
+
+Tesla's answers differ between cars, firmware and years: keys are missing, numbers change between `0` and `0.0`, old
+firmware sends `false` for a seat heater that is off, and the text `<invalid>` stands for "not available". None of that
+raises here. A value of another type than documented becomes None and its path is named in `Decoded.malformed`.
+
+The rules are tables made once from the annotations of the snapshot classes: an answer of some 280 values is decoded
+once per refresh and per car.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, TypeAliasType, get_args, get_origin, get_type_hints
+
+from .snapshot import CarState, Moment, Snapshot, VehicleRecord
+
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+NOTHING: Final = frozenset({"", "<invalid>"})
+"""Texts by which Tesla says that there is no value. A text of blanks alone says it too."""
+
+_INTEGERS: Final = 2**63
+"""Integers from here on are no value of a car, and would not fit the JSON of Home Assistant's storage."""
+_NUMBERS: Final = 1e12
+"""Quantities from here on are no value of a car or a site: powers are in W, energies in Wh, durations in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded[T]:
+    """A snapshot, and the dotted paths whose value had another type than documented."""
+
+    snapshot: T
+    malformed: tuple[str, ...] = ()
+
+
+class _Malformed:
+    """The mark of a value that is not what Tesla documents."""
+
+
+MALFORMED: Final = _Malformed()
+
+type Reader = Callable[[object], object]
+
+
+def _integer(raw: object) -> object:
+    """Read a whole number. Old firmware sends a bool for 0 and 1, and any firmware may send 2.0 for 2."""
+    if type(raw) is int:
+        return raw if -_INTEGERS <= raw < _INTEGERS else MALFORMED
+    if type(raw) is bool:
+        return int(raw)
+    if type(raw) is float and -_INTEGERS < raw < _INTEGERS and raw.is_integer():
+        return int(raw)
+    return MALFORMED
+
+
+def _number(raw: object) -> object:
+    """Read a quantity as the number that was sent: an integer stays one."""
+    if (type(raw) is int or type(raw) is float) and -_NUMBERS < raw < _NUMBERS:
+        return raw
+    return MALFORMED
+
+
+def _flag(raw: object) -> object:
+    """Read a bool; 0 and 1 are taken for one."""
+    if type(raw) is bool:
+        return raw
+    if (type(raw) is int or type(raw) is float) and raw in (0, 1):
+        return raw == 1
+    return MALFORMED
+
+
+def _text(raw: object) -> object:
+    """Read a text; what stands for nothing becomes None. Text that UTF-8 cannot carry is malformed."""
+    if type(raw) is not str:
+        return MALFORMED
+    if raw in NOTHING or raw.isspace():
+        return None
+    if not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
+        return MALFORMED
+    return raw
+
+
+def _car_state(raw: object) -> object:
+    """Read the state of the vehicle object."""
+    text = _text(raw)
+    if text is None:
+        return None
+    return _CAR_STATES.get(text, MALFORMED)
+
+
+def _moment(raw: object) -> object:
+    """Read epoch milliseconds, or the object of seconds and nanoseconds of the car's data model."""
+    if type(raw) is not dict:
+        return _integer(raw)
+    seconds = _integer(raw.get("seconds"))
+    nanoseconds = _integer(raw.get("nanos", 0))
+    if not isinstance(seconds, int) or not isinstance(nanoseconds, int):
+        return MALFORMED
+    return _integer(seconds * 1000 + nanoseconds // 1_000_000)
+
+
+_CAR_STATES: Final[Mapping[object, CarState]] = {state.value: state for state in CarState}
+
+_READERS: Final[Mapping[object, Reader]] = {
+    int: _integer,
+    float: _number,
+    bool: _flag,
+    str: _text,
+    CarState: _car_state,
+    Moment: _moment,
+}
+
+
+class Block[T]:
+    """How one snapshot class is read from and written to a JSON object."""
+
+    __slots__ = ("_blocks", "_lists", "_model", "_scalars", "path")
+
+    def __init__(self, model: type[T], path: str) -> None:
+        """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot."""
+        self.path = path
+        self._model = model
+        self._scalars: dict[str, tuple[Reader, str]] = {}
+        self._blocks: dict[str, Block[Any]] = {}
+        self._lists: dict[str, Block[Any]] = {}
+        for name, hint in get_type_hints(model).items():
+            inner = f"{path}.{name}"
+            if isinstance(hint, type) and is_dataclass(hint):
+                self._blocks[name] = Block(hint, inner)
+            elif get_origin(hint) is tuple:
+                self._lists[name] = Block(get_args(hint)[0], inner)
+            else:
+                self._scalars[name] = (_READERS[_of_optional(hint)], inner)
+
+    def read(self, raw: Mapping[str, object], reported: list[str], malformed: list[str]) -> T:
+        """Read a JSON object; the paths found and the paths of values of a wrong type are added to the lists."""
+        values: dict[str, Any] = {}
+        scalars = self._scalars
+        for key, value in raw.items():
+            scalar = scalars.get(key)
+            if scalar is None:
+                if key in self._blocks:
+                    values[key] = self._blocks[key].read_own(value, reported, malformed)
+                elif key in self._lists:
+                    values[key] = self._lists[key].read_list(value, reported, malformed)
+                continue
+            reader, path = scalar
+            reported.append(path)
+            if value is None:
+                continue
+            known = reader(value)
+            if known is MALFORMED:
+                malformed.append(path)
+            elif known is not None:
+                values[key] = known
+        return self._model(**values)
+
+    def read_own(self, raw: object, reported: list[str], malformed: list[str]) -> T:
+        """Read what stands under this block's own key; null is a block that was not sent."""
+        if type(raw) is dict:
+            reported.append(self.path)
+            return self.read(raw, reported, malformed)
+        if raw is not None:
+            malformed.append(self.path)
+        return self._model()
+
+    def read_list(self, raw: object, reported: list[str], malformed: list[str]) -> tuple[T, ...]:
+        """Read a list of such objects. Paths of what is missing are told of the list only, not of its entries."""
+        if raw is None:
+            reported.append(self.path)
+            return ()
+        if type(raw) is not list:
+            malformed.append(self.path)
+            return ()
+        reported.append(self.path)
+        entries: list[T] = []
+        unreported: list[str] = []
+        for entry in raw:
+            if type(entry) is dict:
+                entries.append(self.read(entry, unreported, malformed))
+            else:
+                malformed.append(self.path)
+        return tuple(entries)
+
+    def write(self, block: T, reported: frozenset[str] | None) -> dict[str, Json]:
+        """Write the JSON object from which `read` makes the same block; with no `reported`, nulls are left out."""
+        raw: dict[str, Json] = {}
+        for name, (_, path) in self._scalars.items():
+            value = getattr(block, name)
+            if value is not None or (reported is not None and path in reported):
+                raw[name] = value.value if isinstance(value, StrEnum) else value
+        for name, inner in self._blocks.items():
+            if reported is None or inner.path in reported:
+                raw[name] = inner.write(getattr(block, name), reported)
+        for name, inner in self._lists.items():
+            if reported is None or inner.path in reported:
+                raw[name] = [inner.write(entry, None) for entry in getattr(block, name)]
+        return raw
+
+    def merge(self, older: T, newer: T, reported: frozenset[str]) -> T:
+        """Take each value from `newer` where the newer answer had its key (`reported`), else from `older`."""
+        return self._model(
+            **{name: getattr(newer if path in reported else older, name) for name, path in self._paths()}
+        )
+
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths of all values, those of inner blocks included."""
+        inner = (path for block in self._blocks.values() for path in block.paths())
+        return (*(path for _, path in self._scalars.values()), *inner, *(block.path for block in self._lists.values()))
+
+    def _paths(self) -> list[tuple[str, str]]:
+        """Return names and paths of the values and blocks that stand directly in this one."""
+        direct = [(name, path) for name, (_, path) in self._scalars.items()]
+        return direct + [(name, block.path) for name, block in (self._blocks | self._lists).items()]
+
+
+def _of_optional(hint: object) -> object:
+    """Return X of `X | None`."""
+    (kind,) = (part for part in get_args(hint) if part is not type(None))
+    if not isinstance(kind, type | TypeAliasType):
+        raise TypeError(f"no reader for {hint}")
+    return kind
+
+
+def unwrapped(answer: object) -> object:
+    """Return what stands in `response`, where Tesla puts every answer, or the object itself where it was taken out."""
+    if type(answer) is dict and "response" in answer:
+        return answer["response"]
+    return answer
+
+
+_VEHICLE: Final = Block(VehicleRecord, "vehicle")
+_BLOCKS: Final[Mapping[str, Block[Any]]] = MappingProxyType(
+    {
+        field.name: Block(get_type_hints(Snapshot)[field.name], field.name)
+        for field in fields(Snapshot)
+        if field.name not in ("vehicle", "reported")
+    }
+)
+
+PATHS: Final = frozenset((*_VEHICLE.paths(), *(path for block in _BLOCKS.values() for path in block.paths())))
+"""Path of every value a snapshot can hold."""
+
+
+def decode_vehicle(answer: object) -> Decoded[Snapshot]:
+    """Decode an answer of `vehicle_data`, or a vehicle object of `/vehicles` or `/products`.
+
+    The path of an answer that is no object at all is `response`.
+    """
+    raw = unwrapped(answer)
+    if type(raw) is not dict:
+        return Decoded(Snapshot(), ("response",))
+    reported: list[str] = []
+    malformed: list[str] = []
+    vehicle = _VEHICLE.read(raw, reported, malformed)
+    blocks = {name: block.read_own(raw[name], reported, malformed) for name, block in _BLOCKS.items() if name in raw}
+    return Decoded(Snapshot(vehicle=vehicle, reported=frozenset(reported), **blocks), tuple(malformed))
+
+
+def merge(older: Snapshot, newer: Snapshot) -> Snapshot:
+    """Lay a newer answer over what was known.
+
+    A block is taken whole from the newer answer that has it, since a key missing inside a block means that there is
+    nothing (no route, no place); a block that was not sent keeps its older values. The vehicle object is sent in
+    several sizes, so it is merged value by value. Everything ever reported stays reported.
+    """
+    reported = newer.reported
+    return Snapshot(
+        vehicle=_VEHICLE.merge(older.vehicle, newer.vehicle, reported),
+        reported=older.reported if reported <= older.reported else older.reported | reported,
+        **{name: getattr(newer if name in reported else older, name) for name in _BLOCKS},
+    )
+
+
+def encode(snapshot: Snapshot) -> dict[str, Json]:
+    """Write the answer of which `decode_vehicle` makes the same snapshot, given one that came from an answer."""
+    raw = _VEHICLE.write(snapshot.vehicle, snapshot.reported)
+    for name, block in _BLOCKS.items():
+        if name in snapshot.reported:
+            raw[name] = block.write(getattr(snapshot, name), snapshot.reported)
+    return raw
