@@ -7,6 +7,7 @@ the only place that catches it. Codes and texts: Tesla's developer documents, "R
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from http import HTTPStatus
 import re
 from typing import Final
 
@@ -15,9 +16,13 @@ from tesla_fleet_api import exceptions as library
 
 
 class TeslaError(Exception):
-    """Any refusal or failure on Tesla's side; `key` names its sentence under "exceptions" in the translations."""
+    """Any refusal or failure on Tesla's side; `key` names its sentence under "exceptions" in the translations.
+
+    `billable`: Tesla answered with a status below 500, and bills it ("Billing and limits").
+    """
 
     key = "tesla_error"
+    billable = False
 
 
 class Unreachable(TeslaError):
@@ -166,7 +171,7 @@ def _forbidden(error: library.TeslaFleetError) -> TeslaError:
         return ScopeMissing("The grant lacks a scope")
     if text.startswith("forbidden, see"):
         return OwnerApiClosed("Tesla closed this interface to the token")
-    return Refused(f"Tesla refused the request ({error.status})")
+    return _refused(error)
 
 
 def _precondition(error: library.TeslaFleetError) -> TeslaError:
@@ -180,6 +185,10 @@ def _region(error: library.TeslaFleetError) -> TeslaError:
     """Take the address out of the text; 421 is no HTTP redirect."""
     found = re.search(r"use base URL: (\S+?),?(\s|$)", _text(error))
     return WrongRegion(found[1] if found else None)
+
+
+def _refused(error: library.TeslaFleetError) -> TeslaError:
+    return Refused(f"Tesla refused the request ({error.status})")
 
 
 def _rate_limited(error: library.TeslaFleetError) -> TeslaError:
@@ -217,10 +226,10 @@ MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
 
 def meaning(error: library.TeslaFleetError) -> TeslaError:
     """Return our exception for one of the library's."""
-    for kind in type(error).__mro__:
-        if found := MEANINGS.get(kind):
-            return found(error)
-    return Refused(f"Tesla refused the request ({error.status})")
+    found = next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), _refused)
+    ours = found(error)
+    ours.billable = error.status is not None and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return ours
 
 
 @contextmanager

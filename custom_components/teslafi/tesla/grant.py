@@ -6,7 +6,7 @@ Claims and lifetimes: Tesla's developer documents, "Third-party tokens", and rec
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import jwt
 
@@ -79,7 +79,7 @@ def _region(ou_code: object, issuer: str) -> Region:
     code = ou_code.lower() if isinstance(ou_code, str) else ""
     if code == "cn" or "auth.tesla.cn" in issuer:
         return "cn"
-    return cast(Region, code) if code in SERVERS else "na"
+    return code if code in SERVERS else "na"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

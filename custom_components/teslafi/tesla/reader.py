@@ -1,0 +1,186 @@
+"""Reads cars and energy sites from Tesla. It cannot command: it has no method that does.
+
+Endpoints and envelopes: Tesla's developer documents, "Vehicle endpoints" and "Energy endpoints".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+import logging
+from typing import Any, Final, override
+
+import aiohttp
+from tesla_fleet_api import TeslaFleetApi
+from tesla_fleet_api.tesla import EnergySite, VehicleFleet
+
+from ..polling.ledger import Category
+from .decode import Decoded, decode_vehicle
+from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, translated
+from .grant import Grant, Kind
+from .servers import region_at
+from .session import GrantSession
+from .snapshot import Snapshot
+
+REQUEST_TIMEOUT: Final = 30.0
+CLASSIC_ENDPOINTS: Final = (
+    "charge_state",
+    "climate_state",
+    "drive_state",
+    "gui_settings",
+    "vehicle_config",
+    "vehicle_state",
+)
+SCHEDULE_ENDPOINTS: Final = ("charge_schedule_data", "preconditioning_schedule_data")
+LOCATION_ENDPOINT: Final = "location_data"
+
+type Count = Callable[[Category], None]
+type Ask = Callable[[TeslaFleetApi], Awaitable[Mapping[str, Any]]]
+
+
+class _AnswerFilter(logging.Filter):
+    """Keeps answers out of the library's debug log: they carry where the car is, and tokens of older cars."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, str) and record.msg.startswith("Response JSON"):
+            record.msg, record.args = "Response JSON: left out by TeslaFi", ()
+        return True
+
+
+_ANSWER_FILTER: Final = _AnswerFilter()
+logging.getLogger("tesla_fleet_api").addFilter(_ANSWER_FILTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """What the account holds: cars by VIN (state and names, no live data), energy sites by id with their names."""
+
+    vehicles: Mapping[str, Snapshot]
+    sites: Mapping[int, str]
+
+
+class Reader:
+    """Asks Tesla with one grant. Every method raises a TeslaError of `errors` when there is no usable answer."""
+
+    def __init__(self, http: aiohttp.ClientSession, session: GrantSession) -> None:
+        """Read with the grant that `session` keeps valid."""
+        self._http = http
+        self._session = session
+        self._api = self._connect(session.grant)
+        self._ids: dict[str, str] = {}
+
+    @property
+    def grant(self) -> Grant:
+        """The grant that is read with; raise SignInRequired when it is dead."""
+        return self._session.grant
+
+    async def products(self) -> Products:
+        """List cars and energy sites. Free of charge."""
+        answer = _list(await self._ask(lambda api: api.products()))
+        vehicles: dict[str, Snapshot] = {}
+        sites: dict[int, str] = {}
+        for product in answer:
+            if not isinstance(product, dict):
+                continue
+            snapshot = decode_vehicle(product).snapshot
+            site_id = product.get("energy_site_id")
+            if vin := snapshot.vehicle.vin:
+                vehicles[vin] = snapshot
+                self._ids[vin] = str(product.get("id_s") or product.get("id") or vin)
+            elif isinstance(site_id, int) and not isinstance(site_id, bool) and product.get("resource_type") in _SITES:
+                name = product.get("site_name")
+                sites[site_id] = name if isinstance(name, str) and name else str(site_id)
+        return Products(vehicles, sites)
+
+    async def region(self) -> str | None:
+        """Return the address of the Fleet API that Tesla names for this account; None when it names none."""
+        answer = await self._ask(lambda api: api.user.region())
+        base = answer.get("fleet_api_base_url") if isinstance(answer, dict) else None
+        return base if isinstance(base, str) else None
+
+    async def vehicle_state(self, vin: str, count: Count) -> Snapshot:
+        """Read whether the car is online. Free of charge; never wakes it."""
+        answer = await self._ask(lambda api: self._vehicle(api, vin).vehicle(), count, Category.STATE)
+        return decode_vehicle(_object(answer)).snapshot
+
+    async def vehicle_data(self, vin: str, count: Count) -> Decoded[Snapshot]:
+        """Read everything the car tells. Billable; keeps an awake car awake; never wakes one."""
+        answer = await self._ask(
+            lambda api: self._vehicle(api, vin).vehicle_data(self._endpoints()), count, Category.DATA
+        )
+        return decode_vehicle(_object(answer))
+
+    async def site_live(self, site_id: int, count: Count) -> Mapping[str, Any]:
+        """Read the powers and the state of an energy site."""
+        return _object(await self._ask(lambda api: _site(api, site_id).live_status(), count, Category.ENERGY))
+
+    async def site_info(self, site_id: int, count: Count) -> Mapping[str, Any]:
+        """Read what an energy site consists of and how it is set."""
+        return _object(await self._ask(lambda api: _site(api, site_id).site_info(), count, Category.ENERGY))
+
+    async def site_energy_today(self, site_id: int, count: Count) -> Mapping[str, Any]:
+        """Read the energy of the day so far, in pieces of five minutes or of the day."""
+        return _object(await self._ask(lambda api: _site(api, site_id).energy_history("day"), count, Category.ENERGY))
+
+    def _connect(self, grant: Grant) -> TeslaFleetApi:
+        return TeslaFleetApi(self._http, access_token=self._session.access_token, server=grant.server.api)
+
+    def _vehicle(self, api: TeslaFleetApi, vin: str) -> VehicleFleet[TeslaFleetApi]:
+        """Return the library's car. The interface of Tesla's own app knows cars by their number alone."""
+        return VehicleFleet(api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
+
+    def _endpoints(self) -> list[str]:
+        location = (LOCATION_ENDPOINT,) if self.grant.reads_location else ()
+        return [*CLASSIC_ENDPOINTS, *SCHEDULE_ENDPOINTS, *location]
+
+    async def _ask(self, ask: Ask, count: Count | None = None, category: Category = Category.STATE) -> object:
+        """Send a request; after 401 once more with a new access token, after 421 once more at the right server."""
+        try:
+            return await self._send(ask, count, category)
+        except AccessTokenRefused:
+            self._session.refuse(self.grant.access_token)
+        except WrongRegion as error:
+            await self._move(error)
+        return await self._send(ask, count, category)
+
+    async def _send(self, ask: Ask, count: Count | None, category: Category) -> object:
+        try:
+            with translated():
+                async with asyncio.timeout(REQUEST_TIMEOUT):
+                    answer: object = await ask(self._api)
+        except TeslaError as error:
+            if count and error.billable:
+                count(category)
+            raise
+        if count:
+            count(category)
+        if not isinstance(answer, dict) or "response" not in answer:
+            raise UnexpectedAnswer("Tesla's answer has no response")
+        return answer["response"]
+
+    async def _move(self, error: WrongRegion) -> None:
+        """Go to the server that Tesla names, if it is one of Tesla's."""
+        region = region_at(error.api) if error.api else None
+        if region is None or region == self.grant.region:
+            raise error
+        await self._session.move(self.grant.moved_to(region))
+        self._api = self._connect(self.grant)
+
+
+_SITES: Final = frozenset({"battery", "solar", "wall_connector"})
+
+
+def _site(api: TeslaFleetApi, site_id: int) -> EnergySite:
+    return EnergySite(api, site_id)
+
+
+def _object(answer: object) -> Mapping[str, Any]:
+    if not isinstance(answer, dict):
+        raise UnexpectedAnswer("Tesla's answer is no object")
+    return answer
+
+
+def _list(answer: object) -> list[Any]:
+    if not isinstance(answer, list):
+        raise UnexpectedAnswer("Tesla's answer is no list")
+    return answer

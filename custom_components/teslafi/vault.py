@@ -1,0 +1,232 @@
+"""Grants at rest: AES-256-GCM under a random key of this Home Assistant, in files of their own.
+
+Sealed form, base64: version 0x01 | key number, 4 bytes | nonce, 12 bytes | ciphertext and tag. Version and key number,
+the entry's id and the grant's name are associated data, so that a sealed grant opens in its own place only. What a grant
+is for, the vault does not know.
+"""
+
+import asyncio
+from base64 import b64decode, b64encode
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import json
+import secrets
+from typing import Any, Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.singleton import singleton
+from homeassistant.helpers.storage import Store
+from homeassistant.util.hass_dict import HassKey
+
+from .const import DOMAIN, LOGGER
+from .tesla.grant import Grant
+
+KEY_BYTES: Final = 32
+VERSION: Final = b"\x01"
+HEADER_BYTES: Final = 5
+NONCE_BYTES: Final = 12
+
+
+class SealBroken(ValueError):
+    """The sealed text cannot be opened: changed, moved to another place, or its key is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Keys by number; the highest seals, all open. The repr shows numbers only."""
+
+    keys: Mapping[int, bytes] = field(repr=False)
+
+    @classmethod
+    def new(cls) -> Self:
+        """Return a ring with one random key."""
+        return cls({1: secrets.token_bytes(KEY_BYTES)})
+
+    @property
+    def active(self) -> int:
+        """Number of the key that seals."""
+        return max(self.keys)
+
+    def with_new_key(self) -> Self:
+        """Return a ring that seals with one more random key and still opens with the others."""
+        return type(self)({**self.keys, self.active + 1: secrets.token_bytes(KEY_BYTES)})
+
+    def with_active_key_only(self) -> Self:
+        """Return a ring that has forgotten the older keys."""
+        return type(self)({self.active: self.keys[self.active]})
+
+    def seal(self, text: str, place: tuple[str, str]) -> str:
+        """Seal a text for a place (entry id, grant name)."""
+        header = VERSION + self.active.to_bytes(HEADER_BYTES - 1)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        ciphertext = AESGCM(self.keys[self.active]).encrypt(nonce, text.encode(), _associated(header, place))
+        return b64encode(header + nonce + ciphertext).decode()
+
+    def open(self, sealed: str, place: tuple[str, str]) -> str:
+        """Open what was sealed for this place; raise SealBroken when that cannot be."""
+        try:
+            raw = b64decode(sealed, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise SealBroken("not a sealed text") from error
+        header, nonce, ciphertext = (
+            raw[:HEADER_BYTES],
+            raw[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES],
+            raw[HEADER_BYTES + NONCE_BYTES :],
+        )
+        key = self.keys.get(int.from_bytes(header[1:]))
+        if header[:1] != VERSION or key is None or len(nonce) != NONCE_BYTES:
+            raise SealBroken("another version, or the key is lost")
+        try:
+            return AESGCM(key).decrypt(nonce, ciphertext, _associated(header, place)).decode()
+        except InvalidTag as error:
+            raise SealBroken("changed, moved, or sealed with another key") from error
+
+    def to_json(self) -> dict[str, str]:
+        """Return what the key file holds."""
+        return {str(number): b64encode(key).decode() for number, key in self.keys.items()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Undo `to_json`; raise ValueError when there is no whole key in it."""
+        if not isinstance(data, dict):
+            raise ValueError("no keys")  # noqa: TRY004 - bad data, not a bad call
+        keys = {int(number): b64decode(key, validate=True) for number, key in data.items()}
+        if not keys or any(len(key) != KEY_BYTES or not 0 < number < 1 << 32 for number, key in keys.items()):
+            raise ValueError("not whole keys")
+        return cls(keys)
+
+
+def _associated(header: bytes, place: tuple[str, str]) -> bytes:
+    return b"\0".join((header, DOMAIN.encode(), *(part.encode() for part in place)))
+
+
+class Vault:
+    """All grants of one Home Assistant. Every change is on disk when its method returns."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Use the two private files of this Home Assistant; `load` reads them."""
+        self._key_store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.vault_key", private=True, atomic_writes=True)
+        self._grant_store = Store[dict[str, dict[str, str]]](
+            hass, 1, f"{DOMAIN}.vault", private=True, atomic_writes=True
+        )
+        self._ring = KeyRing.new()
+        self._sealed: dict[str, dict[str, str]] = {}
+        self._parked: dict[str, Grant] = {}
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read keys and sealed grants. A lost or damaged key file means a new key: what it sealed stays shut."""
+        stored = await self._key_store.async_load()
+        self._sealed = await self._grant_store.async_load() or {}
+        try:
+            self._ring = KeyRing.from_json((stored or {}).get("keys"))
+        except ValueError:
+            if self._sealed or stored is not None:
+                LOGGER.warning("The vault's key is lost; the owner has to sign in to Tesla again")
+            await self._save_keys()
+
+    async def put(self, entry_id: str, name: str, grant: Grant) -> None:
+        """Seal a grant in place of the one before."""
+        async with self._lock:
+            sealed = self._ring.seal(json.dumps(grant.to_plaintext()), (entry_id, name))
+            self._sealed.setdefault(entry_id, {})[name] = sealed
+            await self._grant_store.async_save(self._sealed)
+
+    def get(self, entry_id: str, name: str) -> Grant | None:
+        """Open a grant; None when there is none. Raise SealBroken when it cannot be opened."""
+        sealed = self._sealed.get(entry_id, {}).get(name)
+        if sealed is None:
+            return None
+        text = self._ring.open(sealed, (entry_id, name))
+        try:
+            return Grant.from_plaintext(json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SealBroken("not a grant of this version") from error
+
+    async def wipe(self, entry_id: str, name: str | None = None) -> None:
+        """Forget one grant of an entry, or all of them."""
+        async with self._lock:
+            grants = self._sealed.get(entry_id, {})
+            if name is not None:
+                grants.pop(name, None)
+            if name is None or not grants:
+                self._sealed.pop(entry_id, None)
+            await self._grant_store.async_save(self._sealed)
+
+    async def rotate_key(self) -> None:
+        """Seal everything with a new key and forget the old one; safe to be cut off at any point.
+
+        What the old key could not open is forgotten with it.
+        """
+        async with self._lock:
+            self._ring = self._ring.with_new_key()
+            await self._save_keys()
+            self._sealed = {
+                entry_id: {
+                    name: self._ring.seal(text, (entry_id, name))
+                    for name, sealed in grants.items()
+                    if (text := self._open_if_possible(sealed, (entry_id, name))) is not None
+                }
+                for entry_id, grants in self._sealed.items()
+            }
+            await self._grant_store.async_save(self._sealed)
+            self._ring = self._ring.with_active_key_only()
+            await self._save_keys()
+
+    def park(self, account: str, grant: Grant) -> None:
+        """Hold the grant of a new account, in memory alone, until its config entry has an id to seal it under."""
+        self._parked[account] = grant
+
+    async def adopt(self, entry_id: str, name: str, account: str) -> None:
+        """Seal the account's parked grant, if there is one, as a grant of this entry."""
+        if (grant := self._parked.pop(account, None)) is not None:
+            await self.put(entry_id, name, grant)
+
+    def _open_if_possible(self, sealed: str, place: tuple[str, str]) -> str | None:
+        try:
+            return self._ring.open(sealed, place)
+        except SealBroken:
+            return None
+
+    async def _save_keys(self) -> None:
+        await self._key_store.async_save({"keys": self._ring.to_json()})
+
+
+class VaultKeeper:
+    """One place of the vault, as the keeper that a grant session works with."""
+
+    def __init__(self, vault: Vault, entry_id: str, name: str) -> None:
+        """Keep the grant `name` of this entry."""
+        self._vault = vault
+        self._place = (entry_id, name)
+
+    async def load(self) -> Grant | None:
+        """Open the grant; a broken seal counts as none, since only a new sign-in helps."""
+        try:
+            return self._vault.get(*self._place)
+        except SealBroken as error:
+            LOGGER.warning("A stored grant cannot be opened (%s); the owner has to sign in again", error)
+            return None
+
+    async def save(self, grant: Grant) -> None:
+        """Seal the grant."""
+        await self._vault.put(*self._place, grant)
+
+    async def wipe(self) -> None:
+        """Forget the grant."""
+        await self._vault.wipe(*self._place)
+
+
+_VAULT: HassKey[Vault] = HassKey(f"{DOMAIN}_vault")
+
+
+@singleton(_VAULT, async_=True)
+async def async_get_vault(hass: HomeAssistant) -> Vault:
+    """Return the vault of this Home Assistant, loaded once."""
+    vault = Vault(hass)
+    await vault.load()
+    return vault
