@@ -133,6 +133,11 @@ def data_answered(watch: Watch, *, activity: Activity, now: float) -> Watch:
     return replace(watch, awake=True, data_at=now, activity=activity, idle_since=idle_since, failures=0, not_before=0.0)
 
 
+def wanted(watch: Watch) -> Watch:
+    """Make everything due: somebody asks for a fresh look. What Tesla told us to wait for stays waited for."""
+    return replace(watch, state_at=None, data_at=None)
+
+
 def went_quiet(watch: Watch, now: float) -> Watch:
     """Take in 408 to `vehicle_data`: fallen asleep, or awake and too slow. The next state request tells which."""
     return replace(watch, awake=None, state_at=now, data_not_before=now + DATA_AWAKE)
