@@ -10,9 +10,10 @@ once per refresh and per car.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, TypeAliasType, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
 from .snapshot import CarState, Moment, Snapshot, VehicleRecord
 
@@ -25,6 +26,8 @@ _INTEGERS: Final = 2**63
 """Integers from here on are no value of a car, and would not fit the JSON of Home Assistant's storage."""
 _NUMBERS: Final = 1e12
 """Quantities from here on are no value of a car or a site: powers are in W, energies in Wh, durations in ms."""
+_YEARS: Final = range(2000, 3000)
+"""Years in which a moment can lie; any of them can be moved between zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def _integer(raw: object) -> object:
     return MALFORMED
 
 
-def _number(raw: object) -> object:
+def number(raw: object) -> object:
     """Read a quantity as the number that was sent: an integer stays one."""
     if (type(raw) is int or type(raw) is float) and -_NUMBERS < raw < _NUMBERS:
         return raw
@@ -101,15 +104,28 @@ def _moment(raw: object) -> object:
     return _integer(seconds * 1000 + nanoseconds // 1_000_000)
 
 
+def instant(raw: object) -> object:
+    """Read a moment written by ISO 8601 with its zone."""
+    text = _text(raw)
+    if not isinstance(text, str):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return MALFORMED
+    return moment if moment.tzinfo is not None and moment.year in _YEARS else MALFORMED
+
+
 _CAR_STATES: Final[Mapping[object, CarState]] = {state.value: state for state in CarState}
 
 _READERS: Final[Mapping[object, Reader]] = {
     int: _integer,
-    float: _number,
+    float: number,
     bool: _flag,
     str: _text,
     CarState: _car_state,
     Moment: _moment,
+    datetime: instant,
 }
 
 
@@ -118,14 +134,19 @@ class Block[T]:
 
     __slots__ = ("_blocks", "_lists", "_model", "_scalars", "path")
 
-    def __init__(self, model: type[T], path: str) -> None:
-        """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot."""
+    def __init__(self, model: type[T], path: str, *, ours: frozenset[str] = frozenset({"reported"})) -> None:
+        """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot.
+
+        Fields named in `ours` are not Tesla's: they are neither read nor written.
+        """
         self.path = path
         self._model = model
         self._scalars: dict[str, tuple[Reader, str]] = {}
         self._blocks: dict[str, Block[Any]] = {}
         self._lists: dict[str, Block[Any]] = {}
         for name, hint in get_type_hints(model).items():
+            if name in ours:
+                continue
             inner = f"{path}.{name}"
             if isinstance(hint, type) and is_dataclass(hint):
                 self._blocks[name] = Block(hint, inner)
@@ -190,7 +211,7 @@ class Block[T]:
         for name, (_, path) in self._scalars.items():
             value = getattr(block, name)
             if value is not None or (reported is not None and path in reported):
-                raw[name] = value.value if isinstance(value, StrEnum) else value
+                raw[name] = _json(value)
         for name, inner in self._blocks.items():
             if reported is None or inner.path in reported:
                 raw[name] = inner.write(getattr(block, name), reported)
@@ -214,6 +235,15 @@ class Block[T]:
         """Return names and paths of the values and blocks that stand directly in this one."""
         direct = [(name, path) for name, (_, path) in self._scalars.items()]
         return direct + [(name, block.path) for name, block in (self._blocks | self._lists).items()]
+
+
+def _json(value: object) -> Json:
+    """Write a value as its reader reads it."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return cast("Json", value)
 
 
 def _of_optional(hint: object) -> object:

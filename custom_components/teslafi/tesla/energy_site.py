@@ -1,0 +1,236 @@
+"""Energy sites: what flows now, how the site is set up, and the energy of today.
+
+Units are Tesla's: powers in W (positive out of battery, grid, generator and sun, into the load), energies in Wh, shares
+in percent. The rules of decoding are those of cars (`decode.py`).
+
+Source of names: recorded answers of `live_status`, `site_info` and `calendar_history`, and the fields that
+tesla-fleet-api's users read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Final
+
+from .decode import MALFORMED, Block, Decoded, Json, instant, number, unwrapped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallConnector:
+    """A wall connector as `live_status` tells of it."""
+
+    din: str | None = None
+    vin: str | None = None  # of the car that is plugged in, where Tesla knows it
+    wall_connector_state: int | None = None
+    wall_connector_fault_state: int | None = None
+    wall_connector_power: float | None = None  # W
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLive:
+    """Answer of `live_status`."""
+
+    solar_power: float | None = None  # W
+    battery_power: float | None = None  # W, negative while charging
+    load_power: float | None = None  # W
+    grid_power: float | None = None  # W, negative while exporting
+    grid_services_power: float | None = None  # W
+    generator_power: float | None = None  # W
+    energy_left: float | None = None  # Wh
+    total_pack_energy: float | None = None  # Wh
+    percentage_charged: float | None = None  # %
+    backup_capable: bool | None = None
+    grid_services_active: bool | None = None
+    grid_status: str | None = None
+    island_status: str | None = None
+    storm_mode_active: bool | None = None
+    timestamp: datetime | None = None
+    wall_connectors: tuple[WallConnector, ...] = ()
+    reported: frozenset[str] = frozenset()
+    """Dotted paths (`live.solar_power`) whose key was in the answer."""
+
+    def wall_connector(self, din: str) -> WallConnector | None:
+        """Return the wall connector with this device number, if the site has it now."""
+        return next((connector for connector in self.wall_connectors if connector.din == din), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """What the owner switched on."""
+
+    storm_mode_enabled: bool | None = None
+    sync_grid_alert_enabled: bool | None = None
+    breaker_alert_enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallConnectorPart:
+    """A wall connector as `site_info` lists it among the site's parts."""
+
+    din: str | None = None
+    part_name: str | None = None
+    serial_number: str | None = None
+    is_active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """What the site consists of and what it may do."""
+
+    solar: bool | None = None
+    solar_type: str | None = None
+    battery: bool | None = None
+    battery_type: str | None = None
+    grid: bool | None = None
+    backup: bool | None = None
+    load_meter: bool | None = None
+    gateway: str | None = None
+    tou_capable: bool | None = None
+    storm_mode_capable: bool | None = None
+    grid_services_enabled: bool | None = None
+    off_grid_vehicle_charging_reserve_supported: bool | None = None
+    disallow_charge_from_grid_with_solar_installed: bool | None = None
+    customer_preferred_export_rule: str | None = None
+    net_meter_mode: str | None = None
+    wall_connectors: tuple[WallConnectorPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteInfo:
+    """Answer of `site_info`, or the entry of the site in `/products`."""
+
+    site_name: str | None = None
+    version: str | None = None  # version, blank, build
+    installation_date: datetime | None = None
+    installation_time_zone: str | None = None
+    backup_reserve_percent: float | None = None  # %
+    off_grid_vehicle_charging_reserve_percent: float | None = None  # %
+    vpp_backup_reserve_percent: float | None = None  # %
+    default_real_mode: str | None = None
+    battery_count: int | None = None
+    nameplate_power: float | None = None  # W
+    nameplate_energy: float | None = None  # Wh
+    utility: str | None = None
+    user_settings: UserSettings = UserSettings()
+    components: Components = Components()
+    reported: frozenset[str] = frozenset()
+    """Dotted paths (`info.components.solar`) whose key was in the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyToday:
+    """Energy of the running day in Wh per channel: the sum of `calendar_history` with kind `energy`, period `day`.
+
+    Tesla leaves a channel out of the stretches of the day in which it was zero.
+    """
+
+    period_start: datetime | None = None
+    solar_energy_exported: float | None = None
+    generator_energy_exported: float | None = None
+    grid_energy_imported: float | None = None
+    grid_services_energy_imported: float | None = None
+    grid_services_energy_exported: float | None = None
+    grid_energy_exported_from_solar: float | None = None
+    grid_energy_exported_from_generator: float | None = None
+    grid_energy_exported_from_battery: float | None = None
+    battery_energy_exported: float | None = None
+    battery_energy_imported_from_grid: float | None = None
+    battery_energy_imported_from_solar: float | None = None
+    battery_energy_imported_from_generator: float | None = None
+    consumer_energy_imported_from_grid: float | None = None
+    consumer_energy_imported_from_solar: float | None = None
+    consumer_energy_imported_from_battery: float | None = None
+    consumer_energy_imported_from_generator: float | None = None
+    total_home_usage: float | None = None
+    total_battery_charge: float | None = None
+    total_battery_discharge: float | None = None
+    total_solar_generation: float | None = None
+    total_grid_energy_exported: float | None = None
+    reported: frozenset[str] = frozenset()
+    """Dotted paths (`today.grid_energy_imported`) of the channels that the day has."""
+
+
+CHANNELS: Final = tuple(field.name for field in fields(EnergyToday) if field.name not in ("period_start", "reported"))
+
+_TOTALS: Final[Mapping[str, tuple[str, ...]]] = {
+    "total_home_usage": tuple(name for name in CHANNELS if name.startswith("consumer_energy_imported_from_")),
+    "total_battery_charge": tuple(name for name in CHANNELS if name.startswith("battery_energy_imported_from_")),
+    "total_battery_discharge": ("battery_energy_exported",),
+    "total_solar_generation": ("solar_energy_exported",),
+    "total_grid_energy_exported": tuple(name for name in CHANNELS if name.startswith("grid_energy_exported_from_")),
+}
+"""Channels whose sum a total is, for sites that do not send the total."""
+
+_LIVE: Final = Block(SiteLive, "live")
+_INFO: Final = Block(SiteInfo, "info")
+_TODAY: Final = Block(EnergyToday, "today", ours=frozenset({"period_start", "reported"}))
+
+PATHS: Final = frozenset((*_LIVE.paths(), *_INFO.paths(), *_TODAY.paths()))
+"""Path of every value of a site."""
+
+
+def decode_live(answer: object) -> Decoded[SiteLive]:
+    """Decode an answer of `live_status`."""
+    reported: list[str] = []
+    malformed: list[str] = []
+    live = _LIVE.read_own(unwrapped(answer), reported, malformed)
+    return Decoded(replace(live, reported=frozenset(reported)), tuple(malformed))
+
+
+def decode_info(answer: object) -> Decoded[SiteInfo]:
+    """Decode an answer of `site_info`."""
+    reported: list[str] = []
+    malformed: list[str] = []
+    info = _INFO.read_own(unwrapped(answer), reported, malformed)
+    return Decoded(replace(info, reported=frozenset(reported)), tuple(malformed))
+
+
+def decode_today(answer: object) -> Decoded[EnergyToday]:
+    """Decode an answer of `calendar_history` with kind `energy` and period `day`, summing up its stretches.
+
+    A total that the site does not send is the sum of its channels. With no stretch there is no reading at all, and
+    every channel is None: zero would be a claim.
+    """
+    raw = unwrapped(answer)
+    stretches = raw.get("time_series") if type(raw) is dict else None
+    if type(stretches) is not list:
+        return Decoded(EnergyToday(), () if raw is None or raw == {} else ("today",))
+    reported: list[str] = []
+    malformed: list[str] = []
+    read = [_TODAY.read_own(stretch, reported, malformed) for stretch in stretches]
+    seen = set(reported)
+    sums: dict[str, float] = {}
+    for channel in CHANNELS:
+        if f"today.{channel}" in seen:
+            sums[channel] = sum(getattr(stretch, channel) or 0 for stretch in read)
+        elif (parts := [sums[part] for part in _TOTALS.get(channel, ()) if part in sums]) != []:
+            sums[channel] = sum(parts)
+    channels = {channel: total for channel, total in sums.items() if number(total) is not MALFORMED}
+    malformed += [f"today.{channel}" for channel in sums.keys() - channels.keys()]
+    first = stretches[0] if stretches else None
+    start = instant(first.get("timestamp")) if type(first) is dict else None
+    if not isinstance(start, datetime):
+        start = None
+        malformed += ["today.period_start"] if read else []
+    today = EnergyToday(period_start=start, reported=frozenset(f"today.{channel}" for channel in sums), **channels)
+    return Decoded(today, tuple(dict.fromkeys(malformed)))
+
+
+def encode_live(live: SiteLive) -> dict[str, Json]:
+    """Write the answer of which `decode_live` makes the same."""
+    return _LIVE.write(live, live.reported)
+
+
+def encode_info(info: SiteInfo) -> dict[str, Json]:
+    """Write the answer of which `decode_info` makes the same."""
+    return _INFO.write(info, info.reported)
+
+
+def encode_today(today: EnergyToday) -> dict[str, Json]:
+    """Write an answer of one stretch, of which `decode_today` makes the same."""
+    if today.period_start is None and not today.reported:
+        return {}
+    stretch = _TODAY.write(today, today.reported)
+    if today.period_start is not None:
+        stretch["timestamp"] = today.period_start.isoformat()
+    return {"time_series": [stretch]}
