@@ -169,7 +169,7 @@ PATHS: Final = frozenset((*_LIVE.paths(), *_INFO.paths(), *_TODAY.paths()))
 """Path of every value of a site."""
 
 
-def decode_site_live(answer: object) -> Decoded[SiteLive]:
+def decode_live(answer: object) -> Decoded[SiteLive]:
     """Decode an answer of `live_status`."""
     reported: list[str] = []
     malformed: list[str] = []
@@ -177,7 +177,7 @@ def decode_site_live(answer: object) -> Decoded[SiteLive]:
     return Decoded(replace(live, reported=frozenset(reported)), tuple(malformed))
 
 
-def decode_site_info(answer: object) -> Decoded[SiteInfo]:
+def decode_info(answer: object) -> Decoded[SiteInfo]:
     """Decode an answer of `site_info`."""
     reported: list[str] = []
     malformed: list[str] = []
@@ -185,7 +185,7 @@ def decode_site_info(answer: object) -> Decoded[SiteInfo]:
     return Decoded(replace(info, reported=frozenset(reported)), tuple(malformed))
 
 
-def decode_energy_today(answer: object) -> Decoded[EnergyToday]:
+def decode_today(answer: object) -> Decoded[EnergyToday]:
     """Decode an answer of `calendar_history` with kind `energy` and period `day`, summing up its stretches.
 
     A total that the site does not send is the sum of its channels. With no stretch there is no reading at all, and
@@ -216,18 +216,18 @@ def decode_energy_today(answer: object) -> Decoded[EnergyToday]:
     return Decoded(today, tuple(dict.fromkeys(malformed)))
 
 
-def encode_site_live(live: SiteLive) -> dict[str, Json]:
-    """Write the answer of which `decode_site_live` makes the same."""
+def encode_live(live: SiteLive) -> dict[str, Json]:
+    """Write the answer of which `decode_live` makes the same."""
     return _LIVE.write(live, live.reported)
 
 
-def encode_site_info(info: SiteInfo) -> dict[str, Json]:
-    """Write the answer of which `decode_site_info` makes the same."""
+def encode_info(info: SiteInfo) -> dict[str, Json]:
+    """Write the answer of which `decode_info` makes the same."""
     return _INFO.write(info, info.reported)
 
 
-def encode_energy_today(today: EnergyToday) -> dict[str, Json]:
-    """Write an answer of one stretch, of which `decode_energy_today` makes the same."""
+def encode_today(today: EnergyToday) -> dict[str, Json]:
+    """Write an answer of one stretch, of which `decode_today` makes the same."""
     if today.period_start is None and not today.reported:
         return {}
     stretch = _TODAY.write(today, today.reported)

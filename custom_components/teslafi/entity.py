@@ -1,0 +1,352 @@
+"""What all entities share: where a value comes from, when it is written, and when an entity comes to be.
+
+An entity exists from the moment its car or site first reports one of its paths, and goes on existing: what was once
+reported is kept with the last values. It writes its state only when its value or its availability changed, so that a
+refresh in which nothing happened costs one look per entity.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, override
+
+from homeassistant.core import CALLBACK_TYPE, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN
+from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .tesla.energy_site import WallConnector
+from .tesla.snapshot import Snapshot
+
+MANUFACTURER: Final = "Tesla"
+
+MODELS: Final[Mapping[str, str]] = {
+    "models": "Model S",
+    "models2": "Model S",
+    "lychee": "Model S",
+    "model3": "Model 3",
+    "modelx": "Model X",
+    "tamarind": "Model X",
+    "modely": "Model Y",
+    "cybertruck": "Cybertruck",
+}
+"""Model by `vehicle_config.car_type`; the 2021 Model S and Model X go by their project names."""
+
+_VIN_MODELS: Final[Mapping[str, str]] = {
+    "S": "Model S",
+    "3": "Model 3",
+    "X": "Model X",
+    "Y": "Model Y",
+    "C": "Cybertruck",
+    "T": "Semi",
+    "R": "Roadster",
+}
+"""Model by the fourth place of the VIN, for cars whose configuration was never read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownDescription[SourceT](EntityDescription):
+    """An entity and where its value comes from.
+
+    `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
+    entity to exist; an entity with none always exists.
+    """
+
+    value_fn: Callable[[SourceT], Any]
+    paths: tuple[str, ...] = ()
+
+
+class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](CoordinatorEntity[CoordinatorT]):
+    """An entity whose value is computed from its coordinator's data, and written when it changed."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self, coordinator: CoordinatorT, description: EntityDescription, unique_id: str, device_info: DeviceInfo
+    ) -> None:
+        """Take the value of the moment."""
+        super().__init__(coordinator)
+        self.entity_description = description
+        self._attr_unique_id = f"{unique_id}-{description.key}"
+        self._attr_translation_key = description.translation_key or description.key
+        self._attr_device_info = device_info
+        self._reachable = coordinator.reachable
+        self._value = self._read()
+        self._take(self._value)
+
+    @abstractmethod
+    def _read(self) -> Any:  # noqa: ANN401 - each platform has its own kind of value
+        """Compute the value from the coordinator's data."""
+
+    @abstractmethod
+    def _take(self, value: Any) -> None:  # noqa: ANN401
+        """Set the attributes that Home Assistant reads."""
+
+    def _moved(self, _value: Any) -> bool:  # noqa: ANN401
+        """Whether a value that differs from the one shown differs by enough to be written."""
+        return True
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self.coordinator.reachable
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        value = self._read()
+        reachable = self.coordinator.reachable
+        changed = value != self._value and self._moved(value)
+        if not changed and reachable == self._reachable:
+            return
+        self._reachable = reachable
+        if changed:
+            self._value = value
+            self._take(value)
+        self.async_write_ha_state()
+
+
+class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
+    """An entity of a car."""
+
+    def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
+        """Show what `description` says."""
+        self._value_fn = description.value_fn
+        super().__init__(coordinator, description, coordinator.vin, vehicle_device_info(coordinator))
+
+    @override
+    def _read(self) -> Any:
+        return self._value_fn(self.coordinator.data)
+
+
+class SiteEntity(TeslaFiEntity[SiteCoordinator]):
+    """An entity of an energy site."""
+
+    def __init__(self, coordinator: SiteCoordinator, description: ShownDescription[SiteData]) -> None:
+        """Show what `description` says."""
+        self._value_fn = description.value_fn
+        super().__init__(coordinator, description, str(coordinator.site_id), site_device_info(coordinator))
+
+    @override
+    def _read(self) -> Any:
+        return self._value_fn(self.coordinator.data)
+
+
+class WallConnectorEntity(TeslaFiEntity[SiteCoordinator]):
+    """An entity of a wall connector, a device of its own behind the energy site."""
+
+    def __init__(self, coordinator: SiteCoordinator, description: ShownDescription[WallConnector], din: str) -> None:
+        """Show what `description` says."""
+        self._din = din
+        self._value_fn = description.value_fn
+        super().__init__(coordinator, description, din, wall_connector_device_info(coordinator, din))
+
+    @override
+    def _read(self) -> Any:
+        connector = self.coordinator.data.live.wall_connector(self._din)
+        return None if connector is None else self._value_fn(connector)
+
+
+def model_of(snapshot: Snapshot, vin: str) -> str | None:
+    """Return the model's name from the car's configuration, or from its VIN."""
+    return MODELS.get(snapshot.vehicle_config.car_type or "") or _VIN_MODELS.get(vin[3:4])
+
+
+def version_of(build: str | None) -> str | None:
+    """Return the version of `version, blank, build`, as cars and sites name their software."""
+    return build.split(maxsplit=1)[0] if build else None
+
+
+def vehicle_device_info(coordinator: VehicleCoordinator) -> DeviceInfo:
+    """Describe a car."""
+    vin = coordinator.vin
+    snapshot = coordinator.data.snapshot
+    name = snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name
+    trim = snapshot.vehicle_config.trim_badging
+    return DeviceInfo(
+        identifiers={(DOMAIN, vin)},
+        manufacturer=MANUFACTURER,
+        model=model_of(snapshot, vin),
+        model_id=trim.upper() if trim else None,
+        name=name or f"Tesla {vin[-6:]}",
+        serial_number=vin,
+        sw_version=version_of(snapshot.vehicle_state.car_version),
+    )
+
+
+def site_name(coordinator: SiteCoordinator) -> str:
+    """Return the name the owner gave to an energy site, or ours."""
+    return coordinator.data.info.site_name or coordinator.site_name or f"Energy site {coordinator.site_id}"
+
+
+def site_device_info(coordinator: SiteCoordinator) -> DeviceInfo:
+    """Describe an energy site."""
+    info = coordinator.data.info
+    parts = (("Powerwall", info.components.battery), ("Solar", info.components.solar))
+    return DeviceInfo(
+        identifiers={(DOMAIN, str(coordinator.site_id))},
+        manufacturer=MANUFACTURER,
+        model=", ".join(part for part, there in parts if there) or None,
+        name=site_name(coordinator),
+        serial_number=str(coordinator.site_id),
+        sw_version=version_of(info.version),
+    )
+
+
+def wall_connector_device_info(coordinator: SiteCoordinator, din: str) -> DeviceInfo:
+    """Describe a wall connector; its site's device must exist already."""
+    parts = coordinator.data.info.components.wall_connectors
+    part = next((part for part in parts if part.din == din), None)
+    return DeviceInfo(
+        identifiers={(DOMAIN, din)},
+        manufacturer=MANUFACTURER,
+        model=part.part_name if part else None,
+        name="Wall Connector",
+        serial_number=(part.serial_number if part else None) or din.rsplit("-", maxsplit=1)[-1],
+        via_device_id=dr.async_get_device_id_by_identifier(
+            coordinator.hass,
+            (DOMAIN, str(coordinator.site_id)),
+            config_entry_id=coordinator.config_entry.entry_id,
+        ),
+    )
+
+
+@callback
+def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
+    entry: TeslaFiConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[VehicleCoordinator, DescriptionT], Entity],
+) -> None:
+    """Add the entities of every car, and of cars and values that turn up later."""
+
+    def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
+        pending = _Pending(descriptions)
+
+        def due() -> list[Entity]:
+            reported = coordinator.data.snapshot.reported
+            return [entity_class(coordinator, description) for description in pending.take(reported)]
+
+        return _add_when_due(coordinator, due, async_add_entities)
+
+    _follow(entry, entry.runtime_data.vehicles, begin)
+
+
+@callback
+def async_setup_site_platform[DescriptionT: ShownDescription[SiteData]](
+    entry: TeslaFiConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[SiteCoordinator, DescriptionT], Entity],
+) -> None:
+    """Add the entities of every energy site, and of sites and values that turn up later."""
+
+    def begin(coordinator: SiteCoordinator) -> CALLBACK_TYPE:
+        pending = _Pending(descriptions)
+
+        def due() -> list[Entity]:
+            data = coordinator.data
+            reported = data.live.reported | data.info.reported | data.today.reported
+            return [entity_class(coordinator, description) for description in pending.take(reported)]
+
+        return _add_when_due(coordinator, due, async_add_entities)
+
+    _follow(entry, entry.runtime_data.sites, begin)
+
+
+@callback
+def async_setup_wall_connector_platform[DescriptionT: ShownDescription[WallConnector]](
+    entry: TeslaFiConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[SiteCoordinator, DescriptionT, str], Entity],
+) -> None:
+    """Add the entities of every wall connector of every energy site, and of those that turn up later."""
+
+    def begin(coordinator: SiteCoordinator) -> CALLBACK_TYPE:
+        made: set[str] = set()
+
+        def due() -> list[Entity]:
+            connectors = coordinator.data.live.wall_connectors
+            new = {connector.din for connector in connectors if connector.din is not None} - made
+            if not new:
+                return []
+            made.update(new)
+            _make_site_device(entry, coordinator)
+            return [entity_class(coordinator, description, din) for din in sorted(new) for description in descriptions]
+
+        return _add_when_due(coordinator, due, async_add_entities)
+
+    _follow(entry, entry.runtime_data.sites, begin)
+
+
+class _Pending[DescriptionT: ShownDescription[Any]]:
+    """The rows of a table whose entity does not exist yet."""
+
+    def __init__(self, descriptions: Sequence[DescriptionT]) -> None:
+        self._descriptions = list(descriptions)
+        self._seen: frozenset[str] | None = None
+
+    def take(self, reported: frozenset[str]) -> list[DescriptionT]:
+        """Take out the rows that `reported` makes exist; the same set again costs next to nothing."""
+        if reported is self._seen or reported == self._seen:
+            return []
+        self._seen = reported
+        due = [row for row in self._descriptions if not row.paths or not reported.isdisjoint(row.paths)]
+        self._descriptions = [row for row in self._descriptions if row not in due]
+        return due
+
+
+def _add_when_due(
+    coordinator: VehicleCoordinator | SiteCoordinator,
+    due: Callable[[], list[Entity]],
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> CALLBACK_TYPE:
+    """Add what is due now and after each update; return how to stop."""
+
+    @callback
+    def look() -> None:
+        if entities := due():
+            async_add_entities(entities)
+
+    look()
+    return coordinator.async_add_listener(look)
+
+
+@callback
+def _follow[KeyT, CoordinatorT: VehicleCoordinator | SiteCoordinator](
+    entry: TeslaFiConfigEntry,
+    members: Mapping[KeyT, CoordinatorT],
+    begin: Callable[[CoordinatorT], CALLBACK_TYPE],
+) -> None:
+    """Begin with each car or site of the account, also with those that come later, and stop with those that went."""
+    followed: dict[KeyT, tuple[CoordinatorT, CALLBACK_TYPE]] = {}
+
+    def stop(keys: Iterable[KeyT]) -> None:
+        for key in list(keys):
+            followed.pop(key)[1]()
+
+    @callback
+    def look() -> None:
+        stop([key for key, (coordinator, _) in followed.items() if members.get(key) is not coordinator])
+        for key, coordinator in members.items():
+            if key not in followed:
+                followed[key] = (coordinator, begin(coordinator))
+
+    look()
+    entry.async_on_unload(entry.runtime_data.async_add_listener(look))
+    entry.async_on_unload(lambda: stop(followed))
+
+
+def _make_site_device(entry: TeslaFiConfigEntry, coordinator: SiteCoordinator) -> None:
+    """Make the energy site's device, since the wall connectors' devices point to it; its entities say the rest."""
+    dr.async_get(coordinator.hass).async_get_or_create(
+        config_entry_id=entry.entry_id,
+        identifiers={(DOMAIN, str(coordinator.site_id))},
+        manufacturer=MANUFACTURER,
+        name=site_name(coordinator),
+    )
