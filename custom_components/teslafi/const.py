@@ -10,5 +10,12 @@ MONITORING: Final = "monitoring"
 """Name of the grant that reads; the controls grant is a later sign-in of its own (docs/security.md)."""
 
 CONF_METHOD: Final = "method"
+METHOD_SIGN_IN: Final = "sign_in"
+METHOD_TOKEN: Final = "token"  # noqa: S105 - a way to sign in, no secret
+CONF_REGION: Final = "region"
+REGION_GLOBAL: Final = "global"
+REGION_CHINA: Final = "china"
+CONF_IMPLEMENTATION: Final = "auth_implementation"
 CONF_REQUESTED_SCOPES: Final = "requested_scopes"
+CONF_DECLINED_SCOPES: Final = "declined_scopes"
 CONF_MONTHLY_BUDGET: Final = "monthly_budget"

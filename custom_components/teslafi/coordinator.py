@@ -1,7 +1,7 @@
 """Ties reader and polling rule to Home Assistant: one coordinator per car, one per energy site, one for the account."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import time
@@ -20,9 +20,9 @@ from .polling import policy
 from .polling.activity import activity_of
 from .polling.ledger import PRICES_USD, Category, Ledger
 from .polling.policy import Ask, Failure, Watch
-from .repairs import clear_issues, clear_vehicle_issues, raise_budget_issue, raise_issue
+from .repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget, raise_issue
 from .tesla.decode import merge
-from .tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_energy_today, decode_site_info, decode_site_live
+from .tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
 from .tesla.errors import (
     BillingLimitReached,
     NotFound,
@@ -74,9 +74,7 @@ def failure(error: TeslaError, *, seen: str) -> UpdateFailed | ConfigEntryAuthFa
     """Return Home Assistant's exception for ours; `seen` names the car, site or account in the sentence."""
     if isinstance(error, SignInRequired):
         return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}")
-    return UpdateFailed(
-        translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": seen}
-    )
+    return UpdateFailed(translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": seen})
 
 
 class _Coordinator[T](DataUpdateCoordinator[T]):
@@ -187,8 +185,7 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         self.malformed = decoded.malformed
         snapshot = merge(data.snapshot, decoded.snapshot)
         self._watch = policy.data_answered(self._watch, activity=activity_of(snapshot), now=time.time())
-        self._account.save_soon()
-        clear_vehicle_issues(self.hass, self.config_entry)
+        self._account.data_came()
         now = dt_util.utcnow()
         return replace(data, state=CarState.ONLINE, snapshot=snapshot, data_at=now, contact_at=now)
 
@@ -251,12 +248,12 @@ class SiteCoordinator(_Coordinator[SiteData]):
         data = self.data
         now = time.time()
         if now - self._info_at >= SITE_INFO_INTERVAL - EARLY:
-            info = decode_site_info(await reader.site_info(self.site_id, _uncounted)).snapshot
+            info = decode_info(await reader.site_info(self.site_id, _uncounted)).snapshot
             data, self._info_at = replace(data, info=info), now
         if now - self._energy_at >= SITE_ENERGY_INTERVAL - EARLY:
-            today = decode_energy_today(await reader.site_energy_today(self.site_id, _uncounted)).snapshot
+            today = decode_today(await reader.site_energy_today(self.site_id, _uncounted)).snapshot
             data, self._energy_at = replace(data, today=today), now
-        live = decode_site_live(await reader.site_live(self.site_id, _uncounted)).snapshot
+        live = decode_live(await reader.site_live(self.site_id, _uncounted)).snapshot
         return replace(data, live=live)
 
 
@@ -267,17 +264,15 @@ def _uncounted(_category: Category) -> None:
 class AccountCoordinator(_Coordinator[Products]):
     """Knows the account's cars and sites; adds and removes their coordinators as Tesla's list changes."""
 
-    def __init__(
-        self, hass: HomeAssistant, entry: TeslaFiConfigEntry, reader: Reader, close: Callable[[], Any]
-    ) -> None:
+    def __init__(self, hass: HomeAssistant, entry: TeslaFiConfigEntry, reader: Reader) -> None:
         """Read with `reader`."""
         super().__init__(hass, entry, "account", ACCOUNT_INTERVAL)
         self.reader = reader
-        self.close = close
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.sites: dict[int, SiteCoordinator] = {}
         self._file = LastValuesFile(hass, entry.entry_id)
         self._missing: dict[str | int, int] = {}
+        self._begun = False
         self.data = Products({}, {})
 
     @property
@@ -286,9 +281,7 @@ class AccountCoordinator(_Coordinator[Products]):
         budget = self.config_entry.options.get(CONF_MONTHLY_BUDGET)
         if budget is None:
             return True
-        left = self.cost_usd + PRICES_USD[Category.DATA] <= budget
-        raise_budget_issue(self.hass, self.config_entry, reached=not left)
-        return left
+        return bool(self.cost_usd + PRICES_USD[Category.DATA] <= budget)
 
     @property
     def cost_usd(self) -> float:
@@ -311,33 +304,37 @@ class AccountCoordinator(_Coordinator[Products]):
             self.last_update_success = False
             raise_issue(self.hass, self.config_entry, error)
             LOGGER.warning("Tesla cannot be asked for the list of cars (%s); last values are shown", error)
+        await self._look_at([*self.vehicles.values(), *self.sites.values()])
+        self._begun = True
 
     @override
     async def _read(self) -> Products:
         products = await self.reader.products()
-        clear_issues(self.hass, self.config_entry)
-        new = [self._watch_vehicle(vin, LastValues()) for vin in products.vehicles if vin not in self.vehicles]
+        clear_issues(self.hass, self.config_entry, ACCOUNT_ISSUES)
+        new_vins = products.vehicles.keys() - self.vehicles.keys()
+        new_sites = products.sites.keys() - self.sites.keys()
+        for vin in new_vins:
+            self._watch_vehicle(vin, LastValues())
+        for site_id in new_sites:
+            name = products.sites[site_id]
+            self.sites[site_id] = SiteCoordinator(self.hass, self.config_entry, self, site_id, name)
         for vin, listed in products.vehicles.items():
             self.vehicles[vin].take_listed(listed)
-        for site_id, name in products.sites.items():
-            if site_id not in self.sites:
-                site = SiteCoordinator(self.hass, self.config_entry, self, site_id, name)
-                self.sites[site_id] = site
-                new.append(site)
-        self._forget_missing(products)
-        # While the entry is being set up, every car is looked at there, the known ones as well.
-        if self.last_update_success and self._listeners:
-            await asyncio.gather(*(coordinator.async_refresh() for coordinator in new))
+        await self._forget_missing(products)
+        if self._begun:
+            await self._look_at([*(self.vehicles[vin] for vin in new_vins), *(self.sites[key] for key in new_sites)])
         return products
 
-    async def async_look(self) -> None:
-        """Ask about each car and site once, all at the same time."""
-        await asyncio.gather(*(one.async_refresh() for one in (*self.vehicles.values(), *self.sites.values())))
+    async def _look_at(self, coordinators: Sequence[_Coordinator[Any]]) -> None:
+        """Ask about each once, all at the same time."""
+        await asyncio.gather(*(coordinator.async_refresh() for coordinator in coordinators))
 
     @callback
-    def save_soon(self) -> None:
-        """Have the last values written before long."""
+    def data_came(self) -> None:
+        """A car answered with data: have it written before long, and see what that means for the owner's issues."""
         self._file.save_soon(self._last_values)
+        clear_issues(self.hass, self.config_entry, VEHICLE_ISSUES)
+        note_budget(self.hass, self.config_entry, reached=not self.may_spend)
 
     async def async_save(self) -> None:
         """Write the last values now."""
@@ -346,18 +343,17 @@ class AccountCoordinator(_Coordinator[Products]):
     def _last_values(self) -> dict[str, LastValues]:
         return {vin: vehicle.last_values for vin, vehicle in self.vehicles.items()}
 
-    def _watch_vehicle(self, vin: str, last: LastValues) -> _Coordinator[Any]:
+    def _watch_vehicle(self, vin: str, last: LastValues) -> None:
         self.vehicles[vin] = VehicleCoordinator(self.hass, self.config_entry, self, vin, last)
-        return self.vehicles[vin]
 
-    def _forget_missing(self, products: Products) -> None:
+    async def _forget_missing(self, products: Products) -> None:
         """Let go of what Tesla stopped listing; a single list without it may be a slip of Tesla's."""
         listed = {*products.vehicles, *products.sites}
         known: set[str | int] = {*self.vehicles, *self.sites}
         self._missing = {key: self._missing.get(key, 0) + 1 for key in known - listed}
         for key in [key for key, times in self._missing.items() if times >= GONE_AFTER]:
             del self._missing[key]
-            self.hass.async_create_task(self._forget(key), "teslafi forget what is gone")
+            await self._forget(key)
 
     async def _forget(self, key: str | int) -> None:
         gone = self.vehicles.pop(key, None) if isinstance(key, str) else self.sites.pop(key, None)
@@ -365,6 +361,10 @@ class AccountCoordinator(_Coordinator[Products]):
             await gone.async_shutdown()
         registry = dr.async_get(self.hass)
         entry_id = self.config_entry.entry_id
-        if device := registry.async_get_device_by_identifier((DOMAIN, str(key)), entry_id):
-            registry.async_remove_device(device.id)
-        self.save_soon()
+        if (device := registry.async_get_device_by_identifier((DOMAIN, str(key)), entry_id)) is None:
+            return
+        for other in dr.async_entries_for_config_entry(registry, entry_id):
+            if other.via_device_id == device.id:
+                registry.async_remove_device(other.id)
+        registry.async_remove_device(device.id)
+        await self.async_save()

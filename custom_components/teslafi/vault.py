@@ -1,8 +1,8 @@
 """Grants at rest: AES-256-GCM under a random key of this Home Assistant, in files of their own.
 
 Sealed form, base64: version 0x01 | key number, 4 bytes | nonce, 12 bytes | ciphertext and tag. Version and key number,
-the entry's id and the grant's name are associated data, so that a sealed grant opens in its own place only. What a grant
-is for, the vault does not know.
+the entry's id and the grant's name are associated data, so that a sealed grant opens in its own place only. What a
+grant is for, the vault does not know.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.singleton import singleton
 from homeassistant.helpers.storage import Store
@@ -147,6 +146,14 @@ class Vault:
         except (KeyError, TypeError, ValueError) as error:
             raise SealBroken("not a grant of this version") from error
 
+    def get_or_none(self, entry_id: str, name: str) -> Grant | None:
+        """Open a grant; None also when it cannot be opened, since only a new sign-in helps."""
+        try:
+            return self.get(entry_id, name)
+        except SealBroken as error:
+            LOGGER.warning("A stored grant cannot be opened (%s); the owner has to sign in again", error)
+            return None
+
     async def wipe(self, entry_id: str, name: str | None = None) -> None:
         """Forget one grant of an entry, or all of them."""
         async with self._lock:
@@ -205,12 +212,8 @@ class VaultKeeper:
         self._place = (entry_id, name)
 
     async def load(self) -> Grant | None:
-        """Open the grant; a broken seal counts as none, since only a new sign-in helps."""
-        try:
-            return self._vault.get(*self._place)
-        except SealBroken as error:
-            LOGGER.warning("A stored grant cannot be opened (%s); the owner has to sign in again", error)
-            return None
+        """Open the grant; a broken seal counts as none."""
+        return self._vault.get_or_none(*self._place)
 
     async def save(self, grant: Grant) -> None:
         """Seal the grant."""

@@ -1,8 +1,8 @@
 """Keeps one grant's access token valid: one refresh at a time, the successor saved before it is used."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from .errors import Reason, SignInRequired
 from .grant import Grant
@@ -11,6 +11,9 @@ from .token import TokenEndpoint
 
 EARLY: Final = 60.0
 """Seconds before its end at which an access token is replaced."""
+
+
+type CreateTask = Callable[[Coroutine[Any, Any, Grant], str], asyncio.Task[Grant]]
 
 
 class GrantKeeper(Protocol):
@@ -29,11 +32,14 @@ class GrantKeeper(Protocol):
 class GrantSession:
     """Gives a valid access token to whoever reads, or says that the owner must sign in again."""
 
-    def __init__(self, keeper: GrantKeeper, endpoint: TokenEndpoint, clock: Callable[[], float]) -> None:
-        """Keep the grant of `keeper` valid by `clock` (epoch seconds)."""
+    def __init__(
+        self, keeper: GrantKeeper, endpoint: TokenEndpoint, clock: Callable[[], float], create_task: CreateTask
+    ) -> None:
+        """Keep the grant of `keeper` valid by `clock` (epoch seconds); refreshes run as tasks of `create_task`."""
         self._keeper = keeper
         self._endpoint = endpoint
         self._clock = clock
+        self._create_task = create_task
         self._grant: Grant | None = None
         self._ended = Reason.MISSING
         self._refused: Secret | None = None
@@ -78,7 +84,7 @@ class GrantSession:
     async def _refreshed(self) -> Grant:
         """Join the refresh under way, or begin it. A caller who gives up does not end it."""
         if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(), name="teslafi grant refresh")
+            self._refreshing = self._create_task(self._refresh(), "teslafi grant refresh")
             self._refreshing.add_done_callback(self._refresh_ended)
         return await asyncio.shield(self._refreshing)
 

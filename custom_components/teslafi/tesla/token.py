@@ -12,7 +12,10 @@ import aiohttp
 
 from .errors import RateLimited, Reason, SignInRequired, TeslaError, TokenRequestRefused, UnexpectedAnswer, Unreachable
 from .grant import OWNER_CLIENT, Grant, TokenMalformed
+from .secret import Secret
+from .servers import Server
 
+OWNER_SCOPE: Final = "openid email offline_access"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 DEAD_GRANT: Final[Mapping[str, Reason]] = {
@@ -43,16 +46,23 @@ class TokenEndpoint:
         """
         if grant.refresh_token is None:
             raise SignInRequired(Reason.EXPIRED)
-        form = {
-            "grant_type": "refresh_token",
-            "client_id": grant.client_id,
-            "refresh_token": grant.refresh_token.reveal(),
-        }
-        if grant.client_id == OWNER_CLIENT:
-            form["scope"] = "openid email offline_access"
-        answer = await self.request(grant.server.token, form)
+        answer = await self._refresh_at(grant.server, grant.client_id, grant.refresh_token)
+        return self._grant(answer, grant.client_id, before=grant)
+
+    async def redeem(self, refresh_token: Secret, client_id: str, server: Server) -> Grant:
+        """Return the first grant of a refresh token that the owner brought; raise as `refresh` does."""
+        answer = await self._refresh_at(server, client_id, refresh_token)
+        return self._grant(answer, client_id)
+
+    async def _refresh_at(self, server: Server, client_id: str, refresh_token: Secret) -> Mapping[str, Any]:
+        form = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token.reveal()}
+        if client_id == OWNER_CLIENT:
+            form["scope"] = OWNER_SCOPE
+        return await self.request(server.token, form)
+
+    def _grant(self, answer: Mapping[str, Any], client_id: str, before: Grant | None = None) -> Grant:
         try:
-            return Grant.from_answer(answer, client_id=grant.client_id, now=self._clock(), before=grant)
+            return Grant.from_answer(answer, client_id=client_id, now=self._clock(), before=before)
         except TokenMalformed as error:
             raise UnexpectedAnswer("Tesla's token answer holds no token") from error
 

@@ -1,0 +1,74 @@
+"""TeslaFi: watch a Tesla from Home Assistant without handing over the keys."""
+
+import time
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.device_registry import DeviceEntry
+
+from .const import DOMAIN, MONITORING
+from .coordinator import AccountCoordinator, TeslaFiConfigEntry
+from .last_values import LastValuesFile
+from .repairs import forget_issues
+from .tesla.errors import SignInRequired, TeslaError
+from .tesla.reader import Reader
+from .tesla.session import GrantSession
+from .tesla.token import TokenEndpoint
+from .vault import VaultKeeper, async_get_vault
+
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.DEVICE_TRACKER, Platform.SENSOR, Platform.UPDATE]
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
+    """Watch the cars and energy sites of one Tesla account."""
+    vault = await async_get_vault(hass)
+    await vault.adopt(entry.entry_id, MONITORING, str(entry.unique_id))
+    http = async_get_clientsession(hass)
+    session = GrantSession(
+        VaultKeeper(vault, entry.entry_id, MONITORING),
+        TokenEndpoint(http, time.time),
+        time.time,
+        hass.async_create_task,
+    )
+    entry.async_on_unload(session.close)
+    try:
+        await session.load()
+        account = AccountCoordinator(hass, entry, Reader(http, session))
+        await account.async_begin()
+    except SignInRequired as error:
+        raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}") from error
+    except TeslaError as error:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
+        ) from error
+    entry.runtime_data = account
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
+    """Stop watching; what was seen last is kept."""
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        await entry.runtime_data.async_save()
+    return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> None:
+    """Forget the account: its grants, the cars' last values, its issues."""
+    vault = await async_get_vault(hass)
+    await vault.wipe(entry.entry_id)
+    await LastValuesFile(hass, entry.entry_id).remove()
+    forget_issues(hass, entry)
+
+
+async def async_remove_config_entry_device(
+    _hass: HomeAssistant, entry: TeslaFiConfigEntry, device: DeviceEntry
+) -> bool:
+    """Let the owner remove a device that the account no longer holds."""
+    account = entry.runtime_data
+    present = {*account.vehicles, *map(str, account.sites)}
+    present |= {part.din for site in account.sites.values() for part in site.data.live.wall_connectors if part.din}
+    return not any(identifier in present for domain, identifier in device.identifiers if domain == DOMAIN)

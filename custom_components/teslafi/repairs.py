@@ -1,0 +1,85 @@
+"""Issues that only the owner can settle: raised from Tesla's refusals by a table, cleared when Tesla answers again."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .const import DOMAIN
+from .tesla.errors import (
+    BillingLimitReached,
+    MobileAccessDisabled,
+    NotRegistered,
+    OwnerApiClosed,
+    ScopeMissing,
+    TeslaError,
+    TokenRequestRefused,
+)
+
+BUDGET_REACHED: Final = "budget_reached"
+
+ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
+"""Settled when the account's list of products is answered."""
+VEHICLE_ISSUES: Final = (BillingLimitReached, MobileAccessDisabled, ScopeMissing)
+"""Settled when a car answers with data."""
+
+LEARN_MORE: Final[Mapping[str, str]] = {
+    BillingLimitReached.key: "https://developer.tesla.com/",
+    NotRegistered.key: "https://developer.tesla.com/",
+    OwnerApiClosed.key: "https://developer.tesla.com/docs/fleet-api",
+    TokenRequestRefused.key: "https://developer.tesla.com/",
+}
+
+
+@callback
+def raise_issue(hass: HomeAssistant, entry: ConfigEntry, error: TeslaError) -> None:
+    """Raise the issue of this error, if it has one."""
+    if isinstance(error, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES)):
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            _issue_id(entry, error.key),
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key=error.key,
+            translation_placeholders={"account": entry.title},
+            learn_more_url=LEARN_MORE.get(error.key),
+        )
+
+
+@callback
+def clear_issues(hass: HomeAssistant, entry: ConfigEntry, errors: Iterable[type[TeslaError]]) -> None:
+    """Delete the issues of these errors."""
+    for error in errors:
+        ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, error.key))
+
+
+@callback
+def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> None:
+    """Raise or delete the issue that the month's budget is used up."""
+    issue_id = _issue_id(entry, BUDGET_REACHED)
+    if not reached:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=BUDGET_REACHED,
+        translation_placeholders={"account": entry.title},
+    )
+
+
+@callback
+def forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete every issue of an entry that goes."""
+    clear_issues(hass, entry, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES))
+    note_budget(hass, entry, reached=False)
+
+
+def _issue_id(entry: ConfigEntry, key: str) -> str:
+    return f"{key}_{entry.entry_id}"
