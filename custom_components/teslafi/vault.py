@@ -109,9 +109,7 @@ class Vault:
     def __init__(self, hass: HomeAssistant) -> None:
         """Use the two private files of this Home Assistant; `load` reads them."""
         self._key_store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.vault_key", private=True, atomic_writes=True)
-        self._grant_store = Store[dict[str, dict[str, str]]](
-            hass, 1, f"{DOMAIN}.vault", private=True, atomic_writes=True
-        )
+        self._grant_store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.vault", private=True, atomic_writes=True)
         self._ring = KeyRing.new()
         self._sealed: dict[str, dict[str, str]] = {}
         self._parked: dict[str, Grant] = {}
@@ -119,8 +117,8 @@ class Vault:
 
     async def load(self) -> None:
         """Read keys and sealed grants. A lost or damaged key file means a new key: what it sealed stays shut."""
-        stored = await self._key_store.async_load()
-        self._sealed = await self._grant_store.async_load() or {}
+        stored = await _contents(self._key_store)
+        self._sealed = await _contents(self._grant_store) or {}
         try:
             self._ring = KeyRing.from_json((stored or {}).get("keys"))
         except ValueError:
@@ -201,6 +199,15 @@ class Vault:
 
     async def _save_keys(self) -> None:
         await self._key_store.async_save({"keys": self._ring.to_json()})
+
+
+async def _contents(store: Store[dict[str, Any]]) -> dict[str, Any] | None:
+    """Read a store; {} when the file is JSON but no store, which Home Assistant's own recovery does not expect."""
+    try:
+        return await store.async_load()
+    except (KeyError, TypeError, AttributeError) as error:
+        LOGGER.warning("The file %s is damaged (%s)", store.key, type(error).__name__)
+        return {}
 
 
 class VaultKeeper:
