@@ -66,3 +66,20 @@ class Addresses:
     def control(self) -> str:
         """Return the base address of the test control."""
         return self.base_url + CONTROL
+
+
+type Deployment = Literal["global", "cn"]
+"""China has sign-in hosts, accounts and tokens of its own; the rest of the world shares one set."""
+
+
+def deployment_of(region: Region) -> Deployment:
+    """Return the deployment that keeps the accounts of this region."""
+    return "cn" if region == "cn" else "global"
+
+
+TESLA_FLEET: Final[dict[Region, str]] = {
+    "na": "https://fleet-api.prd.na.vn.cloud.tesla.com",
+    "eu": "https://fleet-api.prd.eu.vn.cloud.tesla.com",
+    "cn": "https://fleet-api.prd.cn.vn.cloud.tesla.cn",
+}
+"""Tesla's own Fleet base addresses (developer.tesla.com, "Regional requirements"): tokens name them as audience."""
