@@ -1,0 +1,71 @@
+"""Device trackers: where a car is, and where its active route leads."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from homeassistant.components.device_tracker.entity import TrackerEntity, TrackerEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import TeslaFiConfigEntry, VehicleData
+from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+
+PARALLEL_UPDATES = 0
+
+_MOST_LATITUDE: Final = 90
+_MOST_LONGITUDE: Final = 180
+
+type Place = tuple[float | None, float | None]
+"""Latitude and longitude in degrees, or nothing known of either."""
+
+NOWHERE: Final[Place] = (None, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleTrackerDescription(TrackerEntityDescription, ShownDescription[VehicleData]):
+    """A tracker, whose `value_fn` returns a Place."""
+
+
+def _place(latitude: float | None, longitude: float | None) -> Place:
+    """Return the place if it lies on the earth."""
+    if latitude is None or longitude is None or abs(latitude) > _MOST_LATITUDE or abs(longitude) > _MOST_LONGITUDE:
+        return NOWHERE
+    return latitude, longitude
+
+
+def _car(data: VehicleData) -> Place:
+    drive = data.snapshot.drive_state
+    return _place(drive.latitude, drive.longitude)
+
+
+def _route(data: VehicleData) -> Place:
+    drive = data.snapshot.drive_state
+    return _place(drive.active_route_latitude, drive.active_route_longitude)
+
+
+VEHICLE_TRACKERS: Final = (
+    VehicleTrackerDescription(key="location", paths=("drive_state.latitude", "drive_state.longitude"), value_fn=_car),
+    VehicleTrackerDescription(
+        key="route",
+        paths=("drive_state.active_route_latitude", "drive_state.active_route_longitude"),
+        value_fn=_route,
+    ),
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the trackers of the account's cars."""
+    async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_TRACKERS, VehicleTracker)
+
+
+class VehicleTrackerBase(TrackerEntity):
+    """How a tracker takes its place."""
+
+    def _take(self, value: Place) -> None:
+        self._attr_latitude, self._attr_longitude = value
+
+
+class VehicleTracker(VehicleTrackerBase, VehicleEntity):
+    """A place of a car."""

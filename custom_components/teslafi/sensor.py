@@ -1,0 +1,1105 @@
+"""Sensors: every measured, worded or timed value of a car, an energy site and a wall connector."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    DEGREE,
+    MAX_LENGTH_STATE_STATE,
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfLength,
+    UnitOfPower,
+    UnitOfPressure,
+    UnitOfSpeed,
+    UnitOfTemperature,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+
+from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .entity import (
+    MODELS,
+    ShownDescription,
+    SiteEntity,
+    VehicleEntity,
+    WallConnectorEntity,
+    async_setup_site_platform,
+    async_setup_vehicle_platform,
+    async_setup_wall_connector_platform,
+    version_of,
+)
+from .tesla.energy_site import CHANNELS, WallConnector
+from .tesla.schedules import car_zone, next_charge, next_preconditioning
+from .tesla.snapshot import CarState
+
+PARALLEL_UPDATES = 0
+
+DIAGNOSTIC: Final = EntityCategory.DIAGNOSTIC
+
+_MOMENTS: Final = range(946_684_800, 32_503_680_000)
+"""Epoch seconds from 2000 to 3000: anything else is no moment, and some of it no calendar can hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeslaFiSensorDescription[SourceT](SensorEntityDescription, ShownDescription[SourceT]):
+    """A sensor and where its value comes from.
+
+    With `resets`, `value_fn` returns the value and the moment at which its sum began. A moment that moves by no more
+    than `tolerance` is the same moment computed anew.
+    """
+
+    resets: bool = False
+    tolerance: timedelta | None = None
+
+
+type VehicleSensorDescription = TeslaFiSensorDescription[VehicleData]
+type SiteSensorDescription = TeslaFiSensorDescription[SiteData]
+type WallConnectorSensorDescription = TeslaFiSensorDescription[WallConnector]
+
+
+# What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
+
+CAR_STATES: Final[Mapping[CarState | None, str]] = {state: state.value for state in CarState}
+CHARGING_STATES: Final = {
+    "Disconnected": "disconnected",
+    "NoPower": "no_power",
+    "Starting": "starting",
+    "Charging": "charging",
+    "Complete": "complete",
+    "Stopped": "stopped",
+    "Calibrating": "calibrating",
+}
+PHASES: Final = {1: 1, 2: 3, 3: 3}
+"""Number of phases; Tesla's 2 means three-phase."""
+CHARGE_PORT_COLORS: Final = {
+    "Off": "off",
+    "Red": "red",
+    "Green": "green",
+    "Blue": "blue",
+    "White": "white",
+    "Amber": "amber",
+    "FlashingGreen": "flashing_green",
+    "FlashingAmber": "flashing_amber",
+    "FlashingBlue": "flashing_blue",
+}
+CHARGE_PORT_LATCHES: Final = {"Engaged": "engaged", "Disengaged": "disengaged", "Blocking": "blocking"}
+CHARGE_CABLES: Final = {"IEC": "iec", "SAE": "sae", "GB_AC": "gb_ac", "GB_DC": "gb_dc"}
+FAST_CHARGERS: Final = {
+    "ACSingleWireCAN": "ac_single_wire_can",
+    "MCSingleWireCAN": "mc_single_wire_can",
+    "Supercharger": "supercharger",
+    "Tesla": "tesla",
+    "Combo": "combo",
+    "Chademo": "chademo",
+    "Gb": "gb",
+    "Other": "other",
+}
+WEEKLY_TIMES: Final = {"all_week": "all_week", "weekdays": "weekdays"}
+SCHEDULED_CHARGING_MODES: Final = {"Off": "off", "StartAt": "start_at", "DepartBy": "depart_by"}
+HVAC_AUTO_REQUESTS: Final = {"On": "on", "Override": "override"}
+CLIMATE_KEEPER_MODES: Final = {
+    "off": "off",
+    "on": "keep",
+    "keep": "keep",
+    "dog": "dog",
+    "camp": "camp",
+    "party": "camp",
+}
+DEFROST_MODES: Final = {0: "off", 1: "normal", 2: "max"}
+SEAT_LEVELS: Final = {0: "off", 1: "low", 2: "medium", 3: "high"}
+STEERING_WHEEL_LEVELS: Final = {0: "off", 1: "low", 3: "high"}
+CABIN_OVERHEAT_PROTECTIONS: Final = {"Off": "off", "On": "on", "FanOnly": "fan_only"}
+COP_TEMPERATURES: Final = {"Low": "low", "Medium": "medium", "High": "high"}
+SHIFT_STATES: Final = {"P": "p", "R": "r", "N": "n", "D": "d", None: "p"}
+CHARGE_RATE_UNITS: Final = {"mi/hr": "miles_per_hour", "km/hr": "kilometers_per_hour", "kW": "kilowatts"}
+DISTANCE_UNITS: Final = {"mi/hr": "miles", "km/hr": "kilometers"}
+RANGE_DISPLAYS: Final = {"Rated": "rated", "Ideal": "ideal"}
+TEMPERATURE_UNITS: Final = {"F": "fahrenheit", "C": "celsius"}
+PRESSURE_UNITS: Final = {"Psi": "psi", "Bar": "bar"}
+CAR_TYPES: Final = {car_type: model.lower().replace(" ", "_") for car_type, model in MODELS.items()}
+CHARGE_PORT_TYPES: Final = {"US": "us", "EU": "eu", "CCS": "ccs", "GB": "gb"}
+SUN_ROOF_STATES: Final = {
+    "closed": "closed",
+    "open": "open",
+    "vent": "vent",
+    "moving": "moving",
+    "calibrating": "calibrating",
+}
+CENTER_DISPLAYS: Final = {
+    0: "off",
+    1: "dim",
+    2: "accessory",
+    3: "on",
+    4: "driving",
+    5: "charging",
+    6: "lock",
+    7: "sentry",
+    8: "dog",
+    9: "entertainment",
+}
+DASHCAM_STATES: Final = {
+    "Unavailable": "unavailable",
+    "Available": "available",
+    "Recording": "recording",
+    "Saved": "saved",
+    "Saving": "saving",
+    "Streaming": "streaming",
+    "NoSpace": "no_space",
+    "Paused": "paused",
+}
+AUTOPARK_STATES: Final = {
+    "ready": "ready",
+    "standby": "standby",
+    "disabled": "disabled",
+    "unavailable": "unavailable",
+}
+AUTOPARK_STYLES: Final = {"dead_man": "dead_man", "standard": "standard"}
+UPDATE_STATUSES: Final = {
+    None: "none",
+    "available": "available",
+    "downloading": "downloading",
+    "downloading_wifi_wait": "downloading_wifi_wait",
+    "scheduled": "scheduled",
+    "installing": "installing",
+}
+PLAYBACK_STATES: Final = {"Playing": "playing", "Paused": "paused", "Stopped": "stopped"}
+ACCESS_TYPES: Final = {"OWNER": "owner", "DRIVER": "driver"}
+COMMAND_SIGNINGS: Final = {"off": "off", "allowed": "allowed", "required": "required"}
+
+MEDIA_SOURCES: Final = {
+    "0": None,
+    "1": "AM",
+    "2": "FM",
+    "3": "XM",
+    "5": "Slacker",
+    "6": "Local files",
+    "7": "iPod",
+    "8": "Bluetooth",
+    "9": "Aux",
+    "10": "DAB",
+    "11": "Rdio",
+    "12": "Spotify",
+    "13": "Radio",
+    "14": "Radio",
+    "16": "Media file",
+    "17": "TuneIn",
+    "18": "Stingray",
+    "19": "SiriusXM",
+    "20": "Tidal",
+    "21": "QQ Music",
+    "22": "QQ Music",
+    "23": "Ximalaya",
+    "24": "Online radio",
+    "25": "Online radio",
+    "26": "NetEase Music",
+    "27": "Apple Music",
+    "28": "Browser",
+    "29": "Theater",
+    "30": "Game",
+    "31": "Tutorial",
+    "32": "Toybox",
+    "33": "Recents and favorites",
+    "34": "Home apps",
+    "35": "Search",
+    "36": "Apple Podcasts",
+    "37": "Audible",
+    "38": "Amazon Music",
+    "39": "YouTube Music",
+    "40": "SiriusXM",
+    "41": "Yunting",
+    "42": "TuneIn",
+    "43": "Kugou",
+    "44": "Vohico",
+}
+"""Names of the numbers by which the car tells its media source (its own data model)."""
+
+ISLAND_STATUSES: Final = {
+    "on_grid": "on_grid",
+    "off_grid": "off_grid",
+    "off_grid_intentional": "off_grid_intentional",
+    "off_grid_unintentional": "off_grid_unintentional",
+}
+OPERATION_MODES: Final = {"self_consumption": "self_consumption", "autonomous": "autonomous", "backup": "backup"}
+EXPORT_RULES: Final = {"never": "never", "pv_only": "pv_only", "battery_ok": "battery_ok"}
+WALL_CONNECTOR_STATES: Final[Mapping[int | None, str]] = {
+    0: "booting",
+    1: "charging",
+    2: "disconnected",
+    4: "connected",
+    5: "scheduled",
+    6: "negotiating",
+    7: "error",
+    8: "charging_finished",
+    9: "waiting_for_car",
+    10: "charging_reduced",
+}
+
+
+def _prefixed(prefix: str, states: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts with and without the prefix that the car's data model gives them."""
+    return dict(states) | {f"{prefix}{text}": state for text, state in states.items()}
+
+
+CHARGE_LIMIT_REASONS: Final = _prefixed(
+    "ChargeLimitReason",
+    {
+        "None": "none",
+        "Evse": "charger",
+        "BattTempLow": "cold_battery",
+        "HighSoc": "high_battery_level",
+        "Cabin": "cabin",
+        "EvseRelocationRecommended": "relocation_recommended",
+    },
+)
+COP_REASONS: Final = _prefixed(
+    "COPNotRunningReason",
+    {
+        "NoReason": "none",
+        "UserInteraction": "user_interaction",
+        "EnergyConsumptionReached": "energy_limit_reached",
+        "Timeout": "timeout",
+        "LowSolarLoad": "low_solar_load",
+        "Fault": "fault",
+        "CabinBelowThreshold": "cabin_below_threshold",
+    },
+)
+OUTLET_STATES: Final = _prefixed("OutletState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
+POWER_FEED_STATES: Final = _prefixed("PowerFeedState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
+POWERSHARE_TYPES: Final = _prefixed(
+    "PowershareType",
+    {"None": "none", "Load": "load", "Home": "home", "Grid": "grid", "Powerwall": "powerwall"},
+)
+POWERSHARE_STATUSES: Final = _prefixed(
+    "PowershareStatus",
+    {
+        "Inactive": "inactive",
+        "Init": "starting",
+        "Handshaking": "handshaking",
+        "Active": "active",
+        "ActiveReconnectingSoon": "reconnecting",
+        "Stopped": "stopped",
+    },
+)
+POWERSHARE_STOPS: Final = _prefixed(
+    "PowershareStopReason",
+    {
+        "None": "none",
+        "SOCTooLow": "battery_too_low",
+        "Retry": "retry",
+        "Fault": "fault",
+        "User": "user",
+        "Reconnecting": "reconnecting",
+        "Authentication": "authentication",
+        "AdapterUpdating": "adapter_updating",
+        "AdapterInitializationFailed": "adapter_failed",
+    },
+)
+
+
+# Rows of the tables: one function per kind of value. `path` is the value's path in the snapshot, and makes the key.
+
+
+def _key(path: str) -> str:
+    return path.replace(".", "_")
+
+
+def _in(path: str) -> Callable[[Any], Any]:
+    return attrgetter(f"snapshot.{path}")
+
+
+def _epoch(seconds: float | None) -> datetime | None:
+    """Return the moment of epoch seconds, or None where they are no moment."""
+    return None if seconds is None or int(seconds) not in _MOMENTS else datetime.fromtimestamp(seconds, UTC)
+
+
+def _measured(
+    path: str,
+    device_class: SensorDeviceClass | None,
+    unit: str | None,
+    *,
+    precision: int | None = None,
+    state_class: SensorStateClass | None = SensorStateClass.MEASUREMENT,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+) -> VehicleSensorDescription:
+    """Describe a number."""
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=_in(path),
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        suggested_display_precision=precision,
+        state_class=state_class,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _listed(
+    path: str,
+    states: Mapping[Any, str],
+    *,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+) -> VehicleSensorDescription:
+    """Describe a text or a code that means one of several states."""
+    value = _in(path)
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=lambda data: states.get(value(data)),
+        device_class=SensorDeviceClass.ENUM,
+        options=list(dict.fromkeys(states.values())),
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _worded(
+    path: str, *, category: EntityCategory | None = DIAGNOSTIC, enabled: bool = False
+) -> VehicleSensorDescription:
+    """Describe a text that is shown as it was sent."""
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=_in(path),
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _dated(
+    path: str, *, per_second: int = 1, category: EntityCategory | None = DIAGNOSTIC, enabled: bool = False
+) -> VehicleSensorDescription:
+    """Describe a moment in epoch seconds, or in parts of seconds of which `per_second` make one."""
+    value = _in(path)
+
+    def moment(data: VehicleData) -> datetime | None:
+        epoch = value(data)
+        return None if epoch is None else _epoch(epoch / per_second)
+
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=moment,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _ahead(path: str, as_of: str, tolerance: timedelta, *, category: EntityCategory | None) -> VehicleSensorDescription:
+    """Describe the moment that is so many minutes ahead of the moment at which its block was recorded."""
+    minutes, recorded = _in(path), _in(as_of)
+
+    def moment(data: VehicleData) -> datetime | None:
+        ahead, milliseconds = minutes(data), recorded(data)
+        if ahead is None or milliseconds is None or ahead <= 0:
+            return None
+        return _epoch(milliseconds / 1000 + ahead * 60)
+
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=moment,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        tolerance=tolerance,
+        entity_category=category,
+    )
+
+
+def _time_of_day(path: str) -> VehicleSensorDescription:
+    """Describe a time of day in minutes after midnight, shown as `HH:MM` of the car's clock."""
+    value = _in(path)
+
+    def clock(data: VehicleData) -> str | None:
+        minutes = value(data)
+        return f"{minutes // 60:02}:{minutes % 60:02}" if minutes is not None and 0 <= minutes < 24 * 60 else None
+
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=clock,
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    )
+
+
+def _percentage(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe a share that is no battery's."""
+    return _measured(path, None, PERCENTAGE, category=category, enabled=enabled)
+
+
+def _battery(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe how full the battery is or will be."""
+    return _measured(path, SensorDeviceClass.BATTERY, PERCENTAGE, category=category, enabled=enabled)
+
+
+def _miles(
+    path: str,
+    *,
+    state_class: SensorStateClass = SensorStateClass.MEASUREMENT,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+) -> VehicleSensorDescription:
+    """Describe a distance."""
+    return _measured(
+        path,
+        SensorDeviceClass.DISTANCE,
+        UnitOfLength.MILES,
+        precision=1,
+        state_class=state_class,
+        category=category,
+        enabled=enabled,
+    )
+
+
+def _amperes(path: str, *, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe a current."""
+    return _measured(
+        path, SensorDeviceClass.CURRENT, UnitOfElectricCurrent.AMPERE, category=DIAGNOSTIC, enabled=enabled
+    )
+
+
+def _celsius(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe a temperature."""
+    return _measured(
+        path,
+        SensorDeviceClass.TEMPERATURE,
+        UnitOfTemperature.CELSIUS,
+        precision=1,
+        category=category,
+        enabled=enabled,
+    )
+
+
+def _bar(path: str, *, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe a tyre pressure."""
+    return _measured(
+        path, SensorDeviceClass.PRESSURE, UnitOfPressure.BAR, precision=2, category=DIAGNOSTIC, enabled=enabled
+    )
+
+
+def _speed(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe a speed."""
+    return _measured(
+        path,
+        SensorDeviceClass.SPEED,
+        UnitOfSpeed.MILES_PER_HOUR,
+        precision=0,
+        category=category,
+        enabled=enabled,
+    )
+
+
+def _duration(path: str, unit: UnitOfTime, *, enabled: bool = False) -> VehicleSensorDescription:
+    """Describe a length of time."""
+    return _measured(path, SensorDeviceClass.DURATION, unit, category=DIAGNOSTIC, enabled=enabled)
+
+
+def _requests(category: str, *, enabled: bool = False) -> VehicleSensorDescription:
+    """Describe how many requests of a category this month has seen; the ledger begins anew each month."""
+    return TeslaFiSensorDescription(
+        key=f"requests_{category}",
+        value_fn=lambda data: data.requests.get(category),
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _speed_now(data: VehicleData) -> float:
+    """Return the speed; the car sends null while it is parked."""
+    return data.snapshot.drive_state.speed or 0
+
+
+def _phases(data: VehicleData) -> int | None:
+    """Return the number of phases."""
+    phases = data.snapshot.charge_state.charger_phases
+    return None if phases is None else PHASES.get(phases)
+
+
+def _departure(data: VehicleData) -> datetime | None:
+    """Return the next scheduled departure; the car goes on telling one that has passed."""
+    charge = data.snapshot.charge_state
+    departure = _epoch(charge.scheduled_departure_time)
+    recorded = _epoch(None if charge.timestamp is None else charge.timestamp / 1000)
+    return None if departure is None or (recorded is not None and departure < recorded) else departure
+
+
+def _media_source(data: VehicleData) -> str | None:
+    """Return the name of the media source, which some cars send as a number."""
+    source = data.snapshot.vehicle_state.media_info.now_playing_source
+    return None if source is None else MEDIA_SOURCES.get(source, source)
+
+
+def _cost(data: VehicleData) -> tuple[float, datetime | None]:
+    """Return the month's cost in US dollars, and the beginning of Tesla's billing month."""
+    seen = data.contact_at
+    return round(data.cost_usd, 4), seen and datetime(seen.year, seen.month, 1, tzinfo=UTC)
+
+
+def _next_charge(data: VehicleData) -> datetime | None:
+    """Return when the car begins to charge by its schedules."""
+    after = data.contact_at or data.data_at
+    if after is None:
+        return None
+    snapshot = data.snapshot
+    zone = car_zone(snapshot.vehicle_config.utc_offset, after, dt_util.get_default_time_zone())
+    return next_charge(snapshot.charge_schedule_data, after, zone)
+
+
+def _next_preconditioning(data: VehicleData) -> datetime | None:
+    """Return when the car is to be ready by its schedules."""
+    after = data.contact_at or data.data_at
+    if after is None:
+        return None
+    snapshot = data.snapshot
+    zone = car_zone(snapshot.vehicle_config.utc_offset, after, dt_util.get_default_time_zone())
+    return next_preconditioning(snapshot.preconditioning_schedule_data, after, zone)
+
+
+def _autopark_state(data: VehicleData) -> str | None:
+    """Return the state of autopark under whichever of its names this firmware sends."""
+    state = data.snapshot.vehicle_state
+    return AUTOPARK_STATES.get(state.autopark_state_v3 or state.autopark_state_v2 or "")
+
+
+VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
+    # What the integration knows of its own work
+    TeslaFiSensorDescription(
+        key="state",
+        value_fn=lambda data: CAR_STATES.get(data.state),
+        device_class=SensorDeviceClass.ENUM,
+        options=list(CAR_STATES.values()),
+    ),
+    TeslaFiSensorDescription(
+        key="data_at",
+        value_fn=attrgetter("data_at"),
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="contact_at",
+        value_fn=attrgetter("contact_at"),
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+    _requests("data", enabled=True),
+    _requests("state"),
+    _requests("wake"),
+    _requests("command"),
+    TeslaFiSensorDescription(
+        key="cost",
+        value_fn=_cost,
+        resets=True,
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        state_class=SensorStateClass.TOTAL,
+        entity_category=DIAGNOSTIC,
+    ),
+    # The vehicle object
+    _listed("vehicle.access_type", ACCESS_TYPES, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle.command_signing", COMMAND_SIGNINGS, category=DIAGNOSTIC, enabled=False),
+    # Battery and charging
+    _battery("charge_state.battery_level"),
+    _battery("charge_state.usable_battery_level", enabled=False),
+    _miles("charge_state.battery_range"),
+    _miles("charge_state.est_battery_range", enabled=False),
+    _miles("charge_state.ideal_battery_range", enabled=False),
+    _listed("charge_state.charging_state", CHARGING_STATES),
+    _percentage("charge_state.charge_limit_soc"),
+    _percentage("charge_state.charge_limit_soc_min", category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.charge_limit_soc_max", category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.charge_limit_soc_std", category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.one_time_soc_limit", category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.charge_limit_reason", CHARGE_LIMIT_REASONS, category=DIAGNOSTIC, enabled=False),
+    _measured(
+        "charge_state.charge_energy_added",
+        SensorDeviceClass.ENERGY,
+        UnitOfEnergy.KILO_WATT_HOUR,
+        precision=1,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+    ),
+    _miles(
+        "charge_state.charge_miles_added_rated",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        category=DIAGNOSTIC,
+        enabled=False,
+    ),
+    _miles(
+        "charge_state.charge_miles_added_ideal",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        category=DIAGNOSTIC,
+        enabled=False,
+    ),
+    _measured("charge_state.charger_power", SensorDeviceClass.POWER, UnitOfPower.KILO_WATT),
+    _speed("charge_state.charge_rate", category=DIAGNOSTIC),
+    _measured(
+        "charge_state.charger_voltage",
+        SensorDeviceClass.VOLTAGE,
+        UnitOfElectricPotential.VOLT,
+        category=DIAGNOSTIC,
+    ),
+    _amperes("charge_state.charger_actual_current"),
+    _amperes("charge_state.charger_pilot_current", enabled=False),
+    _amperes("charge_state.charge_current_request"),
+    _amperes("charge_state.charge_current_request_max", enabled=False),
+    _amperes("charge_state.charge_amps", enabled=False),
+    TeslaFiSensorDescription(
+        key="charge_state_charger_phases",
+        paths=("charge_state.charger_phases",),
+        value_fn=_phases,
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    _ahead(
+        "charge_state.minutes_to_full_charge",
+        "charge_state.timestamp",
+        timedelta(minutes=4),
+        category=DIAGNOSTIC,
+    ),
+    _duration("charge_state.time_to_full_charge", UnitOfTime.HOURS),
+    _duration("charge_state.minutes_to_charge_limit", UnitOfTime.MINUTES),
+    _listed("charge_state.charge_port_latch", CHARGE_PORT_LATCHES, category=DIAGNOSTIC),
+    _listed("charge_state.charge_port_color", CHARGE_PORT_COLORS, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.conn_charge_cable", CHARGE_CABLES, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.fast_charger_type", FAST_CHARGERS, category=DIAGNOSTIC, enabled=False),
+    _worded("charge_state.fast_charger_brand"),
+    _measured("charge_state.max_range_charge_counter", None, None, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.scheduled_charging_mode", SCHEDULED_CHARGING_MODES, category=DIAGNOSTIC),
+    _dated("charge_state.scheduled_charging_start_time", enabled=True),
+    _time_of_day("charge_state.scheduled_charging_start_time_app"),
+    _time_of_day("charge_state.scheduled_charging_start_time_minutes"),
+    TeslaFiSensorDescription(
+        key="charge_state_scheduled_departure_time",
+        paths=("charge_state.scheduled_departure_time",),
+        value_fn=_departure,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+    _time_of_day("charge_state.scheduled_departure_time_minutes"),
+    _listed("charge_state.preconditioning_times", WEEKLY_TIMES, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.off_peak_charging_times", WEEKLY_TIMES, category=DIAGNOSTIC, enabled=False),
+    _time_of_day("charge_state.off_peak_hours_end_time"),
+    _dated("charge_state.managed_charging_start_time"),
+    _listed("charge_state.outlet_state", OUTLET_STATES, category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.outlet_soc_limit", category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.power_feed_state", POWER_FEED_STATES, category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.power_feed_soc_limit", category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.powershare_status", POWERSHARE_STATUSES, enabled=False),
+    _listed("charge_state.powershare_type", POWERSHARE_TYPES, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.powershare_stop_reason", POWERSHARE_STOPS, category=DIAGNOSTIC, enabled=False),
+    _measured(
+        "charge_state.powershare_instantaneous_load_kw",
+        SensorDeviceClass.POWER,
+        UnitOfPower.KILO_WATT,
+        enabled=False,
+    ),
+    _duration("charge_state.powershare_vehicle_energy_left_hr", UnitOfTime.HOURS),
+    _percentage("charge_state.powershare_soc_limit", category=DIAGNOSTIC, enabled=False),
+    # The car's own schedules
+    TeslaFiSensorDescription(
+        key="charge_schedule_data_next",
+        paths=("charge_schedule_data.charge_schedules",),
+        value_fn=_next_charge,
+        device_class=SensorDeviceClass.TIMESTAMP,
+    ),
+    TeslaFiSensorDescription(
+        key="charge_schedule_data_charge_schedules",
+        paths=("charge_schedule_data.charge_schedules",),
+        value_fn=lambda data: len(data.snapshot.charge_schedule_data.charge_schedules),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    TeslaFiSensorDescription(
+        key="preconditioning_schedule_data_next",
+        paths=("preconditioning_schedule_data.precondition_schedules",),
+        value_fn=_next_preconditioning,
+        device_class=SensorDeviceClass.TIMESTAMP,
+    ),
+    TeslaFiSensorDescription(
+        key="preconditioning_schedule_data_precondition_schedules",
+        paths=("preconditioning_schedule_data.precondition_schedules",),
+        value_fn=lambda data: len(data.snapshot.preconditioning_schedule_data.precondition_schedules),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    # Climate
+    _celsius("climate_state.inside_temp"),
+    _celsius("climate_state.outside_temp"),
+    _celsius("climate_state.driver_temp_setting", category=DIAGNOSTIC),
+    _celsius("climate_state.passenger_temp_setting", category=DIAGNOSTIC),
+    _celsius("climate_state.min_avail_temp", category=DIAGNOSTIC, enabled=False),
+    _celsius("climate_state.max_avail_temp", category=DIAGNOSTIC, enabled=False),
+    _measured("climate_state.fan_status", None, None, category=DIAGNOSTIC, enabled=False),
+    _listed("climate_state.hvac_auto_request", HVAC_AUTO_REQUESTS, category=DIAGNOSTIC, enabled=False),
+    _listed("climate_state.climate_keeper_mode", CLIMATE_KEEPER_MODES),
+    _listed("climate_state.defrost_mode", DEFROST_MODES),
+    _listed("climate_state.seat_heater_left", SEAT_LEVELS),
+    _listed("climate_state.seat_heater_right", SEAT_LEVELS),
+    _listed("climate_state.seat_heater_rear_left", SEAT_LEVELS),
+    _listed("climate_state.seat_heater_rear_center", SEAT_LEVELS),
+    _listed("climate_state.seat_heater_rear_right", SEAT_LEVELS),
+    _listed("climate_state.seat_heater_rear_left_back", SEAT_LEVELS, enabled=False),
+    _listed("climate_state.seat_heater_rear_right_back", SEAT_LEVELS, enabled=False),
+    _listed("climate_state.seat_heater_third_row_left", SEAT_LEVELS, enabled=False),
+    _listed("climate_state.seat_heater_third_row_right", SEAT_LEVELS, enabled=False),
+    _listed("climate_state.seat_fan_front_left", SEAT_LEVELS),
+    _listed("climate_state.seat_fan_front_right", SEAT_LEVELS),
+    _listed("climate_state.steering_wheel_heat_level", STEERING_WHEEL_LEVELS),
+    _listed("climate_state.cabin_overheat_protection", CABIN_OVERHEAT_PROTECTIONS),
+    _listed("climate_state.cop_activation_temperature", COP_TEMPERATURES, category=DIAGNOSTIC, enabled=False),
+    _listed("climate_state.cop_not_running_reason", COP_REASONS, category=DIAGNOSTIC, enabled=False),
+    # Driving and the active route
+    _listed("drive_state.shift_state", SHIFT_STATES),
+    TeslaFiSensorDescription(
+        key="drive_state_speed",
+        paths=("drive_state.speed",),
+        value_fn=_speed_now,
+        device_class=SensorDeviceClass.SPEED,
+        native_unit_of_measurement=UnitOfSpeed.MILES_PER_HOUR,
+        suggested_display_precision=0,
+        state_class=SensorStateClass.MEASUREMENT,
+    ),
+    _measured("drive_state.power", SensorDeviceClass.POWER, UnitOfPower.KILO_WATT, category=DIAGNOSTIC),
+    _measured(
+        "drive_state.heading",
+        None,
+        DEGREE,
+        state_class=SensorStateClass.MEASUREMENT_ANGLE,
+        category=DIAGNOSTIC,
+        enabled=False,
+    ),
+    _dated("drive_state.gps_as_of"),
+    _dated("drive_state.timestamp", per_second=1000),
+    _worded("drive_state.active_route_destination", category=None, enabled=True),
+    _battery("drive_state.active_route_energy_at_arrival"),
+    _miles("drive_state.active_route_miles_to_arrival"),
+    _ahead(
+        "drive_state.active_route_minutes_to_arrival",
+        "drive_state.timestamp",
+        timedelta(minutes=1),
+        category=None,
+    ),
+    _measured(
+        "drive_state.active_route_traffic_minutes_delay",
+        SensorDeviceClass.DURATION,
+        UnitOfTime.MINUTES,
+        precision=0,
+        enabled=False,
+    ),
+    # What the screen shows
+    _listed("gui_settings.gui_charge_rate_units", CHARGE_RATE_UNITS, category=DIAGNOSTIC, enabled=False),
+    _listed("gui_settings.gui_distance_units", DISTANCE_UNITS, category=DIAGNOSTIC, enabled=False),
+    _listed("gui_settings.gui_range_display", RANGE_DISPLAYS, category=DIAGNOSTIC, enabled=False),
+    _listed("gui_settings.gui_temperature_units", TEMPERATURE_UNITS, category=DIAGNOSTIC, enabled=False),
+    _listed("gui_settings.gui_tirepressure_units", PRESSURE_UNITS, category=DIAGNOSTIC, enabled=False),
+    # How the car was built
+    _listed("vehicle_config.car_type", CAR_TYPES, category=DIAGNOSTIC, enabled=False),
+    _worded("vehicle_config.trim_badging"),
+    _worded("vehicle_config.car_special_type"),
+    _worded("vehicle_config.efficiency_package"),
+    _worded("vehicle_config.performance_package"),
+    _worded("vehicle_config.perf_config"),
+    _worded("vehicle_config.exterior_color"),
+    _worded("vehicle_config.exterior_trim"),
+    _worded("vehicle_config.wheel_type"),
+    _worded("vehicle_config.roof_color"),
+    _worded("vehicle_config.spoiler_type"),
+    _worded("vehicle_config.third_row_seats"),
+    _worded("vehicle_config.interior_trim_type"),
+    _worded("vehicle_config.headlamp_type"),
+    _worded("vehicle_config.aux_park_lamps"),
+    _listed("vehicle_config.charge_port_type", CHARGE_PORT_TYPES, category=DIAGNOSTIC, enabled=False),
+    _worded("vehicle_config.driver_assist"),
+    _worded("vehicle_config.front_drive_unit"),
+    _worded("vehicle_config.rear_drive_unit"),
+    _duration("vehicle_config.utc_offset", UnitOfTime.SECONDS),
+    # Body, software, tyres
+    _miles("vehicle_state.odometer", state_class=SensorStateClass.TOTAL_INCREASING, category=DIAGNOSTIC),
+    TeslaFiSensorDescription(
+        key="vehicle_state_car_version",
+        paths=("vehicle_state.car_version",),
+        value_fn=lambda data: version_of(data.snapshot.vehicle_state.car_version),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    _measured("vehicle_state.api_version", None, None, state_class=None, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle_state.sun_roof_state", SUN_ROOF_STATES),
+    _percentage("vehicle_state.sun_roof_percent_open", enabled=False),
+    _listed("vehicle_state.center_display_state", CENTER_DISPLAYS, category=DIAGNOSTIC),
+    _listed("vehicle_state.dashcam_state", DASHCAM_STATES, category=DIAGNOSTIC),
+    _measured("vehicle_state.homelink_device_count", None, None, category=DIAGNOSTIC, enabled=False),
+    TeslaFiSensorDescription(
+        key="vehicle_state_autopark_state",
+        paths=("vehicle_state.autopark_state_v2", "vehicle_state.autopark_state_v3"),
+        value_fn=_autopark_state,
+        device_class=SensorDeviceClass.ENUM,
+        options=list(AUTOPARK_STATES.values()),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    _listed("vehicle_state.autopark_style", AUTOPARK_STYLES, category=DIAGNOSTIC, enabled=False),
+    _worded("vehicle_state.last_autopark_error"),
+    _percentage("vehicle_state.vehicle_self_test_progress", category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle_state.software_update.status", UPDATE_STATUSES, category=DIAGNOSTIC),
+    _worded("vehicle_state.software_update.version"),
+    _percentage("vehicle_state.software_update.download_perc", category=DIAGNOSTIC, enabled=False),
+    _percentage("vehicle_state.software_update.install_perc", category=DIAGNOSTIC, enabled=False),
+    _duration("vehicle_state.software_update.expected_duration_sec", UnitOfTime.SECONDS),
+    _dated("vehicle_state.software_update.scheduled_time_ms", per_second=1000),
+    _duration("vehicle_state.software_update.warning_time_remaining_ms", UnitOfTime.MILLISECONDS),
+    _speed("vehicle_state.speed_limit_mode.current_limit_mph", category=DIAGNOSTIC, enabled=False),
+    _speed("vehicle_state.speed_limit_mode.max_limit_mph", category=DIAGNOSTIC, enabled=False),
+    _speed("vehicle_state.speed_limit_mode.min_limit_mph", category=DIAGNOSTIC, enabled=False),
+    _bar("vehicle_state.tpms_pressure_fl"),
+    _bar("vehicle_state.tpms_pressure_fr"),
+    _bar("vehicle_state.tpms_pressure_rl"),
+    _bar("vehicle_state.tpms_pressure_rr"),
+    _dated("vehicle_state.tpms_last_seen_pressure_time_fl"),
+    _dated("vehicle_state.tpms_last_seen_pressure_time_fr"),
+    _dated("vehicle_state.tpms_last_seen_pressure_time_rl"),
+    _dated("vehicle_state.tpms_last_seen_pressure_time_rr"),
+    _bar("vehicle_state.tpms_rcp_front_value", enabled=False),
+    _bar("vehicle_state.tpms_rcp_rear_value", enabled=False),
+    # Media
+    _listed("vehicle_state.media_info.media_playback_status", PLAYBACK_STATES),
+    _worded("vehicle_state.media_info.now_playing_title", category=None, enabled=True),
+    _worded("vehicle_state.media_info.now_playing_artist", category=None, enabled=True),
+    _worded("vehicle_state.media_info.now_playing_album", category=None),
+    _worded("vehicle_state.media_info.now_playing_station", category=None),
+    TeslaFiSensorDescription(
+        key="vehicle_state_media_info_now_playing_source",
+        paths=("vehicle_state.media_info.now_playing_source",),
+        value_fn=_media_source,
+    ),
+    _duration("vehicle_state.media_info.now_playing_duration", UnitOfTime.MILLISECONDS),
+    _duration("vehicle_state.media_info.now_playing_elapsed", UnitOfTime.MILLISECONDS),
+    _measured("vehicle_state.media_info.audio_volume", None, None, precision=1, enabled=False),
+    _worded("vehicle_state.media_info.a2dp_source_name"),
+)
+
+
+def _site_measured(
+    path: str,
+    device_class: SensorDeviceClass | None,
+    unit: str,
+    *,
+    kilo: str | None = None,
+    precision: int | None = None,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+) -> SiteSensorDescription:
+    """Describe a number of an energy site, shown in the unit `kilo` where one is given."""
+    return TeslaFiSensorDescription(
+        key=path.rpartition(".")[2],
+        paths=(path,),
+        value_fn=attrgetter(path),
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        suggested_unit_of_measurement=kilo,
+        suggested_display_precision=precision,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _watts(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> SiteSensorDescription:
+    """Describe a power of an energy site."""
+    return _site_measured(
+        path,
+        SensorDeviceClass.POWER,
+        UnitOfPower.WATT,
+        kilo=UnitOfPower.KILO_WATT,
+        precision=2,
+        category=category,
+        enabled=enabled,
+    )
+
+
+def _stored(path: str, *, enabled: bool = True) -> SiteSensorDescription:
+    """Describe an energy that a battery holds or can hold."""
+    return _site_measured(
+        path,
+        SensorDeviceClass.ENERGY_STORAGE,
+        UnitOfEnergy.WATT_HOUR,
+        kilo=UnitOfEnergy.KILO_WATT_HOUR,
+        precision=2,
+        category=DIAGNOSTIC,
+        enabled=enabled,
+    )
+
+
+def _site_listed(
+    path: str, states: Mapping[Any, str], *, category: EntityCategory | None = None
+) -> SiteSensorDescription:
+    """Describe a text of an energy site that means one of several states."""
+    value = attrgetter(path)
+    return TeslaFiSensorDescription(
+        key=path.rpartition(".")[2],
+        paths=(path,),
+        value_fn=lambda data: states.get(value(data)),
+        device_class=SensorDeviceClass.ENUM,
+        options=list(dict.fromkeys(states.values())),
+        entity_category=category,
+    )
+
+
+def _site_worded(path: str) -> SiteSensorDescription:
+    """Describe a text of an energy site that is shown as it was sent."""
+    return TeslaFiSensorDescription(
+        key=path.rpartition(".")[2],
+        paths=(path,),
+        value_fn=attrgetter(path),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    )
+
+
+def _energy_today(channel: str) -> SiteSensorDescription:
+    """Describe the energy of the running day in one channel."""
+    value = attrgetter(f"today.{channel}", "today.period_start")
+    return TeslaFiSensorDescription(
+        key=channel,
+        paths=(f"today.{channel}",),
+        value_fn=value,
+        resets=True,
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=2,
+        state_class=SensorStateClass.TOTAL,
+        entity_registry_enabled_default=channel.startswith("total_") or channel == "grid_energy_imported",
+    )
+
+
+SITE_SENSORS: Final[tuple[SiteSensorDescription, ...]] = (
+    _watts("live.solar_power"),
+    _watts("live.battery_power"),
+    _watts("live.load_power"),
+    _watts("live.grid_power"),
+    _watts("live.grid_services_power"),
+    _watts("live.generator_power", enabled=False),
+    _site_measured("live.percentage_charged", SensorDeviceClass.BATTERY, PERCENTAGE, precision=1),
+    _stored("live.energy_left"),
+    _stored("live.total_pack_energy", enabled=False),
+    _site_listed("live.island_status", ISLAND_STATUSES),
+    _site_measured("info.backup_reserve_percent", None, PERCENTAGE),
+    _site_measured("info.off_grid_vehicle_charging_reserve_percent", None, PERCENTAGE),
+    _site_measured("info.vpp_backup_reserve_percent", None, PERCENTAGE, category=DIAGNOSTIC),
+    _site_listed("info.default_real_mode", OPERATION_MODES),
+    _site_listed("info.components.customer_preferred_export_rule", EXPORT_RULES),
+    TeslaFiSensorDescription(
+        key="version",
+        paths=("info.version",),
+        value_fn=lambda data: version_of(data.info.version),
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="installation_date",
+        paths=("info.installation_date",),
+        value_fn=attrgetter("info.installation_date"),
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    TeslaFiSensorDescription(
+        key="battery_count",
+        paths=("info.battery_count",),
+        value_fn=attrgetter("info.battery_count"),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    _watts("info.nameplate_power", category=DIAGNOSTIC, enabled=False),
+    _stored("info.nameplate_energy", enabled=False),
+    _site_worded("info.utility"),
+    _site_worded("info.components.solar_type"),
+    _site_worded("info.components.battery_type"),
+    _site_worded("info.components.net_meter_mode"),
+    *(_energy_today(channel) for channel in CHANNELS),
+)
+
+WALL_CONNECTOR_SENSORS: Final[tuple[WallConnectorSensorDescription, ...]] = (
+    TeslaFiSensorDescription(
+        key="wall_connector_state",
+        value_fn=lambda connector: WALL_CONNECTOR_STATES.get(connector.wall_connector_state),
+        device_class=SensorDeviceClass.ENUM,
+        options=list(WALL_CONNECTOR_STATES.values()),
+    ),
+    TeslaFiSensorDescription(
+        key="wall_connector_fault_state",
+        value_fn=attrgetter("wall_connector_fault_state"),
+        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    TeslaFiSensorDescription(
+        key="wall_connector_power",
+        value_fn=attrgetter("wall_connector_power"),
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=2,
+        state_class=SensorStateClass.MEASUREMENT,
+    ),
+    TeslaFiSensorDescription(key="vin", value_fn=attrgetter("vin")),
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors of the account's cars, energy sites and wall connectors."""
+    async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, VehicleSensor)
+    async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
+    async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
+
+
+class TeslaFiSensor(SensorEntity):
+    """How a sensor takes its value."""
+
+    entity_description: TeslaFiSensorDescription[Any]
+
+    def _take(self, value: Any) -> None:  # noqa: ANN401 - numbers, texts, moments, or one with the start of its sum
+        if self.entity_description.resets:
+            value, self._attr_last_reset = value
+        if type(value) is str:
+            value = value[:MAX_LENGTH_STATE_STATE]
+        self._attr_native_value = value
+
+    def _moved(self, value: Any) -> bool:  # noqa: ANN401
+        tolerance = self.entity_description.tolerance
+        shown = self._attr_native_value
+        if tolerance is None or not isinstance(value, datetime) or not isinstance(shown, datetime):
+            return True
+        return abs(value - shown) > tolerance
+
+
+class VehicleSensor(TeslaFiSensor, VehicleEntity):
+    """A sensor of a car."""
+
+
+class SiteSensor(TeslaFiSensor, SiteEntity):
+    """A sensor of an energy site."""
+
+
+class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):
+    """A sensor of a wall connector."""

@@ -1,0 +1,97 @@
+"""Update: the software a car has, and the software Tesla offers it. Read only: nothing is installed from here."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, override
+
+from homeassistant.components.update import (
+    UpdateDeviceClass,
+    UpdateEntity,
+    UpdateEntityDescription,
+    UpdateEntityFeature,
+)
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import TeslaFiConfigEntry, VehicleData
+from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
+
+PARALLEL_UPDATES = 0
+
+OFFERED: Final = frozenset({"available", "downloading", "downloading_wifi_wait", "scheduled", "installing"})
+"""Values of `software_update.status` under which `software_update.version` is a version to come."""
+INSTALLING: Final = "installing"
+
+
+class Software(NamedTuple):
+    """What an update entity shows. `progress` is in percent, while it is being installed."""
+
+    installed: str | None
+    latest: str | None
+    installing: bool
+    progress: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleUpdateDescription(UpdateEntityDescription, ShownDescription[VehicleData]):
+    """An update, whose `value_fn` returns a Software."""
+
+
+def _software(data: VehicleData) -> Software:
+    state = data.snapshot.vehicle_state
+    update = state.software_update
+    installed = version_of(state.car_version)
+    installing = update.status == INSTALLING
+    return Software(
+        installed=installed,
+        latest=version_of(update.version) if update.status in OFFERED else installed,
+        installing=installing,
+        progress=update.install_perc if installing else None,
+    )
+
+
+VEHICLE_UPDATES: Final = (
+    VehicleUpdateDescription(
+        key="software_update",
+        paths=("vehicle_state.car_version", "vehicle_state.software_update"),
+        value_fn=_software,
+        device_class=UpdateDeviceClass.FIRMWARE,
+    ),
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the update of each of the account's cars."""
+    async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_UPDATES, VehicleUpdate)
+
+
+class VehicleUpdateBase(UpdateEntity):
+    """How an update takes what is known of the software."""
+
+    _attr_supported_features = UpdateEntityFeature.PROGRESS
+
+    def _take(self, value: Software) -> None:
+        self._attr_installed_version = value.installed
+        self._attr_latest_version = value.latest
+        self._attr_in_progress = value.installing
+        self._attr_update_percentage = value.progress
+
+    @override
+    def version_is_newer(self, latest_version: str, installed_version: str) -> bool:
+        """Take what Tesla offers for newer: versions of maps and of cars do not compare."""
+        return latest_version != installed_version
+
+
+class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
+    """The software of a car."""
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        before = self._attr_installed_version
+        super()._handle_coordinator_update()
+        installed = self._attr_installed_version
+        if installed != before and installed is not None and self.device_entry is not None:
+            dr.async_get(self.hass).async_update_device(self.device_entry.id, sw_version=installed)
