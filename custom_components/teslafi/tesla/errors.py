@@ -200,7 +200,6 @@ type _Meaning = Callable[[library.TeslaFleetError], TeslaError]
 
 MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
     library.OAuthExpired: lambda _: AccessTokenRefused("Tesla refused the access token"),
-    library.MissingToken: lambda _: SignInRequired(Reason.MISSING),
     library.LoginRequired: lambda _: SignInRequired(Reason.LOGIN_REQUIRED),
     library.MobileAccessDisabled: lambda _: MobileAccessDisabled("Mobile access is switched off in the car"),
     library.PaymentRequired: lambda _: BillingLimitReached("Tesla asks for payment"),
