@@ -22,7 +22,7 @@ def test_it_is_not_copied_into_files() -> None:
     """Neither pickle nor copy gets at the text."""
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError):
-            attempt(Secret(MARKER))  # type: ignore[operator]
+            attempt(Secret(MARKER))
 
 
 def test_equality_is_of_the_text() -> None:

@@ -1,0 +1,291 @@
+"""Keeping a grant alive: one refresh at a time, saved before used, wiped only when Tesla says it is dead."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+import logging
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+import pytest
+
+from custom_components.teslafi.tesla.errors import (
+    RateLimited,
+    Reason,
+    SignInRequired,
+    TokenRequestRefused,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from custom_components.teslafi.tesla.grant import Grant, Kind
+from custom_components.teslafi.tesla.secret import Secret
+from custom_components.teslafi.tesla.session import GrantSession
+from custom_components.teslafi.tesla.token import TokenEndpoint
+
+from .scripted import Answer, ScriptedServer, scripted_server
+from .test_grant import access_token
+
+NOW = 1_790_000_000.0
+
+
+def grant(*, expires_at: float = NOW - 1, refresh: str | None = "EU_FIRST-MARKER", client: str = "client-1") -> Grant:
+    """Return a grant whose access token is over."""
+    return Grant(
+        kind=Kind.FLEET,
+        client_id=client,
+        account="account-1",
+        region="eu",
+        scopes=frozenset({"vehicle_device_data"}),
+        access_token=Secret(access_token(jti="first")),
+        refresh_token=Secret(refresh) if refresh else None,
+        expires_at=expires_at,
+        issued_at=NOW - 1000,
+    )
+
+
+@dataclass
+class Shelf:
+    """A keeper in memory that writes down what happens to it."""
+
+    kept: Grant | None
+    events: list[str] = field(default_factory=list)
+
+    async def load(self) -> Grant | None:
+        """Return what is kept."""
+        return self.kept
+
+    async def save(self, grant: Grant) -> None:
+        """Keep it, after a moment as a disk needs it."""
+        await asyncio.sleep(0)
+        self.kept = grant
+        self.events.append("saved")
+
+    async def wipe(self) -> None:
+        """Forget it."""
+        self.kept = None
+        self.events.append("wiped")
+
+
+def good(number: int = 2) -> web.Response:
+    """Return a token answer."""
+    return web.json_response(
+        {
+            "access_token": access_token(jti=str(number)),
+            "refresh_token": f"EU_REFRESH-{number}-MARKER",
+            "expires_in": 28800,
+            "token_type": "Bearer",
+        }
+    )
+
+
+@pytest.fixture
+async def tesla(socket_enabled: None) -> AsyncIterator[ScriptedServer]:
+    """Be Tesla's token endpoint."""
+    async with scripted_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """Return a client session."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def create_task(coroutine: Any, name: str) -> asyncio.Task[Grant]:  # noqa: ANN401 - as asyncio's own
+    """Create a task as Home Assistant does."""
+    return asyncio.get_running_loop().create_task(coroutine, name=name)
+
+
+async def session_of(shelf: Shelf, http: aiohttp.ClientSession) -> GrantSession:
+    """Return a loaded session."""
+    session = GrantSession(shelf, TokenEndpoint(http, lambda: NOW), lambda: NOW, create_task)
+    await session.load()
+    return session
+
+
+async def test_a_good_access_token_is_used_as_it_is(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """Nothing is asked while it lasts for more than a minute."""
+    shelf = Shelf(grant(expires_at=NOW + 61))
+    assert await (await session_of(shelf, http)).access_token() == access_token(jti="first")
+    assert tesla.requests == []
+
+
+async def test_a_refresh_is_a_form_without_secret_or_audience(
+    tesla: ScriptedServer, http: aiohttp.ClientSession
+) -> None:
+    """Grant type, client id and refresh token, to the token endpoint of the grant's region."""
+    tesla.answers = [good()]
+    assert await (await session_of(Shelf(grant()), http)).access_token() == access_token(jti="2")
+    assert tesla.requests[0].path == "/token"
+    assert tesla.requests[0].content_type == "application/x-www-form-urlencoded"
+    assert tesla.forms == [{"grant_type": "refresh_token", "client_id": "client-1", "refresh_token": "EU_FIRST-MARKER"}]
+
+
+async def test_the_successor_is_saved_before_it_is_used(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """When an access token is given out, the keeper has its refresh token."""
+    tesla.answers = [good()]
+    shelf = Shelf(grant())
+    await (await session_of(shelf, http)).access_token()
+    assert shelf.events == ["saved"]
+    assert shelf.kept is not None
+    assert shelf.kept.refresh_token == Secret("EU_REFRESH-2-MARKER")
+
+
+async def test_fifty_callers_cause_one_refresh(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """All of them get the same new access token."""
+    tesla.answers = [good()]
+    session = await session_of(Shelf(grant()), http)
+    tokens = await asyncio.gather(*(session.access_token() for _ in range(50)))
+    assert set(tokens) == {access_token(jti="2")}
+    assert len(tesla.requests) == 1
+
+
+async def test_a_caller_who_gives_up_does_not_lose_the_token(
+    tesla: ScriptedServer, http: aiohttp.ClientSession
+) -> None:
+    """Tesla has spent the old refresh token by then: the refresh ends and is saved, with nobody waiting."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return good()
+
+    tesla.answers = [slow]
+    shelf = Shelf(grant())
+    session = await session_of(shelf, http)
+    caller = asyncio.create_task(session.access_token())
+    await asked.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    closing = asyncio.create_task(session.close())
+    go_on.set()
+    await closing
+    assert shelf.events == ["saved"]
+    assert await session.access_token() == access_token(jti="2")
+
+
+async def test_a_refused_access_token_is_refreshed_once(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """After 401 the next caller refreshes although the token's time is not over; the new one is trusted again."""
+    tesla.answers = [good()]
+    session = await session_of(Shelf(grant(expires_at=NOW + 5000)), http)
+    session.refuse(session.grant.access_token)
+    assert await session.access_token() == access_token(jti="2")
+    assert await session.access_token() == access_token(jti="2")
+    assert len(tesla.requests) == 1
+
+
+REFUSED = {"error_description": "The provided authorization grant is invalid, expired, revoked."}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (401, {"error": "login_required", "error_description": "Login required"}, Reason.LOGIN_REQUIRED),
+        (401, {"error": "invalid_grant", **REFUSED}, Reason.LOGIN_REQUIRED),
+        (400, {"error": "invalid_grant", **REFUSED}, Reason.LOGIN_REQUIRED),
+        (401, {"error": "access_denied", "error_description": "User revoked consent"}, Reason.CONSENT_WITHDRAWN),
+        (401, {"error": "User revoked consent"}, Reason.CONSENT_WITHDRAWN),
+        (401, {"response": None, "error": "unknown user", "error_description": ""}, Reason.UNKNOWN_USER),
+    ],
+)
+async def test_a_dead_grant_is_wiped_and_not_tried_again(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, status: int, body: dict[str, Any], reason: Reason
+) -> None:
+    """The first caller learns why; the next ones too, without another request."""
+    tesla.answers = [web.json_response(body, status=status)]
+    shelf = Shelf(grant())
+    session = await session_of(shelf, http)
+    for _ in range(3):
+        with pytest.raises(SignInRequired) as refused:
+            await session.access_token()
+        assert refused.value.reason is reason
+    assert shelf.events == ["wiped"]
+    assert len(tesla.requests) == 1
+
+
+async def drop(request: web.Request) -> web.Response:
+    """Close the connection instead of answering."""
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+SERVER_ERROR = {
+    "error": "server_error",
+    "error_description": "Internal server error",
+    "error_uri": "https://auth.tesla.com/error/reference/1",
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (web.json_response(SERVER_ERROR, status=400), Unreachable),
+        (web.Response(text="<html>Access denied</html>", content_type="text/html", status=403), Unreachable),
+        (web.Response(status=500), Unreachable),
+        (web.Response(status=503, text="upstream"), Unreachable),
+        (web.Response(status=200, text="<html>"), Unreachable),
+        (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), Unreachable),
+        (web.json_response([1, 2]), Unreachable),
+        (web.json_response({"error": 7}, status=400), Unreachable),
+        (drop, Unreachable),
+        (web.json_response({"access_token": "no JWT"}), UnexpectedAnswer),
+        (web.json_response({"expires_in": 5}), UnexpectedAnswer),
+        (web.Response(status=429, headers={"Retry-After": "7"}), RateLimited),
+        (web.json_response({"error": "unauthorized_client"}, status=400), TokenRequestRefused),
+        (web.json_response({"error": "invalid_request"}, status=400), TokenRequestRefused),
+    ],
+)
+async def test_trouble_never_wipes_a_grant(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, answer: Answer, error: type[Exception]
+) -> None:
+    """Server trouble, no network, an application set up wrongly: the grant stays, and the next try can succeed."""
+    tesla.answers = [answer, good()]
+    shelf = Shelf(grant())
+    session = await session_of(shelf, http)
+    with pytest.raises(error):
+        await session.access_token()
+    assert shelf.events == []
+    assert await session.access_token() == access_token(jti="2")
+
+
+async def test_an_access_token_alone_ends_with_its_time(http: aiohttp.ClientSession) -> None:
+    """Without a refresh token the owner has to bring a new one."""
+    shelf = Shelf(grant(refresh=None))
+    session = await session_of(shelf, http)
+    with pytest.raises(SignInRequired) as refused:
+        await session.access_token()
+    assert refused.value.reason is Reason.EXPIRED
+    assert shelf.events == ["wiped"]
+
+
+async def test_no_grant_at_all(http: aiohttp.ClientSession) -> None:
+    """Loading says so at once."""
+    with pytest.raises(SignInRequired) as refused:
+        await session_of(Shelf(None), http)
+    assert refused.value.reason is Reason.MISSING
+
+
+async def test_teslas_own_app_names_its_scope(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """The client `ownerapi` refreshes with its scope."""
+    tesla.answers = [good()]
+    await (await session_of(Shelf(grant(client="ownerapi")), http)).access_token()
+    assert tesla.forms[0]["scope"] == "openid email offline_access"
+
+
+async def test_no_log_line_carries_a_token(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even at DEBUG, not even when it fails."""
+    caplog.set_level(logging.DEBUG)
+    tesla.answers = [web.json_response(SERVER_ERROR, status=400), good()]
+    session = await session_of(Shelf(grant()), http)
+    with pytest.raises(Unreachable) as error:
+        await session.access_token()
+    await session.access_token()
+    assert "MARKER" not in caplog.text + repr(error.value)
+    assert access_token(jti="2") not in caplog.text
