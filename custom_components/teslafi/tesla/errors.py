@@ -191,6 +191,14 @@ def _refused(error: library.TeslaFleetError) -> TeslaError:
     return Refused(f"Tesla refused the request ({error.status})")
 
 
+def _other(error: library.TeslaFleetError) -> TeslaError:
+    """Tell a good status with a bad body from a status that the library has no name for."""
+    status = error.status or 0
+    if status < HTTPStatus.BAD_REQUEST:
+        return UnexpectedAnswer("Tesla's answer is not JSON")
+    return _refused(error) if status < HTTPStatus.INTERNAL_SERVER_ERROR else Unreachable(f"Tesla has trouble ({status})")
+
+
 def _rate_limited(error: library.TeslaFleetError) -> TeslaError:
     data = error.data if isinstance(error.data, dict) else {}
     return RateLimited(_seconds(data.get("after")) or _seconds(data.get("reset")))
@@ -211,7 +219,7 @@ MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
     library.PreconditionFailed: _precondition,
     library.InvalidRegion: _region,
     library.RateLimited: _rate_limited,
-    library.ResponseError: lambda _: UnexpectedAnswer("Tesla's answer is not JSON"),
+    library.ResponseError: _other,
     library.InvalidResponse: lambda _: Unreachable("Tesla got no answer from the car"),
     library.ClientClosedRequest: lambda _: Unreachable("The connection to Tesla ended early"),
     library.InternalServerError: lambda _: Unreachable("Tesla has trouble (500)"),
