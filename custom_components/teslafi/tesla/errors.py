@@ -196,7 +196,9 @@ def _other(error: library.TeslaFleetError) -> TeslaError:
     status = error.status or 0
     if status < HTTPStatus.BAD_REQUEST:
         return UnexpectedAnswer("Tesla's answer is not JSON")
-    return _refused(error) if status < HTTPStatus.INTERNAL_SERVER_ERROR else Unreachable(f"Tesla has trouble ({status})")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _refused(error)
+    return Unreachable(f"Tesla has trouble ({status})")
 
 
 def _rate_limited(error: library.TeslaFleetError) -> TeslaError:
