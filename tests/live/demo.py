@@ -1,0 +1,166 @@
+"""The demo: a simulated Tesla in this process, a real Home Assistant beside it. `--check` signs in by itself."""
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from typing import Any, Final
+
+import aiohttp
+
+from teslafi_simulators.tesla import TeslaSimulator
+
+from .check import CheckFailed, check
+from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
+
+STATE: Final = ROOT / ".demo"
+APPLICATION: Final = "teslafi-monitoring"
+
+
+def main() -> int:
+    """Run the demo or the check; return the exit code."""
+    arguments = _arguments()
+    try:
+        return asyncio.run(_check(arguments) if arguments.check else _demo(arguments))
+    except OSError as error:
+        print(f"demo: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="script/demo", description="A real Home Assistant with TeslaFi, in front of a simulated Tesla."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="sign in and list the entities, without a browser; then end"
+    )
+    parser.add_argument("--reset", action="store_true", help="forget the state of earlier runs (.demo)")
+    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the simulator takes the next one")
+    parser.add_argument("--ha", metavar="VERSION", help="another version of Home Assistant than the tests run on")
+    return parser.parse_args()
+
+
+def _interpreter(version: str | None) -> dict[str, Any]:
+    """Return which Python runs Home Assistant. A version of its own installs what it needs by itself."""
+    if version is None:
+        return {}
+    return {"python": ROOT / f".venv-ha-{version}" / "bin" / "python", "skip_pip": False}
+
+
+def _ensure_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise OSError(f"port {port} is taken: end what uses it, or choose another with --port") from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _credential(simulator: TeslaSimulator) -> Credential:
+    application = simulator.applications.by_id(APPLICATION)
+    assert application is not None
+    assert application.client_secret is not None
+    return Credential(
+        client_id=application.client_id, client_secret=application.client_secret, name="Monitoring (read only)"
+    )
+
+
+async def _started(
+    stack: AsyncExitStack, folder: Path, port: int, simulator_port: int, version: str | None
+) -> tuple[TeslaSimulator, LiveHomeAssistant]:
+    """Start both; what was started is stopped when the stack closes."""
+    redirect = f"http://127.0.0.1:{port}/auth/external/callback"
+    simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,))
+    await simulator.start(port=simulator_port)
+    stack.push_async_callback(simulator.stop)
+    home = LiveHomeAssistant(folder=folder, port=port, simulator_url=simulator.url, **_interpreter(version))
+    home.prepare(_credential(simulator))
+    stack.push_async_callback(home.stop)
+    print("Starting Home Assistant …", file=sys.stderr)
+    await home.start()
+    return simulator, home
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    _ensure_free(arguments.port)
+    _ensure_free(arguments.port + 1)
+    if arguments.reset and STATE.exists():
+        shutil.rmtree(STATE)
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        simulator, home = await _started(stack, STATE / "config", arguments.port, arguments.port + 1, arguments.ha)
+        print(_table(simulator, home), flush=True)
+        ended = asyncio.create_task(home.ended())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, stopped):
+            task.cancel()
+        if not stop.is_set():
+            print(f"demo: Home Assistant ended by itself; see {home.log}", file=sys.stderr)
+            return 1
+        print("Stopping …", file=sys.stderr)
+    return 0
+
+
+def _table(simulator: TeslaSimulator, home: LiveHomeAssistant) -> str:
+    accounts = [
+        f"  {account.email:<20} {account.password:<22} {simulator.accounts.current_passcode(account.email) or 'none'}"
+        for account in simulator.accounts
+    ]
+    return "\n".join(
+        (
+            "",
+            f"  Open      {home.url}",
+            f"  Log in    {USER} / {PASSWORD}",
+            "  Then      Settings > Devices & services > Add integration > TeslaFi > Sign in with Tesla",
+            "",
+            "  Tesla account        password               two-factor code now",
+            *accounts,
+            "",
+            f"  Fresh codes: {simulator.url}/    Ctrl-C stops everything.",
+            "",
+        )
+    )
+
+
+async def _check(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="teslafi-check-") as folder:
+        async with AsyncExitStack() as stack:
+            try:
+                simulator, home = await _started(stack, Path(folder) / "config", _free_port(), 0, arguments.ha)
+                rows = await check(simulator, home)
+            except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:
+                print(f"demo --check failed: {error or type(error).__name__}", file=sys.stderr)
+                return 1
+            print(_entities(rows))
+            version = (await home.api("GET", "config"))["version"]
+            print(f"\n{len(rows)} entities of TeslaFi in Home Assistant {version}.")
+    return 0
+
+
+def _entities(rows: list[Mapping[str, Any]]) -> str:
+    width = max(len(row["entity_id"]) for row in rows)
+    lines = []
+    for row in rows:
+        attributes = row["attributes"]
+        unit = attributes.get("unit_of_measurement", "")
+        lines.append(f"{row['entity_id']:<{width}}  {row['state']} {unit}".rstrip())
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Runs Home Assistant in front of the simulator: `python -m tests.live.launch SIMULATOR_URL HASS_ARGUMENTS…`."""
+
+import sys
+
+from homeassistant.__main__ import main
+
+from .simulated_tesla import use_simulator
+
+if __name__ == "__main__":
+    use_simulator(sys.argv[1])
+    sys.argv = ["hass", *sys.argv[2:]]
+    sys.exit(main())
