@@ -171,18 +171,22 @@ PATHS: Final = frozenset((*_LIVE.paths(), *_INFO.paths(), *_TODAY.paths()))
 
 def decode_live(answer: object) -> Decoded[SiteLive]:
     """Decode an answer of `live_status`."""
-    reported: list[str] = []
-    malformed: list[str] = []
-    live = _LIVE.read_own(unwrapped(answer), reported, malformed)
-    return Decoded(replace(live, reported=frozenset(reported)), tuple(malformed))
+    live, reported, malformed = _read(_LIVE, unwrapped(answer))
+    return Decoded(replace(live, reported=reported), malformed)
 
 
 def decode_info(answer: object) -> Decoded[SiteInfo]:
     """Decode an answer of `site_info`."""
+    info, reported, malformed = _read(_INFO, unwrapped(answer))
+    return Decoded(replace(info, reported=reported), malformed)
+
+
+def _read[T](block: Block[T], raw: object) -> tuple[T, frozenset[str], tuple[str, ...]]:
+    """Read a whole answer; the path of one that is no object is that of its block."""
     reported: list[str] = []
     malformed: list[str] = []
-    info = _INFO.read_own(unwrapped(answer), reported, malformed)
-    return Decoded(replace(info, reported=frozenset(reported)), tuple(malformed))
+    read = block.read_own(raw, reported, malformed)
+    return read, frozenset(reported) - {block.path}, tuple(malformed)
 
 
 def decode_today(answer: object) -> Decoded[EnergyToday]:
