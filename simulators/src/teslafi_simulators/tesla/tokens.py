@@ -353,7 +353,7 @@ class TokenStore:
     def revoke_all(self, account: Account) -> None:
         """End every token of the account: refreshes meet `login_required`."""
         for line in self._lines:
-            if line.account is account and line.ended is None:
+            if line.account is account and self._ended(line) is None:
                 line.ended = Refusal.LOGIN_REQUIRED
 
     def revoke_consent(self, account: Account, client_id: str) -> None:
@@ -409,7 +409,7 @@ class TokenStore:
         return [
             line
             for line in self._lines
-            if line.account is account and line.client_id == client_id and line.ended is None
+            if line.account is account and line.client_id == client_id and self._ended(line) is None
         ]
 
     def _is_known(self, account: Account) -> bool:

@@ -97,7 +97,7 @@ class Mfa:
 async def _json(request: web.Request) -> dict[str, str]:
     """Return the texts of a JSON object; nothing of anything else."""
     try:
-        said: Any = json.loads(await request.text())
+        said: Any = json.loads(await request.read())
     except ValueError:
         return {}
     return {name: value for name, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}

@@ -179,7 +179,10 @@ def form_of(transaction: Transaction) -> pages.Form:
 
 async def fields_of(request: web.Request) -> Fields:
     """Return the texts of a posted form; uploaded files are no part of any."""
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError) as error:
+        raise web.HTTPBadRequest(text="The body is no form") from error
     return MultiDict((name, value) for name, value in form.items() if isinstance(value, str))
 
 

@@ -175,20 +175,23 @@ def request_window(desk: Desk) -> Window:
 async def _fields(request: web.Request) -> dict[str, str]:
     """Read the request: form-encoded; JSON is tolerated from `ownerapi` alone."""
     if request.content_type == FORM:
-        form = await request.post()
+        try:
+            form = await request.post()
+        except (ValueError, LookupError) as error:
+            raise bad_request("invalid_request", "The body is no form") from error
         if len(form) != len(set(form)):
             raise bad_request("invalid_request", "A parameter is repeated")
         return {name: value for name, value in form.items() if isinstance(value, str)}
     if request.content_type == JSON:
-        fields = _object(await request.text())
+        fields = _object(await request.read())
         if fields.get("client_id") == OWNER_CLIENT:
             return fields
     raise bad_request("invalid_request", f"The content type must be {FORM}")
 
 
-def _object(text: str) -> dict[str, str]:
+def _object(body: bytes) -> dict[str, str]:
     try:
-        said: Any = json.loads(text)
+        said: Any = json.loads(body)
     except ValueError as error:
         raise bad_request("invalid_request", "The body is no JSON") from error
     return {name: value for name, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
