@@ -14,7 +14,7 @@ from unittest.mock import patch
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.util.json import JsonObjectType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry  # type: ignore[import-untyped]  # it ships no types
 
 from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
