@@ -296,8 +296,11 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
         if reported is self._seen or reported == self._seen:
             return []
         self._seen = reported
-        due = [row for row in self._descriptions if not row.paths or not reported.isdisjoint(row.paths)]
-        self._descriptions = [row for row in self._descriptions if row not in due]
+        due: list[DescriptionT] = []
+        later: list[DescriptionT] = []
+        for row in self._descriptions:
+            (later if row.paths and reported.isdisjoint(row.paths) else due).append(row)
+        self._descriptions = later
         return due
 
 
