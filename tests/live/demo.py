@@ -69,7 +69,7 @@ def _free_port() -> int:
 
 
 def _credential(simulator: TeslaSimulator) -> Credential:
-    application = simulator.applications.by_id(APPLICATION)
+    application = simulator.applications.by_client_id(APPLICATION)
     assert application is not None
     assert application.client_secret is not None
     return Credential(

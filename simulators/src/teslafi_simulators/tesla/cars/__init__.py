@@ -1,0 +1,1 @@
+"""Simulated cars: what they are, what they do, and the physics between."""

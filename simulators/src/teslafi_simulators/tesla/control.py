@@ -1,0 +1,197 @@
+"""Steers a running simulator: as methods for tests in the same process, as JSON under /control for others."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from .accounts import Account
+from .addresses import CONTROL, Region
+from .cars.car import Car, State, Supply
+from .clock import ManualClock
+from .faults import Fault
+from .state import STATE, SimulatorState
+from .tokens import TokenPair
+
+POSITIONS: Final = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
+
+
+class Control:
+    """What a test or the demo does to cars, accounts and the network."""
+
+    def __init__(self, state: SimulatorState) -> None:
+        """Steer this state."""
+        self._state = state
+
+    def car(self, vin: str) -> Car:
+        """Return a car, lived up to now; raise KeyError when there is none."""
+        car = self._state.garage.find(vin)
+        if car is None:
+            raise KeyError(vin)
+        return car
+
+    def sleep(self, vin: str) -> None:
+        """Let the car sleep, whatever it did."""
+        car = self.car(vin)
+        car.park()
+        car.unplug()
+        car.state = State.ASLEEP
+
+    def offline(self, vin: str) -> None:
+        """Take the car out of reach."""
+        self.car(vin).state = State.OFFLINE
+
+    def wake(self, vin: str) -> None:
+        """Wake the car at once."""
+        self.car(vin).wake()
+
+    def drive(self, vin: str, **how: Any) -> None:  # noqa: ANN401 - as Car.start_drive
+        """Begin a drive."""
+        self.car(vin).start_drive(**how)
+
+    def charge(self, vin: str, supply: str = "single_phase") -> None:
+        """Begin a charge."""
+        self.car(vin).plug_in(Supply(supply))
+
+    def unplug(self, vin: str) -> None:
+        """End a charge."""
+        self.car(vin).unplug()
+
+    def set_values(self, vin: str, values: dict[str, Any]) -> None:
+        """Set `block.field`s to anything."""
+        car = self.car(vin)
+        for path, value in values.items():
+            car.set_value(path, value)
+
+    def add_account(self, email: str, *, region: Region = "na", cars: int = 0) -> Account:
+        """Add an account with so many cars, for measurements; its password is its e-mail address."""
+        account = self._state.accounts.add(
+            Account(email=email, password=email, region=region, full_name=email.partition("@")[0])
+        )
+        for place in range(cars):
+            vin = f"5YJ3E1EA{POSITIONS[place % 10]}KF{place:06d}"
+            self._state.garage.add(vin, account.sub, region, name=f"Car {place}")
+        return account
+
+    def mint(self, email: str, client_id: str, scopes: set[str], **how: bool) -> TokenPair:
+        """Return tokens as a sign-in would; raise KeyError for an unknown account."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        return self._state.tokens.mint(account, client_id, frozenset(scopes), **how)
+
+    def change_password(self, email: str, new: str) -> None:
+        """Set another password: all tokens end."""
+        self._state.accounts.change_password(email, new)
+
+    def withdraw_consent(self, email: str, client_id: str) -> None:
+        """Withdraw the consent to an application."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        self._state.tokens.revoke_consent(account, client_id)
+
+    def fault(self, **fault: Any) -> None:  # noqa: ANN401 - as Fault
+        """Let a fault wait for its request."""
+        self._state.faults.add(Fault(**fault))
+
+    def clear_faults(self) -> None:
+        """Call all faults off."""
+        self._state.faults.clear()
+
+    def limit(self, email: str, usd: float) -> None:
+        """Set an account's spending limit."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        self._state.billing.limits[account.sub] = usd
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Return answered requests by e-mail and category."""
+        named = {account.sub: account.email for account in self._state.accounts}
+        return {
+            named.get(sub, sub): {str(name): count for name, count in counts.items()}
+            for sub, counts in self._state.billing.counts.items()
+        }
+
+    def reset_counters(self) -> None:
+        """Begin to count anew."""
+        self._state.billing.reset()
+        self._state.requests.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Move a manual clock; raise TypeError when the clock is a real one."""
+        if not isinstance(self._state.clock, ManualClock):
+            raise TypeError("this simulator's clock moves by itself")
+        self._state.clock.advance(seconds)
+
+
+ACTIONS: Final = frozenset(
+    {
+        "advance",
+        "change_password",
+        "charge",
+        "clear_faults",
+        "drive",
+        "fault",
+        "limit",
+        "offline",
+        "reset_counters",
+        "set_values",
+        "sleep",
+        "unplug",
+        "wake",
+        "withdraw_consent",
+    }
+)
+
+
+def control_routes(control: Control) -> list[web.RouteDef]:
+    """Return `POST /control/{action}` with the method's arguments as JSON, and what can be read."""
+
+    async def act(request: web.Request) -> web.Response:
+        name = request.match_info["action"]
+        if name not in ACTIONS:
+            return web.json_response({"error": "no such action"}, status=404)
+        method: Callable[..., None] = getattr(control, name)
+        try:
+            method(**(await request.json()))
+        except (KeyError, TypeError, ValueError) as error:
+            return web.json_response({"error": repr(error)}, status=400)
+        return web.json_response({})
+
+    return [
+        web.get(f"{CONTROL}/cars", _cars),
+        web.get(f"{CONTROL}/accounts", _accounts),
+        web.get(f"{CONTROL}/clock", _clock),
+        web.get(f"{CONTROL}/counters", lambda _: _counters(control)),
+        web.post(f"{CONTROL}/{{action}}", act),
+    ]
+
+
+async def _cars(request: web.Request) -> web.Response:
+    state = request.app[STATE]
+    found = [state.garage.find(car.vin) for car in state.garage]
+    return web.json_response({car.vin: {"state": car.state, **car.data} for car in found if car is not None})
+
+
+async def _accounts(request: web.Request) -> web.Response:
+    accounts = request.app[STATE].accounts
+    return web.json_response(
+        {
+            account.email: {
+                "password": account.password,
+                "passcode": accounts.current_passcode(account.email),
+                "region": account.region,
+            }
+            for account in accounts
+        }
+    )
+
+
+async def _clock(request: web.Request) -> web.Response:
+    return web.json_response({"now": request.app[STATE].clock()})
+
+
+async def _counters(control: Control) -> web.Response:
+    return web.json_response(control.counters())

@@ -1,0 +1,1 @@
+"""Simulated energy sites."""

@@ -1,0 +1,103 @@
+"""Which path is answered by what, and how Tesla bills it: one table for every region."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from ..addresses import FLEET, OWNER_API, REGIONS, Region
+from ..billing import Category
+from ..state import STATE
+from . import account, vehicles
+from .access import Call, _let_in, endpoint
+from .answers import Refused, answered
+
+type Row = tuple[str, str, Callable[[Call], Any], Category]
+
+CAR: Final = "/api/1/vehicles/{vehicle}"
+SITE: Final = "/api/1/energy_sites/{site}"
+
+ROWS: Final[tuple[Row, ...]] = (
+    ("GET", "/api/1/products", vehicles.products, "free"),
+    ("GET", "/api/1/vehicles", vehicles.vehicles, "free"),
+    ("GET", CAR, vehicles.vehicle, "free"),
+    ("GET", f"{CAR}/vehicle_data", vehicles.vehicle_data, "data"),
+    ("POST", f"{CAR}/wake_up", vehicles.wake_up, "wake"),
+    ("GET", f"{CAR}/mobile_enabled", vehicles.mobile_enabled, "data"),
+    ("GET", f"{CAR}/nearby_charging_sites", vehicles.nearby_charging_sites, "data"),
+    ("GET", f"{CAR}/release_notes", vehicles.release_notes, "data"),
+    ("GET", f"{CAR}/service_data", vehicles.service_data, "data"),
+    ("GET", f"{CAR}/recent_alerts", vehicles.recent_alerts, "data"),
+    ("GET", f"{CAR}/drivers", vehicles.drivers, "data"),
+    ("GET", f"{CAR}/fleet_telemetry_config", vehicles.telemetry_config, "data"),
+    ("GET", f"{CAR}/fleet_telemetry_errors", vehicles.telemetry_errors, "data"),
+    ("POST", f"{CAR}/command/{{name}}", vehicles.command, "command"),
+    ("POST", f"{CAR}/signed_command", vehicles.signed_command, "command"),
+    ("GET", "/api/1/dx/charging/history", vehicles.charging_history, "data"),
+    ("GET", "/api/1/dx/vehicles/options", vehicles.options, "data"),
+    ("GET", "/api/1/dx/vehicles/subscriptions/eligibility", vehicles.eligibility, "data"),
+    ("GET", "/api/1/dx/vehicles/upgrades/eligibility", vehicles.eligibility, "data"),
+    ("GET", "/api/1/dx/warranty/details", vehicles.warranty, "data"),
+    ("GET", "/api/1/users/me", account.me, "free"),
+    ("GET", "/api/1/users/region", account.region, "free"),
+    ("GET", "/api/1/users/orders", account.orders, "free"),
+    ("GET", "/api/1/users/feature_config", account.feature_config, "free"),
+    ("GET", "/api/1/partner_accounts/public_key", account.partner_public_key, "free"),
+    ("POST", "/api/1/partner_accounts", account.partner_register, "free"),
+    ("GET", "/api/1/partner_accounts/fleet_telemetry_errors", account.partner_errors, "free"),
+    ("GET", f"{SITE}/live_status", account.live_status, "free"),
+    ("GET", f"{SITE}/site_info", account.site_info, "free"),
+    ("GET", f"{SITE}/calendar_history", account.calendar_history, "free"),
+    ("GET", f"{SITE}/telemetry_history", account.telemetry_history, "free"),
+)
+
+OWNER_PATHS: Final = frozenset(
+    {"/api/1/products", "/api/1/vehicles", CAR, f"{CAR}/vehicle_data", f"{CAR}/wake_up", f"{CAR}/command/{{name}}"}
+)
+"""What the interface of Tesla's own app still knows."""
+
+
+def fleet_routes() -> list[web.RouteDef]:
+    """Return the routes of every region's Fleet API and of the Owner API under their prefixes."""
+    found: list[web.RouteDef] = []
+    for region in REGIONS:
+        prefix = f"{FLEET}/{region}"
+        # Before the path that names a car: `fleet_status` is no car.
+        found.append(web.post(f"{prefix}/api/1/vehicles/fleet_status", _fleet_status(region)))
+        found += [
+            web.route(method, prefix + path, endpoint(handler, category, region))
+            for method, path, handler, category in ROWS
+        ]
+        found.append(web.get(f"{prefix}/status", _status))
+        found.append(web.route("*", f"{prefix}/{{path:.*}}", _unknown))
+    found += [
+        web.route(method, OWNER_API + path, endpoint(handler, category, None))
+        for method, path, handler, category in ROWS
+        if path in OWNER_PATHS
+    ]
+    found.append(web.route("*", f"{OWNER_API}/{{path:.*}}", _unknown))
+    return found
+
+
+def _fleet_status(region: Region) -> Callable[[web.Request], Any]:
+    async def handle(request: web.Request) -> web.Response:
+        state = request.app[STATE]
+        try:
+            call = _let_in(request, state, region)
+            call.needs(vehicles.DATA, "vehicle_cmds", "vehicle_charging_cmds")
+            named = await vehicles._vins(call)  # noqa: SLF001 - of this package
+        except Refused as refused:
+            return refused.response()
+        cars = [car for car in state.garage.of(call.account) if car.vin in named]
+        state.billing.count(call.account, "data")
+        return answered(vehicles.fleet_status_of(cars))
+
+    return handle
+
+
+async def _status(_request: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+async def _unknown(_request: web.Request) -> web.Response:
+    return Refused(404, "not_found").response()

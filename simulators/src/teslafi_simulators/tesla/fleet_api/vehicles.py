@@ -1,0 +1,273 @@
+"""Endpoints about cars (developer.tesla.com, "Vehicle endpoints")."""
+
+from datetime import UTC, datetime
+import json
+from typing import Any, Final
+
+from ..cars.car import CLASSIC_BLOCKS, Car, State
+from ..cars.garage import SAMPLES
+from .access import SIGNING_REQUIRED, Call
+from .answers import Refused, answered, asleep
+
+DATA: Final = "vehicle_device_data"
+LOCATION: Final = "vehicle_location"
+ENDPOINTS: Final = frozenset(
+    {
+        *CLASSIC_BLOCKS,
+        "closures_state",
+        "location_data",
+        "charge_schedule_data",
+        "preconditioning_schedule_data",
+        "vehicle_data_combo",
+    }
+)
+
+
+def products(call: Call) -> Any:  # noqa: ANN401 - JSON
+    """List cars and energy sites."""
+    found: list[dict[str, Any]] = []
+    scopes = call.bearer.scopes
+    if call.bearer.kind == "owner" or not scopes.isdisjoint({DATA, "vehicle_cmds", "vehicle_charging_cmds"}):
+        cars = [car for car in call.state.garage.of(call.account) if call.region in (None, car.region)]
+        found += [car.record(call.account) | {"vehicle_config": car.data["vehicle_config"]} for car in cars]
+    if call.bearer.kind == "owner" or not scopes.isdisjoint({"energy_device_data", "energy_cmds"}):
+        for site in call.state.sites.values():
+            if site.owner == call.account and call.region in (None, site.region):
+                site.advance(call.state.clock())
+                found.append(site.product())
+    if not found:
+        call.needs(DATA, "energy_device_data", "vehicle_cmds", "vehicle_charging_cmds", "energy_cmds")
+    return answered(found, count=len(found))
+
+
+def vehicles(call: Call) -> Any:  # noqa: ANN401
+    """List cars, a page at a time. The interface of Tesla's own app no longer answers this."""
+    if call.region is None:
+        raise Refused(
+            412, "Endpoint is only available on fleetapi. Visit https://developer.tesla.com/docs for more info"
+        )
+    call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
+    cars = [car for car in call.state.garage.of(call.account) if car.region == call.region]
+    page, per_page = _number(call, "page", 1), _number(call, "per_page", 100)
+    pages = max(1, -(-len(cars) // per_page))
+    shown = cars[(page - 1) * per_page : page * per_page]
+    pagination = {
+        "previous": page - 1 if page > 1 else None,
+        "next": page + 1 if page < pages else None,
+        "current": page,
+        "per_page": per_page,
+        "count": len(cars),
+        "pages": pages,
+    }
+    return answered([car.record(call.account) for car in shown], pagination=pagination, count=len(shown))
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.request.query.get(name, str(default))
+    if not text.isdigit() or int(text) < 1:
+        raise Refused(400, "invalid_request")
+    return int(text)
+
+
+def vehicle(call: Call) -> Any:  # noqa: ANN401
+    """Tell whether the car is online; does not reach it."""
+    call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
+    return call.car().record(call.account)
+
+
+def vehicle_data(call: Call) -> Any:  # noqa: ANN401
+    """Ask the car for everything."""
+    call.needs(DATA)
+    named = call.request.query.get("endpoints")
+    endpoints = set(named.split(";")) if named else set(CLASSIC_BLOCKS)
+    if not endpoints <= ENDPOINTS:
+        raise Refused(400, "invalid_request")
+    owner_app = call.bearer.kind == "owner"
+    if "location_data" in endpoints and not owner_app and LOCATION not in call.bearer.scopes:
+        raise Refused(403, f"Unauthorized missing scopes {LOCATION}")
+    car = call.live_car("data")
+    car.touch()
+    if "vehicle_data_combo" in endpoints:
+        endpoints |= set(CLASSIC_BLOCKS)
+    return car.answer(call.account, endpoints, location="location_data" in endpoints)
+
+
+def wake_up(call: Call) -> Any:  # noqa: ANN401
+    """Begin to wake the car; the answer may still say asleep."""
+    call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
+    car = call.car()
+    call.limited(car.vin, "wake")
+    if car.state is State.OFFLINE:
+        raise asleep()
+    car.ask_to_wake()
+    return car.record(call.account)
+
+
+def mobile_enabled(call: Call) -> Any:  # noqa: ANN401
+    """Tell whether apps are let in."""
+    call.needs(DATA)
+    return {"result": call.car().mobile_access, "reason": ""}
+
+
+def nearby_charging_sites(call: Call) -> Any:  # noqa: ANN401
+    """List chargers around the car."""
+    call.needs(DATA)
+    call.live_car("data")
+    recorded = json.loads((SAMPLES / "timdorr_nearby_charging_sites.json").read_text())
+    sites: dict[str, Any] = recorded.get("response", recorded)
+    return sites | {"timestamp": int(call.state.clock() * 1000)}
+
+
+def release_notes(call: Call) -> Any:  # noqa: ANN401
+    """Tell what is new in the car's software; Tesla wraps this answer twice."""
+    call.needs(DATA)
+    car = call.live_car("data")
+    note = {
+        "title": "Minor Fixes",
+        "subtitle": "Some Info",
+        "description": "This release contains minor fixes and improvements",
+        "customer_version": car.data["vehicle_state"]["car_version"].split(" ")[0],
+        "icon": "release_notes_icon",
+        "image_url": "https://vehicle-files.teslamotors.com/release_notes/d0fa3e08a458696e6464a46c938ffc0a",
+        "light_image_url": "https://vehicle-files.teslamotors.com/release_notes/9a122cff8916fffcb61cfd65a15c276f",
+    }
+    return {"response": {"release_notes": [note]}}
+
+
+def service_data(call: Call) -> Any:  # noqa: ANN401
+    """Tell about a visit to a service centre."""
+    call.needs(DATA)
+    if not call.car().in_service:
+        return {}
+    return {
+        "service_status": "in_service",
+        "service_etc": "2026-12-02T17:10:53-10:00",
+        "service_visit_number": "SV12345678",
+        "status_id": 8,
+    }
+
+
+def recent_alerts(call: Call) -> Any:  # noqa: ANN401
+    """List the car's recent alerts."""
+    call.needs(DATA)
+    call.car()
+    alert = {
+        "name": "Name_Of_The_Alert",
+        "time": datetime.fromtimestamp(call.state.clock() - 3600, UTC).isoformat(),
+        "audience": ["service-fix", "customer"],
+        "user_text": "additional description text",
+    }
+    return {"recent_alerts": [alert]}
+
+
+def drivers(call: Call) -> Any:  # noqa: ANN401
+    """List who else may drive; for the owner alone."""
+    call.needs(DATA)
+    car = call.car()
+    if call.account != car.owner:
+        raise Refused(403, "Unauthorized")
+    listed = [
+        {
+            "my_tesla_unique_id": 8_888_888,
+            "user_id": 800_001 + place,
+            "user_id_s": str(800_001 + place),
+            "vault_uuid": sub,
+            "driver_first_name": "Testy",
+            "driver_last_name": "McTesterson",
+            "granular_access": {"hide_private": car.hide_private},
+            "active_pubkeys": [None],
+            "public_key": "",
+        }
+        for place, sub in enumerate(sorted(car.drivers))
+    ]
+    return answered(listed, count=len(listed))
+
+
+async def _vins(call: Call) -> list[str]:
+    if call.request.content_type != "application/json":
+        raise Refused(406, "not_a_JSON_request")
+    try:
+        body = await call.request.json()
+    except ValueError:
+        raise Refused(406, "not_a_JSON_request") from None
+    vins = body.get("vins") if isinstance(body, dict) else None
+    if not isinstance(vins, list):
+        raise Refused(400, "invalid_request")
+    return [vin for vin in vins if isinstance(vin, str)]
+
+
+def fleet_status_of(cars: list[Car]) -> dict[str, Any]:
+    """Return the answer of `fleet_status`."""
+    return {
+        "key_paired_vins": [],
+        "unpaired_vins": [car.vin for car in cars],
+        "vehicle_info": {
+            car.vin: {
+                "firmware_version": car.data["vehicle_state"]["car_version"].split(" ")[0],
+                "vehicle_command_protocol_required": car.signing == "required",
+                "discounted_device_data": False,
+                "fleet_telemetry_version": "1.0.0",
+                "total_number_of_keys": 2,
+                "safety_screen_streaming_toggle_enabled": None,
+            }
+            for car in cars
+        },
+    }
+
+
+def telemetry_config(call: Call) -> Any:  # noqa: ANN401
+    """Tell the streaming configuration: there is none."""
+    call.needs(DATA)
+    call.car()
+    return {"synced": False, "config": None, "limit_reached": False, "key_paired": False}
+
+
+def telemetry_errors(call: Call) -> Any:  # noqa: ANN401
+    """List streaming errors: there are none."""
+    call.needs(DATA)
+    call.car()
+    return {"fleet_telemetry_errors": []}
+
+
+def charging_history(call: Call) -> Any:  # noqa: ANN401
+    """List paid sessions; needs the charging scope."""
+    call.needs("vehicle_charging_cmds")
+    return {"data": [], "totalResults": 0}
+
+
+def options(call: Call) -> Any:  # noqa: ANN401
+    """List the car's options."""
+    call.needs(DATA)
+    return {"codes": [{"code": "$MT337", "displayName": "Model 3", "isActive": True}]}
+
+
+def eligibility(call: Call) -> Any:  # noqa: ANN401
+    """List what the car could be given; nothing here."""
+    call.needs(DATA)
+    return {"country": "US", "eligible": [], "vin": call.request.query.get("vin", "")}
+
+
+def warranty(call: Call) -> Any:  # noqa: ANN401
+    """Tell the warranty."""
+    call.needs(DATA)
+    return {"activeWarranty": [], "upcomingWarranty": [], "expiredWarranty": []}
+
+
+def command(call: Call) -> Any:  # noqa: ANN401
+    """Refuse: by scope, by protocol, and in the end because commands have no effect yet."""
+    name = call.request.match_info["name"]
+    charging = name.startswith(("charge_", "set_charge", "set_charging", "set_scheduled", "add_", "remove_"))
+    call.needs("vehicle_cmds", *(("vehicle_charging_cmds",) if charging else ()))
+    car = call.live_car("command")
+    if car.signing == "required":
+        raise Refused(403, SIGNING_REQUIRED)
+    return {"result": False, "reason": "not_supported"}
+
+
+def signed_command(call: Call) -> Any:  # noqa: ANN401
+    """Refuse: a car that does not speak the protocol says so; the others do not know any key yet."""
+    call.needs("vehicle_cmds", "vehicle_charging_cmds")
+    car = call.live_car("command")
+    if car.signing != "required":
+        raise Refused(422, "invalid_resource")
+    raise Refused(424, "your public key has not been paired with the vehicle")

@@ -1,0 +1,99 @@
+"""Named beginnings: who and what there is when a simulator starts."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from .accounts import Account, MfaDevice
+from .applications import HOME_ASSISTANT_REDIRECTS, Application, full_application, monitoring_application
+from .cars.car import State, Supply
+from .cars.garage import OLD, RIGHT_HAND
+from .energy.site import Site
+from .state import SimulatorState
+
+PASSCODE_SECRET: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105 - of a simulated account
+
+ANNAS_MODEL_3: Final = "5YJ3E1EA7KF000001"
+ANNAS_MODEL_Y: Final = "7SAYGDEE8NF000002"
+ERIKS_MODEL_S: Final = "5YJSA7H4XFF000003"
+SHARED_MODEL_3: Final = "LRW3E7FA9LC000004"
+BOS_MODEL_Y: Final = "LRWYGCEK1PC000005"
+ANNAS_SITE: Final = 2_252_012_345_678
+
+
+def _applications(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
+    redirects = (*HOME_ASSISTANT_REDIRECTS, *redirect_uris)
+    state.applications.add(monitoring_application(redirect_uris=redirects))
+    state.applications.add(
+        full_application(
+            client_id="teslafi-controls",
+            client_secret="ts-secret.controls",  # noqa: S106 - simulated
+            redirect_uris=redirects,
+        )
+    )
+    core = full_application(
+        client_id="core-tesla-fleet",
+        client_secret="ts-secret.core",  # noqa: S106 - simulated
+        redirect_uris=redirects,
+    )
+    state.applications.add(core)
+    state.applications.add(
+        Application(
+            client_id="open-source",
+            name="Open source client",
+            redirect_uris=redirects,
+            scopes=monitoring_application().scopes,
+        )
+    )
+
+
+def empty(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
+    """Applications alone; accounts and cars are added by the test."""
+    _applications(state, redirect_uris)
+
+
+def demo(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
+    """Three owners in three regions; Anna's Model 3 is on the road, her Model Y sleeps."""
+    _applications(state, redirect_uris)
+    anna = state.accounts.add(
+        Account(
+            email="anna@example.com",
+            password="correct-horse-anna",  # noqa: S106 - of a simulated account
+            region="na",
+            full_name="Anna Demo",
+            sub="0a0a0a0a-0000-4000-8000-000000000001",
+            devices=[MfaDevice("Anna's phone", secret=PASSCODE_SECRET)],
+            backup_passcodes=["3HZRJVC6D", "7KQWMTP2X"],
+        )
+    )
+    erik = state.accounts.add(
+        Account(
+            email="erik@example.com",
+            password="correct-horse-erik",  # noqa: S106
+            region="eu",
+            full_name="Erik Demo",
+            sub="0a0a0a0a-0000-4000-8000-000000000002",
+            locale="nl-NL",
+        )
+    )
+    bo = state.accounts.add(
+        Account(
+            email="bo@example.com",
+            password="correct-horse-bo",  # noqa: S106
+            region="cn",
+            full_name="Bo Demo",
+            sub="0a0a0a0a-0000-4000-8000-000000000003",
+        )
+    )
+    garage = state.garage
+    garage.add(ANNAS_MODEL_3, anna.sub, "na", name="Roadrunner").start_drive(miles=40, speed=52)
+    garage.add(ANNAS_MODEL_Y, anna.sub, "na", model=RIGHT_HAND, name="Snowball").state = State.ASLEEP
+    garage.add(
+        ERIKS_MODEL_S, erik.sub, "eu", model=OLD, name="Oldtimer", signing="off", sleeps=False, capacity=85.0
+    ).plug_in(Supply.THREE_PHASE)
+    shared = garage.add(SHARED_MODEL_3, "0a0a0a0a-0000-4000-8000-00000000000f", "eu", name="Shared", hide_private=True)
+    shared.drivers.add(erik.sub)
+    garage.add(BOS_MODEL_Y, bo.sub, "cn", name="Xiao Bai")
+    state.sites[ANNAS_SITE] = Site(number=ANNAS_SITE, owner=anna.sub, region="na", name="Anna's home")
+
+
+SCENARIOS: Final[Mapping[str, Callable[[SimulatorState, tuple[str, ...]], None]]] = {"demo": demo, "empty": empty}

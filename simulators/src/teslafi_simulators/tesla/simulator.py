@@ -1,0 +1,115 @@
+"""One simulator: Tesla's sign-in, Fleet API and control on one port of loopback."""
+
+from html import escape
+from typing import Self
+
+from aiohttp import web
+
+from .accounts import AccountStore
+from .addresses import Addresses
+from .applications import ApplicationStore
+from .cars.garage import Garage
+from .clock import Clock, real_clock
+from .control import Control, control_routes
+from .fleet_api import fleet_routes
+from .scenario import SCENARIOS
+from .sign_in import sign_in_routes
+from .state import STATE, SimulatorState
+from .tokens import TokenStore
+
+
+class TeslaSimulator:
+    """Start it, use `url` and `addresses`, steer it with `control`, stop it. Also an async context manager."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = real_clock,
+        scenario: str = "demo",
+        redirect_uris: tuple[str, ...] = (),
+        before_july_2026: bool = False,
+    ) -> None:
+        """Begin with the named scenario; `redirect_uris` are allowed for its applications besides Home Assistant's."""
+        self._addresses: Addresses | None = None
+        self._runner: web.AppRunner | None = None
+        self.clock = clock
+        self.accounts = AccountStore(clock)
+        self.applications = ApplicationStore(before_july_2026=before_july_2026)
+        self.tokens = TokenStore(clock, self.accounts, self.applications, lambda: self.addresses)
+        self.garage = Garage(clock)
+        self.state = SimulatorState(
+            clock=clock,
+            addresses=lambda: self.addresses,
+            accounts=self.accounts,
+            applications=self.applications,
+            tokens=self.tokens,
+            garage=self.garage,
+        )
+        self.control = Control(self.state)
+        SCENARIOS[scenario](self.state, redirect_uris)
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where everything is; raise RuntimeError before the start."""
+        if self._addresses is None:
+            raise RuntimeError("the simulator has not been started")
+        return self._addresses
+
+    @property
+    def url(self) -> str:
+        """Base address, without a slash at its end."""
+        return self.addresses.base_url
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Serve; port 0 takes a free one."""
+        app = web.Application()
+        app[STATE] = self.state
+        app.add_routes([web.get("/", self._index)])
+        app.add_routes(
+            sign_in_routes(
+                clock=self.clock,
+                accounts=self.accounts,
+                applications=self.applications,
+                tokens=self.tokens,
+                addresses=lambda: self.addresses,
+            )
+        )
+        app.add_routes(fleet_routes())
+        app.add_routes(control_routes(self.control))
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound = self._runner.addresses[0]
+        self._addresses = Addresses(f"http://{bound[0]}:{bound[1]}")
+
+    async def stop(self) -> None:
+        """End all connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def __aenter__(self) -> Self:
+        """Start on a free port."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        """Tell a person who can sign in, and with which code right now."""
+        rows = "".join(
+            f"<tr><td>{escape(account.email)}<td><code>{escape(account.password)}</code>"
+            f"<td><code>{self.accounts.current_passcode(account.email) or 'none'}</code><td>{account.region}"
+            for account in self.accounts
+        )
+        page = (
+            "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
+            "<title>Simulated Tesla</title><style>body{font:16px system-ui;margin:2rem auto;max-width:48rem}"
+            "td,th{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ccc}</style>"
+            "<h1>Simulated Tesla</h1><p>Nothing here is Tesla's. The codes below are good for half a minute.</p>"
+            f"<table><tr><th>Account<th>Password<th>Two-factor code now<th>Region{rows}</table>"
+        )
+        return web.Response(text=page, content_type="text/html")

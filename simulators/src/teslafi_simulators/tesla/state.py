@@ -1,0 +1,37 @@
+"""Everything that one simulator holds."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from .accounts import AccountStore
+from .addresses import Addresses
+from .applications import ApplicationStore
+from .billing import Billing
+from .cars.garage import Garage
+from .clock import Clock
+from .energy.site import Site
+from .faults import Faults
+from .tokens import TokenStore
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulatorState:
+    """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken. `recent`: requests by car."""
+
+    clock: Clock
+    addresses: Callable[[], Addresses]
+    accounts: AccountStore
+    applications: ApplicationStore
+    tokens: TokenStore
+    garage: Garage
+    sites: dict[int, Site] = field(default_factory=dict)
+    billing: Billing = field(default_factory=Billing)
+    faults: Faults = field(default_factory=Faults)
+    recent: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+
+
+STATE: web.AppKey[SimulatorState] = web.AppKey("state", SimulatorState)
