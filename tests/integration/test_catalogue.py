@@ -212,7 +212,7 @@ def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
             assert value.astimezone(UTC).isoformat()
         elif row.device_class or row.state_class or row.native_unit_of_measurement:
             assert type(value) in (int, float)
-            assert abs(value) < 1e15
+            assert abs(value) < 2**63
         else:
             assert type(value) in (int, str)
     elif platform == "binary_sensor":
@@ -224,6 +224,24 @@ def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
 
 
 moments = st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2050, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the strategy adds it
+
+
+@pytest.mark.parametrize("extreme", [-1, 0, 1, 2**62, -(2**62), 9e11, -9e11, 0.5, "None", "x" * 300])
+def test_no_extreme_makes_a_value_that_is_refused(extreme: object) -> None:
+    """The same value everywhere: where its type fits, it is as far out as it may be."""
+    answer: dict[str, Any] = {}
+    for path in decode.PATHS:
+        *blocks, key = path.removeprefix("vehicle.").split(".")
+        inner = answer
+        for block in blocks:
+            inner = inner.setdefault(block, {})
+        inner[key] = [] if path.endswith("schedules") else extreme
+    snapshot = decode.decode_vehicle(answer).snapshot
+    assert snapshot.reported >= decode.PATHS
+    data = VehicleData(None, snapshot, None, datetime(2026, 11, 23, tzinfo=UTC), {}, 0.0)
+    for platform, rows in VEHICLE_ROWS.items():
+        for row in rows:
+            hold(platform, row, data)
 
 
 @settings(deadline=None, max_examples=200)

@@ -164,7 +164,7 @@ async def test_what_was_once_reported_comes_back_after_a_restart(hass: HomeAssis
 async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     hass: HomeAssistant, device_registry: dr.DeviceRegistry
 ) -> None:
-    """Both without a restart."""
+    """And comes again when it is bought back; all without a restart."""
     entry, reader = await watch_car(hass, MODEL_3)
     other = "5YJSA1E4XGF000003"
     reader.cars[other] = recorded(MODEL_S_OF_2018)
@@ -180,6 +180,10 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     await hass.async_block_till_done()
     assert shown(hass, "charge_state_battery_level", vin=other) is None
     assert shown(hass, "charge_state_battery_level") == "77"
+    reader.cars[other] = recorded(MODEL_S_OF_2018)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    assert shown(hass, "charge_state_battery_level", vin=other) == "73"
 
 
 async def test_an_update_without_news_writes_only_what_changed(
