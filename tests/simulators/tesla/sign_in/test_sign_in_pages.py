@@ -6,6 +6,7 @@ import aiohttp
 from aiohttp import CookieJar
 import pytest
 
+from teslafi_simulators.tesla.accounts import Account, MfaDevice
 from teslafi_simulators.tesla.sign_in.throttle import ATTEMPTS, PAUSE
 from tests.simulators.tesla.sign_in.browser import REDIRECT, Browser, Page, Simulated
 
@@ -87,6 +88,16 @@ async def test_either_device_makes_passcodes_and_old_ones_do_not_do(simulated: S
     assert asks_for(page) == "passcode"
     page = await simulated.browser.fill(page, passcode=simulated.guarded.devices[1].passcode(simulated.clock()))
     assert asks_for(page) == "consent"
+
+
+async def test_a_passcode_counts_for_its_own_account_alone(simulated: Simulated) -> None:
+    other = simulated.accounts.add(
+        Account(email="o@example.com", password="pw-o", region="na", full_name="O", devices=[MfaDevice("Device #1")])
+    )
+    consent = await simulated.signed_in(simulated.authorize_url(), simulated.guarded)
+    assert asks_for(consent) == "consent"
+    page = await simulated.browser.fill(consent, identity=other.email, credential=other.password)
+    assert asks_for(page) == "passcode"
 
 
 async def test_a_backup_passcode_works_once(simulated: Simulated) -> None:

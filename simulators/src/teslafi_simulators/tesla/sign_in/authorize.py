@@ -148,14 +148,14 @@ def must_ask(transaction: AuthorizationTransaction, account: Account) -> bool:
         return False
     if application.client_id not in account.consents:
         return True
-    return transaction.prompt_missing_scopes and bool(transaction.missing_scopes)
+    return transaction.prompt_missing_scopes and bool(transaction.missing_scopes(account))
 
 
 def allow(transaction: AuthorizationTransaction, account: Account, ticked: frozenset[str]) -> None:
     """Add what the owner ticked to what the application may do; nothing that was not offered."""
     if not must_ask(transaction, account):
         return
-    offered = transaction.missing_scopes
+    offered = transaction.missing_scopes(account)
     granted = offered if transaction.require_requested_scopes else offered & (ticked | ALWAYS_GRANTED)
     client_id = transaction.application.client_id
     account.consents[client_id] = account.consents.get(client_id, frozenset()) | granted
@@ -222,7 +222,7 @@ def _transaction(
 
 def _consent_page(transaction: AuthorizationTransaction, account: Account) -> web.Response:
     client_id = transaction.application.client_id
-    missing, granted = transaction.missing_scopes, account.consents.get(client_id, frozenset())
+    missing, granted = transaction.missing_scopes(account), account.consents.get(client_id, frozenset())
     return pages.consent_page(
         form_of(transaction),
         application=transaction.application.name,

@@ -83,12 +83,9 @@ class AuthorizationTransaction(Transaction):
     require_requested_scopes: bool
     decided: bool = False
 
-    @property
-    def missing_scopes(self) -> frozenset[str]:
-        """Return the scopes asked for that the account never granted to this application; none before the sign-in."""
-        if self.account is None:
-            return frozenset()
-        return self.scopes - self.account.consents.get(self.application.client_id, frozenset())
+    def missing_scopes(self, account: Account) -> frozenset[str]:
+        """Return the scopes asked for that the account never granted to this application."""
+        return self.scopes - account.consents.get(self.application.client_id, frozenset())
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -144,10 +141,6 @@ class Sessions:
             session = BrowserSession()
             self._sessions[session.sid] = session
         return session
-
-    def end(self, request: web.Request) -> None:
-        """Forget the browser."""
-        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
     def transaction[Kind: Transaction](
         self, session: BrowserSession, transaction_id: str, kind: type[Kind]
