@@ -1,10 +1,18 @@
 """A real Home Assistant for each test: its own folder on disk, real files, sockets on loopback only."""
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+import time
 
+from homeassistant.core import HomeAssistant
 import pytest
 
 import custom_components.teslafi  # noqa: F401 - before PHACC's own package of custom components shadows ours
+from custom_components.teslafi.tesla.servers import OWNER_API, SERVERS
+from teslafi_simulators.tesla import TeslaSimulator
+from tests.live.simulated_tesla import use_simulator
+
+from .owner import Owner
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +36,28 @@ def hass_storage() -> dict[str, object]:
 def storage(tmp_path: Path) -> Path:
     """Return the folder of Home Assistant's stores."""
     return tmp_path / ".storage"
+
+
+@pytest.fixture
+def _teslas_addresses() -> Iterator[None]:
+    """Put Tesla's own addresses back after a test that replaced them."""
+    kept = dict(SERVERS), dict(OWNER_API)
+    yield
+    SERVERS.update(kept[0])
+    OWNER_API.update(kept[1])
+
+
+@pytest.fixture
+async def tesla(socket_enabled: None, _teslas_addresses: None) -> AsyncIterator[TeslaSimulator]:
+    """Be Tesla, by the clock that the test moves."""
+    async with TeslaSimulator(clock=lambda: time.time(), redirect_uris=(Owner.REDIRECT,)) as simulator:  # noqa: PLW0108 - frozen later
+        use_simulator(simulator.url)
+        yield simulator
+
+
+@pytest.fixture
+async def owner(hass: HomeAssistant, tesla: TeslaSimulator, current_request_with_host: None) -> Owner:
+    """Return a person in front of Home Assistant and Tesla's pages, with a developer application set up."""
+    person = Owner(hass, tesla)
+    await person.bring_application("teslafi-monitoring")
+    return person

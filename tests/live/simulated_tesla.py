@@ -14,8 +14,8 @@ def use_simulator(base_url: str) -> None:
         SERVERS[region] = Server(
             api=addresses.fleet(region), authorize=addresses.authorize(region), token=addresses.token(region)
         )
-    home: Region
-    for part, home in (("global", "na"), ("cn", "cn")):
+    for part in OWNER_API:
+        home: Region = "cn" if part == "cn" else "na"
         OWNER_API[part] = Server(
             api=addresses.owner_api, authorize=addresses.authorize(home), token=addresses.owner_token(home)
         )

@@ -1,0 +1,1 @@
+"""The companion service of TeslaFi: accounts, two-factor authentication, permits."""

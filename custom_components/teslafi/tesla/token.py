@@ -45,7 +45,8 @@ class TokenEndpoint:
         TokenRequestRefused when the application is at fault.
         """
         if grant.refresh_token is None:
-            raise SignInRequired(Reason.EXPIRED)
+            over = grant.expires_at <= self._clock()
+            raise SignInRequired(Reason.EXPIRED if over else Reason.LOGIN_REQUIRED)
         answer = await self._refresh_at(grant.server, grant.client_id, grant.refresh_token)
         return self._grant(answer, grant.client_id, before=grant)
 

@@ -1,0 +1,1 @@
+"""Strict stand-ins for services that a test cannot reach."""

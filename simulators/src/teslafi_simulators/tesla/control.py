@@ -160,11 +160,14 @@ def control_routes(control: Control) -> list[web.RouteDef]:
             return web.json_response({"error": repr(error)}, status=400)
         return web.json_response({})
 
+    async def counters(_request: web.Request) -> web.Response:
+        return web.json_response(control.counters())
+
     return [
         web.get(f"{CONTROL}/cars", _cars),
         web.get(f"{CONTROL}/accounts", _accounts),
         web.get(f"{CONTROL}/clock", _clock),
-        web.get(f"{CONTROL}/counters", lambda _: _counters(control)),
+        web.get(f"{CONTROL}/counters", counters),
         web.post(f"{CONTROL}/{{action}}", act),
     ]
 
@@ -191,7 +194,3 @@ async def _accounts(request: web.Request) -> web.Response:
 
 async def _clock(request: web.Request) -> web.Response:
     return web.json_response({"now": request.app[STATE].clock()})
-
-
-async def _counters(control: Control) -> web.Response:
-    return web.json_response(control.counters())

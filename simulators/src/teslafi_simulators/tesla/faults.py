@@ -16,7 +16,7 @@ class Fault:
     """One fault. `path` is a pattern of the request's path (`*/vehicle_data`); it strikes `times` times, None for ever.
 
     `delay`: `seconds` pass first. `drop`: the request is carried out, the connection closed. `status`: answered with
-    `status`, `headers` and `body` (text, or JSON). `malformed`, `truncated`, `html`: the right status and a broken body.
+    `status`, `headers` and `body` (text, or JSON). `malformed`, `truncated`, `html`: the right status, a broken body.
     `values`: fields of the answer (`charge_state.battery_level`) replaced.
     """
 
