@@ -220,6 +220,14 @@ def test_schedules_are_read_with_either_kind_of_timestamp() -> None:
     assert plain.snapshot.preconditioning_schedule_data.timestamp == 1731000000005
 
 
+@pytest.mark.parametrize(("schedules", "malformed"), [(None, ()), ("none", ("charge_schedule_data.charge_schedules",))])
+def test_schedules_that_are_no_list_are_none(schedules: object, malformed: tuple[str, ...]) -> None:
+    """Null is no schedule; anything else is named."""
+    decoded = decode_vehicle({"charge_schedule_data": {"charge_schedules": schedules}})
+    assert decoded.snapshot.charge_schedule_data.charge_schedules == ()
+    assert decoded.malformed == malformed
+
+
 @settings(deadline=None)
 @given(anything)
 def test_no_json_raises(answer: object) -> None:

@@ -122,6 +122,25 @@ def test_bad_entries_of_a_day_are_named_and_the_rest_counts() -> None:
     assert decoded.snapshot.period_start is None
 
 
+def test_what_was_written_reads_the_same() -> None:
+    """As the cars' do, sites' answers survive being kept."""
+    live = decode_live(recorded(POWERWALL)).snapshot
+    info = decode_info(SITE_INFO).snapshot
+    today = decode_today(ENERGY_TODAY).snapshot
+    assert decode_live(json.loads(json_bytes(encode_live(live)))).snapshot == live
+    assert decode_info(json.loads(json_bytes(encode_info(info)))).snapshot == info
+    assert decode_today(json.loads(json_bytes(encode_today(today)))).snapshot == today
+    assert decode_today(encode_today(EnergyToday())).snapshot == EnergyToday()
+
+
+@pytest.mark.parametrize("moment", ["2022-01-01T00:00:00", "0001-01-01T00:00:00+00:00", "last year", 2022])
+def test_a_moment_without_a_zone_or_out_of_time_is_named(moment: object) -> None:
+    """Home Assistant could not move it to the owner's zone."""
+    decoded = decode_info({"installation_date": moment})
+    assert decoded.snapshot.installation_date is None
+    assert decoded.malformed == ("info.installation_date",)
+
+
 @settings(deadline=None, max_examples=200)
 @given(anything | resembling)
 def test_no_json_raises_and_all_of_it_can_be_kept(answer: object) -> None:

@@ -13,6 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.coordinator import UNREACHABLE_AFTER
 from custom_components.teslafi.tesla.errors import TeslaError
 from tests.integration.recorded import (
     CARS,
@@ -215,6 +216,25 @@ async def test_an_update_without_news_writes_only_what_changed(
     }
 
 
+async def test_an_entity_is_available_while_its_car_is_reachable(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    """The value comes back as it was."""
+    freezer.move_to(NOW)
+    entry, reader = await watch_car(hass, MODEL_3)
+    reader.trouble = TeslaError()
+    coordinator = entry.runtime_data.vehicles[VIN]
+    for _ in range(4):
+        freezer.tick(3600)
+        await coordinator.async_refresh()
+    coordinator.async_update_listeners()
+    assert shown(hass, "charge_state_battery_level") == STATE_UNAVAILABLE
+    reader.trouble = None
+    freezer.tick(3600)
+    await look_again(hass, entry)
+    assert shown(hass, "charge_state_battery_level") == "77"
+
+
 @pytest.mark.xfail(
     strict=True, reason="Home Assistant's coordinator tells its listeners of the first failure in a row alone"
 )
@@ -225,11 +245,11 @@ async def test_lost_contact_makes_entities_unavailable_and_its_return_brings_the
     freezer.move_to(NOW)
     entry, reader = await watch_car(hass, MODEL_3)
     reader.trouble = TeslaError()
-    await look_again(hass, entry)
-    assert shown(hass, "charge_state_battery_level") == "77"
-    for _ in range(3):
+    coordinator = entry.runtime_data.vehicles[VIN]
+    for _ in range(UNREACHABLE_AFTER):
+        assert shown(hass, "charge_state_battery_level") == "77"
         freezer.tick(3600)
-        await look_again(hass, entry)
+        await coordinator.async_refresh()
     assert shown(hass, "charge_state_battery_level") == STATE_UNAVAILABLE
     reader.trouble = None
     freezer.tick(3600)

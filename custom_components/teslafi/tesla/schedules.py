@@ -52,11 +52,10 @@ def _next(minutes: int | None, days_of_week: int | None, after: datetime, zone: 
         return None
     days = (days_of_week or 0) & _EVERY_DAY or _EVERY_DAY
     midnight = after.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    for ahead in range(8):
-        moment = (midnight + timedelta(days=ahead)).replace(hour=minutes // 60, minute=minutes % 60)
-        if days >> (moment.isoweekday() % 7) & 1 and moment > after:
-            return moment
-    return None
+    moments = (
+        (midnight + timedelta(days=ahead)).replace(hour=minutes // 60, minute=minutes % 60) for ahead in range(8)
+    )
+    return next(moment for moment in moments if days >> (moment.isoweekday() % 7) & 1 and moment > after)
 
 
 def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
