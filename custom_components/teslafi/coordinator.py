@@ -77,6 +77,14 @@ def failure(error: TeslaError, *, seen: str) -> UpdateFailed | ConfigEntryAuthFa
     return UpdateFailed(translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": seen})
 
 
+class _StillTrouble(Exception):
+    """Nothing was due, and the last answer was trouble: neither a failure more nor the end of it."""
+
+    def __init__(self, error: TeslaError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Coordinator[T](DataUpdateCoordinator[T]):
     """Counts failures in a row, so that one lost answer does not make everything unavailable."""
 
@@ -85,6 +93,7 @@ class _Coordinator[T](DataUpdateCoordinator[T]):
     def __init__(self, hass: HomeAssistant, entry: TeslaFiConfigEntry, name: str, interval: timedelta) -> None:
         super().__init__(hass, LOGGER, config_entry=entry, name=name, update_interval=interval)
         self._failures = 0
+        self._trouble: TeslaError | None = None
 
     @property
     def reachable(self) -> bool:
@@ -95,12 +104,22 @@ class _Coordinator[T](DataUpdateCoordinator[T]):
     async def _async_update_data(self) -> T:
         try:
             data = await self._read()
+        except _StillTrouble as still:
+            raise failure(still.error, seen=self.name) from still.error
         except TeslaError as error:
-            self._failures += 1
-            raise_issue(self.hass, self.config_entry, error)
+            self._note(error)
             raise failure(error, seen=self.name) from error
-        self._failures = 0
+        self._failures, self._trouble = 0, None
         return data
+
+    def _note(self, error: TeslaError) -> None:
+        """Count a failure."""
+        self._trouble = error
+        self._failures += 1
+        raise_issue(self.hass, self.config_entry, error)
+        if self._failures == UNREACHABLE_AFTER:
+            # Home Assistant tells its listeners of the first failure in a row alone.
+            self.async_update_listeners()
 
     async def _read(self) -> T:
         """Ask Tesla; raise a TeslaError when there is nothing to show for it."""
@@ -156,22 +175,24 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         if self._wanted:
             self._wanted = False
             self._watch = policy.wanted(self._watch)
-        data = self.data
         try:
-            # At most the state and, if that says online, the data.
-            for _ in range(2):
-                request = self._next_request()
-                if request.at > time.time() + EARLY:
-                    break
-                data = await self._ask(request.ask, data)
+            return self._with_costs(await self._ask_what_is_due())
         except TeslaError as error:
-            self._note_failure(error)
-            if isinstance(error, VehicleInService):
-                return self._with_costs(data)
+            self._put_off(error)
             raise
         finally:
             self._plan()
-        return self._with_costs(data)
+
+    async def _ask_what_is_due(self) -> VehicleData:
+        """Ask for the state and, if that says online, for the data; with nothing due the last trouble stays."""
+        data = self.data
+        for nothing_asked in (True, False):
+            request = self._next_request()
+            if request.at <= time.time() + EARLY:
+                data = await self._ask(request.ask, data)
+            elif nothing_asked and self._trouble:
+                raise _StillTrouble(self._trouble)
+        return data
 
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
         reader = self._account.reader
@@ -181,6 +202,9 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
             decoded = await reader.vehicle_data(self.vin, self._count)
         except VehicleAsleep:
             self._watch = policy.went_quiet(self._watch, time.time())
+            return data
+        except VehicleInService:
+            self._watch = policy.failed(self._watch, Failure.IN_SERVICE, time.time())
             return data
         self.malformed = decoded.malformed
         snapshot = merge(data.snapshot, decoded.snapshot)
@@ -211,7 +235,8 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         wait = max(self._next_request().at - time.time(), 1.0)
         self.update_interval = timedelta(seconds=wait)
 
-    def _note_failure(self, error: TeslaError) -> None:
+    def _put_off(self, error: TeslaError) -> None:
+        """Let the polling rule decide when to try again."""
         now = time.time()
         if isinstance(error, RateLimited):
             self._watch = policy.failed(self._watch, Failure.RATE_LIMITED, now, retry_after=error.retry_after)
@@ -221,10 +246,8 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
             self.hass.async_create_task(self._account.async_request_refresh(), "teslafi look for the car")
 
 
-_FAILURES: Final[Mapping[type[TeslaError], Failure]] = {
-    BillingLimitReached: Failure.SPENDING_LIMIT,
-    VehicleInService: Failure.IN_SERVICE,
-}
+_FAILURES: Final[Mapping[type[TeslaError], Failure]] = {BillingLimitReached: Failure.SPENDING_LIMIT}
+"""What puts off the next attempt in a way of its own; all else is trouble that passes."""
 
 
 class SiteCoordinator(_Coordinator[SiteData]):
@@ -300,9 +323,8 @@ class AccountCoordinator(_Coordinator[Products]):
         except TeslaError as error:
             if not self.vehicles:
                 raise
-            self._failures = 1
+            self._note(error)
             self.last_update_success = False
-            raise_issue(self.hass, self.config_entry, error)
             LOGGER.warning("Tesla cannot be asked for the list of cars (%s); last values are shown", error)
         await self._look_at([*self.vehicles.values(), *self.sites.values()])
         self._begun = True

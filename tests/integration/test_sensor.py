@@ -235,9 +235,6 @@ async def test_an_entity_is_available_while_its_car_is_reachable(
     assert shown(hass, "charge_state_battery_level") == "77"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Home Assistant's coordinator tells its listeners of the first failure in a row alone"
-)
 async def test_lost_contact_makes_entities_unavailable_and_its_return_brings_them_back(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory
 ) -> None:

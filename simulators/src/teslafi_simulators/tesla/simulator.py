@@ -4,13 +4,15 @@ from html import escape
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from .accounts import AccountStore
-from .addresses import Addresses
+from .addresses import AUTH, FLEET_AUTH, Addresses
 from .applications import ApplicationStore
 from .cars.garage import Garage
 from .clock import Clock, real_clock
 from .control import Control, control_routes
+from .faults import struck
 from .fleet_api import fleet_routes
 from .scenario import SCENARIOS
 from .sign_in import sign_in_routes
@@ -62,7 +64,7 @@ class TeslaSimulator:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve; port 0 takes a free one."""
-        app = web.Application()
+        app = web.Application(middlewares=[_broken_sign_in])
         app[STATE] = self.state
         app.add_routes([web.get("/", self._index)])
         app.add_routes(
@@ -113,3 +115,13 @@ class TeslaSimulator:
             f"<table><tr><th>Account<th>Password<th>Two-factor code now<th>Region{rows}</table>"
         )
         return web.Response(text=page, content_type="text/html")
+
+
+@web.middleware
+async def _broken_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Strike the sign-in side with the faults that wait for it; the Fleet API takes its own."""
+    fault = request.app[STATE].faults.take(request.path) if request.path.startswith((AUTH, FLEET_AUTH)) else None
+    response = await handler(request)
+    if fault is None or not isinstance(response, web.Response):
+        return response
+    return await struck(fault, request, response)
