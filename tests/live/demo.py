@@ -68,7 +68,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _credential(simulator: TeslaSimulator) -> Credential:
+def credential(simulator: TeslaSimulator) -> Credential:
+    """Return the developer application with read scopes alone, as an owner enters it."""
     application = simulator.applications.by_client_id(APPLICATION)
     assert application is not None
     assert application.client_secret is not None
@@ -86,7 +87,7 @@ async def _started(
     await simulator.start(port=simulator_port)
     stack.push_async_callback(simulator.stop)
     home = LiveHomeAssistant(folder=folder, port=port, simulator_url=simulator.url, **_interpreter(version))
-    home.prepare(_credential(simulator))
+    home.prepare(credential(simulator))
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
     await home.start()

@@ -1,0 +1,86 @@
+"""A browser in front of a real Home Assistant, in front of a simulated Tesla."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+import shutil
+import socket
+from typing import Final
+
+from playwright.async_api import BrowserContext, async_playwright
+import pytest
+from teslafi_simulators.tesla import TeslaSimulator
+
+from tests.live.demo import credential
+from tests.live.home_assistant import LiveHomeAssistant
+
+from .person import Person
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
+ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--force-color-profile=srgb",
+    "--hide-scrollbars",
+)
+
+
+@pytest.fixture(autouse=True)
+def verify_cleanup() -> None:
+    """Do without PHACC's search for tasks left behind: Playwright's own are none of ours."""
+
+
+@pytest.fixture
+def home_port() -> int:
+    """Return a port that nobody uses, for Home Assistant."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def tesla(socket_enabled: None, home_port: int) -> AsyncIterator[TeslaSimulator]:
+    """Be Tesla."""
+    redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
+    async with TeslaSimulator(redirect_uris=(redirect,)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def home(tesla: TeslaSimulator, tmp_path: Path, home_port: int) -> AsyncIterator[LiveHomeAssistant]:
+    """Run Home Assistant, onboarding done, the developer application entered."""
+    instance = LiveHomeAssistant(folder=tmp_path / "config", port=home_port, simulator_url=tesla.url)
+    instance.prepare(credential(tesla))
+    try:
+        await instance.start()
+        yield instance
+    finally:
+        await instance.stop()
+
+
+@pytest.fixture
+async def browser(socket_enabled: None) -> AsyncIterator[BrowserContext]:
+    """Return an empty browser that reaches loopback only."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        context = await chromium.new_context(
+            viewport={"width": 1280, "height": 900},
+            locale="en-GB",
+            timezone_id="America/Los_Angeles",
+            reduced_motion="reduce",
+            service_workers="block",
+        )
+        await context.route(
+            lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort()
+        )
+        yield context
+        await chromium.close()
+
+
+@pytest.fixture
+async def person(browser: BrowserContext, home: LiveHomeAssistant, tesla: TeslaSimulator) -> Person:
+    """Return somebody who has logged in to Home Assistant."""
+    someone = Person(browser, home, tesla)
+    await someone.log_in()
+    return someone
