@@ -159,10 +159,15 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         data = self.data
         return LastValues(data.state, data.snapshot, data.data_at, data.contact_at, self._ledger)
 
+    @callback
+    def want_look(self) -> None:
+        """Make the next refresh ask for everything. Does not wake the car."""
+        self._wanted = True
+
     @override
     async def async_request_refresh(self) -> None:
-        """Look now: the owner asked. Does not wake the car."""
-        self._wanted = True
+        """Look now: the owner asked."""
+        self.want_look()
         await super().async_request_refresh()
 
     @callback

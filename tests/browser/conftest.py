@@ -8,8 +8,8 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, async_playwright
 import pytest
-from teslafi_simulators.tesla import TeslaSimulator
 
+from teslafi_simulators.tesla import TeslaSimulator
 from tests.live.demo import credential
 from tests.live.home_assistant import LiveHomeAssistant
 

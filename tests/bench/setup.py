@@ -1,0 +1,70 @@
+"""`script/bench setup [CARS…]`: setting up and refreshing cars, beside core's tesla_fleet, on one simulator."""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any, Final
+
+from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.applications import USER_SCOPES
+from tests.live.home_assistant import ROOT
+
+CARS: Final = (1, 10, 100)
+SUBJECTS: Final = {"teslafi": "teslafi-monitoring", "tesla_fleet": "core-tesla-fleet"}
+READ_SCOPES: Final = {"openid", "offline_access", "vehicle_device_data", "vehicle_location"}
+COLUMNS: Final = (
+    ("setup s", "setup_s", ".2f"),
+    ("setup CPU s", "setup_cpu_s", ".2f"),
+    ("memory MB", "memory_mb", ".1f"),
+    ("entities", "entities", "d"),
+    ("CPU ms per refresh", "refresh_cpu_ms", ".2f"),
+    ("wall ms per refresh", "refresh_wall_ms", ".2f"),
+)
+
+
+async def figures_of(simulator: TeslaSimulator, integration: str, cars: int) -> dict[str, Any]:
+    """Run one integration with an account of so many driving cars, in a process of its own."""
+    email = f"{integration}-{cars}@example.com"
+    account = simulator.control.add_account(email, cars=cars)
+    for car in simulator.garage.of(account.sub):
+        car.start_drive(miles=1000, speed=50)
+    scopes = READ_SCOPES if integration == "teslafi" else set(USER_SCOPES) - {"enterprise_management", "user_data"}
+    pair = simulator.control.mint(email, SUBJECTS[integration], scopes)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.bench.subject",
+        integration,
+        simulator.url,
+        str(cars),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate(json.dumps(pair.answer()).encode())
+    if process.returncode:
+        raise RuntimeError(f"{integration} with {cars} cars: {errors.decode()[-2000:]}")
+    figures: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return figures
+
+
+async def main(counts: list[int]) -> None:
+    """Print the table."""
+    heads = " | ".join(head for head, _, _ in COLUMNS)
+    print(f"integration | cars | {heads}")
+    async with TeslaSimulator(scenario="empty") as simulator:
+        for cars in counts:
+            rows = {name: await figures_of(simulator, name, cars) for name in SUBJECTS}
+            for name, row in rows.items():
+                print(f"{name:<11} | {cars:>4} | " + " | ".join(f"{row[key]:{form}}" for _, key, form in COLUMNS))
+            ours, theirs = rows["teslafi"], rows["tesla_fleet"]
+            factor = theirs["refresh_cpu_ms"] / ours["refresh_cpu_ms"]
+            more = ours["entities"] - theirs["entities"]
+            print(f"{'':<11} | {cars:>4} | TeslaFi: {more:+d} entities; core takes {factor:.2f} times its CPU")
+
+
+if __name__ == "__main__":
+    asyncio.run(main([int(count) for count in sys.argv[1:]] or list(CARS)))

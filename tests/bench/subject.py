@@ -1,0 +1,117 @@
+"""One integration with so many cars, in a process of its own: sets up, refreshes, prints its figures as JSON.
+
+`python -m tests.bench.subject INTEGRATION SIMULATOR_URL CARS`, the token answer as JSON on standard input.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import json
+from pathlib import Path
+import sys
+import tempfile
+import time
+from typing import Any, Final
+
+from homeassistant import loader
+from homeassistant.components.application_credentials import ClientCredential, async_import_client_credential
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    MockConfigEntry,
+    async_test_home_assistant,
+)
+import tesla_fleet_api.const
+
+from custom_components.teslafi.tesla.grant import Grant
+from custom_components.teslafi.vault import async_get_vault
+from teslafi_simulators.tesla.addresses import Addresses
+from tests.live.simulated_tesla import use_simulator
+
+ROUNDS: Final = 40
+"""Tesla, and so the simulator, answers sixty data requests a minute for each car."""
+
+type Refresh = Callable[[], Awaitable[None]]
+
+
+def _resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+async def _teslafi(hass: HomeAssistant, url: str, token: dict[str, Any]) -> MockConfigEntry:
+    use_simulator(url)
+    grant = Grant.from_answer(token, client_id="teslafi-monitoring", now=time.time())
+    (await async_get_vault(hass)).park(grant.account, grant)
+    data = {"method": "token", "region": "global", "requested_scopes": [], "declined_scopes": []}
+    return MockConfigEntry(domain="teslafi", unique_id=grant.account, data=data)
+
+
+async def _tesla_fleet(hass: HomeAssistant, url: str, token: dict[str, Any]) -> MockConfigEntry:
+    addresses = Addresses(url)
+    for region in tesla_fleet_api.const.SERVERS:
+        tesla_fleet_api.const.SERVERS[region] = addresses.fleet(region)
+        tesla_fleet_api.const.TOKEN_URLS[region] = addresses.token(region)
+    await async_import_client_credential(hass, "tesla_fleet", ClientCredential("core-tesla-fleet", "x"), "core")
+    data = {"auth_implementation": "core", "token": {**token, "expires_at": time.time() + 28800}}
+    return MockConfigEntry(domain="tesla_fleet", unique_id="account", data=data, version=1, minor_version=2)
+
+
+def _refreshes(entry: MockConfigEntry) -> list[Refresh]:
+    """Return what asks each car for its state and its data."""
+    if entry.domain == "tesla_fleet":
+        return [car.coordinator.async_refresh for car in entry.runtime_data.vehicles]
+
+    def looking(coordinator: Any) -> Refresh:  # noqa: ANN401 - either kind
+        async def look() -> None:
+            coordinator.want_look()
+            await coordinator.async_refresh()
+
+        return look
+
+    return [looking(coordinator) for coordinator in entry.runtime_data.vehicles.values()]
+
+
+async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
+    """Return seconds, megabytes and counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with async_test_home_assistant(config_dir=folder) as hass:
+            hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
+            assert await async_setup_component(hass, "application_credentials", {})
+            entry = await (_teslafi if integration == "teslafi" else _tesla_fleet)(hass, url, token)
+            entry.add_to_hass(hass)
+            # What both import is not what setting up a car costs.
+            await loader.async_get_integration(hass, integration)
+            memory, wall, cpu = _resident_megabytes(), time.perf_counter(), time.process_time()
+            await hass.config_entries.async_setup(entry.entry_id)
+            await hass.async_block_till_done()
+            figures: dict[str, Any] = {
+                "setup_s": time.perf_counter() - wall,
+                "setup_cpu_s": time.process_time() - cpu,
+                "memory_mb": _resident_megabytes() - memory,
+                "entities": len(hass.states.async_entity_ids()),
+            }
+            assert entry.state is ConfigEntryState.LOADED, entry.state
+            refreshes = _refreshes(entry)
+            assert len(refreshes) == cars
+            figures |= await _refresh(hass, refreshes)
+            await hass.config_entries.async_unload(entry.entry_id)
+            await hass.async_stop(force=True)
+    return figures
+
+
+async def _refresh(hass: HomeAssistant, refreshes: list[Refresh]) -> dict[str, float]:
+    """Look at every car again and again; they drive, so that values change each time."""
+    wall = cpu = 0.0
+    for _ in range(ROUNDS):
+        wall_before, cpu_before = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(refresh() for refresh in refreshes))
+        await hass.async_block_till_done()
+        wall += time.perf_counter() - wall_before
+        cpu += time.process_time() - cpu_before
+    times = ROUNDS * len(refreshes)
+    return {"refresh_cpu_ms": cpu / times * 1000, "refresh_wall_ms": wall / times * 1000}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), json.load(sys.stdin)))))
