@@ -1,6 +1,7 @@
 """What a person does in the browser: logs in, adds the integration, signs in at Tesla, looks at a page."""
 
 import io
+import os
 from pathlib import Path
 import re
 from typing import Any, Final
@@ -54,7 +55,9 @@ class Person:
         await self.page.wait_for_function(READY)
 
     async def picture(self, name: str, page: Page | None = None) -> None:
-        """Take a picture for the documents, small enough for a repository."""
+        """Take a picture for the documents, small enough for a repository, when TESLAFI_PICTURES is set."""
+        if not os.environ.get("TESLAFI_PICTURES"):
+            return
         shown = page or self.page
         await shown.wait_for_timeout(700)  # the end of a dialog's fading in cannot be waited for
         raw = await shown.screenshot()

@@ -451,3 +451,51 @@ async def test_the_first_step_is_a_menu(hass: HomeAssistant) -> None:
     """Two ways, nothing else."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert flow["menu_options"] == ["sign_in", "token"]
+
+
+async def test_tesla_sends_no_token(owner: Owner) -> None:
+    """An answer to the code that holds no token is told as trouble."""
+    flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
+    owner.tesla.control.fault(path="*/oauth2/v3/token", kind="status", status=200, body={"access_token": "no JWT"})
+    flow = await owner.at_tesla(flow)
+    assert flow["type"] is FlowResultType.ABORT
+    assert flow["reason"] == "cannot_connect"
+
+
+async def test_tesla_does_not_tell_the_region(hass: HomeAssistant, owner: Owner) -> None:
+    """The token's own region is enough when `users/region` refuses."""
+    owner.tesla.control.fault(
+        path="*/users/region", kind="status", status=403, body={"error": "Unauthorized missing scopes"}
+    )
+    entry = await owner.sign_in(ERIK)
+    grant = (await async_get_vault(hass)).get(entry.entry_id, MONITORING)
+    assert grant is not None
+    assert grant.region == "eu"
+
+
+async def test_tesla_names_another_region(hass: HomeAssistant, owner: Owner) -> None:
+    """`users/region` is believed when it names one of Tesla's servers."""
+    body = {"response": {"region": "na", "fleet_api_base_url": owner.tesla.addresses.fleet("na")}}
+    owner.tesla.control.fault(path="*/users/region", kind="status", status=200, body=body)
+    flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
+    flow = await owner.at_tesla(flow, ERIK)
+    grant = (await async_get_vault(hass)).get(flow["result"].entry_id, MONITORING)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert grant is not None
+    assert flow["result"].state is ConfigEntryState.LOADED
+
+
+async def test_a_token_renewed_while_it_is_examined(hass: HomeAssistant, owner: Owner) -> None:
+    """Tesla refuses the access token at once: the renewed grant is the one that is kept."""
+    owner.tesla.control.fault(path="*/api/1/products", kind="status", status=401)
+    entry = await owner.sign_in(ERIK)
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_another_kind_of_sign_in_does_not_replace_the_first(hass: HomeAssistant, owner: Owner) -> None:
+    """A second entry by another application is refused, and the first grant, which lives on, is kept."""
+    entry = await owner.sign_in(ERIK)
+    before = (await async_get_vault(hass)).get(entry.entry_id, MONITORING)
+    flow = await paste(owner, owner.token(ERIK, client_id="open-source"))
+    assert flow["reason"] == "already_configured"
+    assert (await async_get_vault(hass)).get(entry.entry_id, MONITORING) == before

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import fnmatch
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from aiohttp import web
 
 type Kind = Literal["delay", "drop", "status", "malformed", "truncated", "html", "values"]
+
+KINDS: Final = frozenset(get_args(Kind.__value__))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +30,11 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that there is not."""
+        if self.kind not in KINDS:
+            raise ValueError(f"no fault of the kind {self.kind}")
 
 
 class Faults:

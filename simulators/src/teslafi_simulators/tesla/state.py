@@ -19,7 +19,7 @@ from .tokens import TokenStore
 
 @dataclass(slots=True, kw_only=True)
 class SimulatorState:
-    """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken. `recent`: requests by car."""
+    """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken. `recent`: requests by account, car and category."""
 
     clock: Clock
     addresses: Callable[[], Addresses]
@@ -30,7 +30,7 @@ class SimulatorState:
     sites: dict[int, Site] = field(default_factory=dict)
     billing: Billing = field(default_factory=Billing)
     faults: Faults = field(default_factory=Faults)
-    recent: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
+    recent: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
 
 

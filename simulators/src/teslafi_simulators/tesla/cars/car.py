@@ -155,6 +155,8 @@ class Car:
         if self.busy:
             self.kept_awake_at = self.now
         elif self.state is State.ONLINE and self.sleeps and self.now - self.kept_awake_at >= SLEEPY_AFTER:
+            # What it says last is what stays visible while it sleeps.
+            self._tell()
             self.state = State.ASLEEP
 
     @property

@@ -68,6 +68,7 @@ def fleet_routes() -> list[web.RouteDef]:
             web.route(method, prefix + path, endpoint(handler, category, region))
             for method, path, handler, category in ROWS
         ]
+        found += [web.route("*", prefix + path, _wrong_method) for path in dict.fromkeys(row[1] for row in ROWS)]
         found.append(web.get(f"{prefix}/status", _status))
         found.append(web.route("*", f"{prefix}/{{path:.*}}", _unknown))
     found += [
@@ -97,6 +98,10 @@ def _fleet_status(region: Region) -> Callable[[web.Request], Any]:
 
 async def _status(_request: web.Request) -> web.Response:
     return web.Response(text="ok")
+
+
+async def _wrong_method(_request: web.Request) -> web.Response:
+    return Refused(405, "invalid_method").response()
 
 
 async def _unknown(_request: web.Request) -> web.Response:
