@@ -19,7 +19,10 @@ from .tokens import TokenStore
 
 @dataclass(slots=True, kw_only=True)
 class SimulatorState:
-    """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken. `recent`: requests by account, car and category."""
+    """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken.
+
+    `recent`: times of requests by account, car and category. `requests`: method and path of each.
+    """
 
     clock: Clock
     addresses: Callable[[], Addresses]
