@@ -338,8 +338,8 @@ class AccountCoordinator(_Coordinator[Products]):
     async def _read(self) -> Products:
         products = await self.reader.products()
         clear_issues(self.hass, self.config_entry, ACCOUNT_ISSUES)
-        new_vins = products.vehicles.keys() - self.vehicles.keys()
-        new_sites = products.sites.keys() - self.sites.keys()
+        new_vins = [vin for vin in products.vehicles if vin not in self.vehicles]
+        new_sites = [site_id for site_id in products.sites if site_id not in self.sites]
         for vin in new_vins:
             self._watch_vehicle(vin, LastValues())
         for site_id in new_sites:
