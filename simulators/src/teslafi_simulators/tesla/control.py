@@ -53,6 +53,32 @@ class Control:
         """Begin a charge."""
         self.car(vin).plug_in(Supply(supply))
 
+    def lose_power(self, vin: str) -> None:
+        """Let the supply of a plugged-in car fail."""
+        self.car(vin).lose_power()
+
+    def park(self, vin: str) -> None:
+        """End a drive."""
+        self.car(vin).park()
+
+    def add_car(self, vin: str, email: str, *, name: str | None = None) -> None:
+        """Add a car to an account; raise KeyError for an unknown account."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        self._state.garage.add(vin, account.sub, account.region, name=name)
+
+    def remove_car(self, vin: str) -> None:
+        """Sell a car."""
+        self._state.garage.remove(vin)
+
+    def share_car(self, vin: str, email: str) -> None:
+        """Let another account drive a car; raise KeyError for an unknown one."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        self.car(vin).drivers.add(account.sub)
+
     def unplug(self, vin: str) -> None:
         """End a charge."""
         self.car(vin).unplug()
@@ -128,6 +154,7 @@ class Control:
 
 ACTIONS: Final = frozenset(
     {
+        "add_car",
         "advance",
         "change_password",
         "charge",
@@ -135,9 +162,13 @@ ACTIONS: Final = frozenset(
         "drive",
         "fault",
         "limit",
+        "lose_power",
         "offline",
+        "park",
+        "remove_car",
         "reset_counters",
         "set_values",
+        "share_car",
         "sleep",
         "unplug",
         "wake",

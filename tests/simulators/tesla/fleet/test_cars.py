@@ -111,3 +111,13 @@ def test_a_drive_arrives() -> None:
     assert "active_route_destination" not in drive
     assert one.data["vehicle_state"]["odometer"] == pytest.approx(before + 10, abs=0.01)
     assert level - one.soc == pytest.approx(10 * 0.27 / 75 * 100, abs=0.01)
+
+
+def test_a_supply_that_fails() -> None:
+    """Plugged in, no power: the word of Tesla's for it."""
+    one = car()
+    one.plug_in(Supply.SINGLE_PHASE)
+    one.advance(NOW + 60)
+    one.lose_power()
+    charge = one.data["charge_state"]
+    assert (charge["charging_state"], charge["charger_power"], charge["charge_port_door_open"]) == ("NoPower", 0, True)

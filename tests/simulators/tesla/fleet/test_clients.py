@@ -1,5 +1,6 @@
 """Clients that nobody here wrote, unmodified but for the base address."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # type: ignore[import-untyped]
+import requests
 from tesla_fleet_api import TeslaFleetApi
 import tesla_fleet_api.const
 from tesla_fleet_api.exceptions import Forbidden, InvalidRegion, NotFound, VehicleOffline
+import teslapy  # type: ignore[import-untyped] # it carries none
 
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y, ANNAS_SITE
@@ -115,3 +118,19 @@ async def test_home_assistants_own_tesla_fleet(hass: HomeAssistant, tesla: Tesla
     shown = {state.state for state in levels}
     assert str(tesla.control.car(ANNAS_MODEL_3).data["charge_state"]["battery_level"]) in shown
     assert len(hass.states.async_all()) > 50
+
+
+async def test_teslapy_reads_a_car(tesla: TeslaSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TeslaPy lists the products of an account and reads a car through the Owner API."""
+    monkeypatch.setattr(teslapy, "BASE_URL", f"{tesla.addresses.owner_api}/")
+    pair = tesla.control.mint("anna@example.com", "ownerapi", {"openid", "email", "offline_access"})
+    with teslapy.Tesla("anna@example.com", cache_loader=dict, cache_dumper=lambda _cache: None) as client:
+        client.token = {**pair.answer(), "expires_at": 9e9}
+        listed = await asyncio.to_thread(client.api, "PRODUCT_LIST")
+        assert [product.get("vin") for product in listed["response"]][:2] == [ANNAS_MODEL_3, ANNAS_MODEL_Y]
+        number = listed["response"][0]["id"]
+        data = await asyncio.to_thread(client.api, "VEHICLE_DATA", {"vehicle_id": number})
+        assert data["response"]["charge_state"]["battery_level"]
+        with pytest.raises(requests.exceptions.HTTPError) as refused:
+            await asyncio.to_thread(client.api, "VEHICLE_LIST")
+    assert "412" in str(refused.value)

@@ -282,3 +282,13 @@ async def test_control_over_http(http: aiohttp.ClientSession, tesla: TeslaSimula
         assert response.status == 404
     async with http.post(f"{base}/sleep", json={"vin": "nobody's"}) as response:
         assert response.status == 400
+
+
+async def test_cars_are_added_shared_and_sold(http: aiohttp.ClientSession, tesla: TeslaSimulator, token: str) -> None:
+    """The control interface changes what an account lists."""
+    tesla.control.add_car("5YJ3E1EA5KF000077", "anna@example.com", name="New")
+    tesla.control.remove_car(ANNAS_MODEL_Y)
+    _, body, _ = await ask(http, tesla, token, "vehicles")
+    assert [car["vin"] for car in body["response"]] == [ANNAS_MODEL_3, "5YJ3E1EA5KF000077"]
+    tesla.control.share_car(ERIKS_MODEL_S, "bo@example.com")
+    assert len(tesla.control.car(ERIKS_MODEL_S).drivers) == 1

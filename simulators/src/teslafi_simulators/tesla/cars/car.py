@@ -242,6 +242,11 @@ class Car:
         self.charge = None
         self._charging_values("Disconnected", 0.0)
 
+    def lose_power(self) -> None:
+        """Stay plugged in while the supply fails."""
+        self.charge = None
+        self._charging_values("NoPower", 0.0)
+
     def wake(self) -> None:
         """Be online at once."""
         self.state = State.ONLINE
