@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 import shutil
@@ -13,6 +13,7 @@ import tempfile
 from typing import Any, Final
 
 import aiohttp
+from homeassistant.const import RESTART_EXIT_CODE
 
 from teslafi_simulators.tesla import TeslaSimulator
 
@@ -20,6 +21,8 @@ from .check import CheckFailed, check
 from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
 
 STATE: Final = ROOT / ".demo"
+CHECK_LOG: Final = STATE / "check.log"
+PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
 
 
@@ -27,10 +30,29 @@ def main() -> int:
     """Run the demo or the check; return the exit code."""
     arguments = _arguments()
     try:
-        return asyncio.run(_check(arguments) if arguments.check else _demo(arguments))
-    except OSError as error:
-        print(f"demo: {error.strerror or error}", file=sys.stderr)
+        if arguments.check:
+            return asyncio.run(_until_told_to_stop(_check(arguments), stopped=1))
+        return asyncio.run(_until_told_to_stop(_demo(arguments), stopped=0))
+    except (OSError, RuntimeError) as error:
+        print(f"demo: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 1
+
+
+async def _until_told_to_stop(work: Coroutine[Any, Any, int], *, stopped: int) -> int:
+    """Do the work and return its exit code; a signal ends it in order, whatever it is at, with the code `stopped`."""
+    task = asyncio.create_task(work)
+
+    def stop() -> None:
+        if not task.cancelling():
+            print("Stopping …", file=sys.stderr)
+            task.cancel()
+
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return stopped
 
 
 def _arguments() -> argparse.Namespace:
@@ -43,7 +65,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reset", action="store_true", help="forget the state of earlier runs (.demo)")
     parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the simulator takes the next one")
     parser.add_argument("--ha", metavar="VERSION", help="another version of Home Assistant than the tests run on")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not 0 < arguments.port < PORTS - 1:
+        parser.error(f"--port is between 1 and {PORTS - 2}: the simulator takes the next one")
+    return arguments
 
 
 def _interpreter(version: str | None) -> dict[str, Any]:
@@ -99,22 +124,15 @@ async def _demo(arguments: argparse.Namespace) -> int:
     _ensure_free(arguments.port + 1)
     if arguments.reset and STATE.exists():
         shutil.rmtree(STATE)
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    folder = STATE / (f"config-{arguments.ha}" if arguments.ha else "config")
     async with AsyncExitStack() as stack:
-        simulator, home = await _started(stack, STATE / "config", arguments.port, arguments.port + 1, arguments.ha)
+        simulator, home = await _started(stack, folder, arguments.port, arguments.port + 1, arguments.ha)
         print(_table(simulator, home), flush=True)
-        ended = asyncio.create_task(home.ended())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, stopped):
-            task.cancel()
-        if not stop.is_set():
-            print(f"demo: Home Assistant ended by itself; see {home.log}", file=sys.stderr)
-            return 1
-        print("Stopping …", file=sys.stderr)
-    return 0
+        while await home.ended() == RESTART_EXIT_CODE:
+            print("Restarting Home Assistant …", file=sys.stderr)
+            await home.start()
+    print(f"demo: Home Assistant ended by itself; see {home.log}", file=sys.stderr)
+    return 1
 
 
 def _table(simulator: TeslaSimulator, home: LiveHomeAssistant) -> str:
@@ -139,13 +157,14 @@ def _table(simulator: TeslaSimulator, home: LiveHomeAssistant) -> str:
 
 
 async def _check(arguments: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory(prefix="teslafi-check-") as folder:
+    with tempfile.TemporaryDirectory(prefix="teslafi-check-") as name:
+        folder = Path(name) / "config"
         async with AsyncExitStack() as stack:
             try:
-                simulator, home = await _started(stack, Path(folder) / "config", _free_port(), 0, arguments.ha)
+                simulator, home = await _started(stack, folder, _free_port(), 0, arguments.ha)
                 rows = await check(simulator, home)
             except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:
-                print(f"demo --check failed: {error or type(error).__name__}", file=sys.stderr)
+                print(f"demo --check failed: {error or type(error).__name__}{_kept_log(folder)}", file=sys.stderr)
                 return 1
             print(_entities(rows))
             version = (await home.api("GET", "config"))["version"]
@@ -153,14 +172,28 @@ async def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _entities(rows: list[Mapping[str, Any]]) -> str:
-    width = max(len(row["entity_id"]) for row in rows)
-    lines = []
-    for row in rows:
-        attributes = row["attributes"]
-        unit = attributes.get("unit_of_measurement", "")
-        lines.append(f"{row['entity_id']:<{width}}  {row['state']} {unit}".rstrip())
-    return "\n".join(lines)
+def _kept_log(folder: Path) -> str:
+    """Keep the log of a failed check, whose folder goes away; return where it is, to be added to a sentence."""
+    log = folder / "home-assistant.log"
+    if not log.exists():
+        return ""
+    CHECK_LOG.parent.mkdir(exist_ok=True)
+    shutil.copyfile(log, CHECK_LOG)
+    return f" (log: {CHECK_LOG})"
+
+
+def _entities(states: list[Mapping[str, Any]]) -> str:
+    """Return a table: entity id, name, state, unit."""
+    rows = [("entity", "name", "state", "unit")]
+    for state in states:
+        attributes = state["attributes"]
+        unit = attributes.get("unit_of_measurement") or ""
+        rows.append((state["entity_id"], attributes.get("friendly_name") or "", state["state"], unit))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  ".join([*(f"{text:<{width}}" for text, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
+        for row in rows
+    )
 
 
 if __name__ == "__main__":

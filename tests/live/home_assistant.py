@@ -142,11 +142,14 @@ class LiveHomeAssistant:
             start_new_session=True,
         )
         output.close()
-        async with asyncio.timeout(START_SECONDS):
-            while not await self._runs():
-                if self._process.returncode is not None:
-                    raise RuntimeError(f"Home Assistant ended while starting:\n{self._tail()}")
-                await asyncio.sleep(0.25)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._runs():
+                    if self._process.returncode is not None:
+                        raise RuntimeError(f"Home Assistant ended while starting:\n{self._tail()}")
+                    await asyncio.sleep(0.25)
+        except TimeoutError as error:
+            raise RuntimeError(f"Home Assistant did not run within {START_SECONDS} s:\n{self._tail()}") from error
 
     async def _runs(self) -> bool:
         try:
