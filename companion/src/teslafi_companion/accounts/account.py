@@ -1,0 +1,442 @@
+"""The account itself: signing up, its address and password, its export and its end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+import hmac
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, delete, exists, func, insert, select, update
+
+from teslafi_companion import outbox
+from teslafi_companion.audit import entries_of, forget_details, record
+from teslafi_companion.crypto import new_token, token_hash
+from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.tables import (
+    account,
+    factor_removal,
+    known_device,
+    mail_link,
+    outbox as outbox_table,
+    passkey,
+    recovery_code,
+    session,
+    sign_in,
+    totp,
+)
+
+from . import sessions
+from .addresses import address_index, masked
+from .notices import Letter, moment, security_notice, write
+from .visitor import Visitor
+
+SIGN_UP: Final = "sign-up"
+RESET: Final = "reset-password"
+CHANGE_EMAIL: Final = "change-email"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as the rules and pages see it."""
+
+    id: UUID
+    email: str
+    created_at: datetime
+    credential_version: int
+    password_changed_at: datetime
+    login_notices: bool
+    has_totp: bool
+    passkeys: int
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Say whether signing in needs more than the password."""
+        return self.has_totp or self.passkeys > 0
+
+
+@dataclass(frozen=True)
+class MailLink:
+    """What a link in a mail stands for."""
+
+    id: UUID
+    purpose: str
+    account_id: UUID | None
+    credential_version: int | None
+    content: dict[str, str]
+
+
+def _statement() -> Any:  # noqa: ANN401 - an SQL expression
+    return select(
+        account,
+        exists(select(totp.c.id).where(totp.c.account_id == account.c.id, totp.c.state == "active")).label("has_totp"),
+        select(func.count())
+        .select_from(passkey)
+        .where(passkey.c.account_id == account.c.id)
+        .scalar_subquery()
+        .label("passkeys"),
+    )
+
+
+def _account(transaction: Transaction, row: Row[Any]) -> Account:
+    return Account(
+        id=row.id,
+        email=transaction.open(row.sealed_email, account, row.id, row.id, "sealed_email")["email"],
+        created_at=row.created_at,
+        credential_version=row.credential_version,
+        password_changed_at=row.password_changed_at,
+        login_notices=row.login_notices,
+        has_totp=bool(row.has_totp),
+        passkeys=row.passkeys,
+    )
+
+
+async def load(transaction: Transaction, account_id: UUID) -> Account | None:
+    """Return an account, or None when it was deleted."""
+    row = await transaction.first(_statement().where(account.c.id == account_id))
+    return None if row is None else _account(transaction, row)
+
+
+async def find(transaction: Transaction, address: str) -> Account | None:
+    """Return the account of an e-mail address, or None."""
+    row = await transaction.first(
+        _statement().where(account.c.email_index == address_index(transaction.cipher, address))
+    )
+    return None if row is None else _account(transaction, row)
+
+
+async def password_of(transaction: Transaction, account_id: UUID) -> str | None:
+    """Return the PHC string of an account's password."""
+    row = await transaction.first(select(account.c.sealed_password).where(account.c.id == account_id))
+    if row is None:
+        return None
+    phc: str = transaction.open(row.sealed_password, account, account_id, account_id, "sealed_password")["phc"]
+    return phc
+
+
+async def create(transaction: Transaction, address: str, phc: str) -> UUID | None:
+    """Make an account whose address is known to be its owner's; returns None when the address has one already."""
+    row = new_id()
+    made = await transaction.first(
+        transaction.upsert(account)
+        .values(
+            id=row,
+            email_index=address_index(transaction.cipher, address),
+            created_at=transaction.now,
+            credential_version=1,
+            password_changed_at=transaction.now,
+            login_notices=True,
+            sealed_email=transaction.seal({"email": address}, account, row, row, "sealed_email"),
+            sealed_password=transaction.seal({"phc": phc}, account, row, row, "sealed_password"),
+        )
+        .on_conflict_do_nothing(index_elements=["email_index"])
+        .returning(account.c.id)
+    )
+    if made is None:
+        return None
+    record(transaction, "account_created", account_id=row)
+    return row
+
+
+async def _new_link(
+    transaction: Transaction,
+    purpose: str,
+    content: dict[str, str],
+    *,
+    account_id: UUID | None = None,
+    credential_version: int | None = None,
+) -> str:
+    """Make a link that works once; returns its token. Earlier links of the same account and purpose end."""
+    if account_id is not None:
+        await transaction.execute(
+            delete(mail_link).where(mail_link.c.account_id == account_id, mail_link.c.purpose == purpose)
+        )
+    token, row = new_token(), new_id()
+    lifetime = transaction.policy.reset_link if purpose == RESET else transaction.policy.confirm_link
+    await transaction.execute(
+        insert(mail_link).values(
+            id=row,
+            account_id=account_id,
+            purpose=purpose,
+            token_hash=token_hash(token),
+            created_at=transaction.now,
+            expires_at=transaction.now + lifetime,
+            credential_version=credential_version,
+            sealed=transaction.seal(content, mail_link, row, account_id or row),
+        )
+    )
+    return token
+
+
+async def find_link(transaction: Transaction, purpose: str, token: str) -> MailLink | None:
+    """Return what a live link stands for, or None when it was used, has expired or was overtaken."""
+    row = await transaction.first(
+        select(mail_link, account.c.credential_version.label("now_version"))
+        .join_from(mail_link, account, mail_link.c.account_id == account.c.id, isouter=True)
+        .where(
+            mail_link.c.token_hash == token_hash(token),
+            mail_link.c.purpose == purpose,
+            mail_link.c.expires_at > transaction.now,
+        )
+    )
+    if row is None or row.credential_version != row.now_version:
+        return None
+    content = transaction.open(row.sealed, mail_link, row.id, row.account_id or row.id)
+    return MailLink(row.id, row.purpose, row.account_id, row.credential_version, content)
+
+
+async def _use_link(transaction: Transaction, link: MailLink) -> bool:
+    """Spend a link; of parallel uses one wins."""
+    return await transaction.changed_one(delete(mail_link).where(mail_link.c.id == link.id))
+
+
+def _address(transaction: Transaction, path: str, token: str) -> str:
+    return f"{transaction.settings.origin}{path}?token={token}"
+
+
+async def ask_sign_up(transaction: Transaction, address: str, phc: str) -> None:
+    """Take a sign-up; whether the address has an account is found out by the outbox worker, out of anyone's sight."""
+    await outbox.ask(transaction, SIGN_UP, {"email": address, "phc": phc})
+
+
+async def mail_sign_up(transaction: Transaction, work: dict[str, str]) -> None:
+    """Write to the address of a sign-up: a link, or that there is an account already."""
+    address = work["email"]
+    existing = await find(transaction, address)
+    if existing is not None:
+        letter = Letter(
+            "You already have an account",
+            (
+                (
+                    "Somebody, probably you, tried to sign up with this address. You have an account already: sign in, "
+                    "or use “Forgotten password” on the same page."
+                ),
+            ),
+            closing=(f"{transaction.settings.origin}/sign-in", "If it was not you, you need do nothing."),
+        )
+        await outbox.send(transaction, write(transaction, address, letter), account_id=existing.id)
+        return
+    token = await _new_link(transaction, SIGN_UP, work)
+    letter = Letter(
+        "Confirm your address",
+        ("Open this page within 24 hours and press the button to finish signing up:",),
+        link=_address(transaction, "/sign-up/confirm", token),
+        closing=("If you did not sign up, you need do nothing: without the button no account is made.",),
+    )
+    await outbox.send(transaction, write(transaction, address, letter))
+
+
+async def confirm_sign_up(transaction: Transaction, token: str, visitor: Visitor) -> UUID | None:
+    """Make the account of a confirmed address; returns None when the link no longer works."""
+    link = await find_link(transaction, SIGN_UP, token)
+    if link is None or not await _use_link(transaction, link):
+        return None
+    made = await create(transaction, link.content["email"], link.content["phc"])
+    if made is not None:
+        record(transaction, "email_confirmed", account_id=made, detail=visitor.detail())
+    return made
+
+
+async def ask_reset(transaction: Transaction, address: str) -> None:
+    """Take a request for a reset link; what comes of it is decided by the outbox worker."""
+    await outbox.ask(transaction, RESET, {"email": address})
+
+
+async def mail_reset(transaction: Transaction, work: dict[str, str]) -> None:
+    """Write a reset link to the account of an address, if there is one."""
+    owner = await find(transaction, work["email"])
+    if owner is None:
+        return
+    token = await _new_link(transaction, RESET, {}, account_id=owner.id, credential_version=owner.credential_version)
+    minutes = int(transaction.policy.reset_link.total_seconds() // 60)
+    letter = Letter(
+        "Choose a new password",
+        (f"Open this page within {minutes} minutes to choose a new password:",),
+        [("Account", masked(owner.email)), ("Asked for", moment(transaction.now))],
+        link=_address(transaction, "/forgotten-password/new", token),
+        closing=("If you did not ask for this, you need do nothing: your password stays as it is.",),
+    )
+    record(transaction, "password_reset_asked", account_id=owner.id, actor="anonymous")
+    await outbox.send(transaction, write(transaction, owner.email, letter), account_id=owner.id)
+
+
+async def reset_password(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> UUID | None:
+    """Set a new password by a reset link and end every session; returns None when the link no longer works."""
+    link = await find_link(transaction, RESET, token)
+    if link is None or link.account_id is None or not await _use_link(transaction, link):
+        return None
+    await set_password(transaction, link.account_id, phc, visitor, how="by a link in a mail")
+    return link.account_id
+
+
+async def set_password(
+    transaction: Transaction, account_id: UUID, phc: str, visitor: Visitor, *, how: str, keep: UUID | None = None
+) -> None:
+    """Set a password, end all sessions (but `keep`) and known devices, and write to the owner."""
+    await transaction.execute(
+        update(account)
+        .where(account.c.id == account_id)
+        .values(
+            sealed_password=transaction.seal({"phc": phc}, account, account_id, account_id, "sealed_password"),
+            password_changed_at=transaction.now,
+            credential_version=account.c.credential_version + 1,
+        )
+    )
+    await sessions.end_all(transaction, account_id, keep=keep)
+    await transaction.execute(delete(known_device).where(known_device.c.account_id == account_id))
+    record(transaction, "password_changed", account_id=account_id, detail=visitor.detail() | {"how": how})
+    owner = await load(transaction, account_id)
+    if owner is not None:
+        what = f"The password of your account was changed {how}. All other sessions were signed out."
+        await security_notice(transaction, account_id, owner.email, "Your password was changed", what, visitor)
+
+
+async def rehash_password(transaction: Transaction, account_id: UUID, old: str, new: str) -> None:
+    """Replace a PHC string by one of the same password with today's parameters, unless it has changed meanwhile."""
+    row = await transaction.first(select(account.c.sealed_password).where(account.c.id == account_id).with_for_update())
+    if row is None:
+        return
+    known = transaction.open(row.sealed_password, account, account_id, account_id, "sealed_password")["phc"]
+    if hmac.compare_digest(known, old):
+        sealed = transaction.seal({"phc": new}, account, account_id, account_id, "sealed_password")
+        await transaction.execute(update(account).where(account.c.id == account_id).values(sealed_password=sealed))
+
+
+async def ask_change_email(transaction: Transaction, owner: Account, address: str, visitor: Visitor) -> None:
+    """Take a new address; it counts once its link was used. The old address is told at once."""
+    work = {"account": str(owner.id), "email": address}
+    await outbox.ask(transaction, CHANGE_EMAIL, work)
+    record(transaction, "email_change_asked", account_id=owner.id, detail=visitor.detail() | {"to": masked(address)})
+    what = f"Your account is about to get another address: {masked(address)}. Until it is confirmed, nothing changes."
+    await security_notice(transaction, owner.id, owner.email, "Your address is about to change", what, visitor)
+
+
+async def mail_change_email(transaction: Transaction, work: dict[str, str]) -> None:
+    """Write to a new address: a link, or that it has an account already."""
+    owner = await load(transaction, UUID(work["account"]))
+    if owner is None:
+        return
+    address = work["email"]
+    if await find(transaction, address) is not None:
+        letter = Letter(
+            "This address already has an account",
+            ("Somebody, probably you, wanted to move an account to this address, which has one already.",),
+            closing=("Nothing was changed.",),
+        )
+        await outbox.send(transaction, write(transaction, address, letter))
+        return
+    token = await _new_link(
+        transaction,
+        CHANGE_EMAIL,
+        {"email": address},
+        account_id=owner.id,
+        credential_version=owner.credential_version,
+    )
+    letter = Letter(
+        "Confirm your new address",
+        ("Open this page within 24 hours and press the button to use this address from now on:",),
+        link=_address(transaction, "/account/email/confirm", token),
+        closing=("If you did not ask for this, you need do nothing.",),
+    )
+    await outbox.send(transaction, write(transaction, address, letter))
+
+
+async def confirm_change_email(transaction: Transaction, token: str, visitor: Visitor) -> UUID | None:
+    """Give an account its confirmed new address; returns None when the link no longer works."""
+    link = await find_link(transaction, CHANGE_EMAIL, token)
+    if link is None or link.account_id is None or not await _use_link(transaction, link):
+        return None
+    owner = await load(transaction, link.account_id)
+    new = link.content["email"]
+    if owner is None or await find(transaction, new) is not None:
+        return None
+    await transaction.execute(
+        update(account)
+        .where(account.c.id == owner.id)
+        .values(
+            email_index=address_index(transaction.cipher, new),
+            sealed_email=transaction.seal({"email": new}, account, owner.id, owner.id, "sealed_email"),
+            credential_version=account.c.credential_version + 1,
+        )
+    )
+    record(
+        transaction,
+        "email_changed",
+        account_id=owner.id,
+        detail=visitor.detail() | {"from": masked(owner.email), "to": masked(new)},
+    )
+    what = f"Your account now belongs to the address {masked(new)}; mails go there from now on."
+    for address in (owner.email, new):
+        await security_notice(transaction, owner.id, address, "Your address was changed", what, visitor)
+    return owner.id
+
+
+async def set_login_notices(transaction: Transaction, owner: Account, visitor: Visitor, *, wanted: bool) -> None:
+    """Switch the mails about sign-ins on or off; the switch itself is always told."""
+    await transaction.execute(update(account).where(account.c.id == owner.id).values(login_notices=wanted))
+    record(transaction, "login_notices_set", account_id=owner.id, detail=visitor.detail() | {"wanted": wanted})
+    if not wanted and owner.login_notices:
+        what = "Mails about new sign-ins were switched off. Changes of your security are still told."
+        await security_notice(transaction, owner.id, owner.email, "Sign-in mails are off", what, visitor)
+
+
+async def export(transaction: Transaction, owner: Account) -> dict[str, object]:
+    """Return everything that is kept about an account, but for secrets."""
+    record(transaction, "account_exported", account_id=owner.id)
+    entries = await entries_of(transaction, owner.id, transaction.policy.audit_retention)
+    codes = await transaction.rows(select(recovery_code.c.used_at).where(recovery_code.c.account_id == owner.id))
+    return {
+        "account": {
+            "id": str(owner.id),
+            "email": owner.email,
+            "created_at": owner.created_at.isoformat(),
+            "password_changed_at": owner.password_changed_at.isoformat(),
+            "login_notices": owner.login_notices,
+        },
+        "second_factor": {
+            "authenticator_app": owner.has_totp,
+            "passkeys": owner.passkeys,
+            "recovery_codes_left": sum(code.used_at is None for code in codes),
+        },
+        "sessions": [
+            {
+                "opened_at": one.created_at.isoformat(),
+                "seen_at": one.seen_at.isoformat(),
+                "address": one.address,
+                "browser": one.browser,
+            }
+            for one in await sessions.sessions_of(transaction, owner.id)
+        ],
+        "events": [
+            {
+                "at": entry.at.isoformat(),
+                "event": entry.event,
+                "outcome": entry.outcome,
+                "actor": entry.actor,
+                "detail": dict(entry.detail),
+            }
+            for entry in entries
+        ],
+    }
+
+
+async def end(transaction: Transaction, owner: Account, visitor: Visitor) -> None:
+    """Delete an account with all that belongs to it; of its audit events only the fact stays, without detail."""
+    # The mail goes out under no account, so that it survives the deletion
+    letter = Letter(
+        "Your account was deleted",
+        ("Your account and all that was kept about it were deleted. Linked Home Assistants no longer have access.",),
+        [("When", moment(transaction.now)), ("From", visitor.address)],
+        closing=(
+            (
+                "If this was not you, somebody had your password and your second factor: change that password "
+                "wherever else you use it."
+            ),
+        ),
+    )
+    for table in (mail_link, session, sign_in, totp, passkey, recovery_code, known_device, factor_removal):
+        await transaction.execute(delete(table).where(table.c.account_id == owner.id))
+    await transaction.execute(delete(outbox_table).where(outbox_table.c.account_id == owner.id))
+    await transaction.execute(delete(account).where(account.c.id == owner.id))
+    await outbox.send(transaction, write(transaction, owner.email, letter))
+    await forget_details(transaction, owner.id)
+    record(transaction, "account_deleted", account_id=owner.id)

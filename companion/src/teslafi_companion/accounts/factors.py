@@ -1,0 +1,193 @@
+"""The second factor as one thing: proving it, switching it on and off, and the operator's way out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from teslafi_companion import outbox
+from teslafi_companion.audit import Actor, record
+from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.tables import account, factor_removal
+
+from . import passkeys, recovery, sessions, throttle, totp
+from .account import Account, load
+from .addresses import masked
+from .notices import Letter, moment, not_you, security_notice, write
+from .step_up import Method
+from .throttle import SECOND_FACTOR, Attempt
+from .visitor import Visitor
+
+
+async def prove(
+    transaction: Transaction,
+    owner: Account,
+    method: Method,
+    proof: str | Mapping[str, Any],
+    visitor: Visitor,
+    *,
+    bound_to: str = "",
+) -> bool:
+    """Check a second factor under the account's limit; a right one forgives the wrong ones before it."""
+    attempt = Attempt(SECOND_FACTOR, owner.id.bytes)
+    refused = await throttle.reserve(transaction, [attempt])
+    if refused is not None:
+        record(transaction, "second_factor_locked", account_id=owner.id, outcome="failure", detail=visitor.detail())
+        return False
+    if not await _is_right(transaction, owner, method, proof, bound_to):
+        record(
+            transaction,
+            "second_factor_failed",
+            account_id=owner.id,
+            outcome="failure",
+            detail=visitor.detail() | {"method": method},
+        )
+        return False
+    await throttle.refund(transaction, [attempt])
+    if method is Method.RECOVERY_CODE:
+        await _tell_recovery_code_used(transaction, owner, visitor)
+    return True
+
+
+async def _is_right(
+    transaction: Transaction, owner: Account, method: Method, proof: str | Mapping[str, Any], bound_to: str
+) -> bool:
+    match method, proof:
+        case Method.CODE, str():
+            return await totp.use_code(transaction, owner.id, "".join(proof.split()))
+        case Method.RECOVERY_CODE, str():
+            return await recovery.use(transaction, owner.id, proof)
+        case Method.PASSKEY, Mapping():
+            try:
+                await passkeys.prove(transaction, owner.id, bound_to, proof)
+            except passkeys.PasskeyRefused:
+                return False
+            return True
+    return False
+
+
+async def _tell_recovery_code_used(transaction: Transaction, owner: Account, visitor: Visitor) -> None:
+    left = await recovery.left(transaction, owner.id)
+    record(transaction, "recovery_code_used", account_id=owner.id, detail=visitor.detail() | {"left": left})
+    what = f"A recovery code of your account was used. {left} are left."
+    if left <= transaction.policy.recovery_codes_low:
+        what += " Make new ones on the security page before they run out."
+    await security_notice(transaction, owner.id, owner.email, "A recovery code was used", what, visitor)
+
+
+async def enrol_totp(
+    transaction: Transaction, owner: Account, enrolment: totp.Enrolment, code: str, visitor: Visitor
+) -> bool:
+    """Switch an authenticator app on if its first code is right."""
+    if not await totp.activate(transaction, owner.id, enrolment, "".join(code.split())):
+        return False
+    await _changed(transaction, owner, visitor, "An authenticator app was added to your account.", "totp_enrolled")
+    return True
+
+
+async def add_passkey(
+    transaction: Transaction, owner: Account, bound_to: str, answer: Mapping[str, Any], name: str, visitor: Visitor
+) -> None:
+    """Add a passkey; raises PasskeyRefused."""
+    await passkeys.finish_registration(transaction, owner, bound_to, answer, name)
+    await _changed(transaction, owner, visitor, "A passkey was added to your account.", "passkey_added")
+
+
+async def remove_totp(transaction: Transaction, owner: Account, visitor: Visitor) -> bool:
+    """Switch the authenticator app off; recovery codes go with the last factor."""
+    if not await totp.remove(transaction, owner.id):
+        return False
+    await _after_removal(transaction, owner, visitor, "The authenticator app was removed.", "totp_removed")
+    return True
+
+
+async def remove_passkey(transaction: Transaction, owner: Account, passkey_id: UUID, visitor: Visitor) -> bool:
+    """Remove one passkey; recovery codes go with the last factor."""
+    if not await passkeys.remove(transaction, owner.id, passkey_id):
+        return False
+    await _after_removal(transaction, owner, visitor, "A passkey was removed from your account.", "passkey_removed")
+    return True
+
+
+async def _after_removal(transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str) -> None:
+    now = await load(transaction, owner.id)
+    if now is not None and not now.has_second_factor:
+        await recovery.remove(transaction, owner.id)
+        what += " Your account has no two-factor authentication now, and controls are locked."
+    await _changed(transaction, owner, visitor, what, event)
+
+
+async def _changed(transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str) -> None:
+    await transaction.execute(
+        update(account).where(account.c.id == owner.id).values(credential_version=account.c.credential_version + 1)
+    )
+    record(transaction, event, account_id=owner.id, detail=visitor.detail())
+    await security_notice(
+        transaction, owner.id, owner.email, "Your two-factor authentication was changed", what, visitor
+    )
+
+
+async def ask_removal(transaction: Transaction, owner: Account) -> datetime:
+    """Note the operator's order to remove the second factor; it is carried out after the delay. Returns when."""
+    due = transaction.now + transaction.policy.operator_recovery_delay
+    await transaction.execute(delete(factor_removal).where(factor_removal.c.account_id == owner.id))
+    await transaction.execute(
+        factor_removal.insert().values(id=new_id(), account_id=owner.id, asked_at=transaction.now, due_at=due)
+    )
+    record(transaction, "factor_removal_asked", account_id=owner.id, actor="operator", detail={"due": due.isoformat()})
+    letter = Letter(
+        "Your two-factor authentication is about to be removed",
+        (
+            (
+                "The operator of this service was asked to remove the two-factor authentication of your account. It "
+                "will happen at the time below. If you did not ask for it, sign in and press “Keep it” on the "
+                "security page."
+            ),
+        ),
+        [("Account", masked(owner.email)), ("Will happen", moment(due))],
+        closing=not_you(transaction),
+    )
+    await outbox.send(transaction, write(transaction, owner.email, letter), account_id=owner.id)
+    return due
+
+
+async def removal_due(transaction: Transaction, account_id: UUID) -> datetime | None:
+    """Return when the operator's removal will happen, or None."""
+    row = await transaction.first(select(factor_removal.c.due_at).where(factor_removal.c.account_id == account_id))
+    due: datetime | None = row.due_at if row is not None else None
+    return due
+
+
+async def keep_factors(transaction: Transaction, account_id: UUID, *, actor: Actor = "account") -> bool:
+    """Call the operator's removal off; False when there was none."""
+    kept = await transaction.changed_one(delete(factor_removal).where(factor_removal.c.account_id == account_id))
+    if kept:
+        record(transaction, "factor_removal_called_off", account_id=account_id, actor=actor)
+    return kept
+
+
+async def remove_due(transaction: Transaction) -> int:
+    """Carry out the operator's removals whose delay is over; returns how many."""
+    due = await transaction.rows(
+        delete(factor_removal).where(factor_removal.c.due_at <= transaction.now).returning(factor_removal.c.account_id)
+    )
+    for row in due:
+        owner = await load(transaction, row.account_id)
+        if owner is None:
+            continue
+        await totp.remove(transaction, owner.id)
+        await passkeys.remove_all(transaction, owner.id)
+        await recovery.remove(transaction, owner.id)
+        await sessions.end_all(transaction, owner.id)
+        await transaction.execute(
+            update(account).where(account.c.id == owner.id).values(credential_version=account.c.credential_version + 1)
+        )
+        record(transaction, "factors_removed", account_id=owner.id, actor="operator")
+        what = (
+            "The operator removed the two-factor authentication of your account, as announced. Sign in with your "
+            "password and set it up again; until then controls are locked."
+        )
+        await security_notice(transaction, owner.id, owner.email, "Your two-factor authentication was removed", what)
+    return len(due)

@@ -1,0 +1,138 @@
+"""Passwords: which are taken, and hashing them with argon2id in threads of their own behind a bounded queue."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+import re
+from typing import Final
+import unicodedata
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from zxcvbn import zxcvbn
+
+from teslafi_companion.settings import Policy
+
+_JUDGED: Final = 72
+_DECORATION: Final = re.compile(r"[\W\d_]+")
+
+
+class PasswordRefused(Exception):
+    """A new password does not protect; the text says why and what to do."""
+
+
+class PasswordsBusy(Exception):
+    """So many passwords are being checked that this one would have to wait too long."""
+
+
+def normalised(password: str) -> str:
+    """Return a password in Unicode's composed form (NFC), the one change that is ever made to it."""
+    return unicodedata.normalize("NFC", password)
+
+
+def too_long(password: str, policy: Policy) -> bool:
+    """Say whether a password is beyond what is hashed at all; none is ever cut."""
+    return len(password) > policy.password_maximum or len(password.encode()) > policy.password_maximum_bytes
+
+
+class Passwords:
+    """Hashes, verifies and judges passwords; 64 MiB each, so never more at once than there are threads."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Start the threads."""
+        self._policy = policy
+        self._hasher = PasswordHasher(
+            time_cost=policy.argon2_passes,
+            memory_cost=policy.argon2_memory_kib,
+            parallelism=policy.argon2_lanes,
+            hash_len=32,
+            salt_len=16,
+        )
+        self._threads = ThreadPoolExecutor(policy.password_threads, thread_name_prefix="password")
+        self._most = policy.password_threads + policy.password_queue
+        self._under_way = 0
+        self._dummy: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """Return the PHC string of a password; raises PasswordsBusy."""
+        return await self._run(self._hasher.hash, normalised(password))
+
+    async def verify(self, phc: str | None, password: str) -> bool:
+        """Say whether a password is right; without a PHC string it takes as long and says no. Raises PasswordsBusy."""
+        if phc is None and self._dummy is None:
+            self._dummy = await self.hash("a password that nobody has")
+        password = normalised(password)
+        if too_long(password, self._policy):
+            # As long as for any other wrong one, without hashing what somebody sent by the megabyte
+            password, phc = "", None
+        known = phc if phc is not None else self._dummy or await self.hash("a password that nobody has")
+        right = await self._run(self._matches, known, password)
+        return right and phc is not None
+
+    def _matches(self, phc: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(phc, password)
+        except VerificationError:
+            return False
+
+    def needs_rehash(self, phc: str) -> bool:
+        """Say whether a PHC string was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(phc)
+
+    async def judge(self, password: str, *, second_factor: bool, context: Sequence[str]) -> None:
+        """Refuse a new password that is too short, too long or easy to guess; raises PasswordRefused, PasswordsBusy.
+
+        `context` are words an attacker would try first: the service's name, the parts of the e-mail address.
+        """
+        password, policy = normalised(password), self._policy
+        least = policy.password_minimum_with_second_factor if second_factor else policy.password_minimum
+        if len(password) < least:
+            raise PasswordRefused(
+                f"Use at least {least} characters. A sentence that only you would say is easy to remember."
+            )
+        if too_long(password, policy):
+            raise PasswordRefused(f"Use at most {policy.password_maximum} characters.")
+        core = _DECORATION.sub("", password.casefold())
+        if not core or any(core == _DECORATION.sub("", word.casefold()) for word in context):
+            raise PasswordRefused(
+                "This password is your address or the name of this service with other signs: choose another one."
+            )
+        if await self._run(self._score, password[:_JUDGED], list(context)) < policy.password_score:
+            raise PasswordRefused(
+                "This password is among the first that would be tried: choose a longer or more unusual one."
+            )
+
+    @staticmethod
+    def _score(password: str, context: list[str]) -> int:
+        score: int = zxcvbn(password, user_inputs=context)["score"]
+        return score
+
+    async def _run[**Arguments, Answer](
+        self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Answer:
+        if self._under_way >= self._most:
+            raise PasswordsBusy
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        finally:
+            self._under_way -= 1
+
+    def close(self) -> None:
+        """End the threads when their work is done."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def context_words(service_name: str, address: str) -> tuple[str, ...]:
+    """Return the words that a password of this account must not be."""
+    local, _, domain = address.rpartition("@")
+    return (
+        service_name,
+        "teslafi",
+        "companion",
+        "homeassistant",
+        local,
+        domain,
+        domain.split(".", maxsplit=1)[0],
+        address,
+    )

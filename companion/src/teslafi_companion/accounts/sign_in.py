@@ -1,0 +1,204 @@
+"""Signing in: password first, then the second factor; the same answer and the same work whatever was wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import select, update
+
+from teslafi_companion.audit import record
+from teslafi_companion.store.database import Store, Transaction
+from teslafi_companion.store.tables import pending_sign_in
+
+from . import account, factors, notices, sessions, throttle
+from .account import Account
+from .addresses import address_index
+from .passwords import Passwords
+from .sessions import PendingSignIn
+from .step_up import Method
+from .throttle import (
+    INCOMPLETE_NOTICE,
+    SIGN_IN_ACCOUNT,
+    SIGN_IN_DEVICE,
+    SIGN_IN_NETWORK,
+    SIGN_IN_NETWORK_DAY,
+    Attempt,
+    network_key,
+)
+from .visitor import Visitor
+
+_METHOD_WORDS: Final = {
+    Method.PASSWORD: "password",
+    Method.CODE: "password and code",
+    Method.RECOVERY_CODE: "password and recovery code",
+    Method.PASSKEY: "password and passkey",
+}
+
+
+class Refusal(Enum):
+    """Why a sign-in goes no further."""
+
+    WRONG = "wrong"
+    """Address, password or code is wrong, or the account is locked: it is not said which."""
+    NETWORK = "network"
+    """Too many attempts from this network."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session was opened: the token of its cookie, and a new token for the known-device cookie if it needs one."""
+
+    token: str
+    device: str | None
+
+
+@dataclass(frozen=True)
+class SecondFactorWanted:
+    """The password was right; the token belongs into the cookie of the pending sign-in."""
+
+    token: str
+
+
+async def with_password(
+    store: Store, passwords: Passwords, address: str, password: str, visitor: Visitor, device: str | None
+) -> SignedIn | SecondFactorWanted | Refusal:
+    """Check address and password. Raises PasswordsBusy."""
+    network = network_key(visitor.address)
+    by_network = [Attempt(SIGN_IN_NETWORK, network), Attempt(SIGN_IN_NETWORK_DAY, network)]
+    async with store.transaction() as transaction:
+        if await throttle.reserve(transaction, by_network) is not None:
+            record(transaction, "sign_in_network_locked", actor="anonymous", outcome="failure", detail=visitor.detail())
+            return Refusal.NETWORK
+        owner = await account.find(transaction, address)
+        known = bool(owner and device and await sessions.is_known_device(transaction, owner.id, device))
+        by_account = _account_attempt(transaction, address, owner, known=known)
+        locked = await throttle.reserve(transaction, [by_account]) is not None
+        phc = await account.password_of(transaction, owner.id) if owner is not None and not locked else None
+    right = await passwords.verify(phc, password)
+    fresh = None
+    if right and phc is not None and passwords.needs_rehash(phc):
+        fresh = await passwords.hash(password)
+    async with store.transaction() as transaction:
+        if not right or owner is None or phc is None:
+            if owner is None:
+                await throttle.charge(transaction, by_network)
+            record(
+                transaction,
+                "sign_in_locked" if locked else "sign_in_failed",
+                account_id=owner.id if owner else None,
+                actor="anonymous",
+                outcome="failure",
+                detail=visitor.detail(),
+            )
+            return Refusal.WRONG
+        current = await account.load(transaction, owner.id)
+        if current is None or current.credential_version != owner.credential_version:
+            return Refusal.WRONG
+        await throttle.refund(transaction, [by_account, *by_network])
+        if fresh is not None:
+            await account.rehash_password(transaction, owner.id, phc, fresh)
+        if current.has_second_factor:
+            return SecondFactorWanted(await sessions.open_pending(transaction, owner.id, visitor))
+        return await _open(transaction, current, {Method.PASSWORD}, Method.PASSWORD, visitor, device)
+
+
+def _account_attempt(transaction: Transaction, address: str, owner: Account | None, *, known: bool) -> Attempt:
+    """Return the counter of this account: a known device has its own, so that a stranger cannot lock the owner out."""
+    if known and owner is not None:
+        return Attempt(SIGN_IN_DEVICE, owner.id.bytes)
+    return Attempt(SIGN_IN_ACCOUNT, address_index(transaction.cipher, address))
+
+
+async def _open(
+    transaction: Transaction,
+    owner: Account,
+    methods: set[Method],
+    last: Method,
+    visitor: Visitor,
+    device: str | None,
+) -> SignedIn:
+    known = device is not None and await sessions.is_known_device(transaction, owner.id, device)
+    token, _ = await sessions.open_session(transaction, owner.id, methods, visitor)
+    fresh_device = await sessions.remember_device(transaction, owner.id, device)
+    record(transaction, "sign_in_success", account_id=owner.id, detail=visitor.detail() | {"method": last})
+    if owner.login_notices:
+        await notices.sign_in_notice(
+            transaction, owner.id, owner.email, visitor, method=_METHOD_WORDS[last], known_device=known
+        )
+    return SignedIn(token, fresh_device)
+
+
+async def with_second_factor(
+    store: Store,
+    pending: PendingSignIn,
+    method: Method,
+    proof: str | Mapping[str, Any],
+    visitor: Visitor,
+    *,
+    device: str | None,
+    bound_to: str = "",
+) -> SignedIn | Refusal:
+    """Finish a sign-in by its second factor."""
+    async with store.transaction() as transaction:
+        owner = await account.load(transaction, pending.account_id)
+        if owner is None:
+            return Refusal.WRONG
+        if await factors.prove(transaction, owner, method, proof, visitor, bound_to=bound_to):
+            if not await sessions.end_pending(transaction, pending):
+                return Refusal.WRONG
+            return await _open(transaction, owner, {Method.PASSWORD, method}, method, visitor, device)
+        await transaction.execute(
+            update(pending_sign_in).where(pending_sign_in.c.id == pending.id).values(tries=pending_sign_in.c.tries + 1)
+        )
+        return Refusal.WRONG
+
+
+async def notice_incomplete(transaction: Transaction) -> int:
+    """Write to owners whose password was right while no code followed, within three minutes or three tries.
+
+    At most one such mail an hour goes to an account. Returns how many were written.
+    """
+    policy, now = transaction.policy, transaction.now
+    table = pending_sign_in
+    due = await transaction.rows(
+        update(table)
+        .where(
+            ~table.c.noticed,
+            (table.c.created_at <= now - policy.incomplete_sign_in_notice)
+            | (table.c.tries >= policy.incomplete_sign_in_tries),
+        )
+        .values(noticed=True)
+        .returning(table.c.id, table.c.account_id, table.c.sealed)
+    )
+    written = 0
+    for row in due:
+        owner = await account.load(transaction, row.account_id)
+        hourly = Attempt(INCOMPLETE_NOTICE, row.account_id.bytes)
+        if owner is None or await throttle.reserve(transaction, [hourly]) is not None:
+            continue
+        about = transaction.open(row.sealed, table, row.id, row.account_id)
+        what = (
+            "Somebody typed the right password of your account, but not the second factor. If that was not you, your "
+            "password is known to somebody else: change it now."
+        )
+        await notices.security_notice(
+            transaction,
+            owner.id,
+            owner.email,
+            "Password right, second factor missing",
+            what,
+            Visitor(about["address"], about["agent"]),
+        )
+        record(transaction, "sign_in_incomplete", account_id=owner.id, actor="service", outcome="failure")
+        written += 1
+    return written
+
+
+async def purge_pending(transaction: Transaction) -> None:
+    """Drop sign-ins that can no longer be finished and whose owner was told."""
+    table = pending_sign_in
+    ended = select(table.c.id).where(
+        table.c.noticed, table.c.created_at <= transaction.now - transaction.policy.sign_in_pending
+    )
+    await transaction.execute(table.delete().where(table.c.id.in_(ended)))

@@ -1,0 +1,250 @@
+"""The audit log: append-only, each row chained to the one before by a keyed hash, details sealed.
+
+Who can write to the database but has no key can neither forge a row nor close the gap of a removed one. Cutting off the
+newest rows together with the chain's head would restore an earlier valid state: that is why the head is also
+written to the log stream once a day, and `check` can be given such a head.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+import hmac
+import json
+import struct
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from teslafi_companion.crypto import Place, SealBroken
+from teslafi_companion.store.database import Store, Transaction, new_id
+from teslafi_companion.store.tables import audit, audit_chain
+
+type Actor = Literal["anonymous", "account", "link", "operator", "service"]
+type Outcome = Literal["success", "failure"]
+
+_START: Final = bytes(32)
+_CHAIN_LABEL: Final = "audit-chain"
+_DETAIL_LABEL: Final = "audit-detail"
+_TAIL_LABEL: Final = "audit-tail"
+_BATCH: Final = 500
+
+
+def record(
+    transaction: Transaction,
+    event: str,
+    *,
+    account_id: UUID | None = None,
+    actor: Actor = "account",
+    outcome: Outcome = "success",
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Note an event; it joins the chain when the transaction commits. Detail never holds passwords, codes or tokens."""
+    transaction.audit_entries.append(
+        {
+            "id": new_id(),
+            "at": transaction.now,
+            "account_id": account_id,
+            "actor": actor,
+            "event": event,
+            "outcome": outcome,
+            "detail": dict(detail or {}),
+        }
+    )
+    # The chain's head is one row: taken last, it is locked for the shortest time and can deadlock with nothing
+    transaction.finally_do(_append_entries)
+
+
+async def _append_entries(transaction: Transaction) -> None:
+    chain = await _locked_chain(transaction)
+    number, last = chain.head_number, chain.head_hash
+    for entry in transaction.audit_entries:
+        number += 1
+        detail = json.dumps(entry["detail"], ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+        row = {name: value for name, value in entry.items() if name != "detail"} | {"number": number}
+        row["detail_mac"] = transaction.cipher.mac(_DETAIL_LABEL, entry["id"].bytes + detail)
+        row["sealed"] = transaction.cipher.seal(detail, _place(entry["id"], entry["account_id"]))
+        row["hash"] = last = transaction.cipher.mac(_CHAIN_LABEL, _chained(last, row))
+        await transaction.execute(insert(audit).values(row))
+    await transaction.execute(update(audit_chain).values(head_number=number, head_hash=last))
+    transaction.audit_entries.clear()
+
+
+async def _locked_chain(transaction: Transaction) -> Row[Any]:
+    await transaction.execute(
+        transaction.upsert(audit_chain)
+        .values(
+            id=1,
+            head_number=0,
+            head_hash=_START,
+            tail_number=0,
+            tail_hash=_START,
+            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(0, _START)),
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+    )
+    return (await transaction.execute(select(audit_chain).with_for_update())).one()
+
+
+def _place(row: UUID, account_id: UUID | None) -> Place:
+    return Place(audit.name, "sealed", row, account_id or row)
+
+
+def _chained(last: bytes, row: Mapping[str, Any]) -> bytes:
+    """Return one row's bytes for the chain, each part with its length, so that no two rows read the same."""
+    parts = (
+        last,
+        str(row["number"]).encode(),
+        row["id"].bytes,
+        row["at"].isoformat().encode(),
+        row["account_id"].bytes if row["account_id"] else b"",
+        row["actor"].encode(),
+        row["event"].encode(),
+        row["outcome"].encode(),
+        row["detail_mac"],
+    )
+    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _tail(number: int, last: bytes) -> bytes:
+    return f"{number}:".encode() + last
+
+
+@dataclass(frozen=True)
+class ChainReport:
+    """What a check of the chain found; `faults` is empty when all is well."""
+
+    rows: int
+    head: str
+    faults: tuple[str, ...]
+
+
+async def check_chain(store: Store, expected_head: str | None = None) -> ChainReport:
+    """Walk the whole chain and open every detail.
+
+    `expected_head` is a head from the log stream (`number:hash`) that must still be part of the chain.
+    """
+    faults: list[str] = []
+    rows = 0
+    async with store.reading(snapshot=True) as transaction:
+        chain = await transaction.first(select(audit_chain))
+        if chain is None:
+            any_row = await transaction.first(select(audit.c.number).limit(1))
+            return ChainReport(0, "0:", ("The chain's ends are missing.",) if any_row or expected_head else ())
+        if not hmac.compare_digest(
+            chain.tail_mac, transaction.cipher.mac(_TAIL_LABEL, _tail(chain.tail_number, chain.tail_hash))
+        ):
+            faults.append("The chain's start was changed.")
+        number, last = chain.tail_number, chain.tail_hash
+        deleted = await _deleted_accounts(transaction)
+        heads: set[str] = set()
+        while batch := await transaction.rows(
+            select(audit).where(audit.c.number > number).order_by(audit.c.number).limit(_BATCH)
+        ):
+            for row in batch:
+                rows += 1
+                faults += _faults(transaction, row, number, last, deleted)
+                number, last = row.number, row.hash
+                heads.add(_head(number, last))
+        if (number, last) != (chain.head_number, chain.head_hash):
+            faults.append(f"The chain ends at row {number} but its head says {chain.head_number}: rows were removed.")
+        if expected_head is not None and expected_head not in heads:
+            faults.append(f"The head {expected_head} is not in the chain: the log was cut back or rewritten.")
+    return ChainReport(rows, _head(number, last), tuple(faults))
+
+
+def _head(number: int, last: bytes) -> str:
+    return f"{number}:{last.hex()}"
+
+
+async def _deleted_accounts(transaction: Transaction) -> frozenset[UUID]:
+    rows = await transaction.rows(select(audit.c.account_id).where(audit.c.event == "account_deleted"))
+    return frozenset(row.account_id for row in rows)
+
+
+def _faults(transaction: Transaction, row: Row[Any], number: int, last: bytes, deleted: frozenset[UUID]) -> list[str]:
+    faults = []
+    if row.number != number + 1:
+        faults.append(f"Rows {number + 1} to {row.number - 1} are missing.")
+    values = row._asdict()
+    if not hmac.compare_digest(row.hash, transaction.cipher.mac(_CHAIN_LABEL, _chained(last, values))):
+        faults.append(f"Row {row.number} was changed, or does not follow the one before it.")
+    if row.sealed is None:
+        if row.account_id not in deleted:
+            faults.append(f"Row {row.number} has lost its detail.")
+        return faults
+    try:
+        detail = transaction.cipher.open(row.sealed, _place(row.id, row.account_id))
+    except SealBroken:
+        return [*faults, f"Row {row.number}'s detail does not open."]
+    if not hmac.compare_digest(row.detail_mac, transaction.cipher.mac(_DETAIL_LABEL, row.id.bytes + detail)):
+        faults.append(f"Row {row.number}'s detail was changed.")
+    return faults
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One event as its reader sees it."""
+
+    at: datetime
+    account_id: UUID | None
+    actor: str
+    event: str
+    outcome: str
+    detail: Mapping[str, object]
+
+
+async def entries_of(transaction: Transaction, account_id: UUID, span: timedelta) -> list[AuditEntry]:
+    """Return an account's own events of the last `span`, newest first."""
+    statement = (
+        select(audit)
+        .where(audit.c.account_id == account_id, audit.c.at > transaction.now - span)
+        .order_by(audit.c.number.desc())
+    )
+    return [_entry(transaction, row) for row in await transaction.rows(statement)]
+
+
+async def all_entries(transaction: Transaction, *, after: int = 0, limit: int = _BATCH) -> list[tuple[int, AuditEntry]]:
+    """Return numbered events in order, for export."""
+    statement = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(limit)
+    return [(row.number, _entry(transaction, row)) for row in await transaction.rows(statement)]
+
+
+def _entry(transaction: Transaction, row: Row[Any]) -> AuditEntry:
+    detail: dict[str, object] = {}
+    if row.sealed is not None:
+        detail = transaction.cipher.open_json(row.sealed, _place(row.id, row.account_id), dict)
+    return AuditEntry(row.at, row.account_id, row.actor, row.event, row.outcome, detail)
+
+
+async def forget_details(transaction: Transaction, account_id: UUID) -> None:
+    """Wipe the details of a deleted account's events; the chain stays whole."""
+    await transaction.execute(update(audit).where(audit.c.account_id == account_id).values(sealed=None))
+
+
+async def purge(transaction: Transaction, retention: timedelta) -> int:
+    """Delete events older than `retention` from the chain's start; returns how many."""
+    newest = await transaction.first(
+        select(audit.c.number, audit.c.hash)
+        .where(audit.c.at < transaction.now - retention)
+        .order_by(audit.c.number.desc())
+        .limit(1)
+    )
+    if newest is None:
+        return 0
+    await _locked_chain(transaction)
+    deleted = await transaction.execute(delete(audit).where(audit.c.number <= newest.number))
+    await transaction.execute(
+        update(audit_chain).values(
+            tail_number=newest.number,
+            tail_hash=newest.hash,
+            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(newest.number, newest.hash)),
+        )
+    )
+    return deleted.rowcount
+
+
+async def head(transaction: Transaction) -> str:
+    """Return the chain's head as `number:hash`, for the log stream."""
+    chain = await transaction.first(select(audit_chain))
+    return "0:" if chain is None else _head(chain.head_number, chain.head_hash)

@@ -1,0 +1,249 @@
+"""Field encryption: a key-encryption key wraps data keys, and data keys seal single fields.
+
+A sealed field is `0x01 | key number (4 bytes, big endian) | nonce (12) | ciphertext | tag (16)`. Its associated data
+are the first five bytes and the place it belongs to (table, column, row, owner), so that a field copied to another
+row, column or account does not open. Keys appear in no `repr` and no exception.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+import hashlib
+import hmac
+import json
+import os
+from pathlib import Path
+import secrets
+import stat
+import struct
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+KEY_BYTES: Final = 32
+_VERSION: Final = b"\x01"
+_HEADER_BYTES: Final = 5
+_NONCE_BYTES: Final = 12
+_TAG_BYTES: Final = 16
+_SERVICE: Final = "companion"
+# A key of 32 random bytes holds fewer than 12 distinct ones with a chance below 2^-90: less is a typed phrase.
+_FEWEST_DISTINCT_BYTES: Final = 12
+
+
+class KeyFault(Exception):
+    """A key is missing, unsafe or not the one that the database was sealed with; the text says what to do."""
+
+
+class SealBroken(Exception):
+    """A sealed field is damaged, was moved from another place, or names a key that is not in the key ring."""
+
+
+class Place(NamedTuple):
+    """Where a sealed field lives; sealing binds the field to it."""
+
+    table: str
+    column: str
+    row: UUID
+    owner: UUID
+
+    def associated_data(self, header: bytes) -> bytes:
+        """Return the bytes that are authenticated together with the field."""
+        return header + "\0".join((_SERVICE, self.table, self.column, str(self.row), str(self.owner))).encode()
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a random token of at least 128 bit: its SHA-256 (ASVS 6.5.2)."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token() -> str:
+    """Return 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+class FieldCipher:
+    """The opened key ring: seals and opens fields, and derives the keys of indexes and message codes."""
+
+    def __init__(self, keys: Mapping[int, bytes], active: int, root: bytes) -> None:
+        """Take data keys by number, the number that seals, and the root of derived keys; 32 bytes each."""
+        self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
+        self._root = root
+        self.active = active
+
+    def __repr__(self) -> str:
+        """Show key numbers, never keys."""
+        return f"FieldCipher(keys={sorted(self._ciphers)}, active={self.active})"
+
+    def seal(self, value: bytes, place: Place) -> bytes:
+        """Encrypt `value` for `place` with the active key."""
+        header = _VERSION + struct.pack(">I", self.active)
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._ciphers[self.active].encrypt(nonce, value, place.associated_data(header))
+
+    def open(self, sealed: bytes, place: Place) -> bytes:
+        """Decrypt what was sealed for `place`; raises SealBroken."""
+        number = key_number(sealed)
+        cipher = self._ciphers.get(number)
+        if cipher is None:
+            raise SealBroken(f"a field of {place.table} is sealed with key {number}, which is not in the key ring")
+        header, nonce = sealed[:_HEADER_BYTES], sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
+        try:
+            return cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], place.associated_data(header))
+        except InvalidTag:
+            raise SealBroken(f"a field of {place.table}.{place.column} does not open: damaged or moved") from None
+
+    def seal_json(self, value: object, place: Place) -> bytes:
+        """Encrypt a JSON value for `place`."""
+        return self.seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), place)
+
+    def open_json[Value](self, sealed: bytes, place: Place, kind: type[Value]) -> Value:
+        """Decrypt a JSON value that was sealed for `place` and is of `kind`."""
+        value = json.loads(self.open(sealed, place))
+        if not isinstance(value, kind):
+            raise SealBroken(f"a field of {place.table}.{place.column} does not hold what it should")
+        return value
+
+    def derived_key(self, label: str) -> bytes:
+        """Return the 32-byte key for one purpose (HKDF-Expand, SHA-256, of the root with the label)."""
+        return HKDFExpand(SHA256(), KEY_BYTES, f"{_SERVICE}:{label}:v1".encode()).derive(self._root)
+
+    def mac(self, label: str, message: bytes) -> bytes:
+        """Return the HMAC-SHA-256 of a message under the label's own key: blind indexes, form tokens, chains."""
+        return hmac.digest(self.derived_key(label), message, "sha256")
+
+
+def key_number(sealed: bytes) -> int:
+    """Return the number of the key that a field is sealed with; raises SealBroken for anything but our format."""
+    if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
+        raise SealBroken("a field is not in the sealed format")
+    number: int = struct.unpack(">I", sealed[1:_HEADER_BYTES])[0]
+    return number
+
+
+def key_prefix(number: int) -> bytes:
+    """Return the first bytes of every field that is sealed with this key."""
+    return _VERSION + struct.pack(">I", number)
+
+
+class KeyEncryptionKey(Protocol):
+    """Wraps the data keys; lives outside the database."""
+
+    @property
+    def name(self) -> str:
+        """Return what the key ring stores to tell key-encryption keys apart; reveals nothing of the key."""
+
+    async def wrap(self, key: bytes, context: str) -> bytes:
+        """Encrypt a data key for one context (its number and use)."""
+
+    async def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        """Decrypt a data key; raises KeyFault when the key or the context is another."""
+
+
+@dataclass(frozen=True, repr=False)
+class LocalKey:
+    """A key-encryption key that this process holds: from a file or from the environment."""
+
+    secret: bytes
+
+    @property
+    def name(self) -> str:
+        """Return a fingerprint of the key."""
+        return "local:" + hmac.digest(self.secret, b"companion:key-name", "sha256").hex()[:16]
+
+    async def wrap(self, key: bytes, context: str) -> bytes:
+        """Encrypt with AES-256-GCM, the context as associated data."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + AESGCM(self.secret).encrypt(nonce, key, context.encode())
+
+    async def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        """Decrypt; raises KeyFault."""
+        try:
+            return AESGCM(self.secret).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context.encode())
+        except InvalidTag:
+            raise KeyFault("A data key does not open with this key: the database was sealed with another.") from None
+
+
+@dataclass(frozen=True)
+class AwsKmsKey:
+    """A key in AWS KMS; it is asked once at start, so a short outage of KMS disturbs nobody."""
+
+    key_id: str
+    region: str
+    endpoint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the key's identifier at AWS."""
+        return f"aws-kms:{self.key_id}"
+
+    async def wrap(self, key: bytes, context: str) -> bytes:
+        """Encrypt by KMS, bound to the encryption context."""
+        answer = await self._ask("encrypt", Plaintext=key, EncryptionContext=self._context(context))
+        return answer["CiphertextBlob"]
+
+    async def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        """Decrypt by KMS; raises KeyFault."""
+        answer = await self._ask("decrypt", CiphertextBlob=wrapped, EncryptionContext=self._context(context))
+        return answer["Plaintext"]
+
+    @staticmethod
+    def _context(context: str) -> dict[str, str]:
+        return {"service": "teslafi-companion", "key": context}
+
+    async def _ask(self, operation: str, **arguments: object) -> dict[str, bytes]:
+        # Only those who keep their key at AWS have the library: it is an extra of this package
+        try:
+            from aiobotocore.session import get_session  # noqa: PLC0415
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        except ImportError:
+            raise KeyFault("AWS KMS needs the extra: install teslafi-companion[aws].") from None
+        try:
+            async with get_session().create_client(
+                "kms", region_name=self.region, endpoint_url=self.endpoint
+            ) as client:
+                answer: dict[str, bytes] = await getattr(client, operation)(KeyId=self.key_id, **arguments)
+                return answer
+        except (BotoCoreError, ClientError) as fault:
+            # The message of a client error names key and operation, never key material
+            raise KeyFault(f"AWS KMS refused to {operation} a data key: {fault}") from fault
+
+
+def decode_key(text: str, origin: str) -> bytes:
+    """Return the 32 bytes of a key in base64; raises KeyFault for anything shorter, longer or guessable."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        raise KeyFault(f"The key in {origin} is not base64: make one with `openssl rand -base64 32`.") from None
+    if len(key) != KEY_BYTES:
+        raise KeyFault(f"The key in {origin} has {len(key)} bytes instead of 32: use `openssl rand -base64 32`.")
+    if len(set(key)) < _FEWEST_DISTINCT_BYTES:
+        raise KeyFault(f"The key in {origin} is not random: make one with `openssl rand -base64 32`.")
+    return key
+
+
+def read_key_file(path: Path) -> LocalKey:
+    """Read a key-encryption key from a file that is its owner's alone; raises KeyFault."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise KeyFault(f"The key file {path} is missing: put it back, or restore it from where you keep it.") from None
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyFault(f"The key file {path} can be read by others: run `chmod 600 {path}`.")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise KeyFault(f"The key file {path} belongs to another user: make it belong to the one who runs the service.")
+    return LocalKey(decode_key(path.read_text(encoding="ascii", errors="replace"), str(path)))
+
+
+def create_key_file(path: Path) -> None:
+    """Write a fresh key, readable by its owner alone; raises FileExistsError rather than touch an existing one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""OAuth authorization server: code with PKCE, device grant, rotating refresh tokens."""

@@ -1,0 +1,393 @@
+"""Every setting of the service, from a TOML file and the environment; what would be unsafe is refused at start.
+
+A setting `smtp_host` is `smtp_host = "…"` in the file and `TESLAFI_COMPANION_SMTP_HOST` in the environment, which wins.
+Lists are separated by commas in the environment.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+import tomllib
+from typing import Any, Final, Literal, get_args
+
+import sqlalchemy
+from sqlalchemy.exc import ArgumentError
+from yarl import URL
+
+PREFIX: Final = "TESLAFI_COMPANION_"
+MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
+
+type Network = IPv4Network | IPv6Network
+type KeyProvider = Literal["file", "env", "aws-kms"]
+type SmtpSecurity = Literal["tls", "starttls", "none"]
+type LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class UnsafeSetting(Exception):
+    """A setting is unknown, malformed, or unsafe together with another; the text is a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The account rules' numbers, with the reasons in reference: NIST SP 800-63B-4, OWASP ASVS 5.0, RFC 6238."""
+
+    password_minimum: int = 15
+    password_minimum_with_second_factor: int = 12
+    password_maximum: int = 256
+    password_maximum_bytes: int = 1024
+    password_score: int = 3
+    argon2_memory_kib: int = 65536
+    argon2_passes: int = 2
+    argon2_lanes: int = 1
+    password_threads: int = 2
+    password_queue: int = 16
+    totp_drift_steps: int = 1
+    totp_enrolment: timedelta = timedelta(minutes=10)
+    recovery_codes: int = 8
+    recovery_codes_low: int = 3
+    session_idle: timedelta = timedelta(minutes=60)
+    session_absolute: timedelta = timedelta(hours=24)
+    session_limit: int = 20
+    sign_in_pending: timedelta = timedelta(minutes=5)
+    step_up: timedelta = timedelta(minutes=5)
+    known_device: timedelta = timedelta(days=180)
+    reset_link: timedelta = timedelta(minutes=30)
+    confirm_link: timedelta = timedelta(hours=24)
+    passkey_challenge: timedelta = timedelta(minutes=5)
+    incomplete_sign_in_notice: timedelta = timedelta(minutes=3)
+    incomplete_sign_in_tries: int = 3
+    login_notices_per_hour: int = 5
+    operator_recovery_delay: timedelta = timedelta(hours=72)
+    audit_visible: timedelta = timedelta(days=90)
+    audit_retention: timedelta = timedelta(days=400)
+    mail_lease: timedelta = timedelta(seconds=60)
+    mail_give_up: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can set. Construction refuses unsafe combinations with UnsafeSetting."""
+
+    base_url: str = "http://localhost:8080"
+    """Where browsers and Home Assistant reach the service: scheme, host and port, no path."""
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8080
+    reuse_port: bool = False
+    """Let several processes of one PostgreSQL share the listening port."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of the reverse proxies whose X-Forwarded-For is believed."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9464
+    """0 takes a free port; -1 serves no metrics."""
+    database: str = "sqlite:///data/companion.sqlite3"
+    """`sqlite:///path` or `postgresql://user:password@host/name?sslmode=verify-full`."""
+    database_pool: int = 10
+    key_provider: KeyProvider = "file"
+    key_file: Path = Path("keys/companion.key")
+    previous_key_file: Path | None = None
+    key: str = field(default="", repr=False)
+    previous_key: str = field(default="", repr=False)
+    aws_kms_key_id: str = ""
+    aws_kms_region: str = ""
+    aws_kms_endpoint: str | None = None
+    smtp_host: str = ""
+    """Empty: mails wait in the outbox, and sign-up cannot be finished."""
+    smtp_port: int = 587
+    smtp_security: SmtpSecurity = "starttls"
+    smtp_plain_allowed: bool = False
+    smtp_username: str = ""
+    smtp_password: str = field(default="", repr=False)
+    smtp_ca_file: Path | None = None
+    mail_sender: str = "companion@localhost"
+    service_name: str = "TeslaFi companion"
+    sign_up_open: bool = True
+    oauth_redirect_uris: tuple[str, ...] = (MY_HOME_ASSISTANT,)
+    totp_drift_steps: int = 1
+    """1 takes the code before and after as well (RFC 6238 5.2); 0 only the present one (ASVS 6.5.5)."""
+    operator_recovery_hours: int = 72
+    log_level: LogLevel = "info"
+    shutdown_seconds: int = 20
+    policy: Policy = field(default_factory=Policy)
+
+    def __post_init__(self) -> None:
+        """Refuse what is malformed or unsafe."""
+        for check in _CHECKS:
+            check(self)
+
+    @property
+    def database_url(self) -> sqlalchemy.URL:
+        """Return the database's address with the asynchronous driver that serves it."""
+        url = sqlalchemy.make_url(self.database)
+        if url.get_backend_name() == "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        query = dict(url.query)
+        mode = query.pop("sslmode", None)
+        return url.set(drivername="postgresql+asyncpg", query=query | ({"ssl": mode} if mode else {}))
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """Return the database file, or None with PostgreSQL."""
+        url = sqlalchemy.make_url(self.database)
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port as a browser writes them in Origin."""
+        return str(URL(self.base_url).origin())
+
+    @property
+    def host(self) -> str:
+        """Return the host name of the service, which is also the identifier that passkeys are bound to."""
+        return URL(self.base_url).host or ""
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """Return the networks whose forwarding headers are believed."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
+
+    @property
+    def serves_tls(self) -> bool:
+        """Say whether this process speaks TLS itself."""
+        return self.tls_certificate is not None
+
+
+def load_settings(environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Read settings from a TOML file and the environment; raises UnsafeSetting."""
+    values: dict[str, object] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as fault:
+            raise UnsafeSetting(f"The settings file {file} cannot be read: {fault.strerror}.") from None
+        except tomllib.TOMLDecodeError as fault:
+            raise UnsafeSetting(f"The settings file {file} is not TOML: {fault}.") from None
+    values |= {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name != f"{PREFIX}SETTINGS"
+    }
+    settable = {item.name: item.type for item in fields(Settings) if item.name != "policy"}
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in settable:
+            raise UnsafeSetting(f"There is no setting {name}: see the settings table in docs/companion.md.")
+        read[name] = _convert(name, value, settable[name])
+    policy = Policy(
+        totp_drift_steps=read.get("totp_drift_steps", 1),
+        operator_recovery_delay=timedelta(hours=read.get("operator_recovery_hours", 72)),
+    )
+    return Settings(**read, policy=policy)
+
+
+def _convert(name: str, value: object, kind: object) -> object:
+    converter = _CONVERTERS.get(kind)
+    if converter is not None:
+        try:
+            return converter(value)
+        except ValueError, TypeError:
+            raise UnsafeSetting(f"The setting {name} does not understand its value.") from None
+    allowed = get_args(getattr(kind, "__value__", kind))
+    if value not in allowed:
+        raise UnsafeSetting(f"The setting {name} is one of {', '.join(allowed)}.")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _truth(value: object) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ValueError
+    return words[value.lower()]
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError
+    return int(value)
+
+
+def _list(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        raise TypeError
+    return tuple(text for text in (_text(part).strip() for part in parts) if text)
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value))
+
+
+def _optional_path(value: object) -> Path | None:
+    return Path(text) if (text := _text(value)) else None
+
+
+def _optional_text(value: object) -> str | None:
+    return _text(value) or None
+
+
+_CONVERTERS: Final[Mapping[object, Callable[[object], object]]] = {
+    str: _text,
+    bool: _truth,
+    int: _number,
+    Path: _path,
+    Path | None: _optional_path,
+    str | None: _optional_text,
+    tuple[str, ...]: _list,
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine: a loopback address or `localhost`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(settings: Settings) -> None:
+    try:
+        url = URL(settings.base_url)
+        port = url.port
+    except ValueError:
+        raise UnsafeSetting("base_url is not an address: write https://companion.example.org.") from None
+    if url.scheme not in {"http", "https"} or not url.host or port is None:
+        raise UnsafeSetting("base_url is not an address: write https://companion.example.org.")
+    if url.path not in {"", "/"} or url.query_string or url.fragment or url.user or url.password:
+        raise UnsafeSetting("base_url holds scheme, host and port alone: no path, no query, no user.")
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise UnsafeSetting(
+            "base_url is plain http for a host that is not this machine: passwords would travel in clear. Use https."
+        )
+
+
+def _listening(settings: Settings) -> None:
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise UnsafeSetting("tls_certificate and tls_key belong together: set both or none.")
+    https = URL(settings.base_url).scheme == "https"
+    if settings.serves_tls and not https:
+        raise UnsafeSetting("The service speaks TLS but base_url says http: write https in base_url.")
+    if settings.serves_tls:
+        return
+    if not is_loopback(settings.listen_host) and not settings.trusted_proxies:
+        raise UnsafeSetting(
+            "The service would listen in clear beyond this machine: set tls_certificate and tls_key, or "
+            "trusted_proxies for the reverse proxy that speaks TLS in front of it, or listen on 127.0.0.1."
+        )
+    if https and not settings.trusted_proxies:
+        raise UnsafeSetting(
+            "base_url says https, but neither tls_certificate nor trusted_proxies is set: every visitor would seem "
+            "to come from the proxy, and one guesser would lock out all. Set trusted_proxies."
+        )
+
+
+def _proxies(settings: Settings) -> None:
+    for text in settings.trusted_proxies:
+        try:
+            network = ip_network(text)
+        except ValueError:
+            raise UnsafeSetting(f"trusted_proxies: {text} is not a network such as 10.0.0.0/24.") from None
+        if network.prefixlen == 0:
+            raise UnsafeSetting("trusted_proxies names the whole internet: anyone could forge their address.")
+
+
+def _metrics(settings: Settings) -> None:
+    if not is_loopback(settings.metrics_host):
+        raise UnsafeSetting("metrics_host is not this machine: metrics are served on loopback alone.")
+
+
+def _database(settings: Settings) -> None:
+    try:
+        url = sqlalchemy.make_url(settings.database)
+    except ArgumentError:
+        raise UnsafeSetting("database is neither sqlite:///path nor postgresql://user@host/name.") from None
+    backend = url.get_backend_name()
+    if backend not in {"sqlite", "postgresql"}:
+        raise UnsafeSetting("database is neither sqlite:///path nor postgresql://user@host/name.")
+    if backend == "sqlite" and (not url.database or url.database == ":memory:"):
+        raise UnsafeSetting("database names no file: write sqlite:///path/companion.sqlite3.")
+    if backend == "sqlite" and settings.reuse_port:
+        raise UnsafeSetting("reuse_port is for several processes of one PostgreSQL; with SQLite one process serves.")
+    remote = backend == "postgresql" and url.host is not None and not is_loopback(url.host)
+    if remote and url.query.get("sslmode") not in {"require", "verify-ca", "verify-full"}:
+        raise UnsafeSetting(
+            "The PostgreSQL server is another machine and the connection is not encrypted: "
+            "add ?sslmode=verify-full to database."
+        )
+
+
+def _keys(settings: Settings) -> None:
+    provider = settings.key_provider
+    if provider != "env" and (settings.key or settings.previous_key):
+        raise UnsafeSetting("A key is in the environment but key_provider is not env: remove one of the two.")
+    if provider == "env" and not settings.key:
+        raise UnsafeSetting(f"key_provider is env, but {PREFIX}KEY is empty: set it (`openssl rand -base64 32`).")
+    if provider == "aws-kms" and not (settings.aws_kms_key_id and settings.aws_kms_region):
+        raise UnsafeSetting("key_provider is aws-kms, but aws_kms_key_id or aws_kms_region is missing.")
+    if settings.aws_kms_endpoint and not _safe_endpoint(settings.aws_kms_endpoint):
+        raise UnsafeSetting("aws_kms_endpoint is plain http for another machine: use https.")
+    file = settings.sqlite_path
+    if provider == "file" and file and settings.key_file.resolve().is_relative_to(file.resolve().parent):
+        raise UnsafeSetting(
+            "key_file lies in the database's folder: a copy of the folder would hold both. Keep the key elsewhere."
+        )
+
+
+def _safe_endpoint(address: str) -> bool:
+    url = URL(address)
+    return url.scheme == "https" or is_loopback(url.host or "")
+
+
+def _mail(settings: Settings) -> None:
+    if any(character in settings.mail_sender + settings.service_name for character in "\r\n"):
+        raise UnsafeSetting("mail_sender and service_name are single lines.")
+    if "@" not in settings.mail_sender:
+        raise UnsafeSetting("mail_sender is not an e-mail address.")
+    if not settings.smtp_host or settings.smtp_security != "none":
+        return
+    if settings.smtp_password:
+        raise UnsafeSetting("smtp_security is none: the mail server's password would travel in clear. Use starttls.")
+    if not is_loopback(settings.smtp_host) and not settings.smtp_plain_allowed:
+        raise UnsafeSetting(
+            "smtp_security is none for a mail server on another machine: use tls or starttls, or say "
+            "smtp_plain_allowed = true if that network is yours alone."
+        )
+
+
+def _second_factor(settings: Settings) -> None:
+    if settings.totp_drift_steps not in {0, 1}:
+        raise UnsafeSetting("totp_drift_steps is 0 or 1: more would give a guesser more live codes.")
+    if settings.operator_recovery_hours < 1:
+        raise UnsafeSetting("operator_recovery_hours is at least 1: the owner must be able to object.")
+
+
+def _redirects(settings: Settings) -> None:
+    for uri in settings.oauth_redirect_uris:
+        url = URL(uri)
+        if url.fragment or not url.host or (url.scheme != "https" and not is_loopback(url.host)):
+            raise UnsafeSetting(f"oauth_redirect_uris: {uri} is neither https nor this machine, or has a fragment.")
+
+
+_CHECKS: Final = (
+    _base_url,
+    _listening,
+    _proxies,
+    _metrics,
+    _database,
+    _keys,
+    _mail,
+    _second_factor,
+    _redirects,
+)

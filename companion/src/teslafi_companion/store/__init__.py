@@ -1,0 +1,1 @@
+"""The database: tables, migrations, transactions, key ring. SQLite by default, PostgreSQL by one setting."""

@@ -1,0 +1,160 @@
+"""Transactions: one connection, one moment, one cipher, and audit entries that join the chain just before commit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid7
+
+from sqlalchemy import CursorResult, Executable, Row, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from teslafi_companion.clock import Clock
+from teslafi_companion.crypto import FieldCipher, Place
+from teslafi_companion.settings import Settings
+
+type LastStep = Callable[[Transaction], Awaitable[None]]
+
+_SQLITE_BUSY_MS: Final = 20_000
+_READING: Final = "companion_reading"
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged."""
+    url = settings.database_url
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+    path = settings.sqlite_path
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's adapter
+    # The driver must not begin transactions of its own: _begin_sqlite does, knowing who will write
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        f"busy_timeout={_SQLITE_BUSY_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READING, False)
+    # A transaction that starts reading and then writes can be refused however long it waits: writers begin as such
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+class Transaction:
+    """What a rule works with: the database, the moment and the cipher. Commits when its `async with` ends well."""
+
+    def __init__(self, connection: AsyncConnection, settings: Settings, cipher: FieldCipher, now: datetime) -> None:
+        """Take an open connection; `now` stays the same for the whole transaction."""
+        self.connection = connection
+        self.settings = settings
+        self.policy = settings.policy
+        self.cipher = cipher
+        self.now = now
+        self.audit_entries: list[Mapping[str, Any]] = []
+        self.wakes_outbox = False
+        self._last_steps: dict[LastStep, None] = {}
+
+    def finally_do(self, step: LastStep) -> None:
+        """Have a step done once, just before the commit."""
+        self._last_steps[step] = None
+
+    async def finish(self) -> None:
+        """Do the steps that come just before the commit."""
+        for step in self._last_steps:
+            await step(self)
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Execute one statement."""
+        result = await self.connection.execute(statement)
+        if not isinstance(result, CursorResult):
+            raise TypeError("not a statement of the database")
+        return result
+
+    async def first(self, statement: Executable) -> Row[Any] | None:
+        """Return the first row, or None."""
+        return (await self.execute(statement)).first()
+
+    async def rows(self, statement: Executable) -> list[Row[Any]]:
+        """Return all rows."""
+        return list((await self.execute(statement)).all())
+
+    async def changed_one(self, statement: Executable) -> bool:
+        """Execute an UPDATE or DELETE and say whether it met exactly one row: how races are decided."""
+        return (await self.execute(statement)).rowcount == 1
+
+    def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """Return this database's INSERT that knows ON CONFLICT."""
+        return sqlite.insert(table) if self.connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+    def seal(self, value: object, table: Table, row: UUID, owner: UUID, column: str = "sealed") -> bytes:
+        """Seal a JSON value for its place."""
+        return self.cipher.seal_json(value, Place(table.name, column, row, owner))
+
+    def open(self, sealed: bytes, table: Table, row: UUID, owner: UUID, column: str = "sealed") -> dict[str, Any]:
+        """Open a sealed JSON object of a place; raises SealBroken."""
+        return self.cipher.open_json(sealed, Place(table.name, column, row, owner), dict)
+
+
+class Store:
+    """The database with its cipher and clock; the one thing that opens transactions."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, cipher: FieldCipher, clock: Clock) -> None:
+        """Take an engine whose schema is up to date and the opened key ring."""
+        self.engine = engine
+        self.settings = settings
+        self.cipher = cipher
+        self.clock = clock
+        self.outbox_woken = asyncio.Event()
+        # SQLite has one writer: waiting in line here is fairer and quicker than its own polling
+        self._writers = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that may write."""
+        async with self._writers, self.engine.begin() as connection:
+            transaction = Transaction(connection, self.settings, self.cipher, self.clock())
+            yield transaction
+            await transaction.finish()
+        if transaction.wakes_outbox:
+            self.outbox_woken.set()
+
+    @asynccontextmanager
+    async def reading(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that only reads; it holds up no writer.
+
+        With `snapshot` all statements see the same state of the database; without, PostgreSQL is spared the
+        two round trips of a transaction.
+        """
+        options: dict[str, Any] = {_READING: True}
+        if self.engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+        async with self.engine.connect() as plain:
+            connection = await plain.execution_options(**options)
+            async with connection.begin():
+                yield Transaction(connection, self.settings, self.cipher, self.clock())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+def new_id() -> UUID:
+    """Return a new row's identifier (UUID version 7: ordered by time)."""
+    return uuid7()

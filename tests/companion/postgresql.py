@@ -1,0 +1,57 @@
+"""A private PostgreSQL 15 from Debian's package: own folder, own user, a free port on loopback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import pwd
+import shutil
+from socket import socket
+import subprocess
+import tempfile
+
+BIN = Path("/usr/lib/postgresql/15/bin")
+_USER = "postgres"
+
+
+def is_installed() -> bool:
+    """Say whether Debian's PostgreSQL 15 is here."""
+    return (BIN / "initdb").exists()
+
+
+def _as_server_user(command: list[str]) -> None:
+    """Run a command as a user that PostgreSQL accepts: it refuses to run as root."""
+    user = _USER if os.geteuid() == 0 else None
+    subprocess.run(command, check=True, capture_output=True, user=user, cwd="/tmp")  # noqa: S603, S108 - no user input
+
+
+def _free_port() -> int:
+    # The class as imported: the server starts inside the first test that needs it, where making sockets is forbidden
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server() -> Iterator[int]:
+    """Run a server for the time of the block; gives its port."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    data = folder / "data"
+    port = _free_port()
+    try:
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam(_USER)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        _as_server_user(
+            [str(BIN / "initdb"), "-D", str(data), "-U", "companion", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        )
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c max_connections=200 -c shared_buffers=32MB"  # noqa: E501 - one argument
+        control = [str(BIN / "pg_ctl"), "-D", str(data), "-w"]
+        _as_server_user([*control, "-l", str(folder / "log"), "-o", options, "start"])
+        try:
+            yield port
+        finally:
+            _as_server_user([*control, "-m", "immediate", "stop"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""The audit log's chain: whole after parallel writes, broken by any touch, still whole after ageing and deletion."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from teslafi_companion.accounts import account
+from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.audit import all_entries, check_chain, entries_of, head, purge, record
+from teslafi_companion.store.database import Store, new_id
+from teslafi_companion.store.tables import audit, audit_chain
+
+from .clock import ManualClock
+
+VISITOR = Visitor("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0")
+
+
+async def note(store: Store, event: str = "sign_in_success", account_id: UUID | None = None) -> None:
+    async with store.transaction() as transaction:
+        record(transaction, event, account_id=account_id, detail={"address": "192.0.2.7"})
+
+
+async def test_parallel_events_form_one_chain(store: Store) -> None:
+    await asyncio.gather(*[note(store, f"event-{number}") for number in range(50)])
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (50, ())
+    async with store.reading() as transaction:
+        assert await head(transaction) == report.head
+        entries = await all_entries(transaction)
+    assert [number for number, _ in entries] == list(range(1, 51))
+    assert {entry.event for _, entry in entries} == {f"event-{number}" for number in range(50)}
+    assert entries[0][1].detail == {"address": "192.0.2.7"}
+
+
+async def test_what_was_rolled_back_is_not_in_the_log(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the transaction must see it raised inside
+        async with store.transaction() as transaction:
+            record(transaction, "sign_in_success")
+            raise ZeroDivisionError
+    assert (await check_chain(store)).rows == 0
+
+
+async def tampered(store: Store, statement: object) -> tuple[str, ...]:
+    async with store.transaction() as transaction:
+        await transaction.execute(statement)  # type: ignore[arg-type]
+    return (await check_chain(store)).faults
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"event": "sign_out"}, "Row 2 was changed"),
+        ({"outcome": "failure"}, "Row 2 was changed"),
+        ({"actor": "operator"}, "Row 2 was changed"),
+        ({"account_id": UUID(int=7)}, "Row 2 was changed"),
+        ({"detail_mac": bytes(32)}, "Row 2 was changed"),
+        ({"hash": bytes(32)}, "Row 2 was changed"),
+        ({"sealed": None}, "Row 2 has lost its detail"),
+        ({"sealed": bytes(60)}, "Row 2's detail does not open"),
+    ],
+)
+async def test_a_changed_row_is_found(store: Store, values: dict[str, object], sentence: str) -> None:
+    for _ in range(3):
+        await note(store)
+    assert (await check_chain(store)).faults == ()
+    faults = await tampered(store, update(audit).where(audit.c.number == 2).values(values))
+    assert any(sentence in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(("number", "sentence"), [(1, "missing"), (2, "missing"), (3, "rows were removed")])
+async def test_a_removed_row_is_found(store: Store, number: int, sentence: str) -> None:
+    for _ in range(3):
+        await note(store)
+    faults = await tampered(store, delete(audit).where(audit.c.number == number))
+    assert any(sentence in fault for fault in faults), faults
+
+
+async def test_details_swapped_between_rows_are_found(store: Store) -> None:
+    await note(store)
+    await note(store)
+    async with store.reading() as transaction:
+        first, second = await transaction.rows(select(audit.c.sealed).order_by(audit.c.number))
+    async with store.transaction() as transaction:
+        await transaction.execute(update(audit).where(audit.c.number == 1).values(sealed=second.sealed))
+    assert await tampered(store, update(audit).where(audit.c.number == 2).values(sealed=first.sealed))
+
+
+async def test_cutting_the_log_back_to_an_earlier_state_is_found_by_a_logged_head(store: Store) -> None:
+    await note(store)
+    async with store.reading() as transaction:
+        earlier = await transaction.first(select(audit_chain))
+    assert earlier is not None
+    await note(store)
+    logged = (await check_chain(store)).head
+    async with store.transaction() as transaction:
+        await transaction.execute(delete(audit).where(audit.c.number == 2))
+        await transaction.execute(
+            update(audit_chain).values(head_number=earlier.head_number, head_hash=earlier.head_hash)
+        )
+    assert (await check_chain(store)).faults == (), "a consistent earlier state looks whole by itself"
+    assert (await check_chain(store, logged)).faults
+
+
+async def test_ageing_deletes_from_the_start_and_the_rest_stays_whole(store: Store, clock: ManualClock) -> None:
+    await note(store, "old")
+    await note(store, "old")
+    clock.advance(days=300)
+    await note(store, "young")
+    clock.advance(days=101)
+    async with store.transaction() as transaction:
+        assert await purge(transaction, timedelta(days=400)) == 2
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (1, ())
+    faults = await tampered(store, update(audit_chain).values(tail_number=3, head_number=3))
+    assert "The chain's start was changed." in faults
+
+
+async def test_a_deleted_account_leaves_a_whole_chain_without_details(store: Store) -> None:
+    async with store.transaction() as transaction:
+        mine = await account.create(transaction, "mine@example.org", "phc")
+    assert mine is not None
+    await note(store, account_id=mine)
+    async with store.transaction() as transaction:
+        owner = await account.load(transaction, mine)
+        assert owner is not None
+        await account.end(transaction, owner, VISITOR)
+    report = await check_chain(store)
+    assert report.faults == ()
+    async with store.reading() as transaction:
+        assert all(entry.detail == {} for _, entry in await all_entries(transaction) if entry.account_id == mine)
+
+
+async def test_an_account_sees_its_own_events_of_ninety_days(store: Store, clock: ManualClock) -> None:
+    mine, other = new_id(), new_id()
+    await note(store, "too-old", mine)
+    clock.advance(days=91)
+    await note(store, "seen", mine)
+    await note(store, "foreign", other)
+    async with store.reading() as transaction:
+        assert [one.event for one in await entries_of(transaction, mine, timedelta(days=90))] == ["seen"]

@@ -1,0 +1,103 @@
+"""Limits hold under parallel guesses, on both databases, and forgive a success."""
+
+import asyncio
+
+import pytest
+
+from teslafi_companion.accounts.throttle import (
+    MAIL_ADDRESS,
+    SIGN_IN_ACCOUNT,
+    SIGN_IN_NETWORK,
+    Attempt,
+    Rule,
+    network_key,
+    purge,
+    refund,
+    reserve,
+)
+from teslafi_companion.store.database import Store
+
+from .clock import ManualClock
+
+
+async def admitted(store: Store, *attempts: Attempt) -> bool:
+    async with store.transaction() as transaction:
+        return await reserve(transaction, attempts) is None
+
+
+async def forgive(store: Store, *attempts: Attempt) -> None:
+    async with store.transaction() as transaction:
+        await refund(transaction, attempts)
+
+
+@pytest.mark.parametrize("rule", [SIGN_IN_ACCOUNT, SIGN_IN_NETWORK, MAIL_ADDRESS], ids=lambda rule: rule.scope)
+async def test_a_hundred_parallel_attempts_pass_no_more_than_the_limit(store: Store, rule: Rule) -> None:
+    answers = await asyncio.gather(*[admitted(store, Attempt(rule, b"key")) for _ in range(100)])
+    assert sum(answers) == rule.attempts
+    assert await admitted(store, Attempt(rule, b"another key"))
+
+
+async def test_the_ladder_doubles_up_to_an_hour(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+    for _ in range(5):
+        assert await admitted(store, attempt)
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert not await admitted(store, attempt)
+        clock.advance(minutes=minutes, seconds=-1)
+        assert not await admitted(store, attempt), f"{minutes} minutes were not over"
+        clock.advance(seconds=1)
+        assert await admitted(store, attempt), f"{minutes} minutes were over"
+
+
+async def test_a_success_forgives(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+    for _ in range(4):
+        await admitted(store, attempt)
+    await forgive(store, attempt)
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+
+
+async def test_a_hundred_failures_in_a_row_close_the_account_until_it_is_reset(
+    store: Store, clock: ManualClock
+) -> None:
+    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+    made = 0
+    for _ in range(200):
+        made += await admitted(store, attempt)
+        clock.advance(hours=2)
+    assert made == 100
+    async with store.transaction() as transaction:
+        await purge(transaction)
+    clock.advance(days=30)
+    assert not await admitted(store, attempt)
+    await forgive(store, attempt)
+    assert await admitted(store, attempt)
+
+
+async def test_a_window_ends(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(MAIL_ADDRESS, b"key")
+    assert [await admitted(store, attempt) for _ in range(4)] == [True, True, True, False]
+    clock.advance(minutes=59, seconds=59)
+    assert not await admitted(store, attempt)
+    clock.advance(seconds=1)
+    assert await admitted(store, attempt)
+
+
+async def test_a_refund_of_a_counting_rule_gives_one_back(store: Store) -> None:
+    attempt = Attempt(MAIL_ADDRESS, b"key")
+    for _ in range(3):
+        await admitted(store, attempt)
+    await forgive(store, attempt)
+    assert [await admitted(store, attempt) for _ in range(2)] == [True, False]
+
+
+async def test_keys_in_any_order_do_not_deadlock(store: Store) -> None:
+    keys = [Attempt(SIGN_IN_NETWORK, bytes([number])) for number in range(6)]
+    orders = [keys[start:] + keys[:start] for start in range(6)] * 4
+    assert all(await asyncio.gather(*[admitted(store, *order) for order in orders[:18]]))
+
+
+def test_one_site_is_one_network() -> None:
+    assert network_key("2001:db8:1:2::1") == network_key("2001:db8:1:2:ffff::9")
+    assert network_key("2001:db8:1:2::1") != network_key("2001:db8:1:3::1")
+    assert network_key("::ffff:192.0.2.1") == network_key("192.0.2.1")
