@@ -1,0 +1,215 @@
+"""`script/demo` as a person and a terminal use it: processes, signals, exit codes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+import os
+from pathlib import Path
+import re
+import shutil
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+import pytest
+
+from .home_assistant import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+LONG_SECONDS: Final = 60
+"""Longer than any demo takes to start or to stop."""
+
+type Demo = Callable[..., Coroutine[Any, Any, asyncio.subprocess.Process]]
+
+
+def _two_free_ports() -> int:
+    """Return a port that is free together with the next one."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a working tree of links, so that the state of somebody's own demo stays as it is."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "custom_components").symlink_to(ROOT / "custom_components")
+    shutil.copytree(ROOT / "tests" / "live", root / "tests" / "live", ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.fixture
+async def demo(tree: Path) -> AsyncIterator[Demo]:
+    """Start demos; end those that a test left running."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(*arguments: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.live.demo",
+            *arguments,
+            cwd=tree,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def _home_assistants(tree: Path) -> list[int]:
+    """Return the processes that run Home Assistant from this tree."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            here = (folder / "cwd").readlink() == tree
+        except OSError:
+            continue
+        if here and b"tests.live.launch" in words:
+            found.append(int(folder.name))
+    return found
+
+
+async def _ended(process: asyncio.subprocess.Process) -> tuple[str, str]:
+    """Wait for the demo's end; return what it printed, and what it printed as errors."""
+    async with asyncio.timeout(LONG_SECONDS):
+        output, errors = await process.communicate()
+    return output.decode(), errors.decode()
+
+
+async def _gone(tree: Path) -> bool:
+    for _ in range(100):
+        if not _home_assistants(tree):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def _started(tree: Path) -> None:
+    for _ in range(300):
+        if _home_assistants(tree):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("Home Assistant was not started")
+
+
+async def _table(process: asyncio.subprocess.Process) -> str:
+    """Read what the demo tells a person, to its last line."""
+    assert process.stdout is not None
+    lines = []
+    while "Ctrl-C" not in (line := (await process.stdout.readline()).decode()):
+        assert line, "the demo ended"
+        lines.append(line)
+    return "".join([*lines, line])
+
+
+async def test_the_check_signs_in_and_prints_the_entities(demo: Demo, tree: Path) -> None:
+    process = await demo("--check")
+    output, errors = await _ended(process)
+    assert process.returncode == 0, errors
+    rows = [re.split(r" {2,}", line) for line in output.splitlines()]
+    assert rows[0] == ["entity", "name", "state", "unit"]
+    levels = [row for row in rows if row[0] == "sensor.roadrunner_battery_level"]
+    assert len(levels) == 1
+    assert levels[0][1] == "Roadrunner Battery level"
+    assert 0 < float(levels[0][2]) <= 100
+    assert levels[0][3] == "%"
+    assert not _home_assistants(tree)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_while_it_starts_stops_all(demo: Demo, tree: Path, number: signal.Signals) -> None:
+    process = await demo("--port", str(_two_free_ports()))
+    await _started(tree)
+    process.send_signal(number)
+    _, errors = await _ended(process)
+    assert process.returncode == 0
+    assert errors.splitlines()[-1] == "Stopping …"
+    assert not _home_assistants(tree)
+
+
+async def test_a_check_that_was_stopped_did_not_succeed(demo: Demo, tree: Path) -> None:
+    process = await demo("--check")
+    await _started(tree)
+    process.terminate()
+    await _ended(process)
+    assert process.returncode == 1
+    assert not _home_assistants(tree)
+
+
+async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree: Path) -> None:
+    port = _two_free_ports()
+    process = await demo("--port", str(port))
+    table = await _table(process)
+    assert f"http://127.0.0.1:{port}" in table
+    assert re.search(r"anna@example\.com +correct-horse-anna +\d{6}\b", table)
+    first = _home_assistants(tree)
+    assert len(first) == 1
+
+    # what "Restart" in Home Assistant does: it ends with a code that asks to be started again
+    token = (tree / ".demo" / "config" / "access-token.txt").read_text()
+    await _restart(port, token)
+    for _ in range(300):
+        if (now := _home_assistants(tree)) and now != first:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError("Home Assistant was not started again")
+    process.send_signal(signal.SIGINT)
+    await _ended(process)
+    assert process.returncode == 0
+    assert not _home_assistants(tree)
+
+
+async def _restart(port: int, token: str) -> None:
+    body = b"{}"
+    head = (
+        f"POST /api/services/homeassistant/restart HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head.encode() + body)
+    await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert not answer or b" 200 " in answer.splitlines()[0]
+
+
+async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree: Path) -> None:
+    process = await demo("--port", str(_two_free_ports()))
+    await _table(process)
+    (home,) = _home_assistants(tree)
+    os.kill(process.pid, signal.SIGKILL)
+    await _ended(process)
+    assert await _gone(tree), f"process {home} went on alone"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_port_that_is_taken_is_one_sentence(demo: Demo, place: int) -> None:
+    port = _two_free_ports()
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", port + place))
+        somebody.listen()
+        process = await demo("--port", str(port))
+        _, errors = await _ended(process)
+    assert process.returncode == 1
+    assert errors == (f"demo: port {port + place} is taken: end what uses it, or choose another with --port\n")
