@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from statistics import median
 import sys
 from typing import Any, Final
 
@@ -23,9 +24,22 @@ COLUMNS: Final = (
 )
 
 
-async def figures_of(simulator: TeslaSimulator, integration: str, cars: int) -> dict[str, Any]:
+MANY: Final = 100
+"""Cars that are measured once: what varies from process to process is small beside them."""
+TURNS: Final = 5
+"""Processes for each side with fewer cars, by turns; the table shows the median of each figure."""
+
+
+async def medians(simulator: TeslaSimulator, cars: int) -> dict[str, dict[str, Any]]:
+    """Run both integrations by turns; return each one's figures."""
+    turns = 1 if cars >= MANY else TURNS
+    runs = [{name: await figures_of(simulator, name, cars, turn) for name in SUBJECTS} for turn in range(turns)]
+    return {name: {key: median(run[name][key] for run in runs) for _, key, _ in COLUMNS} for name in SUBJECTS}
+
+
+async def figures_of(simulator: TeslaSimulator, integration: str, cars: int, turn: int) -> dict[str, Any]:
     """Run one integration with an account of so many driving cars, in a process of its own."""
-    email = f"{integration}-{cars}@example.com"
+    email = f"{integration}-{cars}-{turn}@example.com"
     account = simulator.control.add_account(email, cars=cars)
     for car in simulator.garage.of(account.sub):
         car.start_drive(miles=1000, speed=50)
@@ -57,7 +71,7 @@ async def main(counts: list[int]) -> None:
     print(f"integration | cars | {heads}")
     async with TeslaSimulator(scenario="empty") as simulator:
         for cars in counts:
-            rows = {name: await figures_of(simulator, name, cars) for name in SUBJECTS}
+            rows = await medians(simulator, cars)
             for name, row in rows.items():
                 print(f"{name:<11} | {cars:>4} | " + " | ".join(f"{row[key]:{form}}" for _, key, form in COLUMNS))
             ours, theirs = rows["teslafi"], rows["tesla_fleet"]

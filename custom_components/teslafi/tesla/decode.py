@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
@@ -129,10 +130,24 @@ _READERS: Final[Mapping[object, Reader]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How an object with certain keys is read: what stands where, and the paths that it reports."""
+
+    scalars: tuple[tuple[str, Reader, str], ...]
+    blocks: tuple[tuple[str, Block[Any]], ...]
+    lists: tuple[tuple[str, Block[Any]], ...]
+    paths: tuple[str, ...]
+
+
+_SHAPES: Final = 16
+"""Shapes of a block that are remembered: the same car sends the same keys nearly always."""
+
+
 class Block[T]:
     """How one snapshot class is read from and written to a JSON object."""
 
-    __slots__ = ("_blocks", "_lists", "_model", "_scalars", "path")
+    __slots__ = ("_blocks", "_lists", "_model", "_scalars", "_shape", "path")
 
     def __init__(self, model: type[T], path: str, *, ours: frozenset[str] = frozenset({"reported"})) -> None:
         """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot.
@@ -154,21 +169,25 @@ class Block[T]:
                 self._lists[name] = Block(get_args(hint)[0], inner)
             else:
                 self._scalars[name] = (_READERS[_of_optional(hint)], inner)
+        self._shape = lru_cache(_SHAPES)(self._shape_of)
+
+    def _shape_of(self, keys: tuple[str, ...]) -> _Shape:
+        """Look up each key once for all objects that have the same ones."""
+        scalars = tuple((key, *self._scalars[key]) for key in keys if key in self._scalars)
+        return _Shape(
+            scalars,
+            tuple((key, self._blocks[key]) for key in keys if key in self._blocks),
+            tuple((key, self._lists[key]) for key in keys if key in self._lists),
+            tuple(path for _, _, path in scalars),
+        )
 
     def read(self, raw: Mapping[str, object], reported: list[str], malformed: list[str]) -> T:
         """Read a JSON object; the paths found and the paths of values of a wrong type are added to the lists."""
+        shape = self._shape(tuple(raw))
+        reported += shape.paths
         values: dict[str, Any] = {}
-        scalars = self._scalars
-        for key, value in raw.items():
-            scalar = scalars.get(key)
-            if scalar is None:
-                if key in self._blocks:
-                    values[key] = self._blocks[key].read_own(value, reported, malformed)
-                elif key in self._lists:
-                    values[key] = self._lists[key].read_list(value, reported, malformed)
-                continue
-            reader, path = scalar
-            reported.append(path)
+        for key, reader, path in shape.scalars:
+            value = raw[key]
             if value is None:
                 continue
             known = reader(value)
@@ -176,6 +195,10 @@ class Block[T]:
                 malformed.append(path)
             elif known is not None:
                 values[key] = known
+        for key, block in shape.blocks:
+            values[key] = block.read_own(raw[key], reported, malformed)
+        for key, block in shape.lists:
+            values[key] = block.read_list(raw[key], reported, malformed)
         return self._model(**values)
 
     def read_own(self, raw: object, reported: list[str], malformed: list[str]) -> T:
