@@ -30,6 +30,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.util import dt as dt_util
 import probatio
 
 from .const import (
@@ -39,6 +40,7 @@ from .const import (
     CONF_MONTHLY_BUDGET,
     CONF_REGION,
     CONF_REQUESTED_SCOPES,
+    CONF_SHOW_TOKENS,
     DOMAIN,
     LOGGER,
     METHOD_SIGN_IN,
@@ -96,7 +98,8 @@ OPTIONS_SCHEMA: Final = probatio.Schema(
     {
         probatio.Optional(CONF_MONTHLY_BUDGET): NumberSelector(
             NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
-        )
+        ),
+        probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
     }
 )
 
@@ -451,12 +454,34 @@ class TeslaFiConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
 class TeslaFiOptionsFlow(OptionsFlow):
     """What the owner may change without signing in."""
 
-    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Lead to the settings; to the masked tokens as well, once the owner has switched that on."""
+        if self.config_entry.options.get(CONF_SHOW_TOKENS):
+            return self.async_show_menu(step_id="init", menu_options=["settings", "tokens"])
+        return await self.async_step_settings()
+
+    async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the monthly budget; none means no limit. It counts from the next request."""
         if user_input is not None:
             return self.async_create_entry(data=user_input)
         schema = self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options)
-        return self.async_show_form(step_id="init", data_schema=schema)
+        return self.async_show_form(step_id="settings", data_schema=schema)
+
+    async def async_step_tokens(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the last characters of the tokens in use. Home Assistant opens options for administrators alone."""
+        if user_input is not None:
+            return await self.async_step_settings()
+        grant = (await async_get_vault(self.hass)).get_or_none(self.config_entry.entry_id, MONITORING)
+        if grant is None:
+            return self.async_abort(reason="no_tokens")
+        placeholders = {
+            "access_token": grant.access_token.masked(),
+            "refresh_token": grant.refresh_token.masked() if grant.refresh_token else "-",
+            "client_id": grant.client_id,
+            "scopes": " ".join(sorted(grant.scopes)),
+            "expires_at": dt_util.as_local(dt_util.utc_from_timestamp(grant.expires_at)).strftime("%Y-%m-%d %H:%M"),
+        }
+        return self.async_show_form(step_id="tokens", description_placeholders=placeholders)
 
 
 def _clean(typed: str | None) -> str:

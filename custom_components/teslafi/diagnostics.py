@@ -8,13 +8,22 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.redact import REDACTED
 
-from .const import CONF_DECLINED_SCOPES, CONF_METHOD, CONF_MONTHLY_BUDGET, CONF_REGION, CONF_REQUESTED_SCOPES
+from .const import (
+    CONF_DECLINED_SCOPES,
+    CONF_METHOD,
+    CONF_MONTHLY_BUDGET,
+    CONF_REGION,
+    CONF_REQUESTED_SCOPES,
+    CONF_SHOW_TOKENS,
+)
 from .coordinator import SiteCoordinator, TeslaFiConfigEntry, VehicleCoordinator
 from .tesla.errors import SignInRequired
 from .tesla.reader import Reader
 from .tesla.snapshot import Snapshot
 
 ENTRY_DATA: Final = (CONF_METHOD, CONF_REGION, CONF_REQUESTED_SCOPES, CONF_DECLINED_SCOPES)
+
+OPTIONS: Final = (CONF_MONTHLY_BUDGET, CONF_SHOW_TOKENS)
 
 WHOLE_BLOCKS: Final = ("charge_state", "climate_state", "gui_settings", "vehicle_config")
 """Blocks without a name, a place or a number that identifies."""
@@ -48,7 +57,7 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: TeslaF
     account = entry.runtime_data
     return {
         "entry": {key: entry.data.get(key) for key in ENTRY_DATA},
-        "options": {CONF_MONTHLY_BUDGET: entry.options.get(CONF_MONTHLY_BUDGET)},
+        "options": {key: entry.options.get(key) for key in OPTIONS},
         "grant": _grant(account.reader),
         "account": {
             "reachable": account.reachable,

@@ -439,12 +439,40 @@ async def test_the_budget_is_an_option(hass: HomeAssistant, owner: Owner) -> Non
     flow = await hass.config_entries.options.async_init(entry.entry_id)
     flow = await hass.config_entries.options.async_configure(flow["flow_id"], {"monthly_budget": 5})
     assert flow["type"] is FlowResultType.CREATE_ENTRY
-    assert entry.options == {"monthly_budget": 5}
+    assert entry.options == {"monthly_budget": 5, "show_tokens": False}
     flow = await hass.config_entries.options.async_init(entry.entry_id)
-    (key,) = fields(flow)
-    assert key.description == {"suggested_value": 5}
+    budget, _ = fields(flow)
+    assert budget.description == {"suggested_value": 5}
     await hass.config_entries.options.async_configure(flow["flow_id"], {})
-    assert entry.options == {}
+    assert entry.options == {"show_tokens": False}
+
+
+async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: HomeAssistant, owner: Owner) -> None:
+    """Off by default; on, the options have a page with four characters of each token and nothing more of them."""
+    entry = await owner.sign_in()
+    options = hass.config_entries.options
+    flow = await options.async_init(entry.entry_id)
+    assert flow["step_id"] == "settings"
+    await options.async_configure(flow["flow_id"], {"show_tokens": True})
+
+    grant = (await async_get_vault(hass)).get(entry.entry_id, MONITORING)
+    assert grant is not None
+    assert grant.refresh_token is not None
+    flow = await options.async_init(entry.entry_id)
+    assert flow["menu_options"] == ["settings", "tokens"]
+    flow = await options.async_configure(flow["flow_id"], {"next_step_id": "tokens"})
+    shown = flow["description_placeholders"]
+    assert shown is not None
+    for name, token in (("access_token", grant.access_token), ("refresh_token", grant.refresh_token)):
+        assert shown[name] == f"…{token.reveal()[-4:]}"
+        assert token.reveal()[-5:] not in repr(flow)
+    flow = await options.async_configure(flow["flow_id"], {})
+    assert flow["step_id"] == "settings"
+
+    await (await async_get_vault(hass)).wipe(entry.entry_id)
+    flow = await options.async_init(entry.entry_id)
+    flow = await options.async_configure(flow["flow_id"], {"next_step_id": "tokens"})
+    assert flow["reason"] == "no_tokens"
 
 
 async def test_the_first_step_is_a_menu(hass: HomeAssistant) -> None:

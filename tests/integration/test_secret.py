@@ -31,3 +31,9 @@ def test_equality_is_of_the_text() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+def test_a_mask_shows_four_characters_of_a_long_text_and_none_of_a_short_one() -> None:
+    """A passcode or a short password would be given away by its end."""
+    assert Secret("x" * 60 + "wxyz").masked() == "…wxyz"
+    assert Secret(MARKER).masked() == "…"

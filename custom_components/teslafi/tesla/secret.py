@@ -1,7 +1,12 @@
 """A text that must not be shown: no repr, log line, format or copy on disk of it by accident."""
 
 from hmac import compare_digest
-from typing import NoReturn, final, override
+from typing import Final, NoReturn, final, override
+
+SHOWN: Final = 4
+"""Characters of a masked text."""
+LONG: Final = 32
+"""Length from which four characters give nothing away; every token of Tesla's is longer."""
 
 
 @final
@@ -17,6 +22,10 @@ class Secret:
     def reveal(self) -> str:
         """Return the text, for the request or the cipher that needs it."""
         return self._text
+
+    def masked(self) -> str:
+        """Return the last four characters behind an ellipsis; of a short text, nothing of it."""
+        return f"…{self._text[-SHOWN:]}" if len(self._text) >= LONG else "…"
 
     @override
     def __repr__(self) -> str:
