@@ -251,6 +251,83 @@ audit_chain: Final = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
+# One linked Home Assistant. instance_mac finds it by what it calls itself; network_mac is the network it was last
+# allowed from. Its refresh tokens are a family (`family`, `generation`), none of them kept: see oauth/tokens.py.
+link: Final = Table(
+    "link",
+    metadata,
+    _identifier(),
+    _of_account(),
+    Column("client_id", String(40), nullable=False),
+    Column("instance_mac", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("contact_at", Moment, nullable=False),
+    Column("scopes", String(120), nullable=False),
+    Column("family", Uuid, nullable=False, unique=True),
+    Column("generation", Integer, nullable=False),
+    Column("rotated_at", Moment, nullable=False),
+    Column("authorized_at", Moment, nullable=False),
+    Column("authenticated_at", Moment, nullable=False),
+    Column("acr", String(60), nullable=False),
+    Column("credential_version", Integer, nullable=False),
+    Column("network_mac", LargeBinary, nullable=False),
+    Column("suspicious_since", Moment),
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("account_id", "instance_mac"),
+)
+
+access_token: Final = Table(
+    "access_token",
+    metadata,
+    _identifier(),
+    Column("link_id", Uuid, ForeignKey("link.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("scopes", String(120), nullable=False),
+)
+
+# What a consent was turned into. spent_at and family stay a day, so that a second use ends what the first one began.
+authorization_code: Final = Table(
+    "authorization_code",
+    metadata,
+    _identifier(),
+    _of_account(),
+    Column("code_hash", LargeBinary, nullable=False, unique=True),
+    Column("client_id", String(40), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("spent_at", Moment),
+    Column("family", Uuid),
+    Column("scopes", String(120), nullable=False),
+    Column("authenticated_at", Moment, nullable=False),
+    Column("acr", String(60), nullable=False),
+    Column("credential_version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# A device's request (RFC 8628). state: waiting | claimed | approved | denied | spent. The account is that of whoever
+# typed the user code, which is forgotten at that moment.
+device_grant: Final = Table(
+    "device_grant",
+    metadata,
+    _identifier(),
+    _of_account(nullable=True),
+    Column("client_id", String(40), nullable=False),
+    Column("device_hash", LargeBinary, nullable=False, unique=True),
+    Column("user_code_mac", LargeBinary, unique=True),
+    Column("instance_mac", LargeBinary, nullable=False, index=True),
+    Column("state", String(8), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("polled_at", Moment),
+    Column("poll_seconds", Integer, nullable=False),
+    Column("scopes", String(120), nullable=False),
+    Column("authenticated_at", Moment),
+    Column("acr", String(60)),
+    Column("credential_version", Integer),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class SealedColumn:
@@ -274,5 +351,8 @@ SEALED: Final = (
     SealedColumn(mail_link, "sealed"),
     SealedColumn(outbox, "sealed"),
     SealedColumn(audit, "sealed"),
+    SealedColumn(link, "sealed"),
+    SealedColumn(authorization_code, "sealed"),
+    SealedColumn(device_grant, "sealed", owner="id"),
 )
 """All that key rotation has to seal anew; a test holds it against the tables. A row without an owner owns itself."""
