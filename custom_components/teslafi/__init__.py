@@ -8,9 +8,10 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .const import DOMAIN, MONITORING
+from .const import CONF_COMPANION, DOMAIN, MONITORING
 from .coordinator import AccountCoordinator, TeslaFiConfigEntry
 from .last_values import LastValuesFile
+from .link import LinkCoordinator, end_link
 from .repairs import forget_issues
 from .tesla.errors import SignInRequired, TeslaError
 from .tesla.reader import Reader
@@ -44,6 +45,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
         ) from error
     entry.runtime_data = account
+    if CONF_COMPANION in entry.data:
+        account.link = LinkCoordinator(hass, entry, vault)
+        # Watching does not wait for the companion
+        entry.async_create_background_task(hass, account.link.async_refresh(), "teslafi companion")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
@@ -59,6 +64,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> None:
     """Forget the account: its grants, the cars' last values, its issues."""
     vault = await async_get_vault(hass)
+    if CONF_COMPANION in entry.data:
+        await end_link(hass, entry, vault)
     await vault.wipe(entry.entry_id)
     await LastValuesFile(hass, entry.entry_id).remove()
     forget_issues(hass, entry)

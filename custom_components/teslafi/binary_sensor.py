@@ -13,12 +13,14 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
 from .entity import (
+    LinkEntity,
     ShownDescription,
     SiteEntity,
     VehicleEntity,
     async_setup_site_platform,
     async_setup_vehicle_platform,
 )
+from .link import LinkStatus
 from .tesla.snapshot import CarState
 
 PARALLEL_UPDATES = 0
@@ -311,6 +313,12 @@ SITE_BINARY_SENSORS: Final[tuple[SiteBinarySensorDescription, ...]] = (
     _site_flag("info.components.off_grid_vehicle_charging_reserve_supported", category=DIAGNOSTIC, enabled=False),
 )
 
+LINK_BINARY_SENSORS: Final[tuple[TeslaFiBinarySensorDescription[LinkStatus], ...]] = (
+    TeslaFiBinarySensorDescription(
+        key="link_two_factor", value_fn=attrgetter("two_factor"), entity_category=DIAGNOSTIC
+    ),
+)
+
 
 async def async_setup_entry(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
@@ -318,6 +326,8 @@ async def async_setup_entry(
     """Add the binary sensors of the account's cars and energy sites."""
     async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_BINARY_SENSORS, VehicleBinarySensor)
     async_setup_site_platform(entry, async_add_entities, SITE_BINARY_SENSORS, SiteBinarySensor)
+    if (link := entry.runtime_data.link) is not None:
+        async_add_entities(LinkBinarySensor(link, description) for description in LINK_BINARY_SENSORS)
 
 
 class TeslaFiBinarySensor(BinarySensorEntity):
@@ -333,3 +343,7 @@ class VehicleBinarySensor(TeslaFiBinarySensor, VehicleEntity):
 
 class SiteBinarySensor(TeslaFiBinarySensor, SiteEntity):
     """A binary sensor of an energy site."""
+
+
+class LinkBinarySensor(TeslaFiBinarySensor, LinkEntity):
+    """A binary sensor of the link to a companion."""

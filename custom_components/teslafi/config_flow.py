@@ -34,6 +34,7 @@ from homeassistant.util import dt as dt_util
 import probatio
 
 from .const import (
+    CONF_COMPANION,
     CONF_DECLINED_SCOPES,
     CONF_IMPLEMENTATION,
     CONF_METHOD,
@@ -49,6 +50,7 @@ from .const import (
     REGION_CHINA,
     REGION_GLOBAL,
 )
+from .link_flow import LinkFlow
 from .oauth import TeslaImplementation
 from .tesla.errors import (
     AccessTokenRefused,
@@ -166,7 +168,7 @@ class _Unsaved:
         """Nothing is kept, so nothing is wiped."""
 
 
-class TeslaFiConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
+class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -211,8 +213,10 @@ class TeslaFiConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         )
 
     async def async_step_reconfigure(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Offer what can be changed about the grant."""
-        return self.async_show_menu(step_id="reconfigure", menu_options=["sign_in", "token", "rotate_key"])
+        """Offer what can be changed about the grant, and the link to a companion."""
+        linked = CONF_COMPANION in self._get_reconfigure_entry().data
+        link = ["link_companion", "unlink_companion"] if linked else ["link_companion"]
+        return self.async_show_menu(step_id="reconfigure", menu_options=["sign_in", "token", *link, "rotate_key"])
 
     async def async_step_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where the account lives and what may be read, then open Tesla's page."""

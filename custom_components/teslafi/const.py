@@ -9,6 +9,9 @@ LOGGER: Final = logging.getLogger(__package__)
 MONITORING: Final = "monitoring"
 """Name of the grant that reads; the controls grant is a later sign-in of its own (docs/security.md)."""
 
+LINK: Final = "link"
+"""Name of the tokens of the link to a companion."""
+
 CONF_METHOD: Final = "method"
 METHOD_SIGN_IN: Final = "sign_in"
 METHOD_TOKEN: Final = "token"  # noqa: S105 - a way to sign in, no secret
@@ -21,3 +24,6 @@ CONF_DECLINED_SCOPES: Final = "declined_scopes"
 CONF_MONTHLY_BUDGET: Final = "monthly_budget"
 CONF_SHOW_TOKENS: Final = "show_tokens"
 """Whether the options also show the tokens' last characters, to tell which ones are in use. Off by default."""
+CONF_COMPANION: Final = "companion"
+CONF_ADDRESS: Final = "address"
+CONF_INSTANCE_ID: Final = "instance_id"

@@ -16,6 +16,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import CONF_MONTHLY_BUDGET, DOMAIN, LOGGER
 from .last_values import LastValues, LastValuesFile
+from .link import LinkCoordinator
 from .polling import policy
 from .polling.activity import activity_of
 from .polling.ledger import PRICES_USD, Category, Ledger
@@ -298,6 +299,7 @@ class AccountCoordinator(_Coordinator[Products]):
         self.reader = reader
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.sites: dict[int, SiteCoordinator] = {}
+        self.link: LinkCoordinator | None = None
         self._file = LastValuesFile(hass, entry.entry_id)
         self._missing: dict[str | int, int] = {}
         self._begun = False

@@ -12,13 +12,14 @@ from typing import Any, Final, override
 
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
 from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .link import LinkCoordinator, LinkStatus, companion_identifier
 from .tesla.energy_site import WallConnector
 from .tesla.snapshot import Snapshot
 
@@ -60,7 +61,9 @@ class ShownDescription[SourceT](EntityDescription):
     paths: tuple[str, ...] = ()
 
 
-class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](CoordinatorEntity[CoordinatorT]):
+class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator](
+    CoordinatorEntity[CoordinatorT]
+):
     """An entity whose value is computed from its coordinator's data, and written when it changed."""
 
     _attr_has_entity_name = True
@@ -149,6 +152,26 @@ class WallConnectorEntity(TeslaFiEntity[SiteCoordinator]):
     def _read(self) -> Any:
         connector = self.coordinator.data.live.wall_connector(self._din)
         return None if connector is None else self._value_fn(connector)
+
+
+class LinkEntity(TeslaFiEntity[LinkCoordinator]):
+    """An entity of the link to a companion."""
+
+    def __init__(self, coordinator: LinkCoordinator, description: ShownDescription[LinkStatus]) -> None:
+        """Show what `description` says."""
+        self._value_fn = description.value_fn
+        identifier = companion_identifier(coordinator.config_entry)
+        device_info = DeviceInfo(
+            identifiers={(DOMAIN, identifier)},
+            entry_type=DeviceEntryType.SERVICE,
+            translation_key="companion",
+            configuration_url=f"{coordinator.origin}/links",
+        )
+        super().__init__(coordinator, description, identifier, device_info)
+
+    @override
+    def _read(self) -> Any:
+        return self._value_fn(self.coordinator.data)
 
 
 def model_of(snapshot: Snapshot, vin: str) -> str | None:

@@ -19,6 +19,7 @@ from .tesla.errors import (
 )
 
 BUDGET_REACHED: Final = "budget_reached"
+COMPANION_UNLINKED: Final = "companion_unlinked"
 
 ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
 """Settled when the account's list of products is answered."""
@@ -75,10 +76,31 @@ def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> No
 
 
 @callback
+def raise_link_issue(hass: HomeAssistant, entry: ConfigEntry, address: str) -> None:
+    """Raise the issue that the companion ended the link."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _issue_id(entry, COMPANION_UNLINKED),
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=COMPANION_UNLINKED,
+        translation_placeholders={"account": entry.title, "address": address},
+    )
+
+
+@callback
+def clear_link_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete the issue that the companion ended the link."""
+    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, COMPANION_UNLINKED))
+
+
+@callback
 def forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete every issue of an entry that goes."""
     clear_issues(hass, entry, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES))
     note_budget(hass, entry, reached=False)
+    clear_link_issue(hass, entry)
 
 
 def _issue_id(entry: ConfigEntry, key: str) -> str:

@@ -34,6 +34,7 @@ from homeassistant.util import dt as dt_util
 from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
 from .entity import (
     MODELS,
+    LinkEntity,
     ShownDescription,
     SiteEntity,
     VehicleEntity,
@@ -43,6 +44,7 @@ from .entity import (
     async_setup_wall_connector_platform,
     version_of,
 )
+from .link import LinkState, LinkStatus
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.schedules import car_zone, next_charge, next_preconditioning
 from .tesla.snapshot import CarState
@@ -69,6 +71,7 @@ class TeslaFiSensorDescription[SourceT](SensorEntityDescription, ShownDescriptio
 
 type VehicleSensorDescription = TeslaFiSensorDescription[VehicleData]
 type SiteSensorDescription = TeslaFiSensorDescription[SiteData]
+type LinkSensorDescription = TeslaFiSensorDescription[LinkStatus]
 type WallConnectorSensorDescription = TeslaFiSensorDescription[WallConnector]
 
 
@@ -1063,6 +1066,22 @@ WALL_CONNECTOR_SENSORS: Final[tuple[WallConnectorSensorDescription, ...]] = (
     TeslaFiSensorDescription(key="vin", value_fn=attrgetter("vin")),
 )
 
+LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
+    TeslaFiSensorDescription(
+        key="link_state",
+        value_fn=attrgetter("state"),
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.value for state in LinkState],
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="link_contact",
+        value_fn=attrgetter("contact_at"),
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+)
+
 
 async def async_setup_entry(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
@@ -1071,6 +1090,8 @@ async def async_setup_entry(
     async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, VehicleSensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
+    if (link := entry.runtime_data.link) is not None:
+        async_add_entities(LinkSensor(link, description) for description in LINK_SENSORS)
 
 
 class TeslaFiSensor(SensorEntity):
@@ -1103,3 +1124,7 @@ class SiteSensor(TeslaFiSensor, SiteEntity):
 
 class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):
     """A sensor of a wall connector."""
+
+
+class LinkSensor(TeslaFiSensor, LinkEntity):
+    """A sensor of the link to a companion."""

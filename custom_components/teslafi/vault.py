@@ -128,17 +128,24 @@ class Vault:
 
     async def put(self, entry_id: str, name: str, grant: Grant) -> None:
         """Seal a grant in place of the one before."""
+        await self.put_text(entry_id, name, json.dumps(grant.to_plaintext()))
+
+    async def put_text(self, entry_id: str, name: str, text: str) -> None:
+        """Seal any other secret text in place of the one before."""
         async with self._lock:
-            sealed = self._ring.seal(json.dumps(grant.to_plaintext()), (entry_id, name))
-            self._sealed.setdefault(entry_id, {})[name] = sealed
+            self._sealed.setdefault(entry_id, {})[name] = self._ring.seal(text, (entry_id, name))
             await self._grant_store.async_save(self._sealed)
+
+    def get_text(self, entry_id: str, name: str) -> str | None:
+        """Open a sealed text; None when there is none. Raise SealBroken when it cannot be opened."""
+        sealed = self._sealed.get(entry_id, {}).get(name)
+        return None if sealed is None else self._ring.open(sealed, (entry_id, name))
 
     def get(self, entry_id: str, name: str) -> Grant | None:
         """Open a grant; None when there is none. Raise SealBroken when it cannot be opened."""
-        sealed = self._sealed.get(entry_id, {}).get(name)
-        if sealed is None:
+        text = self.get_text(entry_id, name)
+        if text is None:
             return None
-        text = self._ring.open(sealed, (entry_id, name))
         try:
             return Grant.from_plaintext(json.loads(text))
         except (KeyError, TypeError, ValueError) as error:

@@ -41,7 +41,8 @@ SITE_ROWS: Mapping[str, Rows] = {
     "binary_sensor": binary_sensor.SITE_BINARY_SENSORS,
 }
 WALL_CONNECTOR_ROWS: Mapping[str, Rows] = {"sensor": sensor.WALL_CONNECTOR_SENSORS}
-TABLES = {"car": VEHICLE_ROWS, "site": SITE_ROWS, "wall connector": WALL_CONNECTOR_ROWS}
+LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor": binary_sensor.LINK_BINARY_SENSORS}
+TABLES = {"car": VEHICLE_ROWS, "site": SITE_ROWS, "wall connector": WALL_CONNECTOR_ROWS, "link": LINK_ROWS}
 
 ROWS = [(platform, row) for tables in TABLES.values() for platform, rows in tables.items() for row in rows]
 
@@ -181,6 +182,7 @@ SENSORS: list[sensor.TeslaFiSensorDescription[Any]] = [
     *sensor.VEHICLE_SENSORS,
     *sensor.SITE_SENSORS,
     *sensor.WALL_CONNECTOR_SENSORS,
+    *sensor.LINK_SENSORS,
 ]
 
 

@@ -1,0 +1,277 @@
+"""The client of the companion's HTTP API (docs/companion-api.yaml). It knows nothing of Tesla."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address, ip_address
+import json
+import socket
+from typing import Any, ClassVar, Final, Protocol, Self
+
+import aiohttp
+from homeassistant.util import dt as dt_util
+from yarl import URL
+
+from .tesla.secret import Secret
+
+CLIENT_ID: Final = "home-assistant"
+SCOPES: Final = ("account:read", "link:read")
+PRODUCT: Final = "teslafi-companion"
+API_VERSION: Final = 1
+TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
+LONGEST_ANSWER: Final = 64 * 1024
+EARLY: Final = 30.0
+"""Seconds before its end at which an access token is replaced."""
+
+
+class CompanionError(Exception):
+    """The companion did not give what was asked for; `key` is the translation key of the sentence about it."""
+
+    key: ClassVar = "companion_trouble"
+
+    def __init__(self, **placeholders: str) -> None:
+        """Keep what the sentence names."""
+        super().__init__(self.key)
+        self.placeholders = placeholders
+
+
+class NoAddress(CompanionError):
+    """The text is not an address of a companion: scheme, host and port, nothing else."""
+
+    key = "companion_no_address"
+
+
+class PlainHttp(CompanionError):
+    """Plain http to a machine that is neither this one nor in a private network."""
+
+    key = "companion_plain_http"
+
+
+class Unreachable(CompanionError):
+    """Nothing answers there, or not in time."""
+
+    key = "companion_unreachable"
+
+
+class CertificateRefused(CompanionError):
+    """The certificate is not valid for this address, or not trusted."""
+
+    key = "companion_certificate"
+
+
+class NotACompanion(CompanionError):
+    """Something answers there, but no companion."""
+
+    key = "companion_not_one"
+
+
+class OtherVersion(CompanionError):
+    """A companion whose API this integration does not speak."""
+
+    key = "companion_version"
+
+
+class OtherName(CompanionError):
+    """The companion calls itself by another address, at which its pages would be opened."""
+
+    key = "companion_other_name"
+
+
+class Unlinked(CompanionError):
+    """The companion does not know this link any more: revoked there, or its tokens are spent."""
+
+    key = "companion_unlinked"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTokens:
+    """What the companion issued for this link; `expires_at` of the access token in epoch seconds."""
+
+    access_token: Secret
+    refresh_token: Secret
+    expires_at: float
+
+    @classmethod
+    def of_answer(cls, answer: Mapping[str, Any], now: float) -> Self:
+        """Read a token answer (RFC 6749, section 5.1); raise CompanionError when it holds no tokens."""
+        access, refresh, lifetime = (answer.get(name) for name in ("access_token", "refresh_token", "expires_in"))
+        if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(lifetime, int):
+            raise CompanionError
+        return cls(Secret(access), Secret(refresh), now + lifetime)
+
+    @classmethod
+    def from_plaintext(cls, text: str) -> Self:
+        """Undo `to_plaintext`; raise ValueError when the text is none of its."""
+        said = json.loads(text)
+        if not isinstance(said, dict) or not {"access_token", "refresh_token", "expires_at"} <= said.keys():
+            raise ValueError("not the tokens of a link")
+        return cls(Secret(str(said["access_token"])), Secret(str(said["refresh_token"])), float(said["expires_at"]))
+
+    def to_plaintext(self) -> str:
+        """Return the text that the vault seals."""
+        return json.dumps(
+            {
+                "access_token": self.access_token.reveal(),
+                "refresh_token": self.refresh_token.reveal(),
+                "expires_at": self.expires_at,
+            }
+        )
+
+    def is_stale(self, now: float) -> bool:
+        """Say whether the access token is over, or nearly."""
+        return self.expires_at - EARLY <= now
+
+    def spent(self) -> Self:
+        """Return the tokens with an access token that is known to be refused."""
+        return replace(self, expires_at=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What the companion tells of the link and its account."""
+
+    instance_name: str
+    linked_at: datetime | None
+    two_factor: bool
+
+
+def origin_of(typed: str) -> str:
+    """Return scheme, host and port of a typed address; raise NoAddress."""
+    text = typed.strip()
+    try:
+        url = URL(text if "://" in text else f"https://{text}")
+        if url.scheme not in {"http", "https"} or not url.host or url.explicit_port == 0 or len(text.split()) != 1:
+            raise NoAddress
+    except ValueError as error:
+        raise NoAddress from error
+    if url.path not in {"", "/"} or url.query_string or url.fragment or url.user or url.password:
+        raise NoAddress
+    return str(url.origin())
+
+
+def is_near(address: IPv4Address | IPv6Address) -> bool:
+    """Say whether an IP address is this machine or one of a private network."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_private or (mapped or address).is_link_local
+
+
+class Resolver(Protocol):
+    """What finds the IP addresses of a host: an event loop."""
+
+    async def getaddrinfo(self, host: str, port: int, *, type: int) -> list[Any]:  # noqa: A002 - asyncio's own name
+        """Resolve a host name."""
+
+
+class Companion:
+    """One companion at an address (`origin_of`). Every method raises a CompanionError."""
+
+    def __init__(self, http: aiohttp.ClientSession, origin: str) -> None:
+        """Talk to the companion at this origin."""
+        self._http = http
+        self.origin = origin
+
+    async def examine(self, resolver: Resolver) -> None:
+        """See that a companion of a version we speak lives here, safely reachable, and calls itself by this address."""
+        await self._refuse_far_plain_http(resolver)
+        about = await self._about()
+        if about.get("product") != PRODUCT:
+            raise NotACompanion(address=self.origin)
+        if about.get("api") != API_VERSION:
+            raise OtherVersion(version=str(about.get("version", "?"))[:40])
+        metadata = await self._json("GET", "/.well-known/oauth-authorization-server")
+        if metadata.get("issuer") != self.origin:
+            raise OtherName(issuer=str(metadata.get("issuer", "?"))[:200])
+
+    async def _about(self) -> Mapping[str, Any]:
+        try:
+            return await self._json("GET", "/api/v1/about")
+        except Unreachable, CertificateRefused:
+            raise
+        except CompanionError as error:
+            raise NotACompanion(address=self.origin) from error
+
+    async def _refuse_far_plain_http(self, resolver: Resolver) -> None:
+        url = URL(self.origin)
+        if url.scheme == "https" or url.host is None or url.port is None:
+            return
+        try:
+            found = await resolver.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise Unreachable(address=self.origin) from error
+        if not all(is_near(ip_address(str(place[4][0]).partition("%")[0])) for place in found):
+            raise PlainHttp(address=self.origin)
+
+    async def redeem(self, form: Mapping[str, str], now: float) -> LinkTokens:
+        """Exchange an authorization code; `form` holds it with its redirect address and PKCE verifier."""
+        answer = await self._json("POST", "/oauth/token", form={"client_id": CLIENT_ID, **form})
+        return LinkTokens.of_answer(answer, now)
+
+    async def refresh(self, tokens: LinkTokens, now: float) -> LinkTokens:
+        """Return the tokens' successors; raise Unlinked when the companion does not take them any more."""
+        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token.reveal(), "client_id": CLIENT_ID}
+        return LinkTokens.of_answer(await self._json("POST", "/oauth/token", form=form), now)
+
+    async def status(self, tokens: LinkTokens) -> AccountStatus:
+        """Ask how link and account are."""
+        said = await self._json("GET", "/api/v1/status", tokens=tokens)
+        account, link = said.get("account"), said.get("link")
+        if not isinstance(account, dict) or not isinstance(link, dict):
+            raise CompanionError
+        linked_at = link.get("linked_at")
+        return AccountStatus(
+            instance_name=str(link.get("instance_name", "")),
+            linked_at=dt_util.parse_datetime(linked_at) if isinstance(linked_at, str) else None,
+            two_factor=account.get("two_factor") is True,
+        )
+
+    async def unlink(self, tokens: LinkTokens) -> None:
+        """End the link at the companion."""
+        await self._send("DELETE", "/api/v1/link", tokens=tokens)
+
+    async def _json(
+        self, method: str, path: str, *, form: Mapping[str, str] | None = None, tokens: LinkTokens | None = None
+    ) -> Mapping[str, Any]:
+        body = await self._send(method, path, form=form, tokens=tokens)
+        try:
+            said = json.loads(body)
+        except ValueError as error:
+            raise CompanionError from error
+        if not isinstance(said, dict):
+            raise CompanionError
+        return said
+
+    async def _send(
+        self, method: str, path: str, *, form: Mapping[str, str] | None = None, tokens: LinkTokens | None = None
+    ) -> bytes:
+        headers = {"Authorization": f"Bearer {tokens.access_token.reveal()}"} if tokens else None
+        try:
+            async with self._http.request(
+                method, f"{self.origin}{path}", data=form, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            ) as response:
+                body = await response.content.read(LONGEST_ANSWER)
+                status = response.status
+        except (
+            aiohttp.ClientConnectorCertificateError,
+            aiohttp.ClientConnectorSSLError,
+            aiohttp.ServerFingerprintMismatch,
+        ):
+            raise CertificateRefused(address=self.origin) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(address=self.origin) from error
+        if status == HTTPStatus.UNAUTHORIZED or (form and status == HTTPStatus.BAD_REQUEST and _is_dead(body)):
+            raise Unlinked
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unreachable(address=self.origin)
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise CompanionError
+        return body
+
+
+def _is_dead(body: bytes) -> bool:
+    """Say whether a refusal of the token endpoint means that the grant is over (RFC 6749, section 5.2)."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("error") == "invalid_grant"

@@ -1,0 +1,97 @@
+"""The steps that link a companion and end the link, out of the reconfigure menu."""
+
+from typing import Any, Final
+from uuid import uuid4
+
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
+import probatio
+
+from .companion import Companion, CompanionError, Unlinked, origin_of
+from .const import CONF_ADDRESS, CONF_COMPANION, CONF_INSTANCE_ID, LINK
+from .link import CompanionImplementation, end_link
+from .vault import async_get_vault
+
+ADDRESS_SCHEMA: Final = probatio.Schema(
+    {probatio.Required(CONF_ADDRESS): TextSelector(TextSelectorConfig(type=TextSelectorType.URL))}
+)
+
+
+class LinkFlow(ConfigFlow):
+    """Asks where the companion lives, opens its pages, keeps what the browser brings back."""
+
+    _implementation: CompanionImplementation
+    _origin: str
+    _instance_id: str
+    _returned: dict[str, Any]
+
+    async def async_step_link_companion(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the address and see that a companion lives there."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        known = self._get_reconfigure_entry().data.get(CONF_COMPANION, {})
+        typed = user_input or {CONF_ADDRESS: known.get(CONF_ADDRESS, "")}
+        if user_input is not None:
+            try:
+                self._origin = origin_of(user_input[CONF_ADDRESS])
+                await Companion(async_get_clientsession(self.hass), self._origin).examine(self.hass.loop)
+            except CompanionError as error:
+                errors = {CONF_ADDRESS: error.key}
+                placeholders = error.placeholders
+            else:
+                self._instance_id = known.get(CONF_INSTANCE_ID) or uuid4().hex
+                self._implementation = CompanionImplementation(self.hass, self._origin, self._instance_id)
+                return await self.async_step_companion_page()
+        return self.async_show_form(
+            step_id="link_companion",
+            data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, typed),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def async_step_companion_page(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Open the companion's pages, and take up what the browser brings back."""
+        if user_input is None:
+            url = await self._implementation.async_generate_authorize_url(self.flow_id)
+            return self.async_external_step(step_id="companion_page", url=url)
+        self._returned = user_input
+        return self.async_external_step_done(next_step_id="companion_linked")
+
+    async def async_step_companion_linked(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Exchange the code; the tokens go straight into the vault."""
+        returned, self._returned = self._returned, {}
+        if "code" not in returned:
+            return self.async_abort(reason="companion_refused")
+        entry = self._get_reconfigure_entry()
+        try:
+            tokens = await self._implementation.async_redeem(returned)
+        except Unlinked:
+            return self.async_abort(reason="companion_link_lost")
+        except CompanionError as error:
+            return self.async_abort(reason=error.key, description_placeholders=error.placeholders)
+        vault = await async_get_vault(self.hass)
+        if CONF_COMPANION in entry.data:
+            # This Home Assistant would be listed twice otherwise
+            await end_link(self.hass, entry, vault)
+        await vault.put_text(entry.entry_id, LINK, tokens.to_plaintext())
+        link = {CONF_ADDRESS: self._origin, CONF_INSTANCE_ID: self._instance_id}
+        return self.async_update_reload_and_abort(entry, data_updates={CONF_COMPANION: link}, reason="companion_linked")
+
+    async def async_step_unlink_companion(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """End the link on both sides; on this one even when the companion is out of reach."""
+        entry = self._get_reconfigure_entry()
+        address = entry.data[CONF_COMPANION][CONF_ADDRESS]
+        if user_input is None:
+            return self.async_show_form(step_id="unlink_companion", description_placeholders={"address": address})
+        told = await end_link(self.hass, entry, await async_get_vault(self.hass))
+        return self.async_update_reload_and_abort(
+            entry,
+            data=without_companion(entry),
+            reason="companion_unlinked" if told else "companion_unlinked_here",
+        )
+
+
+def without_companion(entry: ConfigEntry) -> dict[str, Any]:
+    """Return the entry's data without the link."""
+    return {name: value for name, value in entry.data.items() if name != CONF_COMPANION}
