@@ -1,0 +1,183 @@
+"""The command `teslafi-companion`: what an operator does with the service."""
+
+from argparse import ArgumentParser, Namespace
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from getpass import getpass
+import json
+import os
+from pathlib import Path
+import sys
+from typing import Any, Final
+
+from teslafi_companion import audit
+from teslafi_companion.accounts import account, factors
+from teslafi_companion.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.accounts.passwords import PasswordRefused, Passwords, context_words
+from teslafi_companion.crypto import KeyFault
+from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
+from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting, load_settings
+from teslafi_companion.store.keyring import rewrap_keys, rotate_field_key
+from teslafi_companion.store.schema import SchemaOutdated
+
+type Command = Callable[[Settings, Namespace], Coroutine[Any, Any, int]]
+
+
+class Refused(Exception):
+    """The command cannot be done as asked; the text is a sentence for the operator."""
+
+
+SENTENCES: Final = (
+    AddressRefused,
+    DatabaseUnreachable,
+    KeyFault,
+    PasswordRefused,
+    Refused,
+    SchemaOutdated,
+    UnsafeSetting,
+)
+"""What is told in one sentence instead of a traceback."""
+
+
+async def _migrate(settings: Settings, _arguments: Namespace) -> int:
+    await migrate_database(settings)
+    print("The database is up to date.")
+    return 0
+
+
+async def _create_account(settings: Settings, arguments: Namespace) -> int:
+    address = parse_address(arguments.email)
+    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else _typed_password()
+    passwords = Passwords(settings.policy)
+    try:
+        context = context_words(settings.service_name, address)
+        await passwords.judge(password, second_factor=False, context=context)
+        phc = await passwords.hash(password)
+    finally:
+        passwords.close()
+    async with opened_store(settings) as store, store.transaction() as transaction:
+        if await account.create(transaction, address, phc) is None:
+            raise Refused("This address has an account already.")
+    print("The account is made. Its owner signs in and sets up two-factor authentication.")
+    return 0
+
+
+def _typed_password() -> str:
+    password = getpass("Password: ")
+    if getpass("Again: ") != password:
+        raise Refused("The two passwords differ: nothing was made.")
+    return password
+
+
+async def _disable_two_factor(settings: Settings, arguments: Namespace) -> int:
+    async with opened_store(settings) as store, store.transaction() as transaction:
+        owner = await account.find(transaction, parse_address(arguments.email))
+        if owner is None:
+            raise Refused("No account has this address.")
+        if arguments.call_off:
+            kept = await factors.keep_factors(transaction, owner.id, actor="operator")
+            print("The removal is called off." if kept else "There was nothing to call off.")
+            return 0
+        if not owner.has_second_factor:
+            raise Refused("This account has no two-factor authentication.")
+        due = await factors.ask_removal(transaction, owner)
+    print(f"It will be removed at {due:%Y-%m-%d %H:%M} UTC, unless the owner, who was written to, keeps it.")
+    return 0
+
+
+async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
+    async def at_once(_span: timedelta) -> None:
+        """Wait for nobody: no other process seals with the old key."""
+
+    async with opened_store(settings) as store:
+        wrapped = await rewrap_keys(store)
+        print(f"{wrapped} data keys were wrapped with the present key-encryption key.")
+        sealed = await rotate_field_key(store, settle=at_once if arguments.stopped else None)
+    print(f"{sealed} fields were sealed with a new key; the old one is gone.")
+    return 0
+
+
+async def _check(settings: Settings, arguments: Namespace) -> int:
+    print("Settings: safe.")
+    async with opened_store(settings) as store:
+        print("Database: reachable, up to date. Keys: open.")
+        report = await audit.check_chain(store, arguments.head)
+    for fault in report.faults:
+        print(f"Audit: {fault}")
+    print(f"Audit: {report.rows} rows, {'whole' if not report.faults else 'NOT WHOLE'}, head {report.head}")
+    return 1 if report.faults else 0
+
+
+async def _export_audit(settings: Settings, arguments: Namespace) -> int:
+    after: int = arguments.after
+    async with opened_store(settings) as store, store.reading(snapshot=True) as transaction:
+        while entries := await audit.all_entries(transaction, after=after):
+            for number, entry in entries:
+                row = {
+                    "number": number,
+                    "at": entry.at.isoformat(),
+                    "account": str(entry.account_id) if entry.account_id else None,
+                    "actor": entry.actor,
+                    "event": entry.event,
+                    "outcome": entry.outcome,
+                    "detail": entry.detail,
+                }
+                print(json.dumps(row, ensure_ascii=False))
+                after = number
+    return 0
+
+
+async def _serve(settings: Settings, _arguments: Namespace) -> int:
+    from teslafi_companion.server import serve  # noqa: PLC0415 - the other commands start without the web
+
+    await serve(settings)
+    return 0
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "serve": _serve,
+    "migrate": _migrate,
+    "create-account": _create_account,
+    "disable-two-factor": _disable_two_factor,
+    "rotate-keys": _rotate_keys,
+    "check": _check,
+    "export-audit": _export_audit,
+}
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="teslafi-companion", description="The companion service of TeslaFi.")
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=os.environ.get(f"{PREFIX}SETTINGS"),
+        help=f"settings file (TOML); without it {PREFIX}SETTINGS, and the environment over both",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="serve pages and API until SIGTERM")
+    commands.add_parser("migrate", help="bring the database's tables up to date (PostgreSQL; SQLite does it by itself)")
+    create = commands.add_parser("create-account", help="make an account whose address you know to be its owner's")
+    create.add_argument("email")
+    create.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    disable = commands.add_parser("disable-two-factor", help="remove a lost second factor after the announced delay")
+    disable.add_argument("email")
+    disable.add_argument("--call-off", action="store_true", help="call an announced removal off")
+    rotate = commands.add_parser("rotate-keys", help="seal everything with a new key, while the service runs")
+    rotate.add_argument("--stopped", action="store_true", help="no process is serving: wait for none")
+    check = commands.add_parser("check", help="check settings, database, keys and the audit chain")
+    check.add_argument("--head", help="an audit head from the log stream that must still be part of the chain")
+    export = commands.add_parser("export-audit", help="write the audit log as JSON lines")
+    export.add_argument("--after", type=int, default=0, metavar="NUMBER", help="begin after this row")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 refused or found faulty, 2 not understood."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = load_settings(os.environ, arguments.settings)
+        return asyncio.run(COMMANDS[arguments.command](settings, arguments))
+    except SENTENCES as refusal:
+        print(f"teslafi-companion: {refusal}", file=sys.stderr)
+        return 1

@@ -1,0 +1,52 @@
+"""Opening the service's parts out of its settings, for the server and for every command."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.settings import Settings
+from teslafi_companion.store.database import Store, create_engine
+from teslafi_companion.store.keyring import open_cipher
+from teslafi_companion.store.schema import migrate, prepare_schema
+
+
+class DatabaseUnreachable(Exception):
+    """The database does not answer, or refuses; the text is a sentence without its address's password."""
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Store]:
+    """Open the database and its key ring for the time of the block.
+
+    Raises DatabaseUnreachable, SchemaOutdated (store/schema.py) and KeyFault (crypto.py).
+    """
+    engine = create_engine(settings)
+    try:
+        try:
+            await prepare_schema(engine)
+            cipher = await open_cipher(engine, settings, clock)
+        except (OSError, SQLAlchemyError) as fault:
+            raise DatabaseUnreachable(_sentence(settings, fault)) from None
+        yield Store(engine, settings, cipher, clock)
+    finally:
+        await engine.dispose()
+
+
+async def migrate_database(settings: Settings) -> None:
+    """Bring the tables up to date; raises DatabaseUnreachable."""
+    engine = create_engine(settings)
+    try:
+        await migrate(engine)
+    except (OSError, SQLAlchemyError) as fault:
+        raise DatabaseUnreachable(_sentence(settings, fault)) from None
+    finally:
+        await engine.dispose()
+
+
+def _sentence(settings: Settings, fault: Exception) -> str:
+    place = settings.database_url.render_as_string(hide_password=True)
+    return (
+        f"The database {place} cannot be used ({type(fault).__name__}): is it running, and may this user write to it?"
+    )

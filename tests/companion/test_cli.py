@@ -1,0 +1,186 @@
+"""The operator's commands, as processes of their own, on both databases."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+import sys
+from typing import NamedTuple
+
+import pyotp
+import pytest
+import sqlalchemy
+from sqlalchemy import select, update
+
+from teslafi_companion.accounts import account, recovery, totp
+from teslafi_companion.clock import system_clock
+from teslafi_companion.settings import Settings
+from teslafi_companion.store.database import Store, create_engine
+from teslafi_companion.store.keyring import open_cipher
+from teslafi_companion.store.tables import audit, outbox
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+EMAIL = "olga@example.org"
+PASSWORD = "nine purple teapots on a hill"
+
+
+class Ended(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    said: str
+    errors: str
+
+
+class Operator:
+    """Types commands."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Work with these settings."""
+        self.settings = settings
+        self.environment = {
+            "TESLAFI_COMPANION_DATABASE": settings.database,
+            "TESLAFI_COMPANION_KEY_FILE": str(settings.key_file),
+        }
+
+    async def types(self, *arguments: str, stdin: str = "", **environment: str) -> Ended:
+        """Run one command to its end."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "teslafi_companion",
+            *arguments,
+            env={"PATH": os.environ["PATH"], **self.environment, **environment},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, errors = await process.communicate(stdin.encode())
+        return Ended(process.returncode or 0, said.decode(), errors.decode())
+
+    async def makes_account(self) -> None:
+        """Make the account of EMAIL on an empty database."""
+        assert (await self.types("migrate")).code == 0
+        made = await self.types("create-account", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
+        assert (made.code, made.errors) == (0, "")
+
+    async def store(self) -> Store:
+        """Open the same database in this process."""
+        engine = create_engine(self.settings)
+        return Store(engine, self.settings, await open_cipher(engine, self.settings, system_clock), system_clock)
+
+
+@pytest.fixture
+def operator(settings: Settings) -> Operator:
+    """Return an operator in front of an empty database."""
+    return Operator(settings)
+
+
+async def test_an_account_is_made_once_and_its_password_is_judged(operator: Operator) -> None:
+    await operator.makes_account()
+    again = await operator.types("create-account", EMAIL.upper(), "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert (again.code, again.errors) == (1, "teslafi-companion: This address has an account already.\n")
+    weak = await operator.types("create-account", "a@example.org", "--password-stdin", stdin="aaaaaaaaaaaaaaaaaa\n")
+    assert weak.code == 1
+    assert "would be tried" in weak.errors
+    crooked = await operator.types("create-account", "no address", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert "name@example.org" in crooked.errors
+    assert PASSWORD not in "".join((*again, *weak, *crooked)[1:2])
+
+
+async def test_a_check_finds_a_changed_row_of_the_audit_log(operator: Operator) -> None:
+    await operator.makes_account()
+    whole = await operator.types("check")
+    assert whole.code == 0, whole
+    assert "Audit: 1 rows, whole" in whole.said
+    head = whole.said.rsplit("head ", maxsplit=1)[1].strip()
+    assert (await operator.types("check", "--head", head)).code == 0
+
+    store = await operator.store()
+    async with store.transaction() as transaction:
+        await transaction.execute(update(audit).values(outcome="failure"))
+    await store.close()
+    broken = await operator.types("check")
+    assert broken.code == 1
+    assert "Row 1 was changed" in broken.said
+    assert "NOT WHOLE" in broken.said
+
+
+async def test_the_audit_log_is_exported_as_json_lines(operator: Operator) -> None:
+    await operator.makes_account()
+    exported = await operator.types("export-audit")
+    (row,) = [json.loads(line) for line in exported.said.splitlines()]
+    assert (row["number"], row["event"], row["actor"], row["outcome"]) == (1, "account_created", "account", "success")
+    assert (await operator.types("export-audit", "--after", "1")).said == ""
+
+
+async def test_keys_are_rotated_and_everything_still_opens(operator: Operator) -> None:
+    await operator.makes_account()
+    rotated = await operator.types("rotate-keys", "--stopped")
+    assert rotated.code == 0, rotated
+    assert "fields were sealed with a new key" in rotated.said
+    assert (await operator.types("check")).code == 0
+    store = await operator.store()
+    async with store.reading() as transaction:
+        owner = await account.find(transaction, EMAIL)
+    await store.close()
+    assert owner is not None
+    assert owner.email == EMAIL
+
+
+async def test_a_lost_second_factor_goes_after_the_announced_delay_unless_called_off(operator: Operator) -> None:
+    await operator.makes_account()
+    refused = await operator.types("disable-two-factor", EMAIL)
+    assert (refused.code, "has no two-factor authentication" in refused.errors) == (1, True)
+    nobody = await operator.types("disable-two-factor", "nobody@example.org")
+    assert (nobody.code, "No account" in nobody.errors) == (1, True)
+
+    store = await operator.store()
+    async with store.transaction() as transaction:
+        owner = await account.find(transaction, EMAIL)
+        assert owner is not None
+        enrolment = await totp.begin(transaction, owner.id, EMAIL)
+        code = pyotp.TOTP(enrolment.secret).at(transaction.now)
+        assert await totp.activate(transaction, owner.id, enrolment, code)
+        await recovery.regenerate(transaction, owner.id)
+    ordered = await operator.types("disable-two-factor", EMAIL)
+    assert (ordered.code, "It will be removed at" in ordered.said) == (0, True)
+    async with store.reading() as transaction:
+        owner = await account.find(transaction, EMAIL)
+        mails = await transaction.rows(select(outbox.c.id))
+    assert owner is not None
+    assert owner.has_second_factor
+    assert len(mails) == 1
+    await store.close()
+
+    assert "called off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+    assert "nothing to call off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+
+
+async def test_what_is_unsafe_or_wrong_is_one_sentence(operator: Operator, tmp_path: Path) -> None:
+    unsafe = await operator.types("check", TESLAFI_COMPANION_BASE_URL="http://companion.example.org")
+    assert (unsafe.code, unsafe.errors.count("\n")) == (1, 1)
+    assert "passwords would travel in clear" in unsafe.errors
+    unknown = await operator.types("check", TESLAFI_COMPANION_NO_SUCH="1")
+    assert "There is no setting no_such" in unknown.errors
+    await operator.makes_account()
+    other_key = await operator.types("check", TESLAFI_COMPANION_KEY_FILE=str(tmp_path / "elsewhere" / "other.key"))
+    assert (other_key.code, other_key.errors.count("\n"), other_key.said) == (1, 1, "Settings: safe.\n")
+
+
+async def test_postgresql_is_migrated_by_command_alone(postgresql_database: str, tmp_path: Path) -> None:
+    operator = Operator(Settings(database=postgresql_database, key_file=tmp_path / "keys" / "companion.key"))
+    refused = await operator.types("check")
+    assert (refused.code, "run `teslafi-companion migrate`" in refused.errors) == (1, True)
+    assert (await operator.types("migrate")).said == "The database is up to date.\n"
+    assert (await operator.types("check")).code == 0
+
+
+async def test_a_database_that_is_not_there_is_one_sentence_without_its_password(tmp_path: Path) -> None:
+    settings = Settings(database="postgresql://someone:hush-hush@127.0.0.1:1/nothing", key_file=tmp_path / "k" / "key")
+    ended = await Operator(settings).types("check")
+    assert (ended.code, ended.errors.count("\n")) == (1, 1)
+    assert "cannot be used" in ended.errors
+    assert "hush-hush" not in ended.errors + ended.said
+    assert sqlalchemy.make_url(settings.database).password == "hush-hush"
