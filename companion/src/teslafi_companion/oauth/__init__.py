@@ -1,1 +1,1 @@
-"""OAuth authorization server: code with PKCE, device grant, rotating refresh tokens."""
+"""The authorization server: how a Home Assistant is linked to an account, and how the link is kept and ended."""

@@ -1,0 +1,277 @@
+"""Links: one Home Assistant, allowed by one account. Made by a consent, renewed by another, ended from either side."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, delete, select, update
+
+from teslafi_companion.accounts import account as accounts
+from teslafi_companion.accounts.account import Account
+from teslafi_companion.accounts.notices import security_notice
+from teslafi_companion.accounts.sessions import Session
+from teslafi_companion.accounts.step_up import Method
+from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.audit import Actor, record
+from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.tables import access_token, account, link
+
+from .instance import Instance
+from .lifetimes import CONTACT
+from .networks import network_mac
+from .scopes import Acr, Scope, stored, written
+
+_STRONG: Final = frozenset({Method.CODE, Method.PASSKEY})
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How and when the owner was recognised; `credential_version` dates it against changes of the password."""
+
+    authenticated_at: datetime
+    acr: Acr
+    credential_version: int
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What an owner agreed to, and from where."""
+
+    account_id: UUID
+    client_id: str
+    scopes: frozenset[Scope]
+    instance: Instance
+    proof: Proof
+    address: str
+    agent: str
+
+    @property
+    def visitor(self) -> Visitor:
+        """Return the browser that the owner agreed with."""
+        return Visitor(self.address, self.agent)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A linked Home Assistant. `suspicious_since`: since when its refreshes look like somebody else's."""
+
+    id: UUID
+    account_id: UUID
+    client_id: str
+    created_at: datetime
+    contact_at: datetime
+    scopes: frozenset[Scope]
+    family: UUID
+    generation: int
+    rotated_at: datetime
+    authorized_at: datetime
+    proof: Proof
+    network_mac: bytes
+    suspicious_since: datetime | None
+    instance: Instance
+
+
+class End(StrEnum):
+    """Why a link ended, in the audit log's words."""
+
+    OWNER = "revoked on the links page"
+    INSTANCE = "ended by the Home Assistant"
+    REUSE = "a spent token was used"
+    AGE = "not used or not renewed for too long"
+
+
+_NOTICES: Final = {
+    End.OWNER: (
+        "A Home Assistant was unlinked",
+        "“{name}” was unlinked on your account's page; it has no access now.",
+    ),
+    End.INSTANCE: (
+        "A Home Assistant was unlinked",
+        "“{name}” has ended its link to your account; it has no access now.",
+    ),
+    End.REUSE: (
+        "A link was ended: its key was used twice",
+        (
+            "A key that “{name}” had already replaced was used again. Either somebody has a copy of its data, or you "
+            "put an older backup back. The link was ended: nobody has access by it. If you restored a backup, link it "
+            "again."
+        ),
+    ),
+    End.AGE: (
+        "A link has expired",
+        "“{name}” has not renewed its link for too long; link it again if you still use it.",
+    ),
+}
+
+
+def proof_of(session: Session, owner: Account) -> Proof:
+    """Return what a session has proved."""
+    strong = owner.has_second_factor and not session.methods.isdisjoint(_STRONG)
+    return Proof(
+        session.step_up_at or session.authenticated_at,
+        Acr.SECOND_FACTOR if strong else Acr.PASSWORD,
+        owner.credential_version,
+    )
+
+
+def instance_mac(transaction: Transaction, instance: Instance) -> bytes:
+    """Return the blind index by which an instance is found."""
+    return transaction.cipher.mac("instance", instance.id.encode())
+
+
+def link_of(transaction: Transaction, row: Row[Any]) -> Link:
+    """Return the link of a row of its table."""
+    about = transaction.open(row.sealed, link, row.id, row.account_id)
+    return Link(
+        id=row.id,
+        account_id=row.account_id,
+        client_id=row.client_id,
+        created_at=row.created_at,
+        contact_at=row.contact_at,
+        scopes=stored(row.scopes),
+        family=row.family,
+        generation=row.generation,
+        rotated_at=row.rotated_at,
+        authorized_at=row.authorized_at,
+        proof=Proof(row.authenticated_at, Acr(row.acr), row.credential_version),
+        network_mac=row.network_mac,
+        suspicious_since=row.suspicious_since,
+        instance=Instance(about["name"], about["instance"]),
+    )
+
+
+async def lock_owner(transaction: Transaction, account_id: UUID) -> Account | None:
+    """Let one change of an account's links be made at a time; returns the account, None when it was deleted."""
+    await transaction.execute(select(account.c.id).where(account.c.id == account_id).with_for_update(key_share=True))
+    return await accounts.load(transaction, account_id)
+
+
+async def find_of_instance(transaction: Transaction, account_id: UUID, instance: Instance) -> Link | None:
+    """Return the link that this account already has with an instance."""
+    row = await transaction.first(
+        select(link).where(link.c.account_id == account_id, link.c.instance_mac == instance_mac(transaction, instance))
+    )
+    return None if row is None else link_of(transaction, row)
+
+
+async def open_link(transaction: Transaction, owner: Account, approval: Approval, requester: Visitor) -> Link:
+    """Make the link of an approval, or renew the one that the instance has; tells the owner.
+
+    The caller holds `lock_owner`. Renewing gives the same link a new family of tokens: the old ones end, and with
+    them what was suspicious.
+    """
+    known = await find_of_instance(transaction, owner.id, approval.instance)
+    row = new_id() if known is None else known.id
+    # controls are added to what a link may do; a request without them sets anew what it may do
+    kept = known.scopes if known is not None and Scope.CONTROLS in approval.scopes else frozenset[Scope]()
+    values = {
+        "client_id": approval.client_id,
+        "contact_at": transaction.now,
+        "scopes": written(approval.scopes | kept),
+        # Not ordered by time like a row's identifier: the family is part of a token
+        "family": uuid4(),
+        "generation": 1,
+        "rotated_at": transaction.now,
+        "authorized_at": transaction.now,
+        "authenticated_at": approval.proof.authenticated_at,
+        "acr": approval.proof.acr,
+        "credential_version": approval.proof.credential_version,
+        "network_mac": network_mac(transaction, requester.address),
+        "suspicious_since": None,
+        "sealed": transaction.seal(
+            {"name": approval.instance.name, "instance": approval.instance.id}, link, row, owner.id
+        ),
+    }
+    if known is None:
+        new = {"id": row, "account_id": owner.id, "created_at": transaction.now}
+        await transaction.execute(
+            link.insert().values(new | values | {"instance_mac": instance_mac(transaction, approval.instance)})
+        )
+    else:
+        await transaction.execute(update(link).where(link.c.id == row).values(values))
+        await transaction.execute(delete(access_token).where(access_token.c.link_id == row))
+    await _tell_opened(transaction, owner, approval, requester, renewed=known is not None)
+    made = (await transaction.execute(select(link).where(link.c.id == row))).one()
+    return link_of(transaction, made)
+
+
+async def _tell_opened(
+    transaction: Transaction, owner: Account, approval: Approval, requester: Visitor, *, renewed: bool
+) -> None:
+    record(
+        transaction,
+        "link_renewed" if renewed else "link_created",
+        account_id=owner.id,
+        detail=approval.visitor.detail()
+        | {"instance": approval.instance.name, "scopes": written(approval.scopes), "requester": requester.address},
+    )
+    what = (
+        f"A Home Assistant that calls itself “{approval.instance.name}” was {'linked again' if renewed else 'linked'} "
+        f"to your account, allowed from the browser below. You can end the link under “Linked Home Assistants”: "
+        f"{transaction.settings.origin}/links"
+    )
+    await security_notice(transaction, owner.id, owner.email, "A Home Assistant was linked", what, approval.visitor)
+
+
+async def end_link(
+    transaction: Transaction, ended: Link, why: End, visitor: Visitor | None, *, actor: Actor = "link"
+) -> bool:
+    """End a link with all its tokens and tell the owner; of parallel ends one is told, and returns True."""
+    if not await transaction.changed_one(delete(link).where(link.c.id == ended.id, link.c.family == ended.family)):
+        return False
+    detail = {"instance": ended.instance.name, "why": why.value} | (visitor.detail() if visitor else {})
+    if why is End.REUSE:
+        record(
+            transaction,
+            "token_reuse_detected",
+            account_id=ended.account_id,
+            actor=actor,
+            outcome="failure",
+            detail=detail,
+        )
+    else:
+        record(transaction, "link_revoked", account_id=ended.account_id, actor=actor, detail=detail)
+    owner = await accounts.load(transaction, ended.account_id)
+    if owner is not None:
+        subject, what = _NOTICES[why]
+        text = what.format(name=ended.instance.name)
+        await security_notice(transaction, owner.id, owner.email, subject, text, visitor)
+    return True
+
+
+async def end_own(transaction: Transaction, account_id: UUID, link_id: UUID, visitor: Visitor) -> bool:
+    """End a link as its owner; False when it is none of this account's."""
+    row = await transaction.first(select(link).where(link.c.id == link_id, link.c.account_id == account_id))
+    if row is None:
+        return False
+    return await end_link(transaction, link_of(transaction, row), End.OWNER, visitor, actor="account")
+
+
+async def end_family(transaction: Transaction, family: UUID, why: End, visitor: Visitor) -> bool:
+    """End the link that a family of tokens belongs to, if it is still this family's."""
+    row = await transaction.first(select(link).where(link.c.family == family))
+    return row is not None and await end_link(transaction, link_of(transaction, row), why, visitor)
+
+
+async def links_of(transaction: Transaction, account_id: UUID) -> list[Link]:
+    """Return the links of an account, the last heard of first."""
+    rows = await transaction.rows(
+        select(link).where(link.c.account_id == account_id).order_by(link.c.contact_at.desc(), link.c.id)
+    )
+    return [link_of(transaction, row) for row in rows]
+
+
+def wants_contact(known: Link, now: datetime) -> bool:
+    """Say whether the time of last contact is worth writing down."""
+    return now - known.contact_at >= CONTACT
+
+
+async def note_contact(transaction: Transaction, known: Link) -> None:
+    """Write down that a link was heard of."""
+    await transaction.execute(
+        update(link)
+        .where(link.c.id == known.id, link.c.contact_at < transaction.now)
+        .values(contact_at=transaction.now)
+    )
