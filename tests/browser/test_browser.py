@@ -75,7 +75,9 @@ async def dashboard(person: Person, entities: list[str]) -> None:
 
 
 def _tiles(entities: list[str]) -> list[dict[str, str]]:
-    return [{"type": "tile", "entity": entity} for entity in entities]
+    """Name each tile as on the device page: the heading says which car it is."""
+    names = [entity.partition("roadrunner_")[2].replace("_", " ").capitalize() for entity in entities]
+    return [{"type": "tile", "entity": entity, "name": name} for entity, name in zip(entities, names, strict=True)]
 
 
 async def test_sign_in_with_two_factor_and_see_the_car(
@@ -126,10 +128,11 @@ async def test_paste_a_token(person: Person, home: LiveHomeAssistant, tesla: Tes
     await person.choose("Use a token I generated")
     await person.dialog.locator("step-flow-form").wait_for()
     assert await person.dialog.locator("input[name=access_token]").get_attribute("type") == "password"
+    await person.picture("token")
     await person.fill("access_token", "not a token")
     await person.submit()
     await person.sees("This is not a token of Tesla's.")
-    await person.picture("token")
+    await person.picture("token-refused")
     await person.fill("access_token", pair.access_token)
     await person.fill("refresh_token", pair.refresh_token or "")
     await person.submit()
