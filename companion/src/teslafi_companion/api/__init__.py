@@ -1,1 +1,1 @@
-"""JSON API for linked Home Assistants."""
+"""The JSON API of linked Home Assistants; its contract is openapi.yaml."""

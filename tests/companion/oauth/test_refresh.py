@@ -1,0 +1,158 @@
+"""Refresh tokens: replaced at each use, forgiving a lost answer, unforgiving with copies; on both databases."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.oauth.scopes import STATUS, Scope
+from teslafi_companion.oauth.tokens import Tokens, read_refresh_token, refresh_token
+from teslafi_companion.store.database import Store
+from teslafi_companion.store.tables import access_token, link
+
+from ..clock import ManualClock
+from .linking import (
+    ELSEWHERE,
+    error_of,
+    events,
+    link_up,
+    links,
+    make_account,
+    refresh,
+    refreshed,
+    subjects,
+)
+
+CIPHER = FieldCipher({1: bytes(range(32))}, 1, bytes(range(32)))
+
+
+async def test_each_use_gives_the_next_token(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    seen = {given.refresh}
+    for _ in range(5):
+        clock.advance(minutes=15)
+        given = await refreshed(store, given)
+        assert given.refresh not in seen
+        assert given.scopes == STATUS
+        seen.add(given.refresh)
+    (known,) = await links(store, owner)
+    assert known.generation == 6
+    assert known.contact_at == clock.now
+
+
+async def test_fifty_parallel_uses_rotate_once_and_break_nothing(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    clock.advance(minutes=15)
+    answers = await asyncio.gather(*[refresh(store, given.refresh) for _ in range(50)])
+    got = [answer for answer in answers if isinstance(answer, Tokens)]
+    assert len(got) == 50
+    (successor,) = {answer.refresh for answer in got}
+    assert successor != given.refresh
+    assert (await links(store, owner))[0].generation == 2
+    clock.advance(minutes=15)
+    assert error_of(await refresh(store, successor)) is None
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(60, None), (60.001, "invalid_grant")])
+async def test_a_lost_answer_is_given_again_for_a_minute(
+    store: Store, clock: ManualClock, seconds: float, error: str | None
+) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    lost = await refreshed(store, given)
+    clock.advance(seconds=seconds)
+    again = await refresh(store, given.refresh)
+    assert error_of(again) == error
+    if isinstance(again, Tokens):
+        assert again.refresh == lost.refresh
+        assert again.access != lost.access
+    assert len(await links(store, owner)) == (error is None)
+
+
+async def test_the_grace_ends_with_the_use_of_the_successor(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    successor = await refreshed(store, given)
+    await refreshed(store, successor)
+    assert error_of(await refresh(store, given.refresh, visitor=ELSEWHERE)) == "invalid_grant"
+    assert await links(store, owner) == []
+    assert error_of(await refresh(store, successor.refresh)) == "invalid_grant"
+
+
+async def test_reuse_after_the_grace_ends_the_family_once_and_tells_the_owner(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    newest = await refreshed(store, given)
+    clock.advance(seconds=61)
+    answers = await asyncio.gather(*[refresh(store, given.refresh, visitor=ELSEWHERE) for _ in range(10)])
+    assert {error_of(answer) for answer in answers} == {"invalid_grant"}
+    assert error_of(await refresh(store, newest.refresh)) == "invalid_grant"
+    async with store.reading() as transaction:
+        assert (await transaction.execute(select(func.count()).select_from(access_token))).scalar_one() == 0
+    assert (await events(store)).count("token_reuse_detected") == 1
+    assert (await subjects(store)).count("A link was ended: its key was used twice") == 1
+
+
+@pytest.mark.parametrize(("days", "error"), [(90, None), (90.1, "invalid_grant")])
+async def test_an_idle_link_expires(store: Store, clock: ManualClock, days: float, error: str | None) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    clock.advance(days=days)
+    assert error_of(await refresh(store, given.refresh)) == error
+    assert ("A link has expired" in await subjects(store)) is (error is not None)
+
+
+async def test_a_link_expires_a_year_after_its_consent_however_busy(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    for _ in range(73):
+        clock.advance(days=5)
+        given = await refreshed(store, given)
+    clock.advance(hours=1)
+    assert error_of(await refresh(store, given.refresh)) == "invalid_grant"
+    assert await links(store, owner) == []
+
+
+async def test_a_refresh_can_ask_for_less_but_not_for_more(store: Store) -> None:
+    given = await link_up(store, await make_account(store))
+    less = await refresh(store, given.refresh, scopes=frozenset({Scope.LINK}))
+    assert isinstance(less, Tokens)
+    assert less.scopes == {Scope.LINK}
+    assert error_of(await refresh(store, less.refresh, scopes=frozenset({Scope.CONTROLS}))) == "invalid_scope"
+    back = await refresh(store, less.refresh)
+    assert isinstance(back, Tokens)
+    assert back.scopes == STATUS
+
+
+async def test_a_token_from_before_the_database_was_restored_ends_nothing(store: Store) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    newest = await refreshed(store, await refreshed(store, given))
+    async with store.transaction() as transaction:
+        await transaction.execute(link.update().values(generation=1))
+    assert error_of(await refresh(store, newest.refresh)) == "invalid_grant"
+    assert len(await links(store, owner)) == 1
+
+
+def test_only_the_exact_text_is_a_token() -> None:
+    family = uuid4()
+    token = refresh_token(CIPHER, family, 7)
+    assert read_refresh_token(CIPHER, token) == (family, 7)
+    other = FieldCipher({1: bytes(range(32))}, 1, bytes(32))
+    for forged in (
+        token + "=",
+        token[:-1],
+        f" {token}",
+        token[:-1] + "é",
+        "A" * 70,
+        token.swapcase(),
+        refresh_token(other, family, 7),
+    ):
+        assert read_refresh_token(CIPHER, forged) is None
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spellings = [token[:-1] + letter for letter in alphabet]
+    assert [one for one in spellings if read_refresh_token(CIPHER, one)] == [token]
