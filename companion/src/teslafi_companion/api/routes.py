@@ -1,0 +1,92 @@
+"""The API's addresses."""
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+
+from teslafi_companion.accounts.addresses import masked
+from teslafi_companion.oauth.access import Caller
+from teslafi_companion.oauth.links import End, end_link, wants_contact
+from teslafi_companion.oauth.scopes import Scope
+from teslafi_companion.web.services import services, visitor_of
+
+from .access import linked
+from .problems import Problem, problem
+
+PRODUCT: Final = "teslafi-companion"
+API_VERSION: Final = 1
+OPENAPI: Final = files(__package__).joinpath("openapi.yaml")
+_NOT_STORED: Final = {"Cache-Control": "no-store"}
+
+
+async def about(_request: web.Request) -> web.Response:
+    """Say what this is and which API it speaks, so that a client can tell before it asks for more."""
+    return web.json_response({"product": PRODUCT, "version": version(PRODUCT), "api": API_VERSION})
+
+
+async def openapi(_request: web.Request) -> web.Response:
+    """Serve the contract."""
+    return web.Response(body=OPENAPI.read_bytes(), content_type="application/yaml", charset="utf-8")
+
+
+@linked(Scope.ACCOUNT, Scope.LINK)
+async def status(request: web.Request, caller: Caller) -> web.Response:
+    """Say how the link and its account are."""
+    link, now = caller.link, services(request).store.clock()
+    body = {
+        "link": {
+            "id": str(link.id),
+            "instance_name": link.instance.name,
+            "linked_at": link.created_at.isoformat(),
+            "last_contact": (now if wants_contact(link, now) else link.contact_at).isoformat(),
+            "scopes": sorted(link.scopes),
+        },
+        "account": {
+            "email": masked(caller.email),
+            "two_factor": caller.has_second_factor,
+            "two_factor_methods": _methods(caller),
+        },
+    }
+    return web.json_response(body, headers=_NOT_STORED)
+
+
+def _methods(caller: Caller) -> list[str]:
+    return [name for name, has in (("totp", caller.has_totp), ("passkey", caller.passkeys > 0)) if has]
+
+
+@linked(Scope.LINK)
+async def unlink(request: web.Request, caller: Caller) -> web.Response:
+    """End the caller's link."""
+    async with services(request).store.transaction() as transaction:
+        await end_link(transaction, caller.link, End.INSTANCE, visitor_of(request))
+    return web.Response(status=204, headers=_NOT_STORED)
+
+
+def _other_methods(*allowed: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def refuse(_request: web.Request) -> web.Response:
+        return problem(Problem.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(allowed)})
+
+    return refuse
+
+
+async def _nothing(_request: web.Request) -> web.Response:
+    return problem(Problem.NOT_FOUND)
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of the API; whatever else is asked under /api/ is answered by a problem as well."""
+    reading = _other_methods("GET", "HEAD")
+    return [
+        web.get("/api/v1/about", about),
+        web.route("*", "/api/v1/about", reading),
+        web.get("/api/v1/openapi.yaml", openapi),
+        web.route("*", "/api/v1/openapi.yaml", reading),
+        web.get("/api/v1/status", status),
+        web.route("*", "/api/v1/status", reading),
+        web.delete("/api/v1/link", unlink),
+        web.route("*", "/api/v1/link", _other_methods("DELETE")),
+        web.route("*", "/api/{rest:.*}", _nothing),
+    ]
