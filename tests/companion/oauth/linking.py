@@ -1,12 +1,23 @@
 """What the tests of linking share: an account, its approval, and what a Home Assistant does with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Self
 from uuid import UUID
 
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient, TestServer
+from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 import pyotp
+from yarl import URL
 
-from teslafi_companion.accounts import account, totp
+from teslafi_companion.accounts import account, sessions, totp
+from teslafi_companion.accounts.notices import moment
+from teslafi_companion.accounts.passwords import Passwords
+from teslafi_companion.accounts.step_up import Method, Purpose
 from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.api.routes import routes
+from teslafi_companion.metrics import Metrics
 from teslafi_companion.oauth import codes, devices, tokens
 from teslafi_companion.oauth.clients import CLIENTS
 from teslafi_companion.oauth.codes import Redemption
@@ -14,11 +25,14 @@ from teslafi_companion.oauth.faults import OAuthFault
 from teslafi_companion.oauth.instance import Instance
 from teslafi_companion.oauth.links import Approval, Link, Proof, links_of
 from teslafi_companion.oauth.pkce import challenge_of
+from teslafi_companion.oauth.routes import routes as oauth_routes
 from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
 from teslafi_companion.oauth.tokens import Tokens
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import audit, outbox
+from teslafi_companion.web import answers, guard
+from teslafi_companion.web.services import SERVICES, Services
 
 CLIENT = CLIENTS["home-assistant"]
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -129,3 +143,105 @@ async def subjects(store: Store) -> list[str]:
 async def events(store: Store) -> list[str]:
     async with store.reading() as transaction:
         return [row.event for row in await transaction.rows(audit.select().order_by(audit.c.number))]
+
+
+type Http = TestClient[web.Request, web.Application]
+
+
+_FRAME = {"base.html": "{% block title %}{% endblock %}{% block main %}{% endblock %}", "problem.html": "{{ title }}"}
+
+
+def serving(store: Store) -> TestServer:
+    """Return a server of the companion."""
+    templates = Environment(
+        loader=ChoiceLoader([DictLoader(_FRAME), PackageLoader("teslafi_companion.web")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    templates.filters["moment"] = moment
+    app = web.Application(middlewares=[answers.logged, answers.explained, guard.same_origin])
+    app[SERVICES] = Services(store, Passwords(store.settings.policy), Metrics(), templates, {})
+    app.on_response_prepare.append(answers.harden)
+    app.add_routes([*oauth_routes(), *routes()])
+    return TestServer(app)
+
+
+async def post(http: Http, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """Send a form; returns status and JSON."""
+    async with http.post(path, data=form) as response:
+        assert response.headers["Cache-Control"] == "no-store"
+        return response.status, await response.json()
+
+
+def code_form(code: str, **changes: str) -> dict[str, str]:
+    return {
+        "grant_type": "authorization_code",
+        "client_id": CLIENT.id,
+        "code": code,
+        "redirect_uri": MY_HOME_ASSISTANT,
+        "code_verifier": VERIFIER,
+    } | changes
+
+
+def refresh_form(token: str, **changes: str) -> dict[str, str]:
+    return {"grant_type": "refresh_token", "client_id": CLIENT.id, "refresh_token": token} | changes
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a browser got."""
+
+    status: int
+    location: str
+    text: str
+    headers: Mapping[str, str]
+
+
+class Browser:
+    """A browser with a session; forms carry the token of its pages."""
+
+    def __init__(self, store: Store, http: Http, token: str, csrf: str) -> None:
+        """Hold the session's cookie and its forms' token."""
+        self._store = store
+        self._http = http
+        self._cookie = {"Cookie": f"session={token}"}
+        self._csrf = csrf
+
+    @classmethod
+    async def signed_in(
+        cls, store: Store, http: Http, owner: UUID, purpose: Purpose | None = None, *, method: Method = Method.PASSWORD
+    ) -> Self:
+        """Sign in, and prove a factor for a purpose."""
+        async with store.transaction() as transaction:
+            token, row = await sessions.open_session(transaction, owner, {Method.PASSWORD}, BROWSER)
+            if purpose is not None:
+                session = await sessions.find_session(transaction, token)
+                assert session is not None
+                renewed = await sessions.renew_token(transaction, session, purpose=purpose, method=method)
+                assert renewed is not None
+                token = renewed
+        return cls(store, http, token, store.cipher.mac("csrf", row.bytes).hex())
+
+    async def open(self, path: str) -> Page:
+        """Open a page; redirects are not followed."""
+        async with self._http.get(_encoded(path), headers=self._cookie, allow_redirects=False) as response:
+            return await _page(response)
+
+    async def send(self, path: str, *, csrf: str | None = None, site: str = "same-origin", **fields: str) -> Page:
+        """Send a form of ours."""
+        form = {"csrf": self._csrf if csrf is None else csrf} | fields
+        headers = self._cookie | {"Sec-Fetch-Site": site}
+        async with self._http.post(_encoded(path), data=form, headers=headers, allow_redirects=False) as response:
+            return await _page(response)
+
+
+def _encoded(path: str) -> URL:
+    return URL(path, encoded=True)
+
+
+async def _page(response: ClientResponse) -> Page:
+    return Page(response.status, response.headers.get("Location", ""), await response.text(), response.headers)

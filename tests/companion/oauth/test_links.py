@@ -10,17 +10,20 @@ import pytest
 from teslafi_companion.accounts import account, factors
 from teslafi_companion.accounts.account import Account
 from teslafi_companion.accounts.visitor import Visitor
-from teslafi_companion.oauth import tokens
+from teslafi_companion.oauth import devices, tokens
 from teslafi_companion.oauth.access import Caller, find_caller
 from teslafi_companion.oauth.instance import Instance
 from teslafi_companion.oauth.links import Proof, end_own
 from teslafi_companion.oauth.purge import purge
 from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
+from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store, Transaction
+from teslafi_companion.store.tables import metadata
 
 from ..clock import ManualClock
 from .linking import (
     BROWSER,
+    CHALLENGE,
     CLIENT,
     ELSEWHERE,
     HOME,
@@ -229,13 +232,32 @@ async def test_what_has_ended_is_dropped(store: Store, clock: ManualClock) -> No
     assert (await subjects(store)).count("A link has expired") == 1
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_no_token_and_no_name_is_in_the_database_file(store: Store, tmp_path: Path) -> None:
+async def secrets_of_a_life(store: Store) -> list[str]:
+    """Link, refresh, begin a device grant; return everything that nobody else may read."""
     owner = await make_account(store)
     code = await make_code(store, owner)
-    given = await link_up(store, owner)
-    given = await refreshed(store, given)
-    secrets = [code, given.access, given.refresh, OWNER, INSTANCE.name, INSTANCE.id, HOME.address, BROWSER.address]
+    first = await link_up(store, owner)
+    second = await refreshed(store, first)
+    async with store.transaction() as transaction:
+        device = await devices.ask(transaction, CLIENT, STATUS, INSTANCE, HOME)
+    tokens = [code, first.access, first.refresh, second.access, second.refresh, device.device_code, device.user_code]
+    return [*tokens, OWNER, INSTANCE.name, INSTANCE.id, HOME.address, BROWSER.address, MY_HOME_ASSISTANT, CHALLENGE]
+
+
+async def test_nothing_secret_or_personal_is_in_a_column(store: Store) -> None:
+    secrets = await secrets_of_a_life(store)
+    content = b""
+    async with store.reading() as transaction:
+        for table in metadata.tables.values():
+            for row in await transaction.rows(table.select()):
+                content += b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in row)
+    assert CLIENT.id.encode() in content
+    assert [secret for secret in secrets if secret.encode() in content] == []
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_nothing_secret_or_personal_is_in_the_database_s_files(store: Store, tmp_path: Path) -> None:
+    secrets = await secrets_of_a_life(store)
     content = b"".join(file.read_bytes() for file in (tmp_path / "data").iterdir())
-    assert len(content) > 100_000
+    assert CLIENT.id.encode() in content
     assert [secret for secret in secrets if secret.encode() in content] == []

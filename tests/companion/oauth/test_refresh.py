@@ -4,17 +4,20 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.oauth import tokens
 from teslafi_companion.oauth.scopes import STATUS, Scope
 from teslafi_companion.oauth.tokens import Tokens, read_refresh_token, refresh_token
-from teslafi_companion.store.database import Store
+from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import access_token, link
 
 from ..clock import ManualClock
 from .linking import (
+    CLIENT,
     ELSEWHERE,
+    HOME,
     error_of,
     events,
     link_up,
@@ -26,6 +29,15 @@ from .linking import (
 )
 
 CIPHER = FieldCipher({1: bytes(range(32))}, 1, bytes(range(32)))
+
+
+async def others_wait(transaction: Transaction) -> None:
+    """Return once another connection waits for what this transaction holds."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(1000):
+        if (await transaction.connection.execute(waiting)).scalar_one() > 0:
+            return
+    pytest.fail("nobody waits")
 
 
 async def test_each_use_gives_the_next_token(store: Store, clock: ManualClock) -> None:
@@ -71,6 +83,29 @@ async def test_a_lost_answer_is_given_again_for_a_minute(
         assert again.refresh == lost.refresh
         assert again.access != lost.access
     assert len(await links(store, owner)) == (error is None)
+
+
+async def test_asking_again_does_not_prolong_the_grace(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    await refreshed(store, given)
+    clock.advance(seconds=50)
+    await refreshed(store, given)
+    clock.advance(seconds=11)
+    assert error_of(await refresh(store, given.refresh)) == "invalid_grant"
+
+
+async def test_a_refresh_sees_what_others_did_before_it(store: Store) -> None:
+    """A refresh that begins while others are under way must not undo them."""
+    given = await link_up(store, await make_account(store))
+    async with store.transaction() as transaction:
+        second = await tokens.refresh(transaction, CLIENT, given.refresh, None, HOME)
+        assert isinstance(second, Tokens)
+        assert isinstance(await tokens.refresh(transaction, CLIENT, second.refresh, None, HOME), Tokens)
+        late = asyncio.create_task(refresh(store, given.refresh))
+        if store.engine.dialect.name == "postgresql":
+            await others_wait(transaction)
+    assert error_of(await late) == "invalid_grant"
 
 
 async def test_the_grace_ends_with_the_use_of_the_successor(store: Store, clock: ManualClock) -> None:

@@ -148,7 +148,10 @@ async def ask(
 async def claim(
     transaction: Transaction, account_id: UUID, session_id: UUID, typed: str, visitor: Visitor
 ) -> UUID | Claim:
-    """Make the request of a user code this account's; returns its identifier. Of parallel entries one gets it."""
+    """Make the request of a user code this account's; returns its identifier. Of parallel entries one gets it.
+
+    Only a request that waits has a user code.
+    """
     attempts = [Attempt(USER_CODE_SESSION, session_id.bytes), Attempt(USER_CODE_NETWORK, network_key(visitor.address))]
     if await throttle.reserve(transaction, attempts) is not None:
         return Claim.LOCKED
@@ -156,7 +159,6 @@ async def claim(
         update(device_grant)
         .where(
             device_grant.c.user_code_mac == _code_mac(transaction, typed_code(typed)),
-            device_grant.c.state == State.WAITING,
             device_grant.c.expires_at > transaction.now,
         )
         .values(state=State.CLAIMED, account_id=account_id, user_code_mac=None)

@@ -1,0 +1,55 @@
+"""The served companion keeps to its contract (docs/companion-api.yaml), whatever schemathesis sends."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import HealthCheck, given, settings
+import pytest
+import schemathesis
+from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from teslafi_companion.oauth.instance import Instance
+from teslafi_companion.store.database import Store
+
+from ..oauth.linking import Http, bearer, link_up, make_account
+
+CONTRACT: Final = schemathesis.openapi.from_path(Path(__file__).parents[3] / "docs" / "companion-api.yaml")
+OPERATIONS: Final = {
+    f"{operation.method.upper()} {operation.path}": operation
+    for operation in (result.ok() for result in CONTRACT.get_all_operations() if isinstance(result, Ok))
+}
+
+
+def exercise(operation: Any, mode: GenerationMode, address: str, headers: dict[str, str]) -> int:  # noqa: ANN401 - untyped
+    """Send an operation's cases and hold every answer against the contract; returns how many were sent."""
+    sent = 0
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(case: Case[Any]) -> None:
+        nonlocal sent
+        sent += 1
+        # A well-formed code, token or identifier is refused all the same when it is nobody's
+        case.call_and_validate(
+            base_url=address, headers=headers, timeout=10, excluded_checks=[positive_data_acceptance]
+        )
+
+    check()
+    return sent
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_an_operation(store: Store, http: Http, name: str, mode: GenerationMode) -> None:
+    operation = OPERATIONS[name]
+    if mode is GenerationMode.NEGATIVE and not operation.body:
+        pytest.skip("there is nothing in it that could be wrong")
+    given = await link_up(store, await make_account(store), Instance("Home", "instance-0123456789"))
+    address = str(http.make_url("/"))
+    assert await asyncio.to_thread(
+        exercise, operation, mode, address, bearer(given.access) if operation.security else {}
+    )
