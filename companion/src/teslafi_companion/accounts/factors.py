@@ -95,6 +95,15 @@ async def add_passkey(
     await _changed(transaction, owner, visitor, "A passkey was added to your account.", "passkey_added")
 
 
+async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: Visitor) -> list[str]:
+    """Replace the recovery codes; returns the new ones, which nobody can read again."""
+    codes = await recovery.regenerate(transaction, owner.id)
+    record(transaction, "recovery_codes_made", account_id=owner.id, detail=visitor.detail())
+    what = f"{len(codes)} new recovery codes were made for your account; earlier ones are void."
+    await security_notice(transaction, owner.id, owner.email, "New recovery codes", what, visitor)
+    return codes
+
+
 async def remove_totp(transaction: Transaction, owner: Account, visitor: Visitor) -> bool:
     """Switch the authenticator app off; recovery codes go with the last factor."""
     if not await totp.remove(transaction, owner.id):

@@ -1,0 +1,65 @@
+"""Proving to be the owner of an account that is signed in: by the ways that a purpose asks for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from teslafi_companion.audit import record
+from teslafi_companion.store.database import Store
+
+from . import account, factors, sessions, throttle
+from .account import Account
+from .passwords import Passwords
+from .sessions import Session
+from .step_up import Method, Purpose, methods_for
+from .throttle import SECOND_FACTOR, Attempt
+from .visitor import Visitor
+
+
+async def confirm(
+    store: Store,
+    passwords: Passwords,
+    owner: Account,
+    session: Session,
+    purpose: Purpose,
+    method: Method,
+    proof: str | Mapping[str, Any],
+    visitor: Visitor,
+    *,
+    bound_to: str,
+) -> str | None:
+    """Note in the session that a factor was proved for a purpose; returns the session's new token, None if not right.
+
+    Raises PasswordsBusy.
+    """
+    if method not in methods_for(owner, purpose):
+        return None
+    if method is Method.PASSWORD and not await _password_is_right(store, passwords, owner, str(proof), visitor):
+        return None
+    async with store.transaction() as transaction:
+        if method is not Method.PASSWORD and not await factors.prove(
+            transaction, owner, method, proof, visitor, bound_to=bound_to
+        ):
+            return None
+        record(
+            transaction,
+            "step_up",
+            account_id=owner.id,
+            detail=visitor.detail() | {"purpose": purpose, "method": method},
+        )
+        return await sessions.renew_token(transaction, session, purpose=purpose, method=method)
+
+
+async def _password_is_right(
+    store: Store, passwords: Passwords, owner: Account, password: str, visitor: Visitor
+) -> bool:
+    attempt = Attempt(SECOND_FACTOR, owner.id.bytes)
+    async with store.transaction() as transaction:
+        locked = await throttle.reserve(transaction, [attempt]) is not None
+        phc = None if locked else await account.password_of(transaction, owner.id)
+    if await passwords.verify(phc, password):
+        async with store.transaction() as transaction:
+            await throttle.refund(transaction, [attempt])
+        return True
+    async with store.transaction() as transaction:
+        record(transaction, "step_up_failed", account_id=owner.id, outcome="failure", detail=visitor.detail())
+    return False

@@ -1,0 +1,66 @@
+"""Figures for Prometheus, on a port of their own that loopback alone reaches. No label holds anything of a person."""
+
+from collections.abc import Awaitable, Callable
+import time
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ELSEWHERE: Final = "(none)"
+"""Route of what has no route: a scanner's paths would make a label each."""
+
+
+class Metrics:
+    """The figures of one process."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "companion_requests", "Requests answered", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "companion_request_seconds",
+            "Time to answer a request",
+            ("route",),
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self._waiting = Gauge("companion_outbox_waiting", "Mails not handed over yet", registry=self.registry)
+
+    def middleware(self) -> Middleware:
+        """Return what counts each request of an application."""
+
+        @web.middleware
+        async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+            begun = time.perf_counter()
+            status = 500
+            try:
+                response = await handler(request)
+                status = response.status
+            except web.HTTPException as refusal:
+                status = refusal.status
+                raise
+            finally:
+                resource = request.match_info.route.resource
+                route = resource.canonical if resource else _ELSEWHERE
+                self._requests.labels(request.method, route, status).inc()
+                self._seconds.labels(route).observe(time.perf_counter() - begun)
+            return response
+
+        return count
+
+    def application(self, waiting: Callable[[], Awaitable[int]]) -> web.Application:
+        """Return the application of the metrics port; `waiting` counts the mails that wait."""
+
+        async def show(_request: web.Request) -> web.Response:
+            self._waiting.set(await waiting())
+            return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        app = web.Application()
+        app.add_routes([web.get("/metrics", show)])
+        return app

@@ -1,0 +1,103 @@
+"""The running service: listens, serves, and ends in order when it is told to."""
+
+import asyncio
+from contextlib import AsyncExitStack
+import logging
+import signal
+import ssl
+
+from aiohttp import web
+import structlog
+
+from teslafi_companion import outbox
+from teslafi_companion.app import create_app
+from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.service import opened_store
+from teslafi_companion.settings import Settings
+from teslafi_companion.web.services import Services, make_services
+
+_log = structlog.get_logger(__name__)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Write logs as JSON lines to standard output; those of the libraries from warnings on."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), format='{"level": "%(levelname)s", "logger": "%(name)s"}')
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    configure_logs(settings)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        await started(stack, settings)
+        _log.info("serving", address=settings.base_url)
+        await stop.wait()
+        _log.info("stopping")
+
+
+async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
+    """Start everything; what was started is stopped, in order, when the stack closes."""
+    store = await stack.enter_async_context(opened_store(settings, clock))
+    parts = make_services(store)
+    stack.callback(parts.passwords.close)
+    if settings.metrics_port >= 0:
+        await _listen(stack, _metrics(parts), settings, settings.metrics_host, settings.metrics_port)
+    runner = await _listen(
+        stack,
+        create_app(parts),
+        settings,
+        settings.listen_host,
+        settings.listen_port,
+        tls=_tls(settings),
+        reuse_port=settings.reuse_port or None,
+    )
+    _log.info("listening", addresses=[str(address) for address in runner.addresses])
+    return parts
+
+
+def _metrics(parts: Services) -> web.Application:
+    async def waiting() -> int:
+        async with parts.store.reading() as transaction:
+            return await outbox.waiting(transaction)
+
+    return parts.metrics.application(waiting)
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    app: web.Application,
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    reuse_port: bool | None = None,
+) -> web.AppRunner:
+    """Serve an application on a port until the stack closes; requests under way are finished first."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_seconds)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=reuse_port).start()
+    return runner
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    return context

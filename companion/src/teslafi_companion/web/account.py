@@ -1,0 +1,233 @@
+"""The account's own pages: overview, address, password, sessions, activity, export, end."""
+
+import json
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from teslafi_companion.accounts import account, factors, recovery, sessions
+from teslafi_companion.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.accounts.passwords import PasswordRefused, context_words
+from teslafi_companion.accounts.step_up import Purpose
+from teslafi_companion.audit import entries_of
+
+from .forms import typed
+from .guard import Visit, find_visit, fresh, renewed, signed_in
+from .page import SESSION, render, see
+from .services import services, visitor_of
+from .sign_up import may_mail, may_try_link
+from .words import EVENTS, METHODS
+
+DONE: Final = {
+    "app": "Your authenticator app is set up.",
+    "app-removed": "The authenticator app was removed.",
+    "email": "We wrote to the new address. It counts as soon as you press the button behind the link in that mail.",
+    "kept": "Your two-factor authentication stays as it is.",
+    "notices-off": "You get no mails about sign-ins any more. Changes of your security are still told.",
+    "notices-on": "You get a mail about every new sign-in.",
+    "passkey": "The passkey was added.",
+    "passkey-removed": "The passkey was removed.",
+    "password": "Your password was changed, and all other sessions were signed out.",
+    "session": "The session was signed out.",
+    "sessions": "All other sessions were signed out.",
+}
+"""Word in the address after something was done -> the sentence on the page."""
+
+
+def done(request: web.Request) -> str | None:
+    """Return the sentence about what was just done."""
+    return DONE.get(request.query.get("done", ""))
+
+
+async def landing(request: web.Request) -> web.Response:
+    """Show the front door; who is signed in goes to the account."""
+    if await find_visit(request) is not None:
+        return see("/account")
+    return await render(request, "landing.html", open=services(request).settings.sign_up_open)
+
+
+@signed_in
+async def overview(request: web.Request, visit: Visit) -> web.Response:
+    """Show how the account is, with what should be done first."""
+    async with services(request).store.reading() as transaction:
+        removal = await factors.removal_due(transaction, visit.owner.id)
+        codes = await recovery.left(transaction, visit.owner.id)
+        kept = await recovery.are_kept(transaction, visit.owner.id)
+        low = transaction.policy.recovery_codes_low
+    return await render(
+        request,
+        "account.html",
+        visit=visit,
+        done=done(request),
+        removal=removal,
+        codes_left=codes,
+        codes_low=codes <= low,
+        codes_kept=kept,
+    )
+
+
+@signed_in
+@fresh(Purpose.EMAIL)
+async def email_form(request: web.Request, visit: Visit) -> web.Response:
+    """Ask for the new address."""
+    return await render(request, "email.html", visit=visit, email="")
+
+
+@signed_in
+@fresh(Purpose.EMAIL)
+async def email(request: web.Request, visit: Visit) -> web.Response:
+    """Write to the new address."""
+    parts, text = services(request), await typed(request, "email")
+    try:
+        address = parse_address(text)
+    except AddressRefused as refusal:
+        return await render(request, "email.html", status=400, visit=visit, email=text, error=str(refusal))
+    if not await may_mail(parts, request, address):
+        raise web.HTTPTooManyRequests
+    async with parts.store.transaction() as transaction:
+        await account.ask_change_email(transaction, visit.owner, address, visitor_of(request))
+    return see("/account?done=email")
+
+
+async def email_confirm_form(request: web.Request) -> web.Response:
+    """Show the button of a mail's link."""
+    return await render(request, "confirm.html", token=request.query.get("token", ""), what="email")
+
+
+async def email_confirm(request: web.Request) -> web.Response:
+    """Give the account its new address."""
+    parts = services(request)
+    if not await may_try_link(parts, request):
+        raise web.HTTPTooManyRequests
+    async with parts.store.transaction() as transaction:
+        changed = await account.confirm_change_email(transaction, await typed(request, "token"), visitor_of(request))
+    if changed is None:
+        return await render(request, "link_used.html", status=400)
+    return await render(request, "confirmed.html", what="email")
+
+
+@signed_in
+@fresh(Purpose.PASSWORD)
+async def password_form(request: web.Request, visit: Visit) -> web.Response:
+    """Ask for the new password."""
+    return await render(request, "password.html", visit=visit)
+
+
+@signed_in
+@fresh(Purpose.PASSWORD)
+async def password(request: web.Request, visit: Visit) -> web.StreamResponse:
+    """Set the new password; this session stays, with a new token."""
+    parts, text = services(request), await typed(request, "password")
+    try:
+        await parts.passwords.judge(
+            text,
+            second_factor=visit.owner.has_second_factor,
+            context=context_words(parts.settings.service_name, visit.owner.email),
+        )
+    except PasswordRefused as refusal:
+        return await render(request, "password.html", status=400, visit=visit, error=str(refusal))
+    phc = await parts.passwords.hash(text)
+    async with parts.store.transaction() as transaction:
+        await account.set_password(
+            transaction, visit.owner.id, phc, visitor_of(request), how="on the account page", keep=visit.session.id
+        )
+    return await renewed(request, visit, see("/account?done=password"))
+
+
+@signed_in
+async def sessions_list(request: web.Request, visit: Visit) -> web.Response:
+    """Show where the account is signed in."""
+    async with services(request).store.reading() as transaction:
+        found = await sessions.sessions_of(transaction, visit.owner.id)
+    return await render(request, "sessions.html", visit=visit, done=done(request), sessions=found, methods=METHODS)
+
+
+@signed_in
+async def end_session(request: web.Request, visit: Visit) -> web.Response:
+    """Sign one session out."""
+    try:
+        session_id = UUID(request.match_info["session"])
+    except ValueError as fault:
+        raise web.HTTPNotFound from fault
+    async with services(request).store.transaction() as transaction:
+        if not await sessions.end_session(transaction, visit.owner.id, session_id):
+            raise web.HTTPNotFound
+    return see("/account/sessions?done=session")
+
+
+@signed_in
+async def end_others(request: web.Request, visit: Visit) -> web.Response:
+    """Sign all other sessions out."""
+    async with services(request).store.transaction() as transaction:
+        await sessions.end_all(transaction, visit.owner.id, keep=visit.session.id)
+    return see("/account/sessions?done=sessions")
+
+
+@signed_in
+async def activity(request: web.Request, visit: Visit) -> web.Response:
+    """Show the account's own part of the audit log."""
+    store = services(request).store
+    async with store.reading() as transaction:
+        entries = await entries_of(transaction, visit.owner.id, transaction.policy.audit_visible)
+    return await render(request, "activity.html", visit=visit, entries=entries, words=EVENTS)
+
+
+@signed_in
+@fresh(Purpose.EXPORT)
+async def export_form(request: web.Request, visit: Visit) -> web.Response:
+    """Offer the download."""
+    return await render(request, "export.html", visit=visit)
+
+
+@signed_in
+@fresh(Purpose.EXPORT)
+async def export(request: web.Request, visit: Visit) -> web.Response:
+    """Send everything that is kept about the account, as JSON."""
+    async with services(request).store.transaction() as transaction:
+        content = await account.export(transaction, visit.owner)
+    return web.Response(
+        text=json.dumps(content, ensure_ascii=False, indent=2),
+        content_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="teslafi-account.json"'},
+    )
+
+
+@signed_in
+@fresh(Purpose.DELETE)
+async def delete_form(request: web.Request, visit: Visit) -> web.Response:
+    """Say what goes, and ask."""
+    return await render(request, "delete.html", visit=visit)
+
+
+@signed_in
+@fresh(Purpose.DELETE)
+async def delete(request: web.Request, visit: Visit) -> web.Response:
+    """Delete the account."""
+    async with services(request).store.transaction() as transaction:
+        await account.end(transaction, visit.owner, visitor_of(request))
+    response = await render(request, "confirmed.html", what="deleted")
+    SESSION.clear(request, response)
+    return response
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the account's pages."""
+    return [
+        web.get("/", landing),
+        web.get("/account", overview),
+        web.get("/account/email", email_form),
+        web.post("/account/email", email),
+        web.get("/account/email/confirm", email_confirm_form),
+        web.post("/account/email/confirm", email_confirm),
+        web.get("/account/password", password_form),
+        web.post("/account/password", password),
+        web.get("/account/sessions", sessions_list),
+        web.post("/account/sessions/others/end", end_others),
+        web.post("/account/sessions/{session}/end", end_session),
+        web.get("/account/activity", activity),
+        web.get("/account/export", export_form),
+        web.post("/account/export", export),
+        web.get("/account/delete", delete_form),
+        web.post("/account/delete", delete),
+    ]

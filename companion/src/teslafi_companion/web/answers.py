@@ -1,0 +1,118 @@
+"""What is true of every answer: headers, the log line, and a page or a problem for everything that goes wrong."""
+
+from http import HTTPStatus
+import time
+from traceback import format_tb
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+import structlog
+
+from teslafi_companion.accounts.passwords import PasswordsBusy
+
+from .guard import is_for_machines
+from .page import render
+from .services import services
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
+    "form-action {forms}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+)
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "Server": "companion",
+}
+STRICT_TRANSPORT: Final = "max-age=31536000; includeSubDomains"
+FORMS_TO: Final = web.ResponseKey("forms_to", str)
+"""Set on an answer whose form may end, by redirects, at another origin: the redirect address of an OAuth client."""
+
+WORDS: Final = {
+    400: ("That did not work", "What your browser sent could not be understood. Go back and try again."),
+    403: (
+        "Not from here",
+        "This form came from another page or an older session. Go back, reload the page, try again.",
+    ),
+    404: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
+    405: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
+    413: ("Too much", "What your browser sent is larger than anything this service expects."),
+    429: ("Too many attempts", "There were too many attempts from your network. Wait some minutes, then try again."),
+    500: (
+        "Our mistake",
+        "Something went wrong here. Try again; if it stays so, tell whoever runs this service.",
+    ),
+    503: ("Very busy", "Many people are signing in right now. Wait a few seconds, then try again."),
+}
+
+_log = structlog.get_logger("request")
+
+
+@web.middleware
+async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Write one line for each request; never its query, its body or its headers."""
+    begun = time.perf_counter()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+    except web.HTTPException as refusal:
+        status = refusal.status
+        raise
+    finally:
+        resource = request.match_info.route.resource
+        _log.info(
+            "answered",
+            method=request.method,
+            route=resource.canonical if resource else None,
+            status=status,
+            milliseconds=round((time.perf_counter() - begun) * 1000, 1),
+        )
+    return response
+
+
+@web.middleware
+async def explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn refusals and faults into a page with what to do, or into a problem document (RFC 9457)."""
+    try:
+        return await handler(request)
+    except PasswordsBusy:
+        return await explain(request, 503, {"Retry-After": "5"})
+    except web.HTTPException as refusal:
+        if refusal.status < HTTPStatus.BAD_REQUEST:
+            raise
+        kept = {name: value for name, value in refusal.headers.items() if name in {hdrs.ALLOW, hdrs.RETRY_AFTER}}
+        return await explain(request, refusal.status, kept)
+    except Exception as fault:  # noqa: BLE001 - the last resort: the person gets a page, the operator the place
+        # The text of an exception may hold what a person typed: its kind and its place in the code are enough
+        _log.error("failed", fault=type(fault).__name__, place=format_tb(fault.__traceback__)[-3:])
+        return await explain(request, 500, {})
+
+
+async def explain(request: web.Request, status: int, headers: dict[str, str]) -> web.Response:
+    """Answer with what went wrong."""
+    title, text = WORDS.get(status, WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500])
+    if is_for_machines(request.path):
+        body = {"type": "about:blank", "title": title, "status": status, "detail": text}
+        answer = web.json_response(body, status=status, content_type="application/problem+json")
+    else:
+        answer = await render(request, "problem.html", status=status, title=title, text=text)
+    answer.headers.update(headers)
+    return answer
+
+
+async def harden(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the headers of every answer, as `on_response_prepare` does for pages, files and faults alike."""
+    settings = services(request).settings
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    forms = "'self'"
+    if (elsewhere := response.get(FORMS_TO)) is not None:
+        forms += f" {elsewhere}"
+    response.headers["Content-Security-Policy"] = POLICY.format(forms=forms)
+    if settings.base_url.startswith("https:"):
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
+    response.headers.setdefault("Cache-Control", "no-store")

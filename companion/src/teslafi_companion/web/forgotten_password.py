@@ -1,0 +1,92 @@
+"""A new password by a link in a mail; the second factor is asked for as ever."""
+
+from aiohttp import web
+
+from teslafi_companion.accounts import account, factors
+from teslafi_companion.accounts.account import RESET, Account
+from teslafi_companion.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.accounts.passwords import PasswordRefused, context_words
+from teslafi_companion.store.database import Transaction
+
+from .forms import typed
+from .page import render
+from .services import services, visitor_of
+from .sign_in import WRONG_FACTOR, typed_proof
+from .sign_up import may_mail, may_try_link
+
+
+async def form(request: web.Request) -> web.Response:
+    """Ask for the address."""
+    return await render(request, "forgotten_password.html", email="")
+
+
+async def send(request: web.Request) -> web.Response:
+    """Take an address; whether it has an account is told by mail alone."""
+    parts, email = services(request), await typed(request, "email")
+    try:
+        address = parse_address(email)
+    except AddressRefused as refusal:
+        return await render(request, "forgotten_password.html", status=400, email=email, error=str(refusal))
+    if not await may_mail(parts, request, address):
+        raise web.HTTPTooManyRequests
+    async with parts.store.transaction() as transaction:
+        await account.ask_reset(transaction, address)
+    return await render(request, "check_mail.html", email=address)
+
+
+async def _owner(transaction: Transaction, token: str) -> Account | None:
+    link = await account.find_link(transaction, RESET, token)
+    return await account.load(transaction, link.account_id) if link and link.account_id else None
+
+
+async def new_form(request: web.Request) -> web.Response:
+    """Ask for the new password."""
+    return await _ask(request, request.query.get("token", ""))
+
+
+async def _ask(request: web.Request, token: str, error: str | None = None) -> web.Response:
+    async with services(request).store.reading() as transaction:
+        owner = await _owner(transaction, token)
+    if owner is None:
+        return await render(request, "link_used.html", status=400)
+    status = 200 if error is None else 400
+    return await render(request, "new_password.html", status=status, token=token, owner=owner, error=error)
+
+
+async def new(request: web.Request) -> web.Response:
+    """Set the new password: the link and, where there is one, the second factor have to be right."""
+    parts, token, visitor = services(request), await typed(request, "token"), visitor_of(request)
+    if not await may_try_link(parts, request):
+        raise web.HTTPTooManyRequests
+    async with parts.store.reading() as transaction:
+        owner = await _owner(transaction, token)
+    if owner is None:
+        return await render(request, "link_used.html", status=400)
+    password = await typed(request, "password")
+    try:
+        context = context_words(parts.settings.service_name, owner.email)
+        await parts.passwords.judge(password, second_factor=owner.has_second_factor, context=context)
+    except PasswordRefused as refusal:
+        return await _ask(request, token, str(refusal))
+    if owner.has_second_factor:
+        method, proof = await typed_proof(request)
+        async with parts.store.transaction() as transaction:
+            proved = await factors.prove(transaction, owner, method, proof, visitor)
+        if not proved:
+            return await _ask(request, token, WRONG_FACTOR)
+    phc = await parts.passwords.hash(password)
+    async with parts.store.transaction() as transaction:
+        done = await account.reset_password(transaction, token, phc, visitor)
+    if done is None:
+        return await render(request, "link_used.html", status=400)
+    return await render(request, "confirmed.html", what="password")
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the pages of a forgotten password."""
+    return [
+        web.get("/forgotten-password", form),
+        web.post("/forgotten-password", send),
+        web.get("/forgotten-password/new", new_form),
+        web.post("/forgotten-password/new", new),
+    ]

@@ -1,0 +1,125 @@
+"""Who may open what: signed in, freshly proved, and with a form that our own page sent."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+import hmac
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from teslafi_companion.accounts import account, sessions
+from teslafi_companion.accounts.account import Account
+from teslafi_companion.accounts.sessions import Session
+from teslafi_companion.accounts.step_up import Purpose, is_fresh
+
+from .page import SESSION, own_path, see
+from .services import services
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+FOR_MACHINES: Final = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/device_authorization", "/.well-known/")
+"""Paths that take no cookie, so that no other site can use somebody's browser for them."""
+TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody who is signed in: the session with its token, the account, and the token of the forms of its pages."""
+
+    session: Session
+    token: str
+    owner: Account
+    csrf: str
+
+
+type Signed = Callable[[web.Request, Visit], Awaitable[web.StreamResponse]]
+type Plain = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def is_for_machines(path: str) -> bool:
+    """Say whether a path is called by programs, which read JSON and send no cookies."""
+    return path.startswith(FOR_MACHINES)
+
+
+@web.middleware
+async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what another site makes a browser send."""
+    if request.method not in SAFE and not is_for_machines(request.path) and not _from_our_page(request):
+        raise web.HTTPForbidden(reason="another site")
+    return await handler(request)
+
+
+def _from_our_page(request: web.Request) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return request.headers.get("Origin") == services(request).settings.origin
+
+
+async def find_visit(request: web.Request) -> Visit | None:
+    """Return who is signed in; notes the time once a minute, so that the session stays alive."""
+    token = SESSION.read(request)
+    if not token:
+        return None
+    store = services(request).store
+    async with store.reading() as transaction:
+        session = await sessions.find_session(transaction, token)
+        owner = await account.load(transaction, session.account_id) if session else None
+        now = transaction.now
+    if session is None or owner is None:
+        return None
+    if sessions.wants_touch(session, now):
+        async with store.transaction() as transaction:
+            await sessions.touch(transaction, session)
+    return Visit(session, token, owner, store.cipher.mac("csrf", session.id.bytes).hex())
+
+
+def signed_in(handler: Signed) -> Plain:
+    """Open a page to who is signed in; the others sign in first and come back."""
+
+    @wraps(handler)
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        visit = await find_visit(request)
+        if visit is None:
+            return see(f"/sign-in?{urlencode({'next': _back_to(request)})}")
+        if request.method not in SAFE:
+            sent = (await request.post()).get(TOKEN_FIELD) or request.headers.get("X-CSRF-Token", "")
+            if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), visit.csrf.encode()):
+                raise web.HTTPForbidden(reason="form of another session")
+        return await handler(request, visit)
+
+    return guarded
+
+
+def fresh(purpose: Purpose) -> Callable[[Signed], Signed]:
+    """Open a page to who has just proved a factor for this purpose; the others do so first and come back."""
+
+    def guard(handler: Signed) -> Signed:
+        @wraps(handler)
+        async def guarded(request: web.Request, visit: Visit) -> web.StreamResponse:
+            store = services(request).store
+            if is_fresh(visit.session, purpose, store.clock(), store.settings.policy):
+                return await handler(request, visit)
+            return see(f"/step-up?{urlencode({'purpose': purpose.value, 'next': _back_to(request)})}")
+
+        return guarded
+
+    return guard
+
+
+def _back_to(request: web.Request) -> str:
+    """Return where to come back to: this page, or for a form sent too late the page that holds it."""
+    return own_path(request.path_qs if request.method in SAFE else request.path)
+
+
+async def renewed(request: web.Request, visit: Visit, response: web.StreamResponse) -> web.StreamResponse:
+    """Give the session a new token, as after every change of what protects the account."""
+    async with services(request).store.transaction() as transaction:
+        token = await sessions.renew_token(transaction, visit.session)
+    if token is None:
+        raise web.HTTPException(reason=HTTPStatus.FORBIDDEN.phrase)
+    SESSION.set(request, response, token)
+    return response

@@ -1,0 +1,75 @@
+"""What every handler works with, and who is asking."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from ipaddress import ip_address
+from typing import Final
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from teslafi_companion.accounts.notices import moment
+from teslafi_companion.accounts.passwords import Passwords
+from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.metrics import Metrics
+from teslafi_companion.settings import Settings
+from teslafi_companion.store.database import Store
+
+STATIC: Final = {
+    "companion.css": "text/css",
+    "passkeys.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one process; handlers get them by `services(request)`."""
+
+    store: Store
+    passwords: Passwords
+    metrics: Metrics
+    templates: Environment
+    static: dict[str, bytes]
+
+    @property
+    def settings(self) -> Settings:
+        """The service's settings."""
+        return self.store.settings
+
+
+SERVICES: Final = web.AppKey("services", Services)
+
+
+def make_services(store: Store) -> Services:
+    """Make the parts that a store does not hold; whoever makes them closes `passwords`."""
+    folder = files(__package__).joinpath("static")
+    static = {name: folder.joinpath(name).read_bytes() for name in STATIC}
+    templates = Environment(
+        loader=PackageLoader("teslafi_companion.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    templates.filters["moment"] = moment
+    versions = {name: sha256(content).hexdigest()[:12] for name, content in static.items()}
+    templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
+    templates.globals["service_name"] = store.settings.service_name
+    return Services(store, Passwords(store.settings.policy), Metrics(), templates, static)
+
+
+def services(request: web.Request) -> Services:
+    """Return the parts that serve this request."""
+    return request.config_dict[SERVICES]
+
+
+def visitor_of(request: web.Request) -> Visitor:
+    """Return the client: its address as far as trusted proxies tell, its browser's own description."""
+    networks = services(request).settings.proxy_networks
+    address = request.remote or "0.0.0.0"  # noqa: S104 - an unknown client, nothing is bound to
+    said = [part.strip() for line in request.headers.getall("X-Forwarded-For", []) for part in line.split(",")]
+    # Each trusted proxy appended whom it saw: walk back from the nearest until somebody who is no proxy of ours
+    while said and any(ip_address(address) in network for network in networks):
+        try:
+            address = str(ip_address(said.pop()))
+        except ValueError:
+            break
+    return Visitor(address, request.headers.get("User-Agent", ""))

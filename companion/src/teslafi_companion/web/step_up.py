@@ -1,0 +1,83 @@
+"""Proving a factor freshly, for one purpose, on the way to a page that needs it."""
+
+import json
+
+from aiohttp import web
+
+from teslafi_companion.accounts import passkeys
+from teslafi_companion.accounts.confirmation import confirm
+from teslafi_companion.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
+
+from .forms import typed
+from .guard import Visit, signed_in
+from .page import SESSION, own_path, render, see
+from .services import services, visitor_of
+from .sign_in import WRONG_FACTOR, typed_proof
+
+NOT_THE_OWNERS = "This password is not right, or there were too many attempts. After five mistakes wait some minutes."
+
+
+def _purpose(text: str) -> Purpose:
+    try:
+        return Purpose(text)
+    except ValueError as fault:
+        raise web.HTTPNotFound from fault
+
+
+@signed_in
+async def form(request: web.Request, visit: Visit) -> web.Response:
+    """Ask for a proof, by the ways that this account and this purpose have."""
+    back = own_path(request.query.get("next", ""))
+    return await _ask(request, visit, _purpose(request.query.get("purpose", "")), back)
+
+
+async def _ask(
+    request: web.Request, visit: Visit, purpose: Purpose, back: str, error: str | None = None
+) -> web.Response:
+    methods = methods_for(visit.owner, purpose)
+    question = None
+    if Method.PASSKEY in methods:
+        async with services(request).store.transaction() as transaction:
+            question = json.dumps(dict(await passkeys.begin_proof(transaction, visit.owner.id, visit.token)))
+    return await render(
+        request,
+        "step_up.html",
+        status=200 if error is None else 400,
+        visit=visit,
+        purpose=purpose.value,
+        words=REQUIREMENTS[purpose].words,
+        methods={method.value for method in methods},
+        next=back,
+        question=question,
+        error=error,
+    )
+
+
+@signed_in
+async def send(request: web.Request, visit: Visit) -> web.Response:
+    """Check the proof and go on."""
+    parts, purpose = services(request), _purpose(await typed(request, "purpose"))
+    back = own_path(await typed(request, "next"))
+    password = await typed(request, "password")
+    method, proof = (Method.PASSWORD, password) if password else await typed_proof(request)
+    token = await confirm(
+        parts.store,
+        parts.passwords,
+        visit.owner,
+        visit.session,
+        purpose,
+        method,
+        proof,
+        visitor_of(request),
+        bound_to=visit.token,
+    )
+    if token is None:
+        return await _ask(request, visit, purpose, back, NOT_THE_OWNERS if password else WRONG_FACTOR)
+    response = see(back)
+    SESSION.set(request, response, token)
+    return response
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the page of the fresh proof."""
+    return [web.get("/step-up", form), web.post("/step-up", send)]
