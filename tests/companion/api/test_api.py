@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient
 import pytest
 import yaml
 
@@ -29,7 +28,7 @@ from ..oauth.linking import (
     links,
     make_account,
     refresh,
-    serving,
+    served,
     subjects,
 )
 
@@ -134,9 +133,7 @@ async def test_a_demand_for_a_fresh_proof(store: Store, clock: ManualClock) -> N
 
     owner = await make_account(store, second_factor=True)
     weak = await link_up(store, owner)
-    server = serving(store)
-    server.app.router.add_get("/guarded", guarded)
-    async with TestClient(server) as http:
+    async with served(store, web.get("/guarded", guarded)) as http:
         status, body, challenge = await ask(http, "GET", "/guarded", weak.access)
         assert (status, body["type"]) == (401, "urn:teslafi:problem:step-up-needed")
         assert challenge == (
@@ -150,19 +147,20 @@ async def test_a_demand_for_a_fresh_proof(store: Store, clock: ManualClock) -> N
         assert (await ask(http, "GET", "/guarded", strong.access))[0] == 401
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/api/v1/nothing", 404),
-        ("GET", "/api/", 404),
-        ("POST", "/api/v2/status", 404),
-        ("POST", "/api/v1/status", 405),
-        ("PUT", "/api/v1/about", 405),
-        ("GET", "/api/v1/link", 405),
-    ],
-)
-async def test_what_is_not_there(http: Http, method: str, path: str, status: int) -> None:
-    assert (await ask(http, method, path))[0] == status
+NOT_THERE = [
+    ("GET", "/api/v1/nothing", 404),
+    ("GET", "/api/", 404),
+    ("POST", "/api/v2/status", 404),
+    ("POST", "/api/v1/status", 405),
+    ("PUT", "/api/v1/about", 405),
+    ("GET", "/api/v1/link", 405),
+]
+
+
+async def test_what_is_not_there(http: Http, subtests: pytest.Subtests) -> None:
+    for method, path, status in NOT_THERE:
+        with subtests.test(method=method, path=path):
+            assert (await ask(http, method, path))[0] == status
 
 
 async def test_the_contract_is_served_as_it_is_documented(http: Http) -> None:

@@ -1,17 +1,16 @@
-"""The authorization server and the API over HTTP."""
+"""The companion over HTTP."""
 
 from collections.abc import AsyncIterator
 
-from aiohttp.test_utils import TestClient
 import pytest
 
 from teslafi_companion.store.database import Store
 
-from .linking import Http, serving
+from .linking import Http, served
 
 
 @pytest.fixture
 async def http(store: Store, socket_enabled: None) -> AsyncIterator[Http]:
-    """Give a client of the served application."""
-    async with TestClient(serving(store)) as client:
+    """Give a client of the served companion."""
+    async with served(store) as client:
         yield client

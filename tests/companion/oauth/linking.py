@@ -1,23 +1,20 @@
 """What the tests of linking share: an account, its approval, and what a Home Assistant does with it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import UUID
 
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 import pyotp
 from yarl import URL
 
 from teslafi_companion.accounts import account, sessions, totp
-from teslafi_companion.accounts.notices import moment
-from teslafi_companion.accounts.passwords import Passwords
 from teslafi_companion.accounts.step_up import Method, Purpose
 from teslafi_companion.accounts.visitor import Visitor
-from teslafi_companion.api.routes import routes
-from teslafi_companion.metrics import Metrics
+from teslafi_companion.app import create_app
 from teslafi_companion.oauth import codes, devices, tokens
 from teslafi_companion.oauth.clients import CLIENTS
 from teslafi_companion.oauth.codes import Redemption
@@ -25,14 +22,12 @@ from teslafi_companion.oauth.faults import OAuthFault
 from teslafi_companion.oauth.instance import Instance
 from teslafi_companion.oauth.links import Approval, Link, Proof, links_of
 from teslafi_companion.oauth.pkce import challenge_of
-from teslafi_companion.oauth.routes import routes as oauth_routes
 from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
 from teslafi_companion.oauth.tokens import Tokens
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import audit, outbox
-from teslafi_companion.web import answers, guard
-from teslafi_companion.web.services import SERVICES, Services
+from teslafi_companion.web.services import make_services
 
 CLIENT = CLIENTS["home-assistant"]
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -148,22 +143,17 @@ async def events(store: Store) -> list[str]:
 type Http = TestClient[web.Request, web.Application]
 
 
-_FRAME = {"base.html": "{% block title %}{% endblock %}{% block main %}{% endblock %}", "problem.html": "{{ title }}"}
-
-
-def serving(store: Store) -> TestServer:
-    """Return a server of the companion."""
-    templates = Environment(
-        loader=ChoiceLoader([DictLoader(_FRAME), PackageLoader("teslafi_companion.web")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    templates.filters["moment"] = moment
-    app = web.Application(middlewares=[answers.logged, answers.explained, guard.same_origin])
-    app[SERVICES] = Services(store, Passwords(store.settings.policy), Metrics(), templates, {})
-    app.on_response_prepare.append(answers.harden)
-    app.add_routes([*oauth_routes(), *routes()])
-    return TestServer(app)
+@asynccontextmanager
+async def served(store: Store, *more: web.RouteDef) -> AsyncIterator[Http]:
+    """Serve the companion, and give a client of it."""
+    parts = make_services(store)
+    app = create_app(parts)
+    app.add_routes(more)
+    try:
+        async with TestClient(TestServer(app)) as http:
+            yield http
+    finally:
+        parts.passwords.close()
 
 
 async def post(http: Http, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:

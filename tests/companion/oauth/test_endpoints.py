@@ -85,12 +85,13 @@ BAD_TOKEN_REQUESTS: dict[str, tuple[dict[str, str | None], str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "error"), BAD_TOKEN_REQUESTS.values(), ids=list(BAD_TOKEN_REQUESTS))
-async def test_a_bad_token_request(store: Store, http: Http, changes: dict[str, str | None], error: str) -> None:
+async def test_bad_token_requests(store: Store, http: Http, subtests: pytest.Subtests) -> None:
     code = await make_code(store, await make_account(store))
-    form = code_form(code) | changes
-    status, body = await post(http, "/oauth/token", {name: value for name, value in form.items() if value is not None})
-    assert (status, body["error"]) == (400, error)
+    for name, (changes, error) in BAD_TOKEN_REQUESTS.items():
+        form = {key: value for key, value in (code_form(code) | changes).items() if value is not None}
+        with subtests.test(name):
+            status, body = await post(http, "/oauth/token", form)
+            assert (status, body["error"]) == (400, error)
     assert (await post(http, "/oauth/token", code_form(code)))[0] == 200
 
 
@@ -100,19 +101,20 @@ async def test_a_parameter_that_comes_twice(store: Store, http: Http) -> None:
         assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("application/json", b'{"grant_type": "refresh_token"}'),
-        ("multipart/form-data; boundary=x", b"--x--"),
-        ("application/x-www-form-urlencoded; charset=no-such", b"grant_type=x"),
-        ("application/x-www-form-urlencoded", b"grant_type=\xff\xfe"),
-        ("application/x-www-form-urlencoded", b""),
-    ],
-)
-async def test_a_body_that_is_no_form(http: Http, content_type: str, body: bytes) -> None:
-    async with http.post("/oauth/token", data=body, headers={"Content-Type": content_type}) as response:
-        assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
+NO_FORMS = [
+    ("application/json", b'{"grant_type": "refresh_token"}'),
+    ("multipart/form-data; boundary=x", b"--x--"),
+    ("application/x-www-form-urlencoded; charset=no-such", b"grant_type=x"),
+    ("application/x-www-form-urlencoded", b"grant_type=\xff\xfe"),
+    ("application/x-www-form-urlencoded", b""),
+]
+
+
+async def test_a_body_that_is_no_form(http: Http, subtests: pytest.Subtests) -> None:
+    for content_type, body in NO_FORMS:
+        with subtests.test(content_type=content_type, body=body):
+            async with http.post("/oauth/token", data=body, headers={"Content-Type": content_type}) as response:
+                assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
 
 
 async def test_a_client_that_authenticates_itself_is_refused(http: Http) -> None:
@@ -170,25 +172,26 @@ async def test_device_authorization(store: Store, http: Http) -> None:
     assert (await post(http, "/oauth/token", form))[1]["error"] == "slow_down"
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"client_id": "evil"}, "invalid_client"),
-        ({"scope": "controls"}, "invalid_scope"),
-        ({"scope": "root"}, "invalid_scope"),
-        ({"scope": "account:read  link:read"}, "invalid_scope"),
-        ({"instance_name": ""}, "invalid_request"),
-        ({"instance_name": "Home\u202eevil"}, "invalid_request"),
-        ({"instance_name": "two\nlines"}, "invalid_request"),
-        ({"instance_name": "x" * 201}, "invalid_request"),
-        ({"instance_id": ""}, "invalid_request"),
-        ({"instance_id": "short"}, "invalid_request"),
-        ({"instance_id": "not a word, but long"}, "invalid_request"),
-    ],
-)
-async def test_a_bad_device_request(http: Http, changes: dict[str, str], error: str) -> None:
-    status, body = await post(http, "/oauth/device_authorization", DEVICE | changes)
-    assert (status, body["error"]) == (400, error)
+BAD_DEVICE_REQUESTS = [
+    ({"client_id": "evil"}, "invalid_client"),
+    ({"scope": "controls"}, "invalid_scope"),
+    ({"scope": "root"}, "invalid_scope"),
+    ({"scope": "account:read  link:read"}, "invalid_scope"),
+    ({"instance_name": ""}, "invalid_request"),
+    ({"instance_name": "Home\u202eevil"}, "invalid_request"),
+    ({"instance_name": "two\nlines"}, "invalid_request"),
+    ({"instance_name": "x" * 201}, "invalid_request"),
+    ({"instance_id": ""}, "invalid_request"),
+    ({"instance_id": "short"}, "invalid_request"),
+    ({"instance_id": "not a word, but long"}, "invalid_request"),
+]
+
+
+async def test_bad_device_requests(http: Http, subtests: pytest.Subtests) -> None:
+    for changes, error in BAD_DEVICE_REQUESTS:
+        with subtests.test(**changes):
+            status, body = await post(http, "/oauth/device_authorization", DEVICE | changes)
+            assert (status, body["error"]) == (400, error)
 
 
 async def test_a_network_begins_no_more_than_ten_device_grants_a_minute(http: Http, clock: ManualClock) -> None:

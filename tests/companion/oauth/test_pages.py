@@ -131,12 +131,14 @@ NEVER_REDIRECTED: dict[str, dict[str, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("changes", NEVER_REDIRECTED.values(), ids=list(NEVER_REDIRECTED))
-async def test_what_never_leads_to_a_redirect(store: Store, http: Http, changes: dict[str, str | None]) -> None:
+async def test_what_never_leads_to_a_redirect(store: Store, http: Http, subtests: pytest.Subtests) -> None:
     browser = await Browser.signed_in(store, http, await make_account(store), Purpose.LINK)
-    for page in (await browser.open(authorize(**changes)), await browser.send(authorize(**changes), answer="allow")):
-        assert (page.status, page.location) == (400, "")
-        assert "Begin again in Home Assistant" in page.text
+    for name, changes in NEVER_REDIRECTED.items():
+        path = authorize(**changes)
+        for page in (await browser.open(path), await browser.send(path, answer="allow")):
+            with subtests.test(name):
+                assert (page.status, page.location) == (400, "")
+                assert "Begin again in Home Assistant" in page.text
 
 
 async def test_an_address_that_comes_twice_never_leads_to_a_redirect(store: Store, http: Http) -> None:
@@ -175,15 +177,19 @@ TOLD_TO_THE_CLIENT: dict[str, tuple[dict[str, str | None], str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "error"), TOLD_TO_THE_CLIENT.values(), ids=list(TOLD_TO_THE_CLIENT))
-async def test_what_is_told_to_the_client(store: Store, http: Http, changes: dict[str, str | None], error: str) -> None:
+async def test_what_is_told_to_the_client(store: Store, http: Http, subtests: pytest.Subtests) -> None:
     owner = await make_account(store, second_factor=True)
     browser = await Browser.signed_in(store, http, owner, Purpose.LINK, method=Method.CODE)
-    page = await browser.open(authorize(**changes))
-    answer = answer_of(page.location)
-    assert (answer["error"], answer["iss"]) == (error, ISSUER)
-    assert answer.get("state") == (REQUEST["state"] if "state" not in changes else None)
-    assert "code" not in answer
+    for name, (changes, error) in TOLD_TO_THE_CLIENT.items():
+        for page in (
+            await browser.open(authorize(**changes)),
+            await browser.send(authorize(**changes), answer="allow"),
+        ):
+            with subtests.test(name):
+                answer = answer_of(page.location)
+                assert (answer["error"], answer["iss"]) == (error, ISSUER)
+                assert answer.get("state") == (REQUEST["state"] if "state" not in changes else None)
+                assert "code" not in answer
 
 
 async def test_a_parameter_that_comes_twice(store: Store, http: Http) -> None:
@@ -339,27 +345,29 @@ async def test_the_links_page(store: Store, http: Http) -> None:
     assert (await subjects(store))[-1] == "A Home Assistant was unlinked"
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/device"),
-        ("POST", "/device"),
-        ("GET", f"/device/{UUID(int=0)}"),
-        ("POST", f"/device/{UUID(int=0)}"),
-        ("GET", "/links"),
-        ("POST", f"/links/{UUID(int=0)}/end"),
-        ("GET", authorize()),
-        ("POST", authorize()),
-    ],
-)
-async def test_nobody_sees_a_page_without_signing_in(store: Store, http: Http, method: str, path: str) -> None:
+PAGES = [
+    ("GET", "/device"),
+    ("POST", "/device"),
+    ("GET", f"/device/{UUID(int=0)}"),
+    ("POST", f"/device/{UUID(int=0)}"),
+    ("GET", "/links"),
+    ("POST", f"/links/{UUID(int=0)}/end"),
+    ("GET", authorize()),
+    ("POST", authorize()),
+]
+
+
+async def test_nobody_sees_a_page_without_signing_in(http: Http, subtests: pytest.Subtests) -> None:
     headers = {"Sec-Fetch-Site": "same-origin"}
-    async with http.request(method, URL(path, encoded=True), headers=headers, allow_redirects=False) as response:
-        assert (response.status, URL(response.headers["Location"]).path) == (303, "/sign-in")
+    for method, path in PAGES:
+        with subtests.test(method=method, path=path):
+            url = URL(path, encoded=True)
+            async with http.request(method, url, headers=headers, allow_redirects=False) as response:
+                assert (response.status, URL(response.headers["Location"]).path) == (303, "/sign-in")
 
 
-@pytest.mark.parametrize("path", ["/device/nothing", f"/device/{UUID(int=0)}"])
-async def test_a_request_that_is_not_there(store: Store, http: Http, path: str) -> None:
+async def test_a_request_that_is_not_there(store: Store, http: Http) -> None:
     browser = await Browser.signed_in(store, http, await make_account(store), Purpose.LINK)
-    assert (await browser.open(path)).status == 404
+    assert (await browser.open("/device/nothing")).status == 404
+    assert (await browser.open(f"/device/{UUID(int=0)}")).status == 404
     assert (await browser.send("/links/nothing/end")).status == 404

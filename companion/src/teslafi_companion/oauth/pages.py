@@ -139,10 +139,10 @@ async def _answer(request: web.Request, visit: Visit) -> web.StreamResponse:
         if not allowed or lacks_factor:
             _record_denial(transaction, visit.owner, asked, visitor)
             return _denied(request, asked, lacks_factor=lacks_factor)
-        if not _is_proved(visit, asked, transaction):
-            return _step_up(_purpose(asked), request.path_qs)
         if await _is_out_of_order(transaction, visit.owner, asked):
             return _not_linked(request, asked)
+        if not _is_proved(visit, asked, transaction):
+            return _step_up(_purpose(asked), request.path_qs)
         approval = Approval(
             visit.owner.id,
             asked.client.id,
