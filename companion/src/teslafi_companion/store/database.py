@@ -26,11 +26,11 @@ def create_engine(settings: Settings) -> AsyncEngine:
     """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged."""
     url = settings.database_url
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+        return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, hide_parameters=True)
     path = settings.sqlite_path
     if path is not None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0)
+    engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

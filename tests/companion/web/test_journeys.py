@@ -1,0 +1,320 @@
+"""What people do with their account, from signing up to deleting it."""
+
+import json
+
+import pytest
+
+from teslafi_companion.accounts.account import Account, find
+from teslafi_companion.audit import check_chain, entries_of
+
+from .person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Person
+
+
+async def account_of(person: Person, email: str = OLGA) -> Account:
+    """Return an account as it is stored."""
+    async with person.store.reading() as transaction:
+        found = await find(transaction, email)
+    assert found is not None
+    return found
+
+
+async def subjects(person: Person) -> list[str]:
+    """Return what the mails are about."""
+    return [mail.subject for mail in await person.mails()]
+
+
+async def test_signing_up_and_in(olga: Person) -> None:
+    await olga.opens("/")
+    await olga.opens("/sign-up")
+    page = await olga.fills("/sign-up", email=OLGA, password="short")
+    assert (page.status, page.error[:28]) == (400, "Use at least 15 characters. ")
+    assert f'value="{OLGA}"' in page.text
+    page = await olga.fills("/sign-up", email="no address", password=PASSWORD)
+    assert "name@example.org" in page.error
+    page = await olga.fills("/sign-up", email=OLGA, password=PASSWORD)
+    assert page.heading == "Look into your mail"
+
+    page = await olga.signs_in()
+    assert page.status == 400  # nothing is confirmed yet
+    link = await olga.link_in("Confirm your address")
+    assert (await olga.opens(link)).heading == "Confirm your address"
+    page = await olga.fills("/sign-up/confirm")
+    assert page.heading == "Your account is ready"
+    await olga.opens(link)
+    assert (await olga.fills("/sign-up/confirm")).heading == "This link does not work any more"
+
+    page = await olga.signs_in()
+    assert page.heading == "Your account"
+    assert "Set up an authenticator app" in page.text
+    assert await subjects(olga) == ["Confirm your address", "New sign-in"]
+    notice = (await olga.mails())[-1]
+    for words in ("Firefox on Linux", "127.0.0.1", "new: not seen", "o…@example.org", "23 November 2026, 12:00 UTC"):
+        assert words in notice.text
+    assert "token" not in notice.text
+
+
+async def test_a_link_confirms_nothing_by_being_opened(olga: Person) -> None:
+    """Mail scanners open links."""
+    await olga.opens("/sign-up")
+    await olga.fills("/sign-up", email=OLGA, password=PASSWORD)
+    link = await olga.link_in("Confirm your address")
+    for _ in range(3):
+        await olga.opens(link)
+    async with olga.store.reading() as transaction:
+        assert await find(transaction, OLGA) is None
+
+
+async def test_links_expire(olga: Person) -> None:
+    await olga.opens("/sign-up")
+    await olga.fills("/sign-up", email=OLGA, password=PASSWORD)
+    await olga.opens(await olga.link_in("Confirm your address"))
+    olga.clock.advance(hours=24)
+    assert (await olga.fills("/sign-up/confirm")).heading == "This link does not work any more"
+
+
+async def test_two_factor_from_set_up_to_signing_in(olga: Person, companion: Companion) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    codes = await olga.makes_recovery_codes()
+    assert len(codes) == 8
+    page = await olga.fills("/account/security/recovery-codes/kept", code="wrong")
+    assert page.status == 400
+    page = await olga.fills("/account/security/recovery-codes/kept", code=codes[0].lower().replace("-", " "))
+    assert "Your authenticator app is set up." in page.text
+    assert (await account_of(olga)).has_totp
+    assert (await subjects(olga))[-2:] == ["Your two-factor authentication was changed", "New recovery codes"]
+
+    other = companion.person()
+    other.secret = olga.secret
+    page = await other.signs_in()
+    assert page.heading == "Your second factor"
+    assert (await other.opens("/account")).heading == "Sign in"  # half signed in is not signed in
+    await other.opens("/sign-in/second-factor")
+    page = await other.fills("/sign-in/second-factor", code="000000")
+    assert (page.status, page.error[:18]) == (400, "This was not right")
+    code = other.code()
+    assert (await other.fills("/sign-in/second-factor", code=f"{code[:3]} {code[3:]}")).heading == "Your account"
+
+    third = companion.person()
+    await third.signs_in()
+    assert (await third.fills("/sign-in/second-factor", code=code)).status == 400  # spent
+    page = await third.fills("/sign-in/second-factor", recovery_code=codes[1])
+    assert page.heading == "Your account"
+    assert "A recovery code was used" in await subjects(olga)
+    fourth = companion.person()
+    await fourth.signs_in()
+    assert (await fourth.fills("/sign-in/second-factor", recovery_code=codes[1])).status == 400  # spent
+
+
+async def test_removing_the_only_factor_voids_the_codes(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    await olga.makes_recovery_codes()
+    await olga.opens("/account/security/app/remove")
+    assert "your recovery codes are void" in " ".join(olga.page.text.split())
+    await olga.fills("/account/security/app/remove")
+    assert not (await account_of(olga)).has_second_factor
+    page = await olga.opens("/account/security")
+    assert "Recovery codes" not in page.text
+
+
+async def test_a_forgotten_password(olga: Person, companion: Companion) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    lost = companion.person()
+    lost.secret = olga.secret
+    await lost.opens("/forgotten-password")
+    assert (await lost.fills("/forgotten-password", email=OLGA.upper())).heading == "Look into your mail"
+    await lost.opens(await lost.link_in("Choose a new password"))
+    assert lost.page.heading == "Choose a new password"
+    page = await lost.fills("/forgotten-password/new", password=OTHER_PASSWORD, code="000000")
+    assert page.error.startswith("This was not right")
+    page = await lost.fills("/forgotten-password/new", password="password1234", code=lost.code())
+    assert "among the first" in page.error
+    page = await lost.fills("/forgotten-password/new", password=OTHER_PASSWORD, code=lost.code())
+    assert page.heading == "Your password was changed"
+    assert (await olga.opens("/account")).heading == "Sign in"  # every session has ended
+    assert (await lost.signs_in(password=OTHER_PASSWORD)).heading == "Your second factor"
+
+
+@pytest.mark.parametrize("minutes", [29, 30])
+async def test_a_reset_link_lasts_half_an_hour(olga: Person, minutes: int) -> None:
+    await olga.has_account()
+    await olga.opens("/forgotten-password")
+    await olga.fills("/forgotten-password", email=OLGA)
+    link = await olga.link_in("Choose a new password")
+    olga.clock.advance(minutes=minutes)
+    works = (await olga.opens(link)).heading == "Choose a new password"
+    assert works is (minutes < 30)
+
+
+async def test_a_changed_password_signs_the_others_out(olga: Person, companion: Companion) -> None:
+    await olga.has_account()
+    other = companion.person()
+    await other.signs_in()
+    await olga.signs_in()
+    await olga.opens("/account/password")
+    await olga.confirms()
+    before = olga.client.session.cookie_jar.filter_cookies(olga.client.make_url("/"))["session"].value
+    page = await olga.fills("/account/password", password=OTHER_PASSWORD)
+    assert "all other sessions were signed out" in page.text
+    after = olga.client.session.cookie_jar.filter_cookies(olga.client.make_url("/"))["session"].value
+    assert after != before
+    assert (await other.opens("/account")).heading == "Sign in"
+    assert "Your password was changed" in await subjects(olga)
+
+
+async def test_a_changed_address(olga: Person) -> None:
+    new = "olga.new@example.org"
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.opens("/account/email")
+    await olga.confirms()
+    page = await olga.fills("/account/email", email=new)
+    assert "We wrote to the new address" in page.text
+    assert (await account_of(olga)).email == OLGA
+    link = await olga.link_in("Confirm your new address")
+    await olga.opens(link)
+    assert (await olga.fills("/account/email/confirm")).heading == "Your address was changed"
+    assert (await account_of(olga, new)).email == new
+    told = [(mail.to, mail.subject) for mail in await olga.mails()]
+    assert (OLGA, "Your address is about to change") in told
+    assert {(OLGA, "Your address was changed"), (new, "Your address was changed")} <= set(told)
+
+
+async def test_login_notices_can_be_switched_off_and_security_notices_cannot(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    assert await subjects(olga) == ["New sign-in"]
+    await olga.opens("/account/security")
+    form = olga.page.form("/account/security/notices")
+    del form.values["login_notices"]
+    olga.page = await olga.send("POST", "/account/security/notices", form.values)
+    await olga.opens("/account")
+    await olga.fills("/sign-out")
+    await olga.signs_in()
+    assert await subjects(olga) == ["New sign-in", "Sign-in mails are off"]
+    await olga.opens("/account/password")
+    await olga.confirms()
+    await olga.fills("/account/password", password=OTHER_PASSWORD)
+    assert (await subjects(olga))[-1] == "Your password was changed"
+    await olga.opens("/account/security")
+    await olga.fills("/account/security/notices", login_notices="on")
+    assert (await account_of(olga)).login_notices
+
+
+async def test_sessions_are_listed_and_ended(olga: Person, companion: Companion) -> None:
+    await olga.has_account()
+    others = [companion.person() for _ in range(3)]
+    for other in others:
+        olga.clock.advance(minutes=1)
+        await other.signs_in()
+    await olga.signs_in()
+    page = await olga.opens("/account/sessions")
+    assert page.text.count("Firefox on Linux") >= 4
+    action = next(
+        line.split('action="')[1].split('"')[0] for line in page.text.splitlines() if "/account/sessions/0" in line
+    )
+    await olga.fills(action)
+    assert sum([(await other.opens("/account")).heading == "Your account" for other in others]) == 2
+    await olga.opens("/account/sessions")
+    await olga.fills("/account/sessions/others/end")
+    assert [(await other.opens("/account")).heading for other in others] == ["Sign in"] * 3
+    assert (await olga.opens("/account")).heading == "Your account"
+
+
+@pytest.mark.parametrize(("minutes", "alive"), [(59, True), (60, False)])
+async def test_a_session_ends_after_an_hour_without_use(olga: Person, minutes: int, *, alive: bool) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    olga.clock.advance(minutes=minutes)
+    assert ((await olga.opens("/account")).heading == "Your account") is alive
+
+
+async def test_a_session_ends_after_a_day_in_any_case(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    for _ in range(47):
+        olga.clock.advance(minutes=30)
+        assert (await olga.opens("/account")).heading == "Your account"
+    olga.clock.advance(minutes=30)
+    assert (await olga.opens("/account")).heading == "Sign in"
+
+
+async def test_a_proof_is_fresh_for_five_minutes_and_one_purpose(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.opens("/account/export")
+    await olga.confirms()
+    assert olga.page.heading.startswith("Download")
+    assert (await olga.opens("/account/delete")).heading == "Confirm that it is you"
+    olga.clock.advance(minutes=5)
+    assert (await olga.opens("/account/export")).heading.startswith("Download")
+    olga.clock.advance(seconds=1)
+    assert (await olga.opens("/account/export")).heading == "Confirm that it is you"
+    page = await olga.fills("/step-up", password="wrong")
+    assert page.error.startswith("This password is not right")
+
+
+async def test_the_export_holds_everything_but_secrets(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    await olga.opens("/account/export")
+    await olga.confirms()
+    page = await olga.fills("/account/export")
+    content = json.loads(page.text)
+    assert page.headers["Content-Disposition"].startswith("attachment")
+    assert content["account"]["email"] == OLGA
+    assert content["second_factor"]["authenticator_app"] is True
+    assert {"sign_in_success", "totp_enrolled"} <= {event["event"] for event in content["events"]}
+    assert olga.secret not in page.text
+    assert "argon2" not in page.text
+
+
+async def test_a_deleted_account_leaves_only_the_fact(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    owner = await account_of(olga)
+    await olga.opens("/account/delete")
+    await olga.confirms()
+    assert (await olga.fills("/account/delete")).heading == "Your account is gone"
+    assert (await olga.opens("/account")).heading == "Sign in"
+    async with olga.store.reading() as transaction:
+        assert await find(transaction, OLGA) is None
+        entries = await entries_of(transaction, owner.id, transaction.policy.audit_retention)
+    assert entries[0].event == "account_deleted"
+    assert all(not entry.detail for entry in entries)
+    assert (await check_chain(olga.store)).faults == ()
+    assert (await subjects(olga))[-1] == "Your account was deleted"
+
+
+async def test_the_activity_page_tells_in_words(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in(password="a wrong one, sadly so")
+    await olga.signs_in()
+    page = await olga.opens("/account/activity")
+    for words in ("A password was wrong", "A sign-in", "127.0.0.1", "Firefox on Linux"):
+        assert words in page.text
+
+
+async def test_after_signing_in_one_is_where_one_wanted_to_be(olga: Person) -> None:
+    await olga.has_account()
+    page = await olga.opens("/account/sessions")
+    assert page.heading == "Sign in"
+    page = await olga.fills("/sign-in", email=OLGA, password=PASSWORD)
+    assert page.heading == "Where you are signed in"
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/x\r\ny", ""]
+)
+async def test_nobody_is_sent_elsewhere_after_signing_in(olga: Person, elsewhere: str) -> None:
+    await olga.has_account()
+    await olga.opens("/sign-in")
+    form = olga.page.form("/sign-in")
+    answer = await olga.send("POST", "/sign-in", form.values | {"email": OLGA, "password": PASSWORD, "next": elsewhere})
+    assert (answer.status, answer.headers["Location"]) == (303, "/account")
