@@ -163,6 +163,13 @@ async def test_what_is_not_there(http: Http, subtests: pytest.Subtests) -> None:
             assert (await ask(http, method, path))[0] == status
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_refused_method_says_which_are_taken(http: Http) -> None:
+    for path, allowed in (("/api/v1/status", "GET, HEAD"), ("/api/v1/link", "DELETE")):
+        async with http.patch(path) as response:
+            assert (response.status, response.headers["Allow"]) == (405, allowed)
+
+
 async def test_the_contract_is_served_as_it_is_documented(http: Http) -> None:
     async with http.get("/api/v1/openapi.yaml") as response:
         served = await response.read()

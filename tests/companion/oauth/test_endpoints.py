@@ -117,6 +117,12 @@ async def test_a_body_that_is_no_form(http: Http, subtests: pytest.Subtests) -> 
                 assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
 
 
+async def test_a_form_of_another_kind(http: Http) -> None:
+    form = FormData(refresh_form("wrong"), default_to_multipart=True)
+    async with http.post("/oauth/token", data=form) as response:
+        assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
+
+
 async def test_a_client_that_authenticates_itself_is_refused(http: Http) -> None:
     headers = {"Authorization": "Basic aG9tZS1hc3Npc3RhbnQ6"}
     async with http.post("/oauth/token", data=code_form("code"), headers=headers) as response:

@@ -13,7 +13,7 @@ from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.oauth import devices, tokens
 from teslafi_companion.oauth.access import Caller, find_caller
 from teslafi_companion.oauth.instance import Instance
-from teslafi_companion.oauth.links import Proof, end_own
+from teslafi_companion.oauth.links import End, Proof, end_link, end_own
 from teslafi_companion.oauth.purge import purge
 from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
 from teslafi_companion.settings import MY_HOME_ASSISTANT
@@ -88,6 +88,17 @@ async def test_another_account_s_link_is_out_of_reach(store: Store) -> None:
     assert not await end(store, stranger, link.id)
     assert await links(store, stranger) == []
     assert await caller(store, given.access) is not None
+
+
+async def test_an_end_that_comes_late_does_not_end_a_renewed_link(store: Store) -> None:
+    owner = await make_account(store)
+    old = await link_up(store, owner)
+    (stale,) = await links(store, owner)
+    new = await link_up(store, owner)
+    async with store.transaction() as transaction:
+        assert not await end_link(transaction, stale, End.INSTANCE, HOME)
+    assert await caller(store, old.access) is None
+    assert await caller(store, new.access) is not None
 
 
 async def test_one_instance_may_be_linked_to_two_accounts(store: Store) -> None:
