@@ -60,6 +60,12 @@ class CertificateRefused(CompanionError):
     key = "companion_certificate"
 
 
+class NoTls(CompanionError):
+    """Something answers there, but does not speak TLS."""
+
+    key = "companion_no_tls"
+
+
 class NotACompanion(CompanionError):
     """Something answers there, but no companion."""
 
@@ -186,7 +192,7 @@ class Companion:
     async def _about(self) -> Mapping[str, Any]:
         try:
             return await self._json("GET", "/api/v1/about")
-        except Unreachable, CertificateRefused:
+        except Unreachable, CertificateRefused, NoTls:
             raise
         except CompanionError as error:
             raise NotACompanion(address=self.origin) from error
@@ -251,12 +257,10 @@ class Companion:
             ) as response:
                 body = await response.content.read(LONGEST_ANSWER)
                 status = response.status
-        except (
-            aiohttp.ClientConnectorCertificateError,
-            aiohttp.ClientConnectorSSLError,
-            aiohttp.ServerFingerprintMismatch,
-        ):
-            raise CertificateRefused(address=self.origin) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise CertificateRefused(address=self.origin) from error
+        except aiohttp.ClientConnectorSSLError as error:
+            raise NoTls(address=self.origin) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(address=self.origin) from error
         if status == HTTPStatus.UNAUTHORIZED or (form and status == HTTPStatus.BAD_REQUEST and _is_dead(body)):

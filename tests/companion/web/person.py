@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 import re
 from typing import Any, Self, override
+from uuid import UUID
 
 from aiohttp import ClientResponse, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
@@ -15,7 +16,7 @@ from yarl import URL
 from teslafi_companion.accounts import account
 from teslafi_companion.app import RESOLVERS, create_app
 from teslafi_companion.outbox import OutboxWorker
-from teslafi_companion.store.database import Store
+from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
 from teslafi_companion.web.services import make_services
 
@@ -144,6 +145,13 @@ class Person:
         async with self.store.transaction() as transaction:
             assert await account.create(transaction, email, hashed) is not None
         return self
+
+    @staticmethod
+    async def account(transaction: Transaction, email: str = OLGA) -> UUID:
+        """Return the identifier of an account."""
+        found = await account.find(transaction, email)
+        assert found is not None
+        return found.id
 
     async def signs_in(self, email: str = OLGA, password: str = PASSWORD) -> Page:
         """Go through the sign-in form; stops at the second factor, if there is one."""
