@@ -1,8 +1,11 @@
-"""The demo: a simulated Tesla in this process, a real Home Assistant beside it. `--check` signs in by itself."""
+"""The demo: a simulated Tesla, a companion and a mail catcher in this process, a real Home Assistant beside it.
+
+`--check` signs in to Tesla and links the companion by itself.
+"""
 
 import argparse
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 import shutil
@@ -17,13 +20,17 @@ from homeassistant.const import RESTART_EXIT_CODE
 
 from teslafi_simulators.tesla import TeslaSimulator
 
+from . import companion as live_companion
 from .check import CheckFailed, check
+from .companion import LiveCompanion
 from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
 
 STATE: Final = ROOT / ".demo"
 CHECK_LOG: Final = STATE / "check.log"
 PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
+SERVED: Final = ("Home Assistant", "the simulated Tesla", "the companion", "the mail catcher")
+"""What takes the ports, one after the other."""
 
 
 def main() -> int:
@@ -63,11 +70,12 @@ def _arguments() -> argparse.Namespace:
         "--check", action="store_true", help="sign in and list the entities, without a browser; then end"
     )
     parser.add_argument("--reset", action="store_true", help="forget the state of earlier runs (.demo)")
-    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the simulator takes the next one")
+    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the others take the next three")
     parser.add_argument("--ha", metavar="VERSION", help="another version of Home Assistant than the tests run on")
     arguments = parser.parse_args()
-    if not 0 < arguments.port < PORTS - 1:
-        parser.error(f"--port is between 1 and {PORTS - 2}: the simulator takes the next one")
+    most = PORTS - len(SERVED)
+    if not 0 < arguments.port <= most:
+        parser.error(f"--port is between 1 and {most}: the others take the next three")
     return arguments
 
 
@@ -104,30 +112,35 @@ def credential(simulator: TeslaSimulator) -> Credential:
 
 
 async def _started(
-    stack: AsyncExitStack, folder: Path, port: int, simulator_port: int, version: str | None
-) -> tuple[TeslaSimulator, LiveHomeAssistant]:
-    """Start both; what was started is stopped when the stack closes."""
-    redirect = f"http://127.0.0.1:{port}/auth/external/callback"
+    stack: AsyncExitStack, folder: Path, ports: Sequence[int], version: str | None
+) -> tuple[TeslaSimulator, LiveCompanion, LiveHomeAssistant]:
+    """Start all; what was started is stopped when the stack closes. A port of 0 is any free one."""
+    home_port, tesla_port, companion_port, mail_port = ports
+    redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
     simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,))
-    await simulator.start(port=simulator_port)
+    await simulator.start(port=tesla_port)
     stack.push_async_callback(simulator.stop)
-    home = LiveHomeAssistant(folder=folder, port=port, simulator_url=simulator.url, **_interpreter(version))
+    companion = await LiveCompanion.start(
+        stack, folder.parent / "companion", port=companion_port, mail_port=mail_port, redirect_uri=redirect
+    )
+    home = LiveHomeAssistant(folder=folder, port=home_port, simulator_url=simulator.url, **_interpreter(version))
     home.prepare(credential(simulator))
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
     await home.start()
-    return simulator, home
+    return simulator, companion, home
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
-    _ensure_free(arguments.port)
-    _ensure_free(arguments.port + 1)
+    ports = range(arguments.port, arguments.port + len(SERVED))
+    for port in ports:
+        _ensure_free(port)
     if arguments.reset and STATE.exists():
         shutil.rmtree(STATE)
     folder = STATE / (f"config-{arguments.ha}" if arguments.ha else "config")
     async with AsyncExitStack() as stack:
-        simulator, home = await _started(stack, folder, arguments.port, arguments.port + 1, arguments.ha)
-        print(_table(simulator, home), flush=True)
+        simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+        print(_table(simulator, companion, home), flush=True)
         while await home.ended() == RESTART_EXIT_CODE:
             print("Restarting Home Assistant …", file=sys.stderr)
             await home.start()
@@ -135,7 +148,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _table(simulator: TeslaSimulator, home: LiveHomeAssistant) -> str:
+def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAssistant) -> str:
     accounts = [
         f"  {account.email:<20} {account.password:<22} {simulator.accounts.current_passcode(account.email) or 'none'}"
         for account in simulator.accounts
@@ -150,7 +163,12 @@ def _table(simulator: TeslaSimulator, home: LiveHomeAssistant) -> str:
             "  Tesla account        password               two-factor code now",
             *accounts,
             "",
-            f"  Fresh codes: {simulator.url}/    Ctrl-C stops everything.",
+            "  Companion account    password                          two-factor code now",
+            f"  {live_companion.EMAIL:<20} {live_companion.PASSWORD:<33} {companion.code()}",
+            f"  Link it: TeslaFi > Reconfigure > Link a companion > {companion.url}",
+            "",
+            f"  Fresh codes: {simulator.url}/ (Tesla)    Mails: {companion.mails.url}/",
+            "  Ctrl-C stops everything.",
             "",
         )
     )
@@ -161,8 +179,9 @@ async def _check(arguments: argparse.Namespace) -> int:
         folder = Path(name) / "config"
         async with AsyncExitStack() as stack:
             try:
-                simulator, home = await _started(stack, folder, _free_port(), 0, arguments.ha)
-                rows = await check(simulator, home)
+                ports = (_free_port(), 0, _free_port(), 0)
+                simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+                rows = await check(simulator, companion, home)
             except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:
                 print(f"demo --check failed: {error or type(error).__name__}{_kept_log(folder)}", file=sys.stderr)
                 return 1

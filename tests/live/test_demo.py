@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack
 import os
 from pathlib import Path
 import re
@@ -20,17 +21,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 LONG_SECONDS: Final = 60
 """Longer than any demo takes to start or to stop."""
 
+SERVED: Final = 4
+"""Ports that a demo takes, one after the other."""
+
 type Demo = Callable[..., Coroutine[Any, Any, asyncio.subprocess.Process]]
 
 
-def _two_free_ports() -> int:
-    """Return a port that is free together with the next one."""
+def _free_ports() -> int:
+    """Return a port that is free together with the next three."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
+        with ExitStack() as held:
+            first = held.enter_context(socket.socket())
             first.bind(("127.0.0.1", 0))
             port = int(first.getsockname()[1])
             try:
-                second.bind(("127.0.0.1", port + 1))
+                for number in range(1, SERVED):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
             except OSError:
                 continue
             return port
@@ -131,12 +137,14 @@ async def test_the_check_signs_in_and_prints_the_entities(demo: Demo, tree: Path
     assert levels[0][1] == "Roadrunner Battery level"
     assert 0 < float(levels[0][2]) <= 100
     assert levels[0][3] == "%"
+    (link,) = [row for row in rows if row[0] == "sensor.teslafi_companion_link"]
+    assert link[2] == "linked"
     assert not _home_assistants(tree)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_while_it_starts_stops_all(demo: Demo, tree: Path, number: signal.Signals) -> None:
-    process = await demo("--port", str(_two_free_ports()))
+    process = await demo("--port", str(_free_ports()))
     await _started(tree)
     process.send_signal(number)
     _, errors = await _ended(process)
@@ -155,11 +163,14 @@ async def test_a_check_that_was_stopped_did_not_succeed(demo: Demo, tree: Path) 
 
 
 async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree: Path) -> None:
-    port = _two_free_ports()
+    port = _free_ports()
     process = await demo("--port", str(port))
     table = await _table(process)
     assert f"http://127.0.0.1:{port}" in table
     assert re.search(r"anna@example\.com +correct-horse-anna +\d{6}\b", table)
+    assert re.search(r"anna@example\.com +nine purple teapots on a hill +\d{6}\b", table)
+    assert f"http://localhost:{port + 2}" in table
+    assert f"http://127.0.0.1:{port + 3}" in table
     first = _home_assistants(tree)
     assert len(first) == 1
 
@@ -195,7 +206,7 @@ async def _restart(port: int, token: str) -> None:
 
 
 async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree: Path) -> None:
-    process = await demo("--port", str(_two_free_ports()))
+    process = await demo("--port", str(_free_ports()))
     await _table(process)
     (home,) = _home_assistants(tree)
     os.kill(process.pid, signal.SIGKILL)
@@ -203,9 +214,9 @@ async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree:
     assert await _gone(tree), f"process {home} went on alone"
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", range(SERVED))
 async def test_a_port_that_is_taken_is_one_sentence(demo: Demo, place: int) -> None:
-    port = _two_free_ports()
+    port = _free_ports()
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", port + place))
         somebody.listen()
