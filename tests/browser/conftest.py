@@ -24,6 +24,7 @@ ARGUMENTS: Final = (
     "--force-color-profile=srgb",
     "--hide-scrollbars",
 )
+REACHED: Final = ("http://127.0.0.1", "http://localhost", "data:", "blob:")
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +32,24 @@ def verify_cleanup() -> None:
     """Do without PHACC's search for tasks left behind: Playwright's own are none of ours."""
 
 
-@pytest.fixture
-def home_port() -> int:
-    """Return a port that nobody uses, for Home Assistant."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def home_port() -> int:
+    """Return a port that nobody uses, for Home Assistant."""
+    return _free_port()
+
+
+@pytest.fixture
+def spare_port(home_port: int) -> int:
+    """Return another one, for a companion."""
+    while (port := _free_port()) == home_port:
+        continue
+    return port
 
 
 @pytest.fixture
@@ -72,7 +85,8 @@ async def browser(socket_enabled: None) -> AsyncIterator[BrowserContext]:
             service_workers="block",
         )
         await context.route(
-            lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort()
+            lambda url: not url.startswith(REACHED),
+            lambda route: route.abort(),
         )
         yield context
         await chromium.close()

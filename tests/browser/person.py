@@ -19,6 +19,17 @@ READY: Final = """() => {
 }"""
 
 
+async def picture_of(page: Page, name: str) -> None:
+    """Take a picture for the documents, small enough for a repository, when TESLAFI_PICTURES is set."""
+    if not os.environ.get("TESLAFI_PICTURES"):
+        return
+    await page.wait_for_timeout(700)  # the end of a dialog's fading in cannot be waited for
+    raw = await page.screenshot()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    image = Image.open(io.BytesIO(raw)).convert("RGB").quantize(200)
+    image.save(Path(IMAGES / f"{name}.png"), optimize=True)
+
+
 class Person:
     """One person with one browser."""
 
@@ -55,15 +66,8 @@ class Person:
         await self.page.wait_for_function(READY)
 
     async def picture(self, name: str, page: Page | None = None) -> None:
-        """Take a picture for the documents, small enough for a repository, when TESLAFI_PICTURES is set."""
-        if not os.environ.get("TESLAFI_PICTURES"):
-            return
-        shown = page or self.page
-        await shown.wait_for_timeout(700)  # the end of a dialog's fading in cannot be waited for
-        raw = await shown.screenshot()
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        image = Image.open(io.BytesIO(raw)).convert("RGB").quantize(200)
-        image.save(Path(IMAGES / f"{name}.png"), optimize=True)
+        """Take a picture for the documents."""
+        await picture_of(page or self.page, name)
 
     async def add_integration(self) -> None:
         """Find TeslaFi among the integrations; ends at its first step."""
@@ -76,6 +80,14 @@ class Person:
         await found.wait_for()
         await self.picture("add-integration")
         await found.click()
+        await self.dialog.locator("step-flow-menu").wait_for()
+
+    async def reconfigure(self) -> None:
+        """Open the reconfigure menu of the integration's only entry, from its own page."""
+        row = self.page.locator("ha-config-entry-row").first
+        await row.wait_for()
+        await row.get_by_role("button", name=re.compile("menu|more", re.IGNORECASE)).first.click()
+        await self.page.get_by_text("Reconfigure", exact=True).first.click()
         await self.dialog.locator("step-flow-menu").wait_for()
 
     async def choose(self, option: str) -> None:
