@@ -192,13 +192,13 @@ async def looks_around(visitor: Visitor) -> None:
     """Every page of somebody who is signed in."""
     await visitor.follow("Overview")
     await visitor.shows("Your account", "account")
-    for link, heading in (
-        ("Sessions", "Where you are signed in"),
-        ("Activity", "What happened with your account"),
-        ("Home Assistants", "Linked Home Assistants"),
+    for link, heading, picture in (
+        ("Sessions", "Where you are signed in", "sessions"),
+        ("Activity", "What happened with your account", "activity"),
+        ("Home Assistants", "Linked Home Assistants", "links"),
     ):
         await visitor.follow(link)
-        await visitor.shows(heading, heading.split()[-1].lower() if link != "Activity" else "activity")
+        await visitor.shows(heading, picture)
     await visitor.open("/device")
     await visitor.shows("Type the code")
     await visitor.open("/account/email")
