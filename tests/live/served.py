@@ -1,0 +1,125 @@
+"""Companions as processes of their own, as an operator runs them: started, killed, stopped."""
+
+import asyncio
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import socket
+import sys
+from typing import Any, Final
+
+import aiohttp
+
+PREFIX: Final = "TESLAFI_COMPANION_"
+READY_SECONDS: Final = 30
+STOP_SECONDS: Final = 30
+
+
+def free_port() -> int:
+    """Return a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServedCompanion:
+    """So many processes of one companion, behind one port."""
+
+    def __init__(self, folder: Path, database: str, *, processes: int = 1, **settings: str) -> None:
+        """Take the settings that differ from the tests' own; nothing runs yet."""
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self._folder = folder
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._count = processes
+        said: Mapping[str, str] = {
+            "base_url": self.url,
+            "listen_port": str(self.port),
+            "metrics_port": "-1",
+            "database": database,
+            "key_file": str(folder / "keys" / "companion.key"),
+            "trusted_proxies": "127.0.0.0/8",
+            "reuse_port": "true" if processes > 1 else "false",
+            "log_level": "error",
+            **settings,
+        }
+        self._environment = {f"{PREFIX}{name.upper()}": value for name, value in said.items()}
+
+    async def command(self, *arguments: str, stdin: str = "") -> str:
+        """Run another command of the companion to its end; return what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *self._call(*arguments),
+            env={"PATH": os.environ["PATH"], **self._environment},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate(stdin.encode())
+        if process.returncode:
+            raise RuntimeError(f"teslafi-companion {arguments[0]}: {said.decode()}")
+        return said.decode()
+
+    def _call(self, *arguments: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "teslafi_companion", *arguments)
+
+    async def start(self) -> None:
+        """Start and wait until it is ready."""
+        log = (self._folder / "companion.log").open("ab")
+        for _ in range(self._count):
+            process = await asyncio.create_subprocess_exec(
+                *self._call("serve"),
+                env={"PATH": os.environ["PATH"], **self._environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            self._processes.append(process)
+        log.close()
+        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
+            while not await self._is_ready(session):
+                if any(process.returncode is not None for process in self._processes):
+                    raise RuntimeError((self._folder / "companion.log").read_text()[-2000:])
+                await asyncio.sleep(0.05)
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"http://127.0.0.1:{self.port}/readyz") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """End every process at once, as a power cut does."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+        await asyncio.gather(*(process.wait() for process in self._processes))
+        self._processes.clear()
+
+    async def stop(self) -> list[int]:
+        """Ask every process to stop; return their codes."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            codes = await asyncio.gather(*(process.wait() for process in self._processes))
+        self._processes.clear()
+        return codes
+
+
+class Browser:
+    """What a load needs of a browser: forms with our Origin, each visitor from an address of its own."""
+
+    def __init__(self, session: aiohttp.ClientSession, companion: ServedCompanion, address: str) -> None:
+        """Be somebody at this address."""
+        self._session = session
+        self._companion = companion
+        self._headers = {"Origin": companion.url, "X-Forwarded-For": address, "User-Agent": "Firefox/145.0"}
+
+    async def ask(self, method: str, path: str, **how: Any) -> tuple[int, str, str]:  # noqa: ANN401 - as aiohttp
+        """Make one request; return status, Location and text."""
+        headers = self._headers | how.pop("headers", {})
+        async with self._session.request(
+            method, f"http://127.0.0.1:{self._companion.port}{path}", headers=headers, allow_redirects=False, **how
+        ) as response:
+            return response.status, response.headers.get("Location", ""), await response.text()
