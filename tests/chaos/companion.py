@@ -48,6 +48,7 @@ class Acknowledged:
     sign_ups: set[str] = field(default_factory=set)
     sessions: list[str] = field(default_factory=list)
     refresh_token: str = ""
+    access_token: str = ""
     refreshes: int = 0
 
 
@@ -102,10 +103,14 @@ class Load:
             status, _, text = await browser.ask("POST", "/oauth/token", data=form)
         if status != 200:
             raise Broken(f"the link is broken: {status} {json.loads(text).get('error')}")
-        self.said.refresh_token = json.loads(text)["refresh_token"]
+        self._take(text)
         self.said.refreshes += 1
 
-    async def link(self) -> None:
+    def _take(self, answer: str) -> None:
+        tokens = json.loads(answer)
+        self.said.refresh_token, self.said.access_token = tokens["refresh_token"], tokens["access_token"]
+
+    async def link(self, instance: str = "chaos-0123456789abcdef") -> None:
         """Link a Home Assistant, once."""
         asked = {
             "response_type": "code",
@@ -116,7 +121,7 @@ class Load:
             "code_challenge": challenge_of(VERIFIER),
             "code_challenge_method": "S256",
             "instance_name": "Chaos",
-            "instance_id": "chaos-0123456789abcdef",
+            "instance_id": instance,
         }
         path = f"/oauth/authorize?{urlencode(asked)}"
         async with self.browser() as browser:
@@ -136,7 +141,7 @@ class Load:
                 "code_verifier": VERIFIER,
             }
             _, _, text = await browser.ask("POST", "/oauth/token", data=form)
-        self.said.refresh_token = json.loads(text)["refresh_token"]
+        self._take(text)
 
     async def go_on(self, what: str) -> None:
         """Do one thing again and again; a companion that was killed is waited for."""

@@ -1,0 +1,165 @@
+"""`script/bench companion`: sign-ins, link refreshes and status reads, beside what they cost at the least.
+
+Sign-ins stand beside bare argon2id on the same cores; status reads beside a bare aiohttp handler with one indexed
+read on the same database, served by as many processes. Everything in one run, from one client process.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+import os
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+import sys
+import tempfile
+import time
+from typing import Final
+
+import aiohttp
+from argon2 import PasswordHasher
+
+from teslafi_companion.settings import Policy
+from tests.chaos.companion import OWNER, PASSWORD, Load, database
+from tests.live.served import ServedCompanion, free_port
+
+SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))
+CLIENTS: Final = 16
+LINKS: Final = 8
+POSTGRESQL_PROCESSES: Final = (1, 2, 4)
+
+type Once = Callable[[int], Awaitable[None]]
+
+
+async def measured(once: Once, clients: int = CLIENTS) -> tuple[float, float, float]:
+    """Do something over and over with so many clients; return times a second, and p50 and p99 in milliseconds."""
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+
+    async def client(number: int) -> None:
+        while time.perf_counter() < end:
+            begun = time.perf_counter()
+            await once(number)
+            times.append(time.perf_counter() - begun)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    took = time.perf_counter() - begun
+    marks = quantiles(times, n=100)
+    return len(times) / took, marks[49] * 1000, marks[98] * 1000
+
+
+def bare_argon2(policy: Policy) -> float:
+    """Return how many passwords a second this machine verifies with the companion's parameters and threads."""
+    hasher = PasswordHasher(policy.argon2_passes, policy.argon2_memory_kib, policy.argon2_lanes)
+    phc = hasher.hash(PASSWORD)
+    end = time.perf_counter() + SECONDS
+
+    def work() -> int:
+        done = 0
+        while time.perf_counter() < end:
+            hasher.verify(phc, PASSWORD)
+            done += 1
+        return done
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(policy.password_threads) as pool:
+        done = sum(future.result() for future in [pool.submit(work) for _ in range(policy.password_threads)])
+    return done / (time.perf_counter() - begun)
+
+
+def row(what: str, where: str, figures: Sequence[float], beside: str = "") -> None:
+    """Print one line of the table."""
+    rate, p50, p99 = figures
+    print(f"{what:<14} | {where:<24} | {rate:8.1f} | {p50:8.2f} | {p99:8.2f} | {beside}", flush=True)
+
+
+@asynccontextmanager
+async def bare(address: str, processes: int) -> AsyncIterator[str]:
+    """Serve the bare handler; gives its address."""
+    port = free_port()
+    running = [
+        await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.bare", str(port), address)
+        for _ in range(processes)
+    ]
+    url = f"http://127.0.0.1:{port}/read"
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as session:
+        for _ in range(200):
+            try:
+                async with session.get(url):
+                    break
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+    try:
+        yield url
+    finally:
+        for process in running:
+            process.terminate()
+        await asyncio.gather(*(process.wait() for process in running))
+
+
+async def subject(kind: str, processes: int, argon2: float) -> None:
+    """Measure one database with so many processes."""
+    where = f"{kind}, {processes} process{'es' if processes > 1 else ''}"
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        async with database(kind, folder) as address:
+            companion = ServedCompanion(folder, address, processes=processes)
+            await companion.command("migrate")
+            await companion.command("create-account", OWNER, "--password-stdin", stdin=f"{PASSWORD}\n")
+            begun = time.perf_counter()
+            await companion.start()
+            print(f"{where}: ready after {time.perf_counter() - begun:.2f} s (at most 3)")
+            try:
+                await _measure(companion, address, where, processes, argon2)
+            finally:
+                await companion.kill()
+
+
+async def _measure(companion: ServedCompanion, address: str, where: str, processes: int, argon2: float) -> None:
+    loads = [Load(companion, Random(number)) for number in range(LINKS)]  # noqa: S311 - addresses
+    for number, load in enumerate(loads):
+        await load.link(f"bench-{number:016}")
+    connector = aiohttp.TCPConnector(limit=CLIENTS)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        signed = await measured(lambda _: _sign_in(loads[0]), clients=4)
+        row("sign-in", where, signed, f"bare argon2id: {argon2:.1f}/s")
+        refreshed = await measured(lambda number: loads[number].refresh(), clients=LINKS)
+        row("link refresh", where, refreshed)
+        tokens = [load.said.access_token for load in loads]
+        url = f"http://127.0.0.1:{companion.port}/api/v1/status"
+        status = await measured(lambda number: _get(session, url, tokens[number % LINKS]))
+        async with bare(address, processes) as bare_url:
+            least = await measured(lambda number: _get(session, bare_url, tokens[number % LINKS]))
+        row("status read", where, status, f"{status[0] / least[0]:.0%} of the bare handler (aim: 60 %)")
+        row("bare handler", where, least)
+
+
+async def _sign_in(load: Load) -> None:
+    form = {"email": OWNER, "password": PASSWORD, "next": "/account"}
+    async with load.browser() as browser:
+        status, _, text = await browser.ask("POST", "/sign-in", data=form)
+    if status != 303:
+        raise RuntimeError(f"a sign-in was refused: {status} {text[:300]}")
+
+
+async def _get(session: aiohttp.ClientSession, url: str, token: str) -> None:
+    async with session.get(url, headers={"Authorization": f"Bearer {token}"}) as response:
+        await response.read()
+        if response.status != 200:
+            raise RuntimeError(f"a read was refused: {response.status}")
+
+
+async def main() -> None:
+    """Print the table."""
+    argon2 = bare_argon2(Policy())
+    print(f"bare argon2id with the companion's parameters: {argon2:.1f} a second")
+    print(f"{'what':<14} | {'where':<24} | {'each s':>8} | {'p50 ms':>8} | {'p99 ms':>8} | beside")
+    await subject("sqlite", 1, argon2)
+    for processes in POSTGRESQL_PROCESSES:
+        await subject("postgresql", processes, argon2)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
