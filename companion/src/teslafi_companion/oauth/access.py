@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from teslafi_companion.crypto import token_hash
 from teslafi_companion.store.database import Transaction
@@ -28,7 +28,9 @@ _STATEMENT: Final = (
     )
     .join_from(access_token, link, access_token.c.link_id == link.c.id)
     .join(account, link.c.account_id == account.c.id)
+    .where(access_token.c.token_hash == bindparam("token_hash"), access_token.c.expires_at > bindparam("now"))
 )
+"""Made once: SQLAlchemy then compiles it, and finds the compiled form again, once as well."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,7 @@ class Caller:
 
 async def find_caller(transaction: Transaction, token: str) -> Caller | None:
     """Return who a live access token belongs to, or None."""
-    row = await transaction.first(
-        _STATEMENT.where(access_token.c.token_hash == token_hash(token), access_token.c.expires_at > transaction.now)
-    )
+    row = await transaction.first(_STATEMENT, {"token_hash": token_hash(token), "now": transaction.now})
     if row is None:
         return None
     return Caller(

@@ -80,16 +80,16 @@ class Transaction:
         for step in self._last_steps:
             await step(self)
 
-    async def execute(self, statement: Executable) -> CursorResult[Any]:
-        """Execute one statement."""
-        result = await self.connection.execute(statement)
+    async def execute(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> CursorResult[Any]:
+        """Execute one statement, with the values of its bound parameters if it has any of its own."""
+        result = await self.connection.execute(statement, parameters)
         if not isinstance(result, CursorResult):
             raise TypeError("not a statement of the database")
         return result
 
-    async def first(self, statement: Executable) -> Row[Any] | None:
+    async def first(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Row[Any] | None:
         """Return the first row, or None."""
-        return (await self.execute(statement)).first()
+        return (await self.execute(statement, parameters)).first()
 
     async def rows(self, statement: Executable) -> list[Row[Any]]:
         """Return all rows."""
