@@ -113,6 +113,8 @@ async def subject(kind: str, processes: int, argon2: float) -> None:
             print(f"{where}: ready after {time.perf_counter() - begun:.2f} s (at most 3)")
             try:
                 await _measure(companion, address, where, processes, argon2)
+            except RuntimeError as fault:
+                raise RuntimeError((folder / "companion.log").read_text()[-3000:]) from fault
             finally:
                 await companion.kill()
 

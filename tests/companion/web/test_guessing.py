@@ -91,6 +91,20 @@ async def test_a_hundred_parallel_guesses_get_five_tries(companion: Companion, o
     assert (await olga.signs_in()).status in {400, 429}  # locked, even for the right one
 
 
+async def test_parallel_sign_ins_of_one_account_all_come_in(companion: Companion, olga: Person) -> None:
+    """They wait for each other in one order; twenty sessions stay, and five mails were written in this hour."""
+    await olga.has_account()
+    people = [companion.person() for _ in range(32)]
+    form = {"email": OLGA, "password": PASSWORD, "next": "/account"}
+    for start in range(0, 32, 4):  # five at once would be as many as may be wrong
+        four = people[start : start + 4]
+        answers = await asyncio.gather(*(person.send("POST", "/sign-in", form) for person in four))
+        assert [answer.status for answer in answers] == [303] * 4
+    alive = [(await person.opens("/account")).heading == "Your account" for person in people]
+    assert sum(alive) == 20
+    assert [mail.subject for mail in await olga.mails()] == ["New sign-in"] * 5
+
+
 async def test_a_locked_account_opens_again_and_looks_like_a_wrong_password(olga: Person) -> None:
     await olga.has_account()
     wrong = [await olga.signs_in(password="a wrong one, sadly so") for _ in range(5)]

@@ -6,7 +6,10 @@ import pytest
 
 from teslafi_companion.accounts.account import Account, find
 from teslafi_companion.audit import check_chain, entries_of
+from teslafi_companion.oauth.links import Proof
+from teslafi_companion.oauth.scopes import Acr
 
+from ..oauth.linking import INSTANCE, link_up
 from .person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Person
 
 
@@ -263,6 +266,9 @@ async def test_the_export_holds_everything_but_secrets(olga: Person) -> None:
     await olga.has_account()
     await olga.signs_in()
     await olga.sets_up_app()
+    owner = await account_of(olga)
+    proof = Proof(olga.clock(), Acr.PASSWORD, owner.credential_version)
+    await link_up(olga.store, owner.id, proof=proof)
     await olga.opens("/account/export")
     await olga.confirms()
     page = await olga.fills("/account/export")
@@ -270,6 +276,7 @@ async def test_the_export_holds_everything_but_secrets(olga: Person) -> None:
     assert page.headers["Content-Disposition"].startswith("attachment")
     assert content["account"]["email"] == OLGA
     assert content["second_factor"]["authenticator_app"] is True
+    assert [link["name"] for link in content["links"]] == [INSTANCE.name]
     assert {"sign_in_success", "totp_enrolled"} <= {event["event"] for event in content["events"]}
     assert olga.secret not in page.text
     assert "argon2" not in page.text

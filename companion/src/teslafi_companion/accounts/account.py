@@ -292,7 +292,9 @@ async def set_password(
 
 async def rehash_password(transaction: Transaction, account_id: UUID, old: str, new: str) -> None:
     """Replace a PHC string by one of the same password with today's parameters, unless it has changed meanwhile."""
-    row = await transaction.first(select(account.c.sealed_password).where(account.c.id == account_id).with_for_update())
+    row = await transaction.first(
+        select(account.c.sealed_password).where(account.c.id == account_id).with_for_update(key_share=True)
+    )
     if row is None:
         return
     known = transaction.open(row.sealed_password, account, account_id, account_id, "sealed_password")["phc"]

@@ -106,7 +106,7 @@ async def sign_in_notice(
         ("By", method),
         ("Device", "used before with this account" if known_device else "new: not seen with this account before"),
     ]
-    await _lock(transaction, account_id)
+    await lock(transaction, account_id)
     log = tables.sign_in
     recent = await transaction.rows(
         select(log.c.held).where(log.c.account_id == account_id, log.c.at > transaction.now - _HOUR)
@@ -135,15 +135,19 @@ async def sign_in_notice(
     await outbox.send(transaction, write(transaction, to, letter), account_id=account_id)
 
 
-async def _lock(transaction: Transaction, account_id: UUID) -> None:
-    """Let one sign-in of an account be counted at a time."""
-    await transaction.execute(select(account.c.id).where(account.c.id == account_id).with_for_update())
+async def lock(transaction: Transaction, account_id: UUID) -> None:
+    """Let one sign-in of an account be counted at a time.
+
+    Rows that refer to the account hold its key: a lock that wanted the key too would wait for those of others, who
+    wait for ours.
+    """
+    await transaction.execute(select(account.c.id).where(account.c.id == account_id).with_for_update(key_share=True))
 
 
 async def mail_digest(transaction: Transaction, work: dict[str, str]) -> None:
     """Write one mail about the sign-ins that were held back."""
     account_id = UUID(work["account"])
-    await _lock(transaction, account_id)
+    await lock(transaction, account_id)
     log = tables.sign_in
     held = await transaction.rows(
         select(log).where(log.c.account_id == account_id, log.c.held).order_by(log.c.at).with_for_update()

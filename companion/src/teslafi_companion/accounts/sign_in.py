@@ -95,7 +95,9 @@ async def with_password(
         current = await account.load(transaction, owner.id)
         if current is None or current.credential_version != owner.credential_version:
             return Refusal.WRONG
-        await throttle.refund(transaction, [by_account, *by_network])
+        # In the order in which they were reserved: another sign-in from this network may be between the two
+        await throttle.refund(transaction, by_network)
+        await throttle.refund(transaction, [by_account])
         if fresh is not None:
             await account.rehash_password(transaction, owner.id, phc, fresh)
         if current.has_second_factor:
@@ -118,6 +120,8 @@ async def _open(
     visitor: Visitor,
     device: str | None,
 ) -> SignedIn:
+    # One at a time: which sessions are too many, and how many mails were written, is counted in what follows
+    await notices.lock(transaction, owner.id)
     known = device is not None and await sessions.is_known_device(transaction, owner.id, device)
     token, _ = await sessions.open_session(transaction, owner.id, methods, visitor)
     fresh_device = await sessions.remember_device(transaction, owner.id, device)

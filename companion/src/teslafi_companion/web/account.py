@@ -11,6 +11,7 @@ from teslafi_companion.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.accounts.step_up import Purpose
 from teslafi_companion.audit import entries_of
+from teslafi_companion.oauth.links import links_of
 
 from .forms import typed
 from .guard import Visit, find_visit, fresh, renewed, signed_in
@@ -186,6 +187,15 @@ async def export(request: web.Request, visit: Visit) -> web.Response:
     """Send everything that is kept about the account, as JSON."""
     async with services(request).store.transaction() as transaction:
         content = await account.export(transaction, visit.owner)
+        content["links"] = [
+            {
+                "name": link.instance.name,
+                "linked_at": link.created_at.isoformat(),
+                "last_contact": link.contact_at.isoformat(),
+                "scopes": sorted(link.scopes),
+            }
+            for link in await links_of(transaction, visit.owner.id)
+        ]
     return web.Response(
         text=json.dumps(content, ensure_ascii=False, indent=2),
         content_type="application/json",
