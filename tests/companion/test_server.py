@@ -1,0 +1,206 @@
+"""The companion as a process: ready, measured, silent about secrets, ending in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import json
+from pathlib import Path
+from random import Random
+import re
+
+import aiohttp
+import asyncpg
+import pyotp
+import pytest
+
+from teslafi_simulators.mail import MailCatcher
+from tests.chaos.companion import Load
+from tests.live.served import Browser, ServedCompanion, free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+
+EMAIL = "marker.quetzal@example.org"
+PASSWORD = "marker seven purple quetzals dance"
+
+
+@pytest.fixture
+async def mails() -> AsyncIterator[MailCatcher]:
+    """Be the mail server."""
+    async with MailCatcher() as catcher:
+        yield catcher
+
+
+@pytest.fixture
+def metrics_port() -> int:
+    """Return a port for the metrics."""
+    return free_port()
+
+
+@pytest.fixture
+async def companion(
+    tmp_path: Path, database: str, mails: MailCatcher, metrics_port: int
+) -> AsyncIterator[ServedCompanion]:
+    """Run the companion, as chatty as it can be."""
+    served = ServedCompanion(
+        tmp_path,
+        database,
+        smtp_host="127.0.0.1",
+        smtp_port=str(mails.smtp_port),
+        smtp_security="none",
+        metrics_port=str(metrics_port),
+        log_level="debug",
+    )
+    await served.command("migrate")
+    await served.start()
+    try:
+        yield served
+    finally:
+        await served.kill()
+
+
+class Secrets:
+    """Everything that nobody but its owner may read."""
+
+    def __init__(self) -> None:
+        """Begin with the account's."""
+        self.texts = {"address": EMAIL, "password": PASSWORD}
+
+    def found_in(self, content: bytes) -> list[str]:
+        """Return which of them a file or a text holds."""
+        return [name for name, text in self.texts.items() if text.encode() in content]
+
+
+async def a_whole_life(companion: ServedCompanion, mails: MailCatcher) -> Secrets:
+    """Sign up, set up two-factor, link a Home Assistant, use it; return what was secret on the way."""
+    secrets = Secrets()
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        browser = Browser(session, companion, "198.51.100.77")
+
+        async def page(path: str) -> str:
+            _, _, text = await browser.ask("GET", path)
+            return text
+
+        async def send(path: str, **form: str) -> tuple[int, str, str]:
+            return await browser.ask("POST", path, data=form)
+
+        await send("/sign-up", email=EMAIL, password=PASSWORD)
+        mail = await mails.next_to(EMAIL)
+        token = mail.text.split("?token=")[1].split()[0]
+        secrets.texts["mail link"] = token
+        await send("/sign-up/confirm", token=token)
+        await send("/sign-in", email=EMAIL, password="a marker that is wrong")
+        secrets.texts["wrong password"] = "a marker that is wrong"
+        await send("/sign-in", email=EMAIL, password=PASSWORD, next="/account")
+        csrf = _csrf(await page("/account"))
+        back = "/account/security/app"
+        await send("/step-up", csrf=csrf, purpose="change-factors", next=back, password=PASSWORD)
+        key = re.search(r'class="secret"[^>]*>([A-Z2-7 ]+)<', await page(back))
+        assert key is not None
+        secrets.texts["authenticator key"] = key[1].replace(" ", "")
+        await send(back, csrf=csrf, code=pyotp.TOTP(secrets.texts["authenticator key"]).now())
+        _, _, text = await send("/account/security/recovery-codes", csrf=csrf)
+        codes = re.findall(r"<li>([0-9A-Z]{6}(?:-[0-9A-Z]{6}){3})</li>", text)
+        assert len(codes) == 8
+        secrets.texts |= {f"recovery code {number}": code for number, code in enumerate(codes)}
+        secrets.texts |= {f"cookie {cookie.key}": cookie.value for cookie in jar if cookie.value}
+    return secrets
+
+
+def _csrf(text: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', text)
+    assert found is not None, text
+    return found[1]
+
+
+async def columns_of(database: str, folder: Path) -> bytes:
+    """Return all that a copy of the database shows: the files of SQLite, a dump of PostgreSQL."""
+    if database.startswith("sqlite"):
+        return b"".join(file.read_bytes() for file in (folder / "data").iterdir())
+    process = await asyncio.create_subprocess_exec(
+        "/usr/lib/postgresql/15/bin/pg_dump", "--inserts", database, stdout=asyncio.subprocess.PIPE
+    )
+    dump, _ = await process.communicate()
+    assert process.returncode == 0
+    # Binary columns are dumped in hexadecimal: a secret in clear would be found there as well
+    return dump + b"".join(bytes.fromhex(part) for part in re.findall(r"\\x((?:[0-9a-f]{2})+)", dump.decode()))
+
+
+async def test_no_secret_in_database_log_or_metrics(
+    companion: ServedCompanion, mails: MailCatcher, database: str, tmp_path: Path, metrics_port: int
+) -> None:
+    secrets = await a_whole_life(companion, mails)
+    async with aiohttp.ClientSession() as session:
+        metrics = await (await session.get(f"http://127.0.0.1:{metrics_port}/metrics")).read()
+    assert b'companion_requests_total{method="POST",route="/sign-in",status="303"} 1.0' in metrics
+    assert b'status="400"} 1.0' in metrics
+    assert await companion.stop() == [0]
+    log = (tmp_path / "companion.log").read_bytes()
+    assert b"answered" in log
+    shown = await columns_of(database, tmp_path)
+    assert b"sign_in_success" in shown
+    assert {name: secrets.found_in(text) for name, text in (("db", shown), ("log", log), ("metrics", metrics))} == {
+        "db": [],
+        "log": [],
+        "metrics": [],
+    }
+    assert secrets.found_in(b"..." + EMAIL.encode() + b"...") == ["address"]  # the search finds what is there
+
+
+async def test_each_log_line_is_json(companion: ServedCompanion, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as session:
+        await session.get(f"http://127.0.0.1:{companion.port}/sign-in?MARKER=query")
+    await companion.stop()
+    lines = (tmp_path / "companion.log").read_text().splitlines()
+    assert lines
+    assert {"listening", "serving", "answered", "stopping"} <= {json.loads(line)["event"] for line in lines}
+    assert "MARKER" not in "".join(lines)
+
+
+async def test_metrics_are_on_their_own_port_alone(companion: ServedCompanion, metrics_port: int) -> None:
+    async with aiohttp.ClientSession() as session:
+        assert (await session.get(f"http://127.0.0.1:{companion.port}/metrics")).status == 404
+        assert (await session.get(f"http://127.0.0.1:{metrics_port}/sign-in")).status == 404
+        assert (await session.get(f"http://127.0.0.1:{metrics_port}/metrics")).status == 200
+
+
+async def test_requests_under_way_are_finished_before_it_ends(companion: ServedCompanion) -> None:
+    """SIGTERM: a password check that has begun is answered, and nothing new is taken."""
+    await companion.command("create-account", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
+    load = Load(companion, Random(1))  # noqa: S311 - addresses
+    form = {"email": EMAIL, "password": PASSWORD, "next": "/account"}
+
+    async def sign_in() -> int:
+        async with load.browser() as browser:
+            status, _, _ = await browser.ask("POST", "/sign-in", data=form)
+        return status
+
+    under_way = [asyncio.create_task(sign_in()) for _ in range(4)]
+    await asyncio.sleep(0.15)  # they wait for one of two password threads now
+    codes = await companion.stop()
+    assert await asyncio.gather(*under_way) == [303] * 4
+    assert codes == [0]
+    with pytest.raises(aiohttp.ClientError):
+        await sign_in()
+
+
+async def test_it_is_alive_but_not_ready_without_its_database(
+    tmp_path: Path, postgresql: int, postgresql_database: str
+) -> None:
+    served = ServedCompanion(tmp_path, postgresql_database)
+    await served.command("migrate")
+    await served.start()
+    name = postgresql_database.rsplit("/", maxsplit=1)[1]
+    operator = await asyncpg.connect(host="127.0.0.1", port=postgresql, user="companion", database="postgres")
+    try:
+        await operator.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+        await operator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{served.port}"
+            assert (await session.get(f"{url}/readyz")).status == 503
+            assert (await session.get(f"{url}/healthz")).status == 200
+            assert (await session.get(f"{url}/account")).status in {200, 500}
+            await operator.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+            assert (await session.get(f"{url}/readyz")).status == 200
+    finally:
+        await operator.close()
+        await served.kill()
