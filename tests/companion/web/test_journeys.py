@@ -1,10 +1,13 @@
 """What people do with their account, from signing up to deleting it."""
 
+from dataclasses import replace
 import json
 
 import pytest
 
 from teslafi_companion.accounts.account import Account, find
+from teslafi_companion.accounts.factors import ask_removal
+from teslafi_companion.app import keep_house
 from teslafi_companion.audit import check_chain, entries_of
 from teslafi_companion.oauth.links import Proof
 from teslafi_companion.oauth.scopes import Acr
@@ -325,3 +328,68 @@ async def test_nobody_is_sent_elsewhere_after_signing_in(olga: Person, elsewhere
     form = olga.page.form("/sign-in")
     answer = await olga.send("POST", "/sign-in", form.values | {"email": OLGA, "password": PASSWORD, "next": elsewhere})
     assert (answer.status, answer.headers["Location"]) == (303, "/account")
+
+
+async def test_an_operators_removal_happens_after_its_delay(olga: Person) -> None:
+    """Announced by mail, seen on the account's pages, carried out after three days, told again."""
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    await olga.makes_recovery_codes()
+    async with olga.store.transaction() as transaction:
+        owner = await find(transaction, OLGA)
+        assert owner is not None
+        await ask_removal(transaction, owner)
+    assert "will be removed on 26 November 2026" in (await olga.opens("/account")).text
+    olga.clock.advance(hours=72, seconds=-1)
+    await keep_house(olga.store)
+    assert (await account_of(olga)).has_totp
+    olga.clock.advance(seconds=1)
+    await keep_house(olga.store)
+    assert not (await account_of(olga)).has_second_factor
+    assert (await subjects(olga))[-1] == "Your two-factor authentication was removed"
+    assert (await olga.signs_in()).heading == "Your account"
+
+
+async def test_the_owner_keeps_the_second_factor(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    async with olga.store.transaction() as transaction:
+        owner = await find(transaction, OLGA)
+        assert owner is not None
+        await ask_removal(transaction, owner)
+    await olga.opens("/account")
+    page = await olga.fills("/account/security/keep")
+    assert "stays as it is" in page.text
+    olga.clock.advance(hours=80)
+    await keep_house(olga.store)
+    assert (await account_of(olga)).has_totp
+
+
+async def test_many_sign_ins_are_told_together(olga: Person, companion: Companion) -> None:
+    """Five mails in an hour, and one at its end about the others."""
+    await olga.has_account()
+    for _ in range(8):
+        await companion.person().signs_in()
+    assert await subjects(olga) == ["New sign-in"] * 5
+    olga.clock.advance(hours=1)
+    assert await subjects(olga) == [*["New sign-in"] * 5, "3 more sign-ins"]
+
+
+@pytest.mark.parametrize(("drift", "late", "right"), [(1, 30, True), (1, 60, False), (0, 0, True), (0, 30, False)])
+async def test_how_late_a_code_may_be_is_a_setting(
+    olga: Person, companion: Companion, drift: int, late: int, *, right: bool
+) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    settings = olga.store.settings
+    olga.store.settings = replace(settings, policy=replace(settings.policy, totp_drift_steps=drift))
+    other = companion.person()
+    await other.signs_in()
+    other.secret = olga.secret
+    code = other.code()
+    other.clock.advance(seconds=late)
+    page = await other.fills("/sign-in/second-factor", code=code)
+    assert (page.heading == "Your account") is right

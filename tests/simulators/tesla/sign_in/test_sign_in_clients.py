@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import OAuth2TokenRequestReauthError
 from homeassistant.helpers import config_entry_oauth2_flow
 import httpx
-from oauthlib.oauth2.rfc6749.errors import InvalidGrantError, LoginRequired  # type: ignore[import-untyped]
+from oauthlib.oauth2.rfc6749.errors import InvalidGrantError, LoginRequired
 import pytest
 import requests
 from tesla_fleet_api import const
