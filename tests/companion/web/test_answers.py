@@ -90,6 +90,7 @@ async def test_over_https_cookies_are_for_this_host_alone(store: Store, https: S
         (("127.0.0.0/8",), "6.6.6.6, 203.0.113.9", "203.0.113.9"),
         (("127.0.0.0/8", "203.0.113.0/24"), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
         (("127.0.0.0/8",), "not an address", "127.0.0.1"),
+        (("127.0.0.0/8", "203.0.113.0/24"), "198.51.100.1, ::ffff:203.0.113.9", "198.51.100.1"),
     ],
 )
 async def test_only_trusted_proxies_tell_where_somebody_comes_from(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from aiohttp import web
@@ -64,12 +64,19 @@ def services(request: web.Request) -> Services:
 def visitor_of(request: web.Request) -> Visitor:
     """Return the client: its address as far as trusted proxies tell, its browser's own description."""
     networks = services(request).settings.proxy_networks
-    address = request.remote or "0.0.0.0"  # noqa: S104 - an unknown client, nothing is bound to
+    address = _plain(request.remote or "0.0.0.0")  # noqa: S104 - an unknown client, nothing is bound to
     said = [part.strip() for line in request.headers.getall("X-Forwarded-For", []) for part in line.split(",")]
     # Each trusted proxy appended whom it saw: walk back from the nearest until somebody who is no proxy of ours
     while said and any(ip_address(address) in network for network in networks):
         try:
-            address = str(ip_address(said.pop()))
+            address = _plain(said.pop())
         except ValueError:
             break
     return Visitor(address, request.headers.get("User-Agent", ""))
+
+
+def _plain(text: str) -> str:
+    """Return an IP address as it is listed: a socket for both protocols shows IPv4 inside IPv6. Raises ValueError."""
+    address = ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -145,6 +145,7 @@ async def sign_out(request: web.Request, visit: Visit) -> web.Response:
         await sessions.end_session(transaction, visit.owner.id, visit.session.id)
     response = see("/")
     SESSION.clear(request, response)
+    # Not "cookies": the device stays known, so that its next sign-in is not told as one from a new device
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
