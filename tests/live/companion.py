@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import pyotp
+import structlog
 
 from teslafi_companion.accounts import account, totp
 from teslafi_companion.clock import Clock, system_clock
@@ -62,6 +63,7 @@ class LiveCompanion:
             log_level="error",
         )
         configure_logs(settings)
+        stack.callback(structlog.reset_defaults)
         parts = await started(stack, settings, clock)
         companion = cls(folder, settings, mails, parts)
         await companion._make_account()

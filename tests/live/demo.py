@@ -29,6 +29,8 @@ STATE: Final = ROOT / ".demo"
 CHECK_LOG: Final = STATE / "check.log"
 PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
+SEED: Final = 1
+"""Of the simulated cars' everyday life."""
 SERVED: Final = ("Home Assistant", "the simulated Tesla", "the companion", "the mail catcher")
 """What takes the ports, one after the other."""
 
@@ -117,7 +119,7 @@ async def _started(
     """Start all; what was started is stopped when the stack closes. A port of 0 is any free one."""
     home_port, tesla_port, companion_port, mail_port = ports
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
-    simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,))
+    simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,), seed=SEED)
     await simulator.start(port=tesla_port)
     stack.push_async_callback(simulator.stop)
     companion = await LiveCompanion.start(

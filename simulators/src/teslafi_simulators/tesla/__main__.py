@@ -16,11 +16,14 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=8100)
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="demo")
     parser.add_argument("--redirect-uri", action="append", default=[], help="also allowed for the applications")
+    parser.add_argument("--seed", type=int, help="let the cars live by themselves, the same days for the same seed")
     arguments = parser.parse_args()
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    simulator = TeslaSimulator(scenario=arguments.scenario, redirect_uris=tuple(arguments.redirect_uri))
+    simulator = TeslaSimulator(
+        scenario=arguments.scenario, redirect_uris=tuple(arguments.redirect_uri), seed=arguments.seed
+    )
     await simulator.start(port=arguments.port)
     accounts = {account.email: account.password for account in simulator.accounts}
     sys.stdout.write(json.dumps({"url": simulator.url, "accounts": accounts}) + "\n")

@@ -87,9 +87,9 @@ def demo(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
     garage = state.garage
     garage.add(ANNAS_MODEL_3, anna.sub, "na", name="Roadrunner").start_drive(miles=40, speed=52)
     garage.add(ANNAS_MODEL_Y, anna.sub, "na", model=RIGHT_HAND, name="Snowball").state = State.ASLEEP
-    garage.add(
-        ERIKS_MODEL_S, erik.sub, "eu", model=OLD, name="Oldtimer", signing="off", sleeps=False, capacity=85.0
-    ).plug_in(Supply.THREE_PHASE)
+    garage.add(ERIKS_MODEL_S, erik.sub, "eu", model=OLD, name="Oldtimer", signing="off", capacity=85.0).plug_in(
+        Supply.THREE_PHASE
+    )
     shared = garage.add(SHARED_MODEL_3, "0a0a0a0a-0000-4000-8000-00000000000f", "eu", name="Shared", hide_private=True)
     shared.drivers.add(erik.sub)
     garage.add(BOS_MODEL_Y, bo.sub, "cn", name="Xiao Bai")

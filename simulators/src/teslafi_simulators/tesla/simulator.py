@@ -1,6 +1,7 @@
 """One simulator: Tesla's sign-in, Fleet API and control on one port of loopback."""
 
 from html import escape
+from random import Random
 from typing import Self
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from .accounts import AccountStore
 from .addresses import AUTH, FLEET_AUTH, Addresses
 from .applications import ApplicationStore
 from .cars.garage import Garage
+from .cars.routine import Routine
 from .clock import Clock, real_clock
 from .control import Control, control_routes
 from .faults import struck
@@ -30,8 +32,13 @@ class TeslaSimulator:
         scenario: str = "demo",
         redirect_uris: tuple[str, ...] = (),
         before_july_2026: bool = False,
+        seed: int | None = None,
     ) -> None:
-        """Begin with the named scenario; `redirect_uris` are allowed for its applications besides Home Assistant's."""
+        """Begin with the named scenario; `redirect_uris` are allowed for its applications besides Home Assistant's.
+
+        Without a seed, cars do what they are told and nothing else. With one they live by themselves, to work, home
+        and asleep; the same seed, clock and questions give the same days.
+        """
         self._addresses: Addresses | None = None
         self._runner: web.AppRunner | None = None
         self.clock = clock
@@ -49,6 +56,9 @@ class TeslaSimulator:
         )
         self.control = Control(self.state)
         SCENARIOS[scenario](self.state, redirect_uris)
+        if seed is not None:
+            for car in self.garage:
+                car.routine = Routine(Random(f"{seed}:{car.vin}"), car)  # noqa: S311 - a day's plan is no secret
 
     @property
     def addresses(self) -> Addresses:

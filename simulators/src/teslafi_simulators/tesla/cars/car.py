@@ -11,6 +11,11 @@ from enum import StrEnum
 import math
 from typing import Any, Final
 
+from .routine import Routine
+from .supply import Supply
+
+__all__ = ["Car", "State", "Supply"]
+
 STEP: Final = 30.0
 """Longest step of the physics, in seconds."""
 SLEEPY_AFTER: Final = 780.0
@@ -53,14 +58,6 @@ class State(StrEnum):
     OFFLINE = "offline"
 
 
-class Supply(StrEnum):
-    """What a car charges from."""
-
-    SINGLE_PHASE = "single_phase"
-    THREE_PHASE = "three_phase"
-    DIRECT = "direct"
-
-
 @dataclass(slots=True)
 class Drive:
     """A drive under way: miles still to go at a steady speed in mph, into a compass direction."""
@@ -91,7 +88,6 @@ class Car:
     drivers: set[str] = field(default_factory=set)
     capacity: float = 75.0
     signing: str = "required"
-    sleeps: bool = True
     mobile_access: bool = True
     hide_private: bool = False
     state: State = State.ONLINE
@@ -100,6 +96,7 @@ class Car:
     kept_awake_at: float = 0.0
     wakes_at: float | None = None
     outside: float = 16.0
+    routine: Routine | None = None
 
     def __post_init__(self) -> None:
         """Begin awake, parked and unplugged."""
@@ -147,6 +144,8 @@ class Car:
     def _step(self, seconds: float) -> None:
         if self.wakes_at is not None and self.now >= self.wakes_at:
             self.wake()
+        if self.routine is not None:
+            self.routine.live(self)
         if self.drive is not None:
             self._step_drive(self.drive, seconds)
         if self.charge is not None:
@@ -154,7 +153,7 @@ class Car:
         self._step_cabin(seconds)
         if self.busy:
             self.kept_awake_at = self.now
-        elif self.state is State.ONLINE and self.sleeps and self.now - self.kept_awake_at >= SLEEPY_AFTER:
+        elif self.state is State.ONLINE and self.now - self.kept_awake_at >= SLEEPY_AFTER:
             # What it says last is what stays visible while it sleeps.
             self._tell()
             self.state = State.ASLEEP
