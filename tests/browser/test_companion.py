@@ -13,10 +13,12 @@ import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
 from tests.live import companion as live
+from tests.live.check import states
 from tests.live.companion import LiveCompanion
 from tests.live.home_assistant import LiveHomeAssistant
 
 from .person import Person, picture_of
+from .test_browser import until
 
 pytestmark = pytest.mark.browser
 
@@ -361,6 +363,13 @@ async def test_linking_from_home_assistant(
     await person.sees("This Home Assistant is linked to the companion.")
     await person.picture("linked")
 
-    link = await home.api("GET", "states/sensor.teslafi_companion_link")
-    factor = await home.api("GET", "states/binary_sensor.teslafi_companion_two_factor_authentication")
-    assert (link["state"], factor["state"]) == ("linked", "on")
+    await until(lambda: shows_the_link(home))
+
+
+async def shows_the_link(home: LiveHomeAssistant) -> bool:
+    """Say whether the entities tell that the link stands; the integration is loaded anew after linking."""
+    shown = {row["entity_id"]: row["state"] for row in await states(home)}
+    return (
+        shown.get("sensor.teslafi_companion_link") == "linked"
+        and shown.get("binary_sensor.teslafi_companion_two_factor_authentication") == "on"
+    )
