@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 import fnmatch
 from typing import Any, Final, Literal, get_args
@@ -19,7 +20,9 @@ class Fault:
 
     `delay`: `seconds` pass first. `drop`: the request is carried out, the connection closed. `status`: answered with
     `status`, `headers` and `body` (text, or JSON). `malformed`, `truncated`, `html`: the right status, a broken body.
-    `values`: fields of the answer (`charge_state.battery_level`) replaced.
+    `values`: fields of the answer (`vehicle_state.software_update.status`) replaced, by values of any type.
+
+    A fault of one car names it in its path: `*/5YJ3E1EA7KF000001/vehicle_data`.
     """
 
     path: str
@@ -97,11 +100,11 @@ def changed(fault: Fault | None, answer: Any) -> Any:  # noqa: ANN401 - JSON
     """Return the answer with a fault's `values` in place."""
     if fault is None or fault.kind != "values" or not isinstance(answer, dict):
         return answer
-    copy = dict(answer)
+    copy = deepcopy(answer)
     for path, value in fault.values.items():
-        block, _, name = path.rpartition(".")
-        if block:
-            copy[block] = {**copy.get(block, {}), name: value}
-        else:
-            copy[name] = value
+        *blocks, name = path.split(".")
+        place = copy
+        for block in blocks:
+            place = place.setdefault(block, {})
+        place[name] = value
     return copy

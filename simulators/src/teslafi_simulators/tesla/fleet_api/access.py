@@ -33,6 +33,7 @@ class Call:
     state: SimulatorState
     bearer: Bearer
     region: Region | None
+    body: bytes = b""
 
     @property
     def account(self) -> str:
@@ -89,9 +90,11 @@ def endpoint(
         state = request.app[STATE]
         state.requests.append((request.method, request.path))
         fault = state.faults.take(request.path)
+        body = await request.read()
         account: str | None = None
         try:
             call = _let_in(request, state, region)
+            call.body = body
             account = call.account
             answer = handler(call)
             response = answer if isinstance(answer, web.Response) else answered(changed(fault, answer))

@@ -5,12 +5,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ..addresses import FLEET, OWNER_API, REGIONS, Region
+from ..addresses import FLEET, OWNER_API, REGIONS
 from ..billing import Category
-from ..state import STATE
 from . import account, vehicles
-from .access import Call, _let_in, endpoint
-from .answers import Refused, answered
+from .access import Call, endpoint
+from .answers import Refused
 
 type Row = tuple[str, str, Callable[[Call], Any], Category]
 
@@ -18,6 +17,8 @@ CAR: Final = "/api/1/vehicles/{vehicle}"
 SITE: Final = "/api/1/energy_sites/{site}"
 
 ROWS: Final[tuple[Row, ...]] = (
+    # Before the path that names a car: `fleet_status` is no car
+    ("POST", "/api/1/vehicles/fleet_status", vehicles.fleet_status, "data"),
     ("GET", "/api/1/products", vehicles.products, "free"),
     ("GET", "/api/1/vehicles", vehicles.vehicles, "free"),
     ("GET", CAR, vehicles.vehicle, "free"),
@@ -62,8 +63,6 @@ def fleet_routes() -> list[web.RouteDef]:
     found: list[web.RouteDef] = []
     for region in REGIONS:
         prefix = f"{FLEET}/{region}"
-        # Before the path that names a car: `fleet_status` is no car.
-        found.append(web.post(f"{prefix}/api/1/vehicles/fleet_status", _fleet_status(region)))
         found += [
             web.route(method, prefix + path, endpoint(handler, category, region))
             for method, path, handler, category in ROWS
@@ -78,22 +77,6 @@ def fleet_routes() -> list[web.RouteDef]:
     ]
     found.append(web.route("*", f"{OWNER_API}/{{path:.*}}", _unknown))
     return found
-
-
-def _fleet_status(region: Region) -> Callable[[web.Request], Any]:
-    async def handle(request: web.Request) -> web.Response:
-        state = request.app[STATE]
-        try:
-            call = _let_in(request, state, region)
-            call.needs(vehicles.DATA, "vehicle_cmds", "vehicle_charging_cmds")
-            named = await vehicles._vins(call)  # noqa: SLF001 - of this package
-        except Refused as refused:
-            return refused.response()
-        cars = [car for car in state.garage.of(call.account) if car.vin in named]
-        state.billing.count(call.account, "data")
-        return answered(vehicles.fleet_status_of(cars))
-
-    return handle
 
 
 async def _status(_request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import json
 from typing import Any, Final
 
-from ..cars.car import CLASSIC_BLOCKS, Car, State
+from ..cars.car import CLASSIC_BLOCKS, State
 from ..cars.garage import SAMPLES
 from .access import SIGNING_REQUIRED, Call
 from .answers import Refused, answered, asleep
@@ -183,11 +183,11 @@ def drivers(call: Call) -> Any:  # noqa: ANN401
     return answered(listed, count=len(listed))
 
 
-async def _vins(call: Call) -> list[str]:
+def _vins(call: Call) -> list[str]:
     if call.request.content_type != "application/json":
         raise Refused(406, "not_a_JSON_request")
     try:
-        body = await call.request.json()
+        body = json.loads(call.body)
     except ValueError:
         raise Refused(406, "not_a_JSON_request") from None
     vins = body.get("vins") if isinstance(body, dict) else None
@@ -196,8 +196,11 @@ async def _vins(call: Call) -> list[str]:
     return [vin for vin in vins if isinstance(vin, str)]
 
 
-def fleet_status_of(cars: list[Car]) -> dict[str, Any]:
-    """Return the answer of `fleet_status`."""
+def fleet_status(call: Call) -> Any:  # noqa: ANN401
+    """Tell which of the named cars need signed commands."""
+    call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
+    named = _vins(call)
+    cars = [car for car in call.state.garage.of(call.account) if car.vin in named]
     return {
         "key_paired_vins": [],
         "unpaired_vins": [car.vin for car in cars],
