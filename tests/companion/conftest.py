@@ -43,7 +43,7 @@ async def postgresql_database(postgresql: int, socket_enabled: None) -> AsyncIte
         await connection.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the address of an empty database, of either kind."""
     if request.param == "sqlite":
