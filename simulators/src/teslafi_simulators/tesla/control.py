@@ -191,6 +191,15 @@ def control_routes(control: Control) -> list[web.RouteDef]:
             return web.json_response({"error": repr(error)}, status=400)
         return web.json_response({})
 
+    async def mint(request: web.Request) -> web.Response:
+        """Answer as Tesla's token endpoint would after a sign-in with full consent."""
+        asked = await request.json()
+        try:
+            pair = control.mint(asked["email"], asked["client_id"], set(asked["scopes"]))
+        except (KeyError, TypeError) as error:
+            return web.json_response({"error": repr(error)}, status=400)
+        return web.json_response(pair.answer())
+
     async def counters(_request: web.Request) -> web.Response:
         return web.json_response(control.counters())
 
@@ -199,6 +208,7 @@ def control_routes(control: Control) -> list[web.RouteDef]:
         web.get(f"{CONTROL}/accounts", _accounts),
         web.get(f"{CONTROL}/clock", _clock),
         web.get(f"{CONTROL}/counters", counters),
+        web.post(f"{CONTROL}/mint", mint),
         web.post(f"{CONTROL}/{{action}}", act),
     ]
 
@@ -206,7 +216,7 @@ def control_routes(control: Control) -> list[web.RouteDef]:
 async def _cars(request: web.Request) -> web.Response:
     state = request.app[STATE]
     found = [state.garage.find(car.vin) for car in state.garage]
-    return web.json_response({car.vin: {"state": car.state, **car.data} for car in found if car is not None})
+    return web.json_response({car.vin: {**car.data, "state": car.state} for car in found if car is not None})
 
 
 async def _accounts(request: web.Request) -> web.Response:

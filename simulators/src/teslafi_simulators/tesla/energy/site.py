@@ -168,7 +168,12 @@ class Site:
         }
 
     def calendar_history(self, kind: str) -> dict[str, Any]:
-        """Return the day so far as one stretch (kind `energy`), or the power now (kind `power`)."""
+        """Return the day so far as one stretch (kind `energy`), the power now (kind `power`), or the grid's failures.
+
+        Failures (kind `backup`) are none here; their form is that of developer.tesla.com, "Energy endpoints".
+        """
+        if kind == "backup":
+            return {"events": [], "total_events": 0}
         day = datetime.fromtimestamp(self.now - self.now % 86_400, UTC)
         if kind == "power":
             powers = self.powers(self.now)

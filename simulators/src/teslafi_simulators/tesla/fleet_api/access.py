@@ -100,10 +100,7 @@ def endpoint(
             response = answer if isinstance(answer, web.Response) else answered(changed(fault, answer))
         except Refused as refused:
             response = refused.response()
-        if (fault is not None and fault.kind == "status") or (fault is not None and fault.kind != "values"):
-            outcome = await struck(fault, request, response)
-        else:
-            outcome = response
+        outcome = response if fault is None or fault.kind == "values" else await struck(fault, request, response)
         if account is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             state.billing.count(account, category)
         return outcome

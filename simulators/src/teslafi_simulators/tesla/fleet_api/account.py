@@ -26,6 +26,12 @@ def region(call: Call) -> Any:  # noqa: ANN401
     return {"region": call.bearer.region, "fleet_api_base_url": call.state.addresses().fleet(call.bearer.region)}
 
 
+def backup_key(call: Call) -> Any:  # noqa: ANN401
+    """Tell the public key that belongs to the account: none was ever stored."""
+    call.needs("user_data")
+    raise not_found()
+
+
 def orders(call: Call) -> Any:  # noqa: ANN401
     """List orders: none."""
     call.needs("user_data")

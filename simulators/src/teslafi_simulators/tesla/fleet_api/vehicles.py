@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import json
 from typing import Any, Final
 
-from ..cars.car import CLASSIC_BLOCKS, State
+from ..cars.car import CLASSIC_BLOCKS, Car, State
 from ..cars.garage import SAMPLES
 from .access import SIGNING_REQUIRED, Call
 from .answers import Refused, answered, asleep
@@ -160,12 +160,23 @@ def recent_alerts(call: Call) -> Any:  # noqa: ANN401
     return {"recent_alerts": [alert]}
 
 
-def drivers(call: Call) -> Any:  # noqa: ANN401
-    """List who else may drive; for the owner alone."""
+def _own_car(call: Call) -> Car:
     call.needs(DATA)
     car = call.car()
     if call.account != car.owner:
         raise Refused(403, "Unauthorized")
+    return car
+
+
+def invitations(call: Call) -> Any:  # noqa: ANN401
+    """List open invitations to drive: none; for the owner alone."""
+    _own_car(call)
+    return answered([], pagination={"previous": None, "next": None}, count=0)
+
+
+def drivers(call: Call) -> Any:  # noqa: ANN401
+    """List who else may drive; for the owner alone."""
+    car = _own_car(call)
     listed = [
         {
             "my_tesla_unique_id": 8_888_888,
@@ -236,6 +247,12 @@ def charging_history(call: Call) -> Any:  # noqa: ANN401
     """List paid sessions; needs the charging scope."""
     call.needs("vehicle_charging_cmds")
     return {"data": [], "totalResults": 0}
+
+
+def charging_sessions(call: Call) -> Any:  # noqa: ANN401
+    """Refuse: only business accounts that own a fleet are answered, and nobody here has one."""
+    call.needs("vehicle_charging_cmds")
+    raise Refused(403, "Unauthorized")
 
 
 def options(call: Call) -> Any:  # noqa: ANN401
