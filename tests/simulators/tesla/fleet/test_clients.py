@@ -9,12 +9,14 @@ from homeassistant.components.application_credentials import ClientCredential, a
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+import httpx
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # type: ignore[import-untyped]
 import requests
 from tesla_fleet_api import TeslaFleetApi
 import tesla_fleet_api.const
 from tesla_fleet_api.exceptions import Forbidden, InvalidRegion, NotFound, VehicleOffline
+from teslajsonpy.controller import Controller  # type: ignore[import-untyped]
 import teslapy  # type: ignore[import-untyped] # it carries none
 
 from teslafi_simulators.tesla import TeslaSimulator
@@ -134,3 +136,42 @@ async def test_teslapy_reads_a_car(tesla: TeslaSimulator, monkeypatch: pytest.Mo
         with pytest.raises(requests.exceptions.HTTPError) as refused:
             await asyncio.to_thread(client.api, "VEHICLE_LIST")
     assert "412" in str(refused.value)
+
+
+class AtTheSimulator(httpx.AsyncBaseTransport):
+    """Takes what is meant for Tesla's hosts to the simulator's prefixes, as a name server and a proxy would."""
+
+    def __init__(self, tesla: TeslaSimulator) -> None:
+        """Send to this simulator."""
+        self._prefixes = {
+            "auth.tesla.com": tesla.addresses.sso("na"),
+            "owner-api.teslamotors.com": tesla.addresses.owner_api,
+        }
+        self._network = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request with nothing but its address changed."""
+        target = f"{self._prefixes[request.url.host]}{request.url.raw_path.decode()}"
+        return await self._network.handle_async_request(
+            httpx.Request(request.method, target, headers=request.headers, stream=request.stream)
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._network.aclose()
+
+
+async def test_teslajsonpy_reads_a_car(tesla: TeslaSimulator) -> None:
+    """Teslajsonpy refreshes, lists the account's cars and reads one through the Owner API."""
+    pair = tesla.control.mint("anna@example.com", "ownerapi", {"openid", "email", "offline_access"})
+    session = httpx.AsyncClient(transport=AtTheSimulator(tesla))
+    controller = Controller(session, refresh_token=pair.refresh_token)
+    tokens = await controller.connect(include_energysites=False)
+    assert tokens["refresh_token"] != pair.refresh_token
+    cars = await controller.generate_car_objects()
+    assert set(cars) == {ANNAS_MODEL_3, ANNAS_MODEL_Y}
+    await controller.update(vins={ANNAS_MODEL_3}, force=True)
+    car = tesla.control.car(ANNAS_MODEL_3).data
+    assert cars[ANNAS_MODEL_3].battery_level == car["charge_state"]["battery_level"]
+    assert cars[ANNAS_MODEL_3].odometer == car["vehicle_state"]["odometer"]
+    await controller.disconnect()
