@@ -14,6 +14,9 @@ import structlog
 from teslafi_companion import audit, outbox
 from teslafi_companion.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.api.routes import routes as api_routes
+from teslafi_companion.billing import inbox as billing_inbox, worker as billing_worker
+from teslafi_companion.billing.webhook import routes as webhook_routes
+from teslafi_companion.billing.worker import BillingWorker
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.oauth import purge as link_purge
 from teslafi_companion.oauth.routes import routes as oauth_routes
@@ -40,8 +43,11 @@ RESOLVERS: Final[dict[str, Resolver]] = {
 _log = structlog.get_logger(__name__)
 
 
-def create_app(parts: Services) -> web.Application:
-    """Return the application; it closes neither the store nor the password threads."""
+def create_app(parts: Services, *, works: bool = True) -> web.Application:
+    """Return the application; it closes neither the store nor the password threads.
+
+    Without `works` nothing runs beside it: another process, or a test, does that work.
+    """
     app = web.Application(
         middlewares=[parts.metrics.middleware(), answers.logged, answers.explained, guard.same_origin],
         client_max_size=LARGEST_BODY,
@@ -49,8 +55,9 @@ def create_app(parts: Services) -> web.Application:
     app[SERVICES] = parts
     app.on_response_prepare.append(answers.harden)
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
-    app.add_routes([*page_routes(), *oauth_routes(), *api_routes()])
-    app.cleanup_ctx.append(_beside)
+    app.add_routes([*page_routes(), *oauth_routes(), *api_routes(), *webhook_routes()])
+    if works:
+        app.cleanup_ctx.append(_beside)
     return app
 
 
@@ -76,6 +83,8 @@ async def _beside(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(_hand_over_mails(store), name="outbox"),
         asyncio.create_task(_housekeeping(store), name="housekeeping"),
     ]
+    if app[SERVICES].billing.required:
+        tasks.append(asyncio.create_task(_keep_subscriptions(app[SERVICES]), name="billing"))
     yield
     for task in tasks:
         task.cancel()
@@ -92,6 +101,17 @@ async def _hand_over_mails(store: Store) -> None:
             await worker.run()
         except (OSError, SQLAlchemyError) as fault:
             _log.warning("outbox_failed", fault=type(fault).__name__)
+            await asyncio.sleep(DATABASE_PAUSE)
+
+
+async def _keep_subscriptions(parts: Services) -> None:
+    """Run the billing worker; while the database is out of reach, look again every few seconds."""
+    worker = BillingWorker(parts.store, parts.billing)
+    while True:
+        try:
+            await worker.run()
+        except (OSError, SQLAlchemyError) as fault:
+            _log.warning("billing_failed", fault=type(fault).__name__)
             await asyncio.sleep(DATABASE_PAUSE)
 
 
@@ -130,6 +150,8 @@ async def _purge(transaction: Transaction) -> None:
         throttle.purge,
         outbox.purge,
         link_purge.purge,
+        billing_inbox.purge,
+        billing_worker.purge,
     ):
         await purge(transaction)
     await audit.purge(transaction, transaction.policy.audit_retention)

@@ -30,6 +30,7 @@ class Metrics:
             registry=self.registry,
             buckets=_SECONDS,
         )
+        self._webhooks = Counter("companion_webhooks", "Webhooks of Chargebee's", ("answer",), registry=self.registry)
         self._waiting = Gauge("companion_outbox_waiting", "Mails not handed over yet", registry=self.registry)
 
     def middleware(self) -> Middleware:
@@ -53,6 +54,10 @@ class Metrics:
             return response
 
         return count
+
+    def webhook(self, answer: str) -> None:
+        """Count a webhook: `new`, `again` or `refused`."""
+        self._webhooks.labels(answer).inc()
 
     def application(self, waiting: Callable[[], Awaitable[int]]) -> web.Application:
         """Return the application of the metrics port; `waiting` counts the mails that wait."""

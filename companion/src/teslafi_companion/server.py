@@ -11,6 +11,7 @@ import structlog
 
 from teslafi_companion import outbox
 from teslafi_companion.app import create_app
+from teslafi_companion.billing.adapters import open_billing
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
@@ -50,7 +51,7 @@ async def serve(settings: Settings) -> None:
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
     """Start everything; what was started is stopped, in order, when the stack closes."""
     store = await stack.enter_async_context(opened_store(settings, clock))
-    parts = make_services(store)
+    parts = make_services(store, await open_billing(settings))
     stack.callback(parts.passwords.close)
     if settings.metrics_port >= 0:
         await _listen(stack, _metrics(parts), settings, settings.metrics_host, settings.metrics_port)

@@ -19,9 +19,12 @@ from yarl import URL
 PREFIX: Final = "TESLAFI_COMPANION_"
 MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
 
+_WEBHOOK_PASSWORD: Final = 20
+
 type Network = IPv4Network | IPv6Network
 type KeyProvider = Literal["file", "env", "aws-kms"]
 type SmtpSecurity = Literal["tls", "starttls", "none"]
+type Billing = Literal["none", "chargebee"]
 type LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -60,6 +63,13 @@ class Policy:
     incomplete_sign_in_tries: int = 3
     login_notices_per_hour: int = 5
     operator_recovery_delay: timedelta = timedelta(hours=72)
+    billing_fresh: timedelta = timedelta(minutes=15)
+    billing_reconcile: timedelta = timedelta(hours=12)
+    billing_poll: timedelta = timedelta(minutes=10)
+    billing_poll_overlap: timedelta = timedelta(hours=1)
+    billing_outage_reading: timedelta = timedelta(hours=72)
+    billing_outage_controls: timedelta = timedelta(hours=24)
+    billing_event_kept: timedelta = timedelta(days=30)
     audit_visible: timedelta = timedelta(days=90)
     audit_retention: timedelta = timedelta(days=400)
     mail_lease: timedelta = timedelta(seconds=60)
@@ -109,6 +119,21 @@ class Settings:
     totp_drift_steps: int = 1
     """1 takes the code before and after as well (RFC 6238 5.2); 0 only the present one (ASVS 6.5.5)."""
     operator_recovery_hours: int = 72
+    billing: Billing = "none"
+    """`none`: every account may use everything. `chargebee`: a subscription there decides."""
+    chargebee_site: str = ""
+    chargebee_api_key: str = field(default="", repr=False)
+    chargebee_item_prices: tuple[str, ...] = ()
+    """Item prices that give access, each with a name for people: `controls-USD-monthly=Controls, monthly`."""
+    chargebee_feature: str = ""
+    """A feature (entitlement) that a subscription must carry as well; empty: none."""
+    chargebee_past_due_grace_days: int = 14
+    chargebee_webhook_credentials: tuple[str, ...] = field(default=(), repr=False)
+    """`user:password` of the webhook's address; two during a change. Empty: no webhooks, the poll alone."""
+    chargebee_webhook_networks: tuple[str, ...] = ()
+    """Networks that webhooks may come from; empty: any."""
+    chargebee_base_url: str = ""
+    """A stand-in for Chargebee on this machine, with a key of a test site."""
     log_level: LogLevel = "info"
     shutdown_seconds: int = 20
     policy: Policy = field(default_factory=Policy)
@@ -380,6 +405,49 @@ def _redirects(settings: Settings) -> None:
             raise UnsafeSetting(f"oauth_redirect_uris: {uri} is neither https nor this machine, or has a fragment.")
 
 
+def _billing(settings: Settings) -> None:
+    if settings.billing == "none":
+        if settings.chargebee_site or settings.chargebee_api_key:
+            raise UnsafeSetting('Chargebee is set up but billing is none: write billing = "chargebee".')
+        return
+    if not (settings.chargebee_site and settings.chargebee_api_key and settings.chargebee_item_prices):
+        raise UnsafeSetting(
+            "billing is chargebee: set chargebee_site, chargebee_api_key and chargebee_item_prices as well."
+        )
+    if not settings.chargebee_site.replace("-", "").isalnum():
+        raise UnsafeSetting("chargebee_site is the site's name alone: acme for acme.chargebee.com.")
+    if settings.chargebee_past_due_grace_days < 0:
+        raise UnsafeSetting("chargebee_past_due_grace_days is 0 or more.")
+    _stand_in(settings)
+
+
+def _stand_in(settings: Settings) -> None:
+    base = settings.chargebee_base_url
+    if not base:
+        return
+    if not settings.chargebee_api_key.startswith("test_"):
+        raise UnsafeSetting("chargebee_base_url is for stand-ins: it takes no key but one of a test site (test_…).")
+    if not is_loopback(URL(base).host or ""):
+        raise UnsafeSetting("chargebee_base_url is not this machine: leave it empty for Chargebee itself.")
+
+
+def _webhooks(settings: Settings) -> None:
+    for pair in settings.chargebee_webhook_credentials:
+        user, _, password = pair.partition(":")
+        if not user or len(password) < _WEBHOOK_PASSWORD:
+            raise UnsafeSetting(
+                "chargebee_webhook_credentials is user:password, "
+                f"the password of {_WEBHOOK_PASSWORD} characters or more."
+            )
+    if len(settings.chargebee_webhook_credentials) > 2:  # noqa: PLR2004 - the old pair and the new one
+        raise UnsafeSetting("chargebee_webhook_credentials holds one pair, or two while you change it.")
+    for text in settings.chargebee_webhook_networks:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise UnsafeSetting(f"chargebee_webhook_networks: {text} is not a network or address.") from None
+
+
 _CHECKS: Final = (
     _base_url,
     _listening,
@@ -390,4 +458,6 @@ _CHECKS: Final = (
     _mail,
     _second_factor,
     _redirects,
+    _billing,
+    _webhooks,
 )

@@ -15,6 +15,7 @@ from yarl import URL
 
 from teslafi_companion.accounts import account
 from teslafi_companion.app import RESOLVERS, create_app
+from teslafi_companion.billing.port import BillingPort
 from teslafi_companion.outbox import OutboxWorker
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
@@ -201,12 +202,15 @@ async def make_phc(store: Store, password: str) -> str:
 class Companion:
     """The served application, for as many browsers as a test needs."""
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
-        """Serve this store."""
+    def __init__(self, store: Store, clock: ManualClock, billing: BillingPort | None = None) -> None:
+        """Serve this store; without a keeper of subscriptions, nothing costs anything.
+
+        The billing worker does not run beside it: tests have it work when they say so.
+        """
         self.store = store
         self.clock = clock
-        self._parts = make_services(store)
-        self.server = TestServer(create_app(self._parts))
+        self._parts = make_services(store, billing)
+        self.server = TestServer(create_app(self._parts, works=billing is None))
         self._clients: list[TestClient[Any, Any]] = []
 
     async def __aenter__(self) -> Self:

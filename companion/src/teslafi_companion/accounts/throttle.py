@@ -49,6 +49,7 @@ INCOMPLETE_NOTICE: Final = Rule("incomplete-notice", 1, timedelta(hours=1))
 USER_CODE_SESSION: Final = Rule("user-code-session", 5, timedelta(minutes=10))
 USER_CODE_NETWORK: Final = Rule("user-code-network", 5, timedelta(minutes=10))
 TOKEN_NETWORK: Final = Rule("token-network", 30, timedelta(minutes=1))
+WEBHOOK_NETWORK: Final = Rule("webhook-network", 30, timedelta(minutes=10))
 DEVICE_NETWORK: Final = Rule("device-network", 10, timedelta(minutes=1))
 
 

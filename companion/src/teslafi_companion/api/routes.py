@@ -8,9 +8,12 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.accounts.addresses import masked
+from teslafi_companion.billing import mirror
+from teslafi_companion.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.oauth.access import Caller
-from teslafi_companion.oauth.links import End, end_link, wants_contact
+from teslafi_companion.oauth.links import End, Link, end_link, wants_contact
 from teslafi_companion.oauth.scopes import Scope
+from teslafi_companion.store.database import Store
 from teslafi_companion.web.services import services, visitor_of
 
 from .access import linked
@@ -35,7 +38,8 @@ async def openapi(_request: web.Request) -> web.Response:
 @linked(Scope.ACCOUNT, Scope.LINK)
 async def status(request: web.Request, caller: Caller) -> web.Response:
     """Say how the link and its account are."""
-    link, now = caller.link, services(request).store.clock()
+    store = services(request).store
+    link, now = caller.link, store.clock()
     body = {
         "link": {
             "id": str(link.id),
@@ -49,8 +53,31 @@ async def status(request: web.Request, caller: Caller) -> web.Response:
             "two_factor": caller.has_second_factor,
             "two_factor_methods": _methods(caller),
         },
+        "subscription": await _subscription(store, link),
     }
     return web.json_response(body, headers=_NOT_STORED)
+
+
+async def _subscription(store: Store, link: Link) -> dict[str, object]:
+    """Say whether the account may use controls; what is old is asked for again, but never waited for."""
+    if store.settings.billing == "none":
+        access = NOT_REQUIRED
+    else:
+        async with store.reading() as transaction:
+            known = await mirror.known_of(transaction, link.account_id)
+            old = bool(known.subscriptions) and mirror.is_old(known, transaction)
+            access = decide(known, transaction.now, mirror.rules_of(store.settings), Use.CONTROLS)
+        if old:
+            async with store.transaction() as transaction:
+                await mirror.want_if_old(transaction, link.account_id)
+    return {
+        "required": access is not NOT_REQUIRED,
+        "access": access.granted,
+        "reason": access.reason.value,
+        "renews": access.renews,
+        "until": access.until.isoformat() if access.until else None,
+        "manage_url": f"{store.settings.origin}/account#subscription",
+    }
 
 
 def _methods(caller: Caller) -> list[str]:

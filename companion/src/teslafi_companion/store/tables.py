@@ -328,6 +328,74 @@ device_grant: Final = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+# An account as a payer. checked_at: when Chargebee last answered about it; wanted_at: it should be asked again.
+# email_index: the address that Chargebee was last told.
+billing_customer: Final = Table(
+    "billing_customer",
+    metadata,
+    Column("account_id", Uuid, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("email_index", LargeBinary, nullable=False),
+    Column("checked_at", Moment, index=True),
+    Column("wanted_at", Moment, index=True),
+    Column("leased_until", Moment),
+)
+
+# Chargebee's subscriptions, as of the request begun at seen_at. item_prices: by blanks.
+subscription: Final = Table(
+    "subscription",
+    metadata,
+    Column("id", String(50), primary_key=True),
+    _of_account(),
+    Column("status", String(50), nullable=False),
+    Column("resource_version", BigInteger, nullable=False),
+    Column("item_prices", String(500), nullable=False),
+    Column("start_at", Moment),
+    Column("trial_end", Moment),
+    Column("term_end", Moment),
+    Column("pause_at", Moment),
+    Column("resume_at", Moment),
+    Column("due_since", Moment),
+    Column("due_invoices", Integer, nullable=False),
+    Column("cancel_reason", String(40)),
+    Column("deleted", Boolean, nullable=False),
+    Column("entitled", Boolean),
+    Column("seen_at", Moment, nullable=False),
+)
+
+# Hints that something happened, by webhook or poll; each is worked off once.
+billing_event: Final = Table(
+    "billing_event",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("type", String(80), nullable=False),
+    Column("occurred_at", Moment, nullable=False, index=True),
+    Column("subscription_id", String(50)),
+    Column("customer_id", String(50)),
+    Column("source", String(8), nullable=False),
+    Column("received_at", Moment, nullable=False, index=True),
+    Column("handled_at", Moment, index=True),
+)
+
+# How far the poll of Chargebee's events has come; one row.
+billing_poll: Final = Table(
+    "billing_poll",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seen_until", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# Portal sessions that end with the session they were opened from.
+billing_portal: Final = Table(
+    "billing_portal",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("session_id", Uuid, nullable=False, index=True),
+    Column("opened_at", Moment, nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class SealedColumn:

@@ -18,6 +18,7 @@ from .guard import Visit, find_visit, fresh, renewed, signed_in
 from .page import SESSION, render, see
 from .services import services, visitor_of
 from .sign_up import may_mail, may_try_link
+from .subscription import lead_to_checkout, shown
 from .words import EVENTS, METHODS
 
 DONE: Final = {
@@ -30,6 +31,10 @@ DONE: Final = {
     "passkey": "The passkey was added.",
     "passkey-removed": "The passkey was removed.",
     "password": "Your password was changed, and all other sessions were signed out.",
+    "portal": "Your subscription is as Chargebee tells below.",
+    "pending": "Chargebee has not confirmed the payment yet. Nothing is lost: it shows here by itself.",
+    "subscribed": "Thank you. Your subscription is active.",
+    "not-subscribed": "Nothing was paid.",
     "session": "The session was signed out.",
     "sessions": "All other sessions were signed out.",
 }
@@ -56,16 +61,19 @@ async def overview(request: web.Request, visit: Visit) -> web.Response:
         codes = await recovery.left(transaction, visit.owner.id)
         kept = await recovery.are_kept(transaction, visit.owner.id)
         low = transaction.policy.recovery_codes_low
-    return await render(
+    response = await render(
         request,
         "account.html",
         visit=visit,
+        subscription=await shown(request, visit),
         done=done(request),
         removal=removal,
         codes_left=codes,
         codes_low=codes <= low,
         codes_kept=kept,
     )
+    lead_to_checkout(request, response)
+    return response
 
 
 @signed_in

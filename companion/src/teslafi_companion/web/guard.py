@@ -20,7 +20,14 @@ from .page import SESSION, own_path, see
 from .services import services
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-FOR_MACHINES: Final = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/device_authorization", "/.well-known/")
+FOR_MACHINES: Final = (
+    "/api/",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/device_authorization",
+    "/.well-known/",
+    "/webhooks/",
+)
 """Paths that take no cookie, so that no other site can use somebody's browser for them."""
 TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from . import account, forgotten_password, security, sign_in, sign_up, step_up
+from . import account, forgotten_password, security, sign_in, sign_up, step_up, subscription
 from .services import STATIC, services
 
 _WEEK = 7 * 24 * 3600
@@ -23,5 +23,5 @@ async def static(request: web.Request) -> web.Response:
 
 def page_routes() -> list[web.RouteDef]:
     """Return the routes of all pages."""
-    subjects = (account, security, sign_up, sign_in, forgotten_password, step_up)
+    subjects = (account, security, sign_up, sign_in, forgotten_password, step_up, subscription)
     return [web.get("/static/{name}", static), *(route for subject in subjects for route in subject.routes())]

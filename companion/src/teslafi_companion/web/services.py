@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from teslafi_companion.accounts.notices import moment
 from teslafi_companion.accounts.passwords import Passwords
 from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.billing.free import FreeOfCharge
+from teslafi_companion.billing.port import BillingPort
 from teslafi_companion.metrics import Metrics
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
@@ -30,6 +32,7 @@ class Services:
     store: Store
     passwords: Passwords
     metrics: Metrics
+    billing: BillingPort
     templates: Environment
     static: dict[str, bytes]
 
@@ -42,8 +45,8 @@ class Services:
 SERVICES: Final = web.AppKey("services", Services)
 
 
-def make_services(store: Store) -> Services:
-    """Make the parts that a store does not hold; whoever makes them closes `passwords`."""
+def make_services(store: Store, billing: BillingPort | None = None) -> Services:
+    """Make the parts that a store does not hold; whoever makes them closes `passwords`. Without billing all is free."""
     folder = files(__package__).joinpath("static")
     static = {name: folder.joinpath(name).read_bytes() for name in STATIC}
     templates = Environment(
@@ -53,7 +56,7 @@ def make_services(store: Store) -> Services:
     versions = {name: sha256(content).hexdigest()[:12] for name, content in static.items()}
     templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
     templates.globals["service_name"] = store.settings.service_name
-    return Services(store, Passwords(store.settings.policy), Metrics(), templates, static)
+    return Services(store, Passwords(store.settings.policy), Metrics(), billing or FreeOfCharge(), templates, static)
 
 
 def services(request: web.Request) -> Services:

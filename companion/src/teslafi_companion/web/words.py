@@ -44,6 +44,10 @@ EVENTS: Final = {
     "sign_in_success": "A sign-in",
     "step_up": "You confirmed that it is you",
     "step_up_failed": "A confirmation failed",
+    "checkout_begun": "A checkout was begun",
+    "portal_opened": "The subscription's portal was opened",
+    "subscription_began": "The subscription gives access",
+    "subscription_lapsed": "The subscription gives no access any more",
     "totp_enrolled": "An authenticator app was added",
     "totp_removed": "The authenticator app was removed",
 }

@@ -78,8 +78,10 @@ class WebhookSender:
             async with session.post(
                 self.url,
                 data=json.dumps(body),
-                headers={"Content-Type": "application/json"},
-                auth=aiohttp.BasicAuth(self.user, secret),
+                headers={
+                    "Content-Type": "application/json",
+                    "Authorization": aiohttp.encode_basic_auth(self.user, secret),
+                },
             ) as answer:
                 return answer.status
         except aiohttp.ClientError, TimeoutError:

@@ -1,0 +1,98 @@
+"""Hints that something happened to a subscription, by webhook or poll: each is kept once and worked off once."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import delete, select, update
+
+from teslafi_companion.store.database import Transaction
+from teslafi_companion.store.tables import billing_event
+
+from .mirror import account_of, want
+from .port import BillingEvent
+
+BATCH: Final = 500
+
+
+class NotAnEvent(Exception):
+    """A body is none of Chargebee's events."""
+
+
+def parse_event(body: object) -> BillingEvent:
+    """Read the few fields that are kept of an event; raises NotAnEvent. Its content is never kept, nor believed."""
+    if not isinstance(body, Mapping):
+        raise NotAnEvent
+    number, kind, at = body.get("id"), body.get("event_type"), body.get("occurred_at")
+    if not (_is_word(number, 60) and _is_word(kind, 80)) or isinstance(at, bool) or not isinstance(at, int):
+        raise NotAnEvent
+    try:
+        moment = datetime.fromtimestamp(at, UTC)
+    except OverflowError, OSError, ValueError:
+        raise NotAnEvent from None
+    content = _mapping(body.get("content"))
+    subscription, customer = _mapping(content.get("subscription")), _mapping(content.get("customer"))
+    return BillingEvent(
+        id=str(number),
+        type=str(kind),
+        occurred_at=moment,
+        subscription_id=_word(subscription.get("id")),
+        customer_id=_word(subscription.get("customer_id")) or _word(customer.get("id")),
+    )
+
+
+def _is_word(value: object, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and "\0" not in value
+
+
+def _word(value: object) -> str | None:
+    return str(value) if _is_word(value, 50) else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+async def take(transaction: Transaction, event: BillingEvent, source: Literal["webhook", "poll"]) -> bool:
+    """Keep an event; says whether it was new."""
+    taken = await transaction.first(
+        transaction.upsert(billing_event)
+        .values(
+            id=event.id,
+            type=event.type,
+            occurred_at=event.occurred_at,
+            subscription_id=event.subscription_id,
+            customer_id=event.customer_id,
+            source=source,
+            received_at=transaction.now,
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(billing_event.c.id)
+    )
+    return taken is not None
+
+
+async def work_off(transaction: Transaction) -> int:
+    """Have the accounts of new events asked about; returns how many events were worked off. Many make one question."""
+    rows = await transaction.rows(
+        select(billing_event.c.id, billing_event.c.customer_id)
+        .where(billing_event.c.handled_at.is_(None))
+        .order_by(billing_event.c.received_at)
+        .limit(BATCH)
+    )
+    accounts = {found for row in rows if (found := account_of(row.customer_id)) is not None}
+    # One order for everyone: two processes never wait for each other's rows
+    await want(transaction, sorted(accounts))
+    numbers = [row.id for row in rows]
+    await transaction.execute(
+        update(billing_event).where(billing_event.c.id.in_(numbers)).values(handled_at=transaction.now)
+    )
+    return len(numbers)
+
+
+async def purge(transaction: Transaction) -> None:
+    """Drop events that nobody repeats any more: Chargebee's last retry comes after three days and seven hours."""
+    over = transaction.now - transaction.policy.billing_event_kept
+    await transaction.execute(
+        delete(billing_event).where(billing_event.c.handled_at.is_not(None), billing_event.c.received_at < over)
+    )

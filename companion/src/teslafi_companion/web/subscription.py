@@ -1,0 +1,194 @@
+"""The subscription on the account page: what it is, where to get one, where to change it. No card data comes here."""
+
+from dataclasses import dataclass
+import hmac
+import secrets
+from typing import Final
+
+from aiohttp import web
+
+from teslafi_companion.accounts.step_up import Purpose
+from teslafi_companion.audit import record
+from teslafi_companion.billing import mirror
+from teslafi_companion.billing.access import Access, Use
+from teslafi_companion.billing.port import BillingUnavailable, Checkout
+from teslafi_companion.billing.worker import note_portal, refresh
+from teslafi_companion.store.database import Store
+
+from .answers import FORMS_TO
+from .forms import typed
+from .guard import Visit, fresh, signed_in
+from .page import render, see
+from .services import services
+
+LIVING: Final = frozenset({"future", "in_trial", "active", "non_renewing", "paused"})
+"""Statuses beside which a second subscription would only cost money."""
+_NONCE: Final = 16
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the account page says about the subscription."""
+
+    access: Access
+    plan: str | None
+    prices: dict[str, str]
+    can_subscribe: bool
+    can_manage: bool
+
+
+async def shown(request: web.Request, visit: Visit) -> Shown | None:
+    """Return what is known of the subscription, and have it asked for again if old; None when none is needed."""
+    parts = services(request)
+    if not parts.billing.required:
+        return None
+    async with parts.store.reading() as transaction:
+        known = await mirror.known_of(transaction, visit.owner.id)
+        access = await mirror.access_of(transaction, visit.owner.id, Use.READING)
+        old, customer = mirror.is_old(known, transaction), await mirror.is_customer(transaction, visit.owner.id)
+    if old and customer:
+        async with parts.store.transaction() as transaction:
+            await mirror.want_if_old(transaction, visit.owner.id)
+    prices = mirror.item_prices(parts.settings)
+    held = access.subscription
+    plan = next((prices[one] for one in held.item_prices if one in prices), None) if held else None
+    living = any(one.status in LIVING and not one.deleted for one in known.subscriptions)
+    return Shown(access, plan, prices, can_subscribe=not living, can_manage=bool(known.subscriptions))
+
+
+def lead_to_checkout(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the forms of a page end at the hosted pages."""
+    if (origin := services(request).billing.pages_origin) is not None:
+        response[FORMS_TO] = origin
+
+
+async def _unreachable(request: web.Request, visit: Visit) -> web.Response:
+    return await render(request, "billing_down.html", status=503, visit=visit)
+
+
+@signed_in
+async def checkout(request: web.Request, visit: Visit) -> web.Response:
+    """Go to the hosted checkout, unless a subscription that was made elsewhere shows up at the last moment."""
+    parts = services(request)
+    wanted = await typed(request, "price")
+    if not parts.billing.required or wanted not in mirror.item_prices(parts.settings):
+        raise web.HTTPNotFound
+    owner, customer = visit.owner, mirror.customer_id(visit.owner.id)
+    try:
+        await parts.billing.ensure_customer(customer, owner.email)
+        async with parts.store.transaction() as transaction:
+            await mirror.note_customer(transaction, owner.id, owner.email)
+        await refresh(parts.store, parts.billing, owner.id)
+        if await _has_living(parts.store, visit):
+            return see("/account")
+        asked = Checkout(
+            item_price=wanted,
+            back=f"{parts.settings.origin}/account/subscription/return",
+            back_unpaid=f"{parts.settings.origin}/account/subscription/return",
+            pass_thru=_nonce(parts.store, visit, secrets.token_hex(_NONCE)),
+        )
+        address = await parts.billing.checkout_url(customer, asked)
+    except BillingUnavailable:
+        return await _unreachable(request, visit)
+    async with parts.store.transaction() as transaction:
+        record(transaction, "checkout_begun", account_id=owner.id, detail={"item_price": wanted})
+    return see(address)
+
+
+async def _has_living(store: Store, visit: Visit) -> bool:
+    async with store.reading() as transaction:
+        known = await mirror.known_of(transaction, visit.owner.id)
+    return any(one.status in LIVING and not one.deleted for one in known.subscriptions)
+
+
+def _nonce(store: Store, visit: Visit, fresh_part: str) -> str:
+    """Return what only this session can have sent along."""
+    bound = store.cipher.mac("checkout", visit.session.id.bytes + visit.owner.id.bytes + fresh_part.encode())
+    return f"{fresh_part}.{bound.hex()}"
+
+
+def _is_ours(store: Store, visit: Visit, pass_thru: str) -> bool:
+    return hmac.compare_digest(pass_thru.encode(), _nonce(store, visit, pass_thru.partition(".")[0]).encode())
+
+
+@signed_in
+async def back(request: web.Request, visit: Visit) -> web.Response:
+    """Come back from the checkout. What the address says is only where to look: Chargebee is asked."""
+    parts, page_id = services(request), request.query.get("id", "")
+    if not parts.billing.required:
+        raise web.HTTPNotFound
+    try:
+        page = await parts.billing.hosted_page(page_id) if page_id else None
+        if page is None or not _is_ours(parts.store, visit, page.pass_thru):
+            return see("/account")
+        if not page.succeeded:
+            return see("/account?done=not-subscribed")
+        if page.customer_id != mirror.customer_id(visit.owner.id):
+            return see("/account")
+        access = await refresh(parts.store, parts.billing, visit.owner.id)
+        if page.state != "acknowledged":
+            await parts.billing.acknowledge(page_id)
+    except BillingUnavailable:
+        async with parts.store.transaction() as transaction:
+            await mirror.want(transaction, [visit.owner.id])
+        return see("/account?done=pending")
+    return see("/account?done=subscribed" if access is not None and access.granted else "/account?done=pending")
+
+
+@signed_in
+@fresh(Purpose.BILLING)
+async def portal_form(request: web.Request, visit: Visit) -> web.Response:
+    """Say what the portal is, and offer it."""
+    if not services(request).billing.required:
+        raise web.HTTPNotFound
+    response = await render(request, "portal.html", visit=visit)
+    lead_to_checkout(request, response)
+    return response
+
+
+@signed_in
+@fresh(Purpose.BILLING)
+async def portal(request: web.Request, visit: Visit) -> web.Response:
+    """Go to the self-serve portal, whose address is a key: it is neither kept nor written anywhere."""
+    parts = services(request)
+    if not parts.billing.required:
+        raise web.HTTPNotFound
+    async with parts.store.reading() as transaction:
+        if not await mirror.is_customer(transaction, visit.owner.id):
+            return see("/account")
+    try:
+        opened = await parts.billing.open_portal(
+            mirror.customer_id(visit.owner.id), f"{parts.settings.origin}/account/subscription/portal/return"
+        )
+    except BillingUnavailable:
+        return await _unreachable(request, visit)
+    async with parts.store.transaction() as transaction:
+        await note_portal(transaction, opened.id, visit.session.id)
+        record(transaction, "portal_opened", account_id=visit.owner.id)
+    return see(opened.url)
+
+
+@signed_in
+async def portal_back(request: web.Request, visit: Visit) -> web.Response:
+    """Come back from the portal: whatever was changed there is asked for at once."""
+    parts = services(request)
+    if not parts.billing.required:
+        raise web.HTTPNotFound
+    try:
+        await refresh(parts.store, parts.billing, visit.owner.id)
+    except BillingUnavailable:
+        async with parts.store.transaction() as transaction:
+            await mirror.want(transaction, [visit.owner.id])
+        return see("/account")
+    return see("/account?done=portal")
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the subscription's pages."""
+    return [
+        web.post("/account/subscription/checkout", checkout),
+        web.get("/account/subscription/return", back),
+        web.get("/account/subscription/portal", portal_form),
+        web.post("/account/subscription/portal", portal),
+        web.get("/account/subscription/portal/return", portal_back),
+    ]
