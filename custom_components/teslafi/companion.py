@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import json
@@ -133,13 +134,41 @@ class LinkTokens:
         return replace(self, expires_at=0.0)
 
 
+class SubscriptionState(StrEnum):
+    """Why the account's subscription gives access or not, in the companion's words (docs/companion-api.yaml)."""
+
+    NOT_REQUIRED = "not_required"
+    ACTIVE = "active"
+    TRIAL = "trial"
+    ENDING = "ending"
+    PAST_DUE = "past_due"
+    UNCERTAIN = "uncertain"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    FUTURE = "future"
+    NOT_ENTITLED = "not_entitled"
+    OTHER_PLAN = "other_plan"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    NONE = "none"
+
+
+LAPSED: Final = frozenset(
+    {SubscriptionState.UNPAID, SubscriptionState.PAUSED, SubscriptionState.EXPIRED, SubscriptionState.CANCELLED}
+)
+"""States in which something that was there is gone until the owner does something."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """What the companion tells of the link and its account."""
+    """What the companion tells of the link and its account; `until` is when the subscription ends or renews."""
 
     instance_name: str
     linked_at: datetime | None
     two_factor: bool
+    subscription: SubscriptionState | None = None
+    until: datetime | None = None
 
 
 def origin_of(typed: str) -> str:
@@ -224,11 +253,14 @@ class Companion:
         account, link = said.get("account"), said.get("link")
         if not isinstance(account, dict) or not isinstance(link, dict):
             raise CompanionError
-        linked_at = link.get("linked_at")
+        subscription = said.get("subscription")
+        subscription = subscription if isinstance(subscription, dict) else {}
         return AccountStatus(
             instance_name=str(link.get("instance_name", "")),
-            linked_at=dt_util.parse_datetime(linked_at) if isinstance(linked_at, str) else None,
+            linked_at=_moment(link.get("linked_at")),
             two_factor=account.get("two_factor") is True,
+            subscription=_subscription_state(subscription.get("reason")),
+            until=_moment(subscription.get("until")),
         )
 
     async def unlink(self, tokens: LinkTokens) -> None:
@@ -270,6 +302,16 @@ class Companion:
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise CompanionError
         return body
+
+
+def _moment(value: object) -> datetime | None:
+    found = dt_util.parse_datetime(value) if isinstance(value, str) else None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def _subscription_state(value: object) -> SubscriptionState | None:
+    """Return a state, None for one that a newer companion has and this integration does not."""
+    return SubscriptionState(value) if isinstance(value, str) and value in SubscriptionState else None
 
 
 def _is_dead(body: bytes) -> bool:

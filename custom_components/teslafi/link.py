@@ -19,9 +19,18 @@ from homeassistant.helpers.config_entry_oauth2_flow import LocalOAuth2Implementa
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
-from .companion import CLIENT_ID, SCOPES, Companion, CompanionError, LinkTokens, Unlinked
+from .companion import (
+    CLIENT_ID,
+    LAPSED,
+    SCOPES,
+    Companion,
+    CompanionError,
+    LinkTokens,
+    SubscriptionState,
+    Unlinked,
+)
 from .const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
-from .repairs import clear_link_issue, raise_link_issue
+from .repairs import clear_link_issue, note_subscription, raise_link_issue
 from .vault import SealBroken, Vault
 
 INTERVAL: Final = timedelta(minutes=10)
@@ -78,6 +87,8 @@ class LinkStatus:
 
     state: LinkState | None = None
     two_factor: bool | None = None
+    subscription: SubscriptionState | None = None
+    subscription_until: datetime | None = None
     contact_at: datetime | None = None
 
 
@@ -163,13 +174,18 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
         if self.data.state is LinkState.UNREACHABLE:
             LOGGER.info("The companion at %s answers again", self.origin)
         clear_link_issue(self.hass, self.config_entry)
-        return LinkStatus(LinkState.LINKED, account.two_factor, dt_util.utcnow())
+        lapsed = account.subscription in LAPSED
+        note_subscription(self.hass, self.config_entry, f"{self.origin}/account#subscription", lapsed=lapsed)
+        return LinkStatus(
+            LinkState.LINKED, account.two_factor, account.subscription, account.until, contact_at=dt_util.utcnow()
+        )
 
     def _ended(self) -> LinkStatus:
         if self.data.state is not LinkState.UNLINKED:
             LOGGER.warning("The companion at %s does not know this Home Assistant any more", self.origin)
         raise_link_issue(self.hass, self.config_entry, self.origin)
-        return LinkStatus(LinkState.UNLINKED, None, self.data.contact_at)
+        note_subscription(self.hass, self.config_entry, self.origin, lapsed=False)
+        return LinkStatus(LinkState.UNLINKED, contact_at=self.data.contact_at)
 
 
 async def end_link(hass: HomeAssistant, entry: ConfigEntry, vault: Vault) -> bool:
@@ -186,6 +202,7 @@ async def end_link(hass: HomeAssistant, entry: ConfigEntry, vault: Vault) -> boo
         told = False
     await session.forget()
     clear_link_issue(hass, entry)
+    note_subscription(hass, entry, companion.origin, lapsed=False)
     registry = dr.async_get(hass)
     device = registry.async_get_device_by_identifier((DOMAIN, companion_identifier(entry)), entry.entry_id)
     if device is not None:

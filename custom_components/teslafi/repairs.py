@@ -20,6 +20,7 @@ from .tesla.errors import (
 
 BUDGET_REACHED: Final = "budget_reached"
 COMPANION_UNLINKED: Final = "companion_unlinked"
+SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
 ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
 """Settled when the account's list of products is answered."""
@@ -96,11 +97,31 @@ def clear_link_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 @callback
+def note_subscription(hass: HomeAssistant, entry: ConfigEntry, address: str, *, lapsed: bool) -> None:
+    """Raise or delete the issue that the subscription has lapsed; `address` is the page where the owner mends it."""
+    issue_id = _issue_id(entry, SUBSCRIPTION_LAPSED)
+    if not lapsed:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=SUBSCRIPTION_LAPSED,
+        translation_placeholders={"account": entry.title, "address": address},
+        learn_more_url=address,
+    )
+
+
+@callback
 def forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete every issue of an entry that goes."""
     clear_issues(hass, entry, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES))
     note_budget(hass, entry, reached=False)
     clear_link_issue(hass, entry)
+    note_subscription(hass, entry, "", lapsed=False)
 
 
 def _issue_id(entry: ConfigEntry, key: str) -> str:

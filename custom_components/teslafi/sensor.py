@@ -31,6 +31,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
+from .companion import SubscriptionState
 from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
 from .entity import (
     MODELS,
@@ -1072,6 +1073,19 @@ LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
         value_fn=attrgetter("state"),
         device_class=SensorDeviceClass.ENUM,
         options=[state.value for state in LinkState],
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="subscription",
+        value_fn=attrgetter("subscription"),
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.value for state in SubscriptionState],
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="subscription_until",
+        value_fn=attrgetter("subscription_until"),
+        device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=DIAGNOSTIC,
     ),
     TeslaFiSensorDescription(

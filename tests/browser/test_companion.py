@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 import pyotp
 import pytest
 
+from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
 from tests.live import companion as live
 from tests.live.check import states
@@ -48,14 +49,28 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+async def chargebee(socket_enabled: None) -> AsyncIterator[ChargebeeSimulator]:
+    """Be Chargebee, and send webhooks by itself."""
+    simulator = ChargebeeSimulator()
+    await simulator.start(sends=True)
+    yield simulator
+    await simulator.stop()
+
+
+@pytest.fixture
 async def companion(
-    socket_enabled: None, tmp_path: Path, home_port: int, spare_port: int, clock: Clock
+    chargebee: ChargebeeSimulator, tmp_path: Path, home_port: int, spare_port: int, clock: Clock
 ) -> AsyncIterator[LiveCompanion]:
-    """Run a companion with its ready-made account."""
+    """Run a companion that lives on subscriptions, with its ready-made account."""
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
     async with AsyncExitStack() as stack:
         yield await LiveCompanion.start(
-            stack, tmp_path / "companion", port=spare_port, redirect_uri=redirect, clock=clock
+            stack,
+            tmp_path / "companion",
+            port=spare_port,
+            redirect_uri=redirect,
+            clock=clock,
+            chargebee=chargebee,
         )
 
 
@@ -364,6 +379,42 @@ async def test_linking_from_home_assistant(
     await person.picture("linked")
 
     await until(lambda: shows_the_link(home))
+
+    # In a window of its own, as the popup has closed
+    visitor.page = await person.page.context.new_page()
+    await subscribes_and_cancels(visitor, person, home)
+
+
+async def subscribes_and_cancels(visitor: Visitor, person: Person, home: LiveHomeAssistant) -> None:
+    """Each change at Chargebee's pages is seen in Home Assistant; the end as a repair with the way out."""
+    await visitor.open("/account")
+    await visitor.shows("Your account", "no-subscription")
+    await visitor.press("Subscribe")
+    await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Checkout")
+    await visitor.press("Subscribe")
+    await visitor.shows("Your account", "subscribed")
+    await until(lambda: shows_the_subscription(home, "active"))
+
+    await visitor.follow("Manage the subscription")
+    await visitor.confirm()
+    await visitor.shows("Manage the subscription", "portal")
+    await visitor.press("Go to Chargebee")
+    await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your subscriptions")
+    await visitor.press("Cancel at once")
+    await visitor.press("Back")
+    await visitor.shows("Your account")
+    await expect(visitor.page.get_by_text("Your subscription has ended.")).to_be_visible()
+    await until(lambda: shows_the_subscription(home, "cancelled"))
+    await person.open("/config/repairs")
+    await person.sees("The subscription gives no access any more")
+    await person.picture("subscription-lapsed")
+
+
+async def shows_the_subscription(home: LiveHomeAssistant, state: str) -> bool:
+    """Have the companion asked, and say whether the entity tells this state."""
+    entity = "sensor.teslafi_companion_subscription"
+    await home.api("POST", "services/homeassistant/update_entity", {"entity_id": entity})
+    return {row["entity_id"]: row["state"] for row in await states(home)}.get(entity) == state
 
 
 async def shows_the_link(home: LiveHomeAssistant) -> bool:

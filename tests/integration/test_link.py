@@ -154,7 +154,7 @@ def issues(hass: HomeAssistant) -> set[str]:
     return {
         issue.translation_key or ""
         for (domain, _), issue in ir.async_get(hass).issues.items()
-        if domain == DOMAIN and issue.translation_key == "companion_unlinked"
+        if domain == DOMAIN and issue.translation_key in {"companion_unlinked", "subscription_lapsed"}
     }
 
 

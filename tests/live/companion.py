@@ -1,10 +1,10 @@
 """A companion for the demo and the browser tests, with a ready-made account that has two-factor authentication."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pyotp
 import structlog
@@ -15,14 +15,27 @@ from teslafi_companion.server import configure_logs, started
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.web.services import Services
+from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
 
 EMAIL: Final = "anna@example.com"
 PASSWORD: Final = "nine purple teapots on a hill"
 HOST: Final = "localhost"
 """Passkeys are bound to a name."""
+WEBHOOK_PASSWORD: Final = "a password for the demo alone"
 STEP: Final = timedelta(seconds=30)
 """How long a code lasts."""
+
+
+def _sold_at(chargebee: ChargebeeSimulator) -> dict[str, Any]:
+    return {
+        "billing": "chargebee",
+        "chargebee_site": "acme-test",
+        "chargebee_api_key": chargebee.gate.api_key,
+        "chargebee_item_prices": ("controls-USD-monthly=Controls, $3.00 a month",),
+        "chargebee_webhook_credentials": (f"{chargebee.sender.user}:{WEBHOOK_PASSWORD}",),
+        "chargebee_base_url": chargebee.url,
+    }
 
 
 @dataclass
@@ -45,8 +58,9 @@ class LiveCompanion:
         redirect_uri: str,
         mail_port: int = 0,
         clock: Clock = system_clock,
+        chargebee: ChargebeeSimulator | None = None,
     ) -> Self:
-        """Start both; they are stopped when the stack closes."""
+        """Start both; they are stopped when the stack closes. With a Chargebee, controls need a subscription there."""
         mails = MailCatcher()
         await mails.start(port=mail_port)
         stack.push_async_callback(mails.stop)
@@ -62,6 +76,10 @@ class LiveCompanion:
             oauth_redirect_uris=(redirect_uri,),
             log_level="error",
         )
+        if chargebee is not None:
+            settings = replace(settings, **_sold_at(chargebee))
+            chargebee.sender.url = f"http://{HOST}:{port}/webhooks/chargebee"
+            chargebee.sender.password = WEBHOOK_PASSWORD
         configure_logs(settings)
         stack.callback(structlog.reset_defaults)
         parts = await started(stack, settings, clock)

@@ -1,4 +1,4 @@
-"""The demo: a simulated Tesla, a companion and a mail catcher in this process, a real Home Assistant beside it.
+"""The demo: simulated Tesla and Chargebee, a companion, a mail catcher here, a real Home Assistant beside them.
 
 `--check` signs in to Tesla and links the companion by itself.
 """
@@ -18,6 +18,7 @@ from typing import Any, Final
 import aiohttp
 from homeassistant.const import RESTART_EXIT_CODE
 
+from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
 
 from . import companion as live_companion
@@ -31,7 +32,13 @@ PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
 SEED: Final = 1
 """Of the simulated cars' everyday life."""
-SERVED: Final = ("Home Assistant", "the simulated Tesla", "the companion", "the mail catcher")
+SERVED: Final = (
+    "Home Assistant",
+    "the simulated Tesla",
+    "the companion",
+    "the mail catcher",
+    "the simulated Chargebee",
+)
 """What takes the ports, one after the other."""
 
 
@@ -72,12 +79,12 @@ def _arguments() -> argparse.Namespace:
         "--check", action="store_true", help="sign in and list the entities, without a browser; then end"
     )
     parser.add_argument("--reset", action="store_true", help="forget the state of earlier runs (.demo)")
-    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the others take the next three")
+    parser.add_argument("--port", type=int, default=8123, help="of Home Assistant; the others take the next four")
     parser.add_argument("--ha", metavar="VERSION", help="another version of Home Assistant than the tests run on")
     arguments = parser.parse_args()
     most = PORTS - len(SERVED)
     if not 0 < arguments.port <= most:
-        parser.error(f"--port is between 1 and {most}: the others take the next three")
+        parser.error(f"--port is between 1 and {most}: the others take the next four")
     return arguments
 
 
@@ -117,13 +124,21 @@ async def _started(
     stack: AsyncExitStack, folder: Path, ports: Sequence[int], version: str | None
 ) -> tuple[TeslaSimulator, LiveCompanion, LiveHomeAssistant]:
     """Start all; what was started is stopped when the stack closes. A port of 0 is any free one."""
-    home_port, tesla_port, companion_port, mail_port = ports
+    home_port, tesla_port, companion_port, mail_port, chargebee_port = ports
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
     simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,), seed=SEED)
     await simulator.start(port=tesla_port)
     stack.push_async_callback(simulator.stop)
+    chargebee = ChargebeeSimulator()
+    await chargebee.start(port=chargebee_port, sends=True)
+    stack.push_async_callback(chargebee.stop)
     companion = await LiveCompanion.start(
-        stack, folder.parent / "companion", port=companion_port, mail_port=mail_port, redirect_uri=redirect
+        stack,
+        folder.parent / "companion",
+        port=companion_port,
+        mail_port=mail_port,
+        redirect_uri=redirect,
+        chargebee=chargebee,
     )
     home = LiveHomeAssistant(folder=folder, port=home_port, simulator_url=simulator.url, **_interpreter(version))
     home.prepare(credential(simulator))
@@ -168,6 +183,7 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             "  Companion account    password                          two-factor code now",
             f"  {live_companion.EMAIL:<20} {live_companion.PASSWORD:<33} {companion.code()}",
             f"  Link it: TeslaFi > Reconfigure > Link a companion > {companion.url}",
+            f"  Subscribe (no money moves): {companion.url}/account#subscription",
             "",
             f"  Fresh codes: {simulator.url}/ (Tesla)    Mails: {companion.mails.url}/",
             "  Ctrl-C stops everything.",
@@ -181,7 +197,7 @@ async def _check(arguments: argparse.Namespace) -> int:
         folder = Path(name) / "config"
         async with AsyncExitStack() as stack:
             try:
-                ports = (_free_port(), 0, _free_port(), 0)
+                ports = (_free_port(), 0, _free_port(), 0, 0)
                 simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
                 rows = await check(simulator, companion, home)
             except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:

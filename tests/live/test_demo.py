@@ -21,14 +21,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 LONG_SECONDS: Final = 60
 """Longer than any demo takes to start or to stop."""
 
-SERVED: Final = 4
+SERVED: Final = 5
 """Ports that a demo takes, one after the other."""
 
 type Demo = Callable[..., Coroutine[Any, Any, asyncio.subprocess.Process]]
 
 
 def _free_ports() -> int:
-    """Return a port that is free together with the next three."""
+    """Return a port that is free together with the next four."""
     while True:
         with ExitStack() as held:
             first = held.enter_context(socket.socket())

@@ -56,6 +56,14 @@ async def test_status(store: Store, http: Http, clock: ManualClock) -> None:
     clock.advance(minutes=5)
     status, body, _ = await ask(http, "GET", "/api/v1/status", given.access)
     assert status == 200
+    assert body.pop("subscription") == {
+        "required": False,
+        "access": True,
+        "reason": "not_required",
+        "renews": False,
+        "until": None,
+        "manage_url": "http://localhost:8080/account#subscription",
+    }
     assert body == {
         "link": {
             "id": str((await links(store, owner))[0].id),
