@@ -1,5 +1,6 @@
 """The key ring: made once, refused with the wrong key, rotated while the service runs and after being killed."""
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
@@ -198,3 +199,10 @@ async def test_keys_wrapped_by_aws_kms(aws: str, engine: AsyncEngine, settings: 
         )
     with pytest.raises(KeyFault, match="refused to decrypt"):
         await reopened(store)
+
+
+async def test_processes_that_begin_together_share_one_key_ring(engine: AsyncEngine, settings: Settings) -> None:
+    clock = ManualClock()
+    ciphers = await asyncio.gather(*(open_cipher(engine, settings, clock) for _ in range(5)))
+    assert len({cipher.mac("label", b"value") for cipher in ciphers}) == 1
+    assert [file.name for file in settings.key_file.parent.iterdir()] == [settings.key_file.name]

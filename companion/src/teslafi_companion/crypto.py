@@ -17,6 +17,7 @@ from pathlib import Path
 import secrets
 import stat
 import struct
+import tempfile
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -242,8 +243,13 @@ def read_key_file(path: Path) -> LocalKey:
 def create_key_file(path: Path) -> None:
     """Write a fresh key, readable by its owner alone; raises FileExistsError rather than touch an existing one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, written = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "wb") as file:
         file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    # Whole or not at all: another process may be waiting to read it
+    try:
+        os.link(written, path)
+    finally:
+        Path(written).unlink()

@@ -189,6 +189,7 @@ def test_no_column_is_for_payments() -> None:
     assert [name for name in columns if any(word in name for word in words)] == []
 
 
+@pytest.mark.slow
 async def test_an_outage_of_four_days(
     olga: Person, payer: str, chargebee: ChargebeeSimulator, worker: BillingWorker, clock: ManualClock
 ) -> None:
@@ -295,6 +296,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @how(
     max_examples=25,
     deadline=None,

@@ -1,6 +1,7 @@
 """Subscribing, coming back and managing, as somebody with a browser does it."""
 
 from html import unescape
+import json
 import re
 
 import aiohttp
@@ -174,3 +175,14 @@ async def test_a_trial_and_an_announced_end(
     assert "goes on until its term ends" in said(olga.page)
     clock.advance(days=14)
     assert (await reason_of(olga)).value in {"expired", "uncertain"}
+
+
+async def test_the_export_holds_the_subscription_and_the_end_warns(olga: Person) -> None:
+    await olga.opens(await presses(await goes_to_checkout(olga), "pay"))
+    await olga.opens("/account/export")
+    await olga.confirms()
+    exported = json.loads((await olga.fills("/account/export")).text)
+    assert [(one["status"], one["item_prices"]) for one in exported["subscriptions"]] == [("active", [PRICE])]
+    await olga.opens("/account/delete")
+    await olga.confirms()
+    assert "This does not cancel a subscription." in said(olga.page)

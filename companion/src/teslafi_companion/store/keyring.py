@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 import os
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import LargeBinary, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from teslafi_companion.audit import record
@@ -51,25 +53,37 @@ class KeyEncryptionKeys:
 
 async def open_cipher(engine: AsyncEngine, settings: Settings, clock: Clock) -> FieldCipher:
     """Open the key ring; on an empty database make it first. Raises KeyFault when the key is not the right one."""
-    async with engine.begin() as connection:
-        rows = (await connection.execute(select(keyring))).all()
-        if not rows:
-            if settings.key_provider == "file" and not settings.key_file.exists():
-                create_key_file(settings.key_file)
-            keys = key_encryption_keys(settings)
-            for number, purpose in ((ROOT_NUMBER, "root"), (1, "field")):
-                await connection.execute(
-                    insert(keyring).values(
-                        number=number,
-                        purpose=purpose,
-                        state="active",
-                        wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), _context(number, purpose)),
-                        kek=keys.current.name,
-                        created_at=clock(),
-                    )
-                )
-            rows = (await connection.execute(select(keyring))).all()
+    rows = await _stored(engine)
+    if not rows:
+        # Another process may have begun at the same moment: whose keys are stored first are everybody's
+        with suppress(IntegrityError):
+            await _make_keys(engine, settings, clock)
+        rows = await _stored(engine)
     return await _opened(rows, key_encryption_keys(settings))
+
+
+async def _stored(engine: AsyncEngine) -> Sequence[Row[Any]]:
+    async with engine.connect() as connection:
+        return (await connection.execute(select(keyring))).all()
+
+
+async def _make_keys(engine: AsyncEngine, settings: Settings, clock: Clock) -> None:
+    if settings.key_provider == "file":
+        with suppress(FileExistsError):
+            create_key_file(settings.key_file)
+    keys = key_encryption_keys(settings)
+    async with engine.begin() as connection:
+        for number, purpose in ((ROOT_NUMBER, "root"), (1, "field")):
+            await connection.execute(
+                insert(keyring).values(
+                    number=number,
+                    purpose=purpose,
+                    state="active",
+                    wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), _context(number, purpose)),
+                    kek=keys.current.name,
+                    created_at=clock(),
+                )
+            )
 
 
 def key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:

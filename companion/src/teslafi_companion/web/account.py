@@ -11,6 +11,7 @@ from teslafi_companion.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.accounts.step_up import Purpose
 from teslafi_companion.audit import entries_of
+from teslafi_companion.billing import mirror
 from teslafi_companion.oauth.links import links_of
 
 from .forms import typed
@@ -203,6 +204,15 @@ async def export(request: web.Request, visit: Visit) -> web.Response:
                 "scopes": sorted(link.scopes),
             }
             for link in await links_of(transaction, visit.owner.id)
+        ]
+        content["subscriptions"] = [
+            {
+                "id": one.id,
+                "status": one.status,
+                "item_prices": list(one.item_prices),
+                "term_end": one.term_end.isoformat() if one.term_end else None,
+            }
+            for one in (await mirror.known_of(transaction, visit.owner.id)).subscriptions
         ]
     return web.Response(
         text=json.dumps(content, ensure_ascii=False, indent=2),

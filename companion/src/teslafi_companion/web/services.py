@@ -55,6 +55,7 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
     templates.filters["moment"] = moment
     versions = {name: sha256(content).hexdigest()[:12] for name, content in static.items()}
     templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
+    templates.globals["sold"] = billing is not None and billing.required
     templates.globals["service_name"] = store.settings.service_name
     return Services(store, Passwords(store.settings.policy), Metrics(), billing or FreeOfCharge(), templates, static)
 
