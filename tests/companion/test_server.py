@@ -1,4 +1,4 @@
-"""The companion as a process: ready, measured, silent about secrets, ending in order."""
+"""The companion as a process: ready, measured, silent about secrets after a whole life, ending in order."""
 
 import asyncio
 from collections.abc import AsyncIterator

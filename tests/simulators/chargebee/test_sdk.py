@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import aiohttp
-from chargebee import APIError, Chargebee, Filters
+from chargebee import APIError, Chargebee, Filters  # type: ignore[import-untyped] # it carries none
 import pytest
 
 from teslafi_simulators.chargebee import ChargebeeSimulator, Status

@@ -2,11 +2,14 @@
 
 from teslafi_companion.settings import Settings
 
-from .chargebee import open_chargebee
 from .free import FreeOfCharge
 from .port import BillingPort
 
 
 async def open_billing(settings: Settings) -> BillingPort:
     """Return the configured adapter."""
-    return await open_chargebee(settings) if settings.billing == "chargebee" else FreeOfCharge()
+    if settings.billing == "none":
+        return FreeOfCharge()
+    from .chargebee import open_chargebee  # noqa: PLC0415 - with httpx: only who uses it waits for it
+
+    return await open_chargebee(settings)
