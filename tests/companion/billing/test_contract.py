@@ -86,9 +86,9 @@ async def test_the_settings_choose(settings: Settings) -> None:
 
 
 async def test_a_new_address_reaches_chargebee(billing: ChargebeeBilling, chargebee: ChargebeeSimulator) -> None:
-    await billing.ensure_customer("anna", "old@example.com")
-    await billing.ensure_customer("anna", "new@example.com")
-    assert chargebee.site.customers["anna"]["email"] == "new@example.com"
+    for address in ("old@example.com", "new@example.com", "old@example.com"):
+        await billing.ensure_customer("anna", address)
+        assert chargebee.site.customers["anna"]["email"] == address
 
 
 async def test_a_feature_is_read_with_each_subscription(settings: Settings, chargebee: ChargebeeSimulator) -> None:
@@ -126,6 +126,15 @@ async def test_too_many_requests_are_not_repeated(billing: ChargebeeBilling, cha
         await billing.fetch_subscriptions("anna")
     assert refused.value.pause == RATE_LIMITED_PAUSE
     assert len(chargebee.gate.requests) == 1
+
+
+@pytest.mark.parametrize("event", [{"id": 7}, {"id": "ev", "event_type": "x", "occurred_at": "noon"}, {}])
+async def test_an_event_that_cannot_be_read(
+    billing: ChargebeeBilling, chargebee: ChargebeeSimulator, monkeypatch: pytest.MonkeyPatch, event: dict[str, object]
+) -> None:
+    monkeypatch.setattr("teslafi_simulators.chargebee.api.listing", lambda *_: ([event], None))
+    with pytest.raises(BillingUnavailable):
+        await billing.events_since(BEGINNING)
 
 
 async def test_nobody_listens(billing: ChargebeeBilling, chargebee: ChargebeeSimulator) -> None:

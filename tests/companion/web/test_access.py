@@ -8,7 +8,9 @@ from aiohttp import web
 import pytest
 
 from teslafi_companion.store.database import new_id
+from teslafi_companion.store.tables import link, passkey
 
+from ..oauth.linking import link_up
 from .person import OLGA, PASSWORD, Companion, Person
 
 ERIK: Final = "erik.marker@example.org"
@@ -187,9 +189,10 @@ async def test_signed_in_with_a_stale_proof(companion: Companion, olga: Person) 
 
 
 async def test_another_accounts_identifiers(companion: Companion, olga: Person) -> None:
-    """Sessions and passkeys of one account cannot be named by another."""
+    """Sessions, links and passkeys of one account cannot be named by another."""
     await olga.has_account()
     await olga.signs_in()
+    link_id, passkey_id = await things_of(olga)
     erik = await companion.person().has_account(ERIK)
     await erik.signs_in(ERIK)
     page = await olga.opens("/account/sessions")
@@ -198,7 +201,35 @@ async def test_another_accounts_identifiers(companion: Companion, olga: Person) 
     csrf = erik.page.form("/sign-out").values["csrf"]
     answer = await erik.send("POST", f"/account/sessions/{session_id}/end", {"csrf": csrf})
     assert answer.status == 404
+    assert (await erik.send("POST", f"/links/{link_id}/end", {"csrf": csrf})).status == 404
+    await erik.opens(f"/account/security/passkeys/{passkey_id}/remove")
+    assert (await erik.confirms()).status == 404
+    csrf = (await erik.opens("/account/sessions")).form("/sign-out").values["csrf"]
+    remove = f"/account/security/passkeys/{passkey_id}/remove"
+    assert (await erik.send("POST", remove, {"csrf": csrf})).status == 404
     assert (await olga.opens("/account")).heading == "Your account"
+    async with olga.store.reading() as transaction:
+        assert len(await transaction.rows(link.select())) == 1
+        assert len(await transaction.rows(passkey.select())) == 1
+
+
+async def things_of(person: Person) -> tuple[UUID, UUID]:
+    """Give an account a link and a passkey; return their identifiers."""
+    async with person.store.transaction() as transaction:
+        owner, row = await person.account(transaction), new_id()
+        await transaction.execute(
+            passkey.insert().values(
+                id=row,
+                account_id=owner,
+                credential_index=b"index",
+                sign_count=0,
+                created_at=transaction.now,
+                sealed=transaction.seal({"name": "A key"}, passkey, row, owner),
+            )
+        )
+    await link_up(person.store, owner)
+    async with person.store.reading() as transaction:
+        return (await transaction.rows(link.select()))[0].id, row
 
 
 async def test_forms_of_other_sites_and_sessions_are_refused(companion: Companion, olga: Person) -> None:

@@ -10,6 +10,6 @@ async def open_billing(settings: Settings) -> BillingPort:
     """Return the configured adapter."""
     if settings.billing == "none":
         return FreeOfCharge()
-    from .chargebee import open_chargebee  # noqa: PLC0415 - with httpx: only who uses it waits for it
+    from .chargebee import open_chargebee  # noqa: PLC0415 - only who uses it pays for it
 
     return await open_chargebee(settings)

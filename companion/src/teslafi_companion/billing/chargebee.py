@@ -5,7 +5,7 @@ The SDK's own retry stays off: it repeats a 429 without bound and drops the TLS 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from importlib import import_module
@@ -13,11 +13,11 @@ import logging
 from random import SystemRandom
 from typing import Any, Final, override
 
-import httpx
 from yarl import URL
 
 from teslafi_companion.settings import Settings
 
+from .inbox import NotAnEvent, parse_event
 from .port import BillingEvent, BillingMisconfigured, BillingPort, BillingUnavailable, Checkout, HostedPage, Portal
 from .subscription import Subscription, Unreadable, parse_subscription
 
@@ -66,7 +66,8 @@ class ChargebeeBilling(BillingPort):
         """Make the payer, or give it its present address."""
         said = {"id": customer_id, "email": email}
         try:
-            await self._post(self._sdk.Customer.create, said, key=("customer", customer_id, email))
+            # Repeated without a key: the second time it is refused as a duplicate, and a key would replay old addresses
+            await self._repeated(self._sdk.Customer.create, said)
         except self._api_error as refusal:
             if getattr(refusal, "api_error_code", "") != "duplicate_entry":
                 raise _fault(refusal) from None
@@ -91,7 +92,7 @@ class ChargebeeBilling(BillingPort):
     async def hosted_page(self, page_id: str) -> HostedPage | None:
         """Ask how a checkout went; the redirect's own word counts for nothing."""
         try:
-            page = (await self._get(self._sdk.HostedPage.retrieve, page_id)).hosted_page
+            page = (await self._repeated(self._sdk.HostedPage.retrieve, page_id)).hosted_page
         except self._api_error as refusal:
             if getattr(refusal, "http_status_code", 0) == HTTPStatus.NOT_FOUND:
                 return None
@@ -136,7 +137,7 @@ class ChargebeeBilling(BillingPort):
 
     async def _entitled(self, subscription_id: str) -> bool:
         operation = self._sdk.SubscriptionEntitlement.subscription_entitlements_for_subscription
-        answer = await self._asked(self._get(operation, subscription_id))
+        answer = await self._asked(self._repeated(operation, subscription_id))
         held = (entry.subscription_entitlement for entry in answer.list)
         return any(one.feature_id == self._feature and one.is_enabled for one in held)
 
@@ -144,14 +145,17 @@ class ChargebeeBilling(BillingPort):
     async def events_since(self, moment: datetime) -> list[BillingEvent]:
         """Return the site's events after a moment."""
         asked = {"occurred_at": {"AFTER": int(moment.timestamp())}, "sort_by": {"ASC": "occurred_at"}, "limit": PAGE}
-        return [_event(entry.event.raw_data) for entry in await self._pages(self._sdk.Event.list, asked)]
+        try:
+            return [parse_event(entry.event.raw_data) for entry in await self._pages(self._sdk.Event.list, asked)]
+        except NotAnEvent:
+            raise BillingUnavailable("an event that cannot be read") from None
 
     async def _pages(self, operation: Callable[..., Awaitable[Any]], asked: dict[str, Any]) -> list[Any]:
         found: list[Any] = []
-        answer = await self._asked(self._get(operation, asked))
+        answer = await self._asked(self._repeated(operation, asked))
         found += answer.list
         while answer.next_offset:
-            answer = await self._asked(self._get(operation, asked | {"offset": answer.next_offset}))
+            answer = await self._asked(self._repeated(operation, asked | {"offset": answer.next_offset}))
             found += answer.list
         return found
 
@@ -162,7 +166,8 @@ class ChargebeeBilling(BillingPort):
         except self._api_error as refusal:
             raise _fault(refusal) from None
 
-    async def _get(self, operation: Callable[..., Awaitable[Any]], *arguments: object) -> Any:  # noqa: ANN401
+    async def _repeated(self, operation: Callable[..., Awaitable[Any]], *arguments: object) -> Any:  # noqa: ANN401
+        """Call what may be repeated."""
         return await self._tried(lambda: operation(*arguments), tries=TRIES)
 
     async def _post(
@@ -197,13 +202,9 @@ class ChargebeeBilling(BillingPort):
             if getattr(refusal, "http_status_code", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise BillingUnavailable("server trouble") from None
             raise
-        except (httpx.HTTPError, TimeoutError) as fault:
+        except Exception as fault:  # noqa: BLE001 - what the SDK raises for lost connections and answers it cannot read
+            # httpx's own errors, TimeoutError, a bare Exception for what is no JSON, and whatever its parser trips over
             raise BillingUnavailable(type(fault).__name__) from None
-        except Exception as fault:
-            # The SDK raises a bare Exception for an answer that is no JSON, such as a gateway's page
-            if type(fault) is not Exception:
-                raise
-            raise BillingUnavailable("no JSON") from None
 
 
 def _fault(refusal: Exception) -> BillingUnavailable:
@@ -211,18 +212,6 @@ def _fault(refusal: Exception) -> BillingUnavailable:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return BillingUnavailable("too many requests", RATE_LIMITED_PAUSE)
     return BillingMisconfigured(f"{status} {code}", MISCONFIGURED_PAUSE)
-
-
-def _event(raw: dict[str, Any]) -> BillingEvent:
-    content = raw.get("content") or {}
-    subscription, customer = content.get("subscription") or {}, content.get("customer") or {}
-    return BillingEvent(
-        id=raw["id"],
-        type=raw["event_type"],
-        occurred_at=datetime.fromtimestamp(raw["occurred_at"], UTC),
-        subscription_id=subscription.get("id"),
-        customer_id=subscription.get("customer_id") or customer.get("id"),
-    )
 
 
 async def open_chargebee(settings: Settings, pause: Pause = asyncio.sleep) -> ChargebeeBilling:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 import hmac
+import re
 import secrets
 from typing import Final
 
@@ -24,6 +25,7 @@ from .services import services
 LIVING: Final = frozenset({"future", "in_trial", "active", "non_renewing", "paused"})
 """Statuses beside which a second subscription would only cost money."""
 _NONCE: Final = 16
+_PAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ async def back(request: web.Request, visit: Visit) -> web.Response:
     if not parts.billing.required:
         raise web.HTTPNotFound
     try:
-        page = await parts.billing.hosted_page(page_id) if page_id else None
+        page = await parts.billing.hosted_page(page_id) if _PAGE_ID.fullmatch(page_id) else None
         if page is None or not _is_ours(parts.store, visit, page.pass_thru):
             return see("/account")
         if not page.succeeded:
