@@ -72,6 +72,7 @@ async def test_another_key_is_refused_by_name(store: Store) -> None:
         await reopened(store)
 
 
+@pytest.mark.slow
 async def test_rotation_seals_everything_anew_and_wipes_the_old_key(store: Store) -> None:
     await fill(store, 450)
     sealed = await rotate_field_key(store, settle=at_once)
@@ -88,6 +89,7 @@ class Killed(Exception):
     """The process ends here."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["_activate", "_seal_column_anew", "_retire"])
 async def test_a_killed_rotation_is_taken_up_again(store: Store, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     await fill(store, 250)

@@ -17,6 +17,8 @@ from teslafi_companion.store.tables import audit, recovery_code
 from .person import OLGA, PASSWORD, Companion, Page, Person
 from .test_access import ERIK
 
+pytestmark = pytest.mark.slow
+
 PARALLEL = 50
 
 RFC_6238_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"

@@ -6,6 +6,7 @@ Facts: reference/chargebee.md; statuses and fields as apidocs.chargebee.com tell
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 import secrets
 from typing import Any, Final
 
@@ -179,6 +180,7 @@ class Site:
         self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
         self.cancels_after_dunning = True
         self._version = 0
+        self._numbers = count()
 
     @property
     def now(self) -> int:
@@ -482,7 +484,8 @@ class Site:
         if subscription is not None:
             content["subscription"] = subscription.shown()
         event = {
-            "id": f"ev_{secrets.token_hex(8)}",
+            # Ordered like time: events of one second are listed in their order
+            "id": f"ev_{next(self._numbers):08}{secrets.token_hex(4)}",
             "occurred_at": self.now,
             "source": source,
             "object": "event",
