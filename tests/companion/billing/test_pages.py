@@ -17,6 +17,8 @@ from ..web.person import Companion, Page, Person
 from .conftest import PRICE
 from .test_mirror import reason_of, settle
 
+pytestmark = pytest.mark.slow
+
 
 def said(page: Page) -> str:
     """Return the page's text."""
