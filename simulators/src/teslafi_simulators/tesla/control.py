@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from .accounts import Account
 from .addresses import CONTROL, Region
 from .cars.car import Car, State, Supply
 from .clock import ManualClock
+from .commands.computers import public_point
+from .commands.signed import computer_of
 from .faults import Fault
 from .state import STATE, SimulatorState
 from .tokens import TokenPair
@@ -106,6 +110,41 @@ class Control:
             raise KeyError(email)
         return self._state.tokens.mint(account, client_id, frozenset(scopes), **how)
 
+    def host_key(self, client_id: str, pem: str) -> None:
+        """Put a public key at an application's domain, as its owner does by hand; raise KeyError or ValueError."""
+        application = self._state.applications.by_client_id(client_id)
+        if application is None:
+            raise KeyError(client_id)
+        key = load_pem_public_key(pem.encode())
+        if not isinstance(key, EllipticCurvePublicKey):
+            raise ValueError("not a key on a curve")  # noqa: TRY004 - bad data, not a bad call
+        application.public_key = public_point(key).hex()
+
+    def pair(self, vin: str, client_id: str) -> None:
+        """Confirm an application's key on the owner's phone; raise KeyError when it has none."""
+        application = self._state.applications.by_client_id(client_id)
+        if application is None or application.public_key is None:
+            raise KeyError(client_id)
+        self.car(vin).keys.add(bytes.fromhex(application.public_key))
+
+    def unpair(self, vin: str) -> None:
+        """Remove every paired key in the car."""
+        self.car(vin).keys.clear()
+
+    def signed_fault(self, vin: str, fault: int) -> None:
+        """Let a fault of the protocol (a number, or -1 for "wait") answer the next signed message of a car."""
+        self.car(vin).signed_faults.append(fault)
+
+    def reboot(self, vin: str) -> None:
+        """Restart the car's computers: all signed sessions are over."""
+        car = self.car(vin)
+        for domain in car.computers:
+            computer_of(car, domain).reboot(car.now)
+
+    def executed(self, vin: str) -> list[str]:
+        """Return the names of the commands that a car carried out or refused, oldest first."""
+        return [name for name, _, _ in self.car(vin).executed]
+
     def change_password(self, email: str, new: str) -> None:
         """Set another password: all tokens end."""
         self._state.accounts.change_password(email, new)
@@ -161,15 +200,20 @@ ACTIONS: Final = frozenset(
         "clear_faults",
         "drive",
         "fault",
+        "host_key",
         "limit",
         "lose_power",
         "offline",
+        "pair",
         "park",
+        "reboot",
         "remove_car",
         "reset_counters",
         "set_values",
         "share_car",
+        "signed_fault",
         "sleep",
+        "unpair",
         "unplug",
         "wake",
         "withdraw_consent",
@@ -216,7 +260,13 @@ def control_routes(control: Control) -> list[web.RouteDef]:
 async def _cars(request: web.Request) -> web.Response:
     state = request.app[STATE]
     found = [state.garage.find(car.vin) for car in state.garage]
-    return web.json_response({car.vin: {**car.data, "state": car.state} for car in found if car is not None})
+    return web.json_response(
+        {
+            car.vin: {**car.data, "state": car.state, "executed": [name for name, _, _ in car.executed]}
+            for car in found
+            if car is not None
+        }
+    )
 
 
 async def _accounts(request: web.Request) -> web.Response:

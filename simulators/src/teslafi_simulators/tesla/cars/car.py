@@ -11,6 +11,7 @@ from enum import StrEnum
 import math
 from typing import Any, Final
 
+from . import plans
 from .routine import Routine
 from .supply import Supply
 
@@ -49,6 +50,14 @@ LOCATION_KEYS: Final = (
     "active_route_minutes_to_arrival",
 )
 
+PHYSICS: Final = {
+    "charge_state.battery_level": "_soc",
+    "drive_state.latitude": "_latitude",
+    "drive_state.longitude": "_longitude",
+    "vehicle_state.odometer": "_odometer",
+}
+"""Told values that follow from the car's physics: setting one sets what it comes from."""
+
 
 class State(StrEnum):
     """Whether the car answers."""
@@ -77,7 +86,13 @@ class Charge:
 
 @dataclass(slots=True, kw_only=True)
 class Car:
-    """One car. `data` is an answer of `vehicle_data` that the car keeps up to date about itself."""
+    """One car. `data` is an answer of `vehicle_data` that the car keeps up to date about itself.
+
+    `keys` are the public keys paired with it, as uncompressed points; `computers` its two domains of the Vehicle
+    Command Protocol. `signed_faults` wait for signed messages, one each: a fault's number, or -1 for "wait".
+    `executed` holds every command that was carried out, with its parameters and outcome. `settings` and `pins` are
+    what `vehicle_data` does not tell. `destination` is where the navigation goes: name, latitude, longitude.
+    """
 
     vin: str
     number: int
@@ -97,6 +112,16 @@ class Car:
     wakes_at: float | None = None
     outside: float = 16.0
     routine: Routine | None = None
+    cable: Supply | None = None
+    keys: set[bytes] = field(default_factory=set)
+    computers: dict[int, object] = field(default_factory=dict)
+    signed_faults: list[int] = field(default_factory=list)
+    pins: dict[str, str] = field(default_factory=dict, repr=False)
+    settings: dict[str, bool] = field(default_factory=dict)
+    executed: list[tuple[str, dict[str, Any], Any]] = field(default_factory=list)
+    destination: tuple[str, float | None, float | None] | None = None
+    remote_start_ends: float | None = None
+    track: int = 0
 
     def __post_init__(self) -> None:
         """Begin awake, parked and unplugged."""
@@ -112,8 +137,12 @@ class Car:
         self._latitude = float(drive.get("latitude") or 37.123456)
         self._longitude = float(drive.get("longitude") or -122.123456)
         self._heading = float(drive.get("heading") or 0)
+        self.home = (self._latitude, self._longitude)
+        # In every recording the climate is off, and the car reports the owner's setting as off with it
+        self.data["climate_state"]["remote_heater_control_enabled"] = True
         self._park()
 
+    home: tuple[float, float] = (0.0, 0.0)
     _soc: float = 0.0
     _miles_per_percent: float = 3.0
     _odometer: float = 0.0
@@ -146,6 +175,7 @@ class Car:
             self.wake()
         if self.routine is not None:
             self.routine.live(self)
+        plans.live(self, self.now - seconds, self.now)
         if self.drive is not None:
             self._step_drive(self.drive, seconds)
         if self.charge is not None:
@@ -213,6 +243,7 @@ class Car:
         self.wake()
         self.unplug()
         self.drive = Drive(miles, speed, heading, to)
+        self.destination = None
         self.data["vehicle_state"]["is_user_present"] = True
         self.data["vehicle_state"]["locked"] = False
         self._tell()
@@ -232,13 +263,34 @@ class Car:
         """Begin to charge; the energy of the session counts from nothing."""
         self.wake()
         self._park()
+        self.cable = supply
         self.charge = Charge(supply)
         self._added = 0.0
         self._tell()
 
+    def start_charging(self) -> str:
+        """Begin to charge by the cable that is plugged in; return why not, "" when it charges."""
+        if self.charge is not None:
+            return "is_charging"
+        if self.cable is None:
+            return "disconnected"
+        if self.data["charge_state"]["charging_state"] == "NoPower":
+            return "no_power"
+        if self._soc >= float(self.data["charge_state"]["charge_limit_soc"]):
+            return "complete"
+        self.charge = Charge(self.cable)
+        self._tell()
+        return ""
+
+    def stop_charging(self) -> None:
+        """Stay plugged in without charging."""
+        self.charge = None
+        self._charging_values("Stopped", 0.0)
+
     def unplug(self) -> None:
         """End a charge and take the cable away."""
         self.charge = None
+        self.cable = None
         self._charging_values("Disconnected", 0.0)
 
     def lose_power(self) -> None:
@@ -261,6 +313,23 @@ class Car:
         """Be looked at: a live call keeps the car awake."""
         self.kept_awake_at = self.now
 
+    @property
+    def utc_offset(self) -> float:
+        """Seconds by which the car's clock is ahead of UTC."""
+        return float(self.data["vehicle_config"].get("utc_offset") or 0)
+
+    def next_time(self, minutes: int) -> int:
+        """Return the next epoch second at which the car's clock shows so many minutes after midnight."""
+        local = self.now + self.utc_offset
+        midnight = local - local % 86_400
+        due = midnight + minutes * 60
+        return int((due if due > local else due + 86_400) - self.utc_offset)
+
+    def route_to(self, name: str, latitude: float | None = None, longitude: float | None = None) -> None:
+        """Set the navigation's destination."""
+        self.destination = (name, latitude, longitude)
+        self._tell()
+
     def set_value(self, path: str, value: Any) -> None:  # noqa: ANN401 - any JSON, wrong types included
         """Set `block.field` or a field of the vehicle object to anything."""
         *blocks, name = path.split(".")
@@ -268,8 +337,9 @@ class Car:
         for block in blocks:
             place = place.setdefault(block, {})
         place[name] = value
-        if path == "charge_state.battery_level" and isinstance(value, int | float):
-            self._soc = float(value)
+        physics = PHYSICS.get(path)
+        if physics is not None and isinstance(value, int | float):
+            setattr(self, physics, float(value))
 
     # What it tells.
 
@@ -301,6 +371,9 @@ class Car:
         if drive is None:
             for name in route:
                 block.pop(f"active_route_{name}", None)
+            if self.destination is not None:
+                shown = zip(("destination", "latitude", "longitude"), self.destination, strict=True)
+                block |= {f"active_route_{name}": value for name, value in shown if value is not None}
             return
         minutes = drive.miles_left / drive.speed * 60
         values = (

@@ -23,6 +23,12 @@ class Site:
     energy: float = 6_000.0
     wall_connectors: tuple[str, ...] = ("1529455-02-D--TG123456789012",)
     reserve: int = 20
+    off_grid_reserve: int = 65
+    mode: str = "self_consumption"
+    storm_mode: bool = True
+    no_grid_charging: bool = True
+    export_rule: str = "pv_only"
+    tariff: dict[str, Any] = field(default_factory=dict)
     totals: dict[str, float] = field(default_factory=dict)
     now: float = 0.0
 
@@ -86,7 +92,7 @@ class Site:
             "battery_type": "ac_powerwall",
             "backup_capable": True,
             "battery_power": round(self.powers(self.now)["battery"]),
-            "storm_mode_enabled": True,
+            "storm_mode_enabled": self.storm_mode,
             "components": self._components(),
         }
 
@@ -104,8 +110,8 @@ class Site:
             "battery_type": "ac_powerwall",
             "configurable": True,
             "grid_services_enabled": False,
-            "disallow_charge_from_grid_with_solar_installed": True,
-            "customer_preferred_export_rule": "pv_only",
+            "disallow_charge_from_grid_with_solar_installed": self.no_grid_charging,
+            "customer_preferred_export_rule": self.export_rule,
             "wall_connectors": [
                 {"device_id": f"device-{din}", "din": din, "part_name": "Gen 3 Wall Connector", "is_active": True}
                 for din in self.wall_connectors
@@ -148,10 +154,10 @@ class Site:
             "id": f"STE{self.number}",
             "site_name": self.name,
             "backup_reserve_percent": self.reserve,
-            "default_real_mode": "self_consumption",
+            "default_real_mode": self.mode,
             "installation_date": "2022-07-15T02:54:30+00:00",
             "user_settings": {
-                "storm_mode_enabled": True,
+                "storm_mode_enabled": self.storm_mode,
                 "sync_grid_alert_enabled": True,
                 "breaker_alert_enabled": True,
             },
@@ -161,7 +167,7 @@ class Site:
             "nameplate_power": 5000,
             "nameplate_energy": round(self.pack),
             "installation_time_zone": "UTC",
-            "off_grid_vehicle_charging_reserve_percent": 65,
+            "off_grid_vehicle_charging_reserve_percent": self.off_grid_reserve,
             "max_site_meter_power_ac": 1_000_000_000,
             "min_site_meter_power_ac": -1_000_000_000,
             "vpp_backup_reserve_percent": 0,

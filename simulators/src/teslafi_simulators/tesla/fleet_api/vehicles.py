@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..cars.car import CLASSIC_BLOCKS, Car, State
 from ..cars.garage import SAMPLES
-from .access import SIGNING_REQUIRED, Call
+from .access import Call
 from .answers import Refused, answered, asleep
 
 DATA: Final = "vehicle_device_data"
@@ -207,21 +207,28 @@ def _vins(call: Call) -> list[str]:
     return [vin for vin in vins if isinstance(vin, str)]
 
 
+def _public_key(call: Call) -> bytes:
+    """Return the public key of the asking application, b"" when it has none."""
+    application = call.state.applications.by_client_id(call.bearer.client_id)
+    return bytes.fromhex((application.public_key if application else None) or "")
+
+
 def fleet_status(call: Call) -> Any:  # noqa: ANN401
     """Tell which of the named cars need signed commands."""
     call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
     named = _vins(call)
     cars = [car for car in call.state.garage.of(call.account) if car.vin in named]
+    paired = {car.vin for car in cars if _public_key(call) in car.keys}
     return {
-        "key_paired_vins": [],
-        "unpaired_vins": [car.vin for car in cars],
+        "key_paired_vins": [car.vin for car in cars if car.vin in paired],
+        "unpaired_vins": [car.vin for car in cars if car.vin not in paired],
         "vehicle_info": {
             car.vin: {
                 "firmware_version": car.data["vehicle_state"]["car_version"].split(" ")[0],
                 "vehicle_command_protocol_required": car.signing == "required",
                 "discounted_device_data": False,
                 "fleet_telemetry_version": "1.0.0",
-                "total_number_of_keys": 2,
+                "total_number_of_keys": 2 + len(car.keys),
                 "safety_screen_streaming_toggle_enabled": None,
             }
             for car in cars
@@ -271,23 +278,3 @@ def warranty(call: Call) -> Any:  # noqa: ANN401
     """Tell the warranty."""
     call.needs(DATA)
     return {"activeWarranty": [], "upcomingWarranty": [], "expiredWarranty": []}
-
-
-def command(call: Call) -> Any:  # noqa: ANN401
-    """Refuse: by scope, by protocol, and in the end because commands have no effect yet."""
-    name = call.request.match_info["name"]
-    charging = name.startswith(("charge_", "set_charge", "set_charging", "set_scheduled", "add_", "remove_"))
-    call.needs("vehicle_cmds", *(("vehicle_charging_cmds",) if charging else ()))
-    car = call.live_car("command")
-    if car.signing == "required":
-        raise Refused(403, SIGNING_REQUIRED)
-    return {"result": False, "reason": "not_supported"}
-
-
-def signed_command(call: Call) -> Any:  # noqa: ANN401
-    """Refuse: a car that does not speak the protocol says so; the others do not know any key yet."""
-    call.needs("vehicle_cmds", "vehicle_charging_cmds")
-    car = call.live_car("command")
-    if car.signing != "required":
-        raise Refused(422, "invalid_resource")
-    raise Refused(424, "your public key has not been paired with the vehicle")

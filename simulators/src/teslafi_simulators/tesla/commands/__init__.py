@@ -1,0 +1,1 @@
+"""What cars do when told: one table of commands, reached by REST and by Tesla's Vehicle Command Protocol."""

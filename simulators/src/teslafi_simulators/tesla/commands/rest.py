@@ -1,0 +1,49 @@
+"""Commands over REST, as cars without the signed protocol take them."""
+
+import json
+from typing import Any, Final
+
+from ..cars.car import Car
+from ..fleet_api.access import SIGNING_REQUIRED, Call
+from ..fleet_api.answers import Refused
+from .parameters import BadParameter, Parameters
+from .table import COMMANDS, carry_out
+
+UNSIGNED_EVERYWHERE: Final = frozenset({"navigation_request", "take_drivenote", "upcoming_calendar_entries"})
+"""Commands that go out as REST to every car: not the car but Tesla's server works them off."""
+
+
+def sent_parameters(call: Call) -> Parameters:
+    """Read the JSON body; an empty one has no parameters."""
+    if not call.body:
+        return Parameters({})
+    if call.request.content_type != "application/json":
+        raise Refused(406, "not_a_JSON_request")
+    try:
+        body = json.loads(call.body)
+    except ValueError:
+        raise Refused(406, "not_a_JSON_request") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "invalid_request")
+    return Parameters(body)
+
+
+def command(call: Call) -> Any:  # noqa: ANN401 - JSON
+    """Carry a command out: known, allowed by a scope, to a car that is awake and takes it unsigned."""
+    name = call.request.match_info["name"]
+    known = COMMANDS.get(name)
+    if known is None or not known.rest:
+        raise Refused(400, "invalid_command")
+    call.needs(*known.scopes)
+    sent = sent_parameters(call)
+    car = call.live_car("command")
+    if _must_be_signed(car, name):
+        raise Refused(403, SIGNING_REQUIRED)
+    try:
+        return carry_out(car, name, sent, signed=False).answer()
+    except BadParameter:
+        raise Refused(400, "invalid_field") from None
+
+
+def _must_be_signed(car: Car, name: str) -> bool:
+    return car.signing == "required" and name not in UNSIGNED_EVERYWHERE

@@ -1,0 +1,184 @@
+"""`signed_command`: the transport of the Vehicle Command Protocol. 200 says only that the car answered."""
+
+import base64
+import binascii
+import json
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+from tesla_protocol.command.car_server_pb2 import Action, ActionStatus, OperationStatus_E, Response, ResultReason
+from tesla_protocol.command.errors_pb2 import GenericError_E, NominalError
+from tesla_protocol.command.signatures_pb2 import (
+    HMAC_Signature_Data,
+    Session_Info_Status,
+    SessionInfo,
+    SignatureData,
+)
+from tesla_protocol.command.universal_message_pb2 import (
+    Destination,
+    Domain,
+    MessageFault_E,
+    MessageStatus,
+    OperationStatus_E as Operation,
+    RoutableMessage,
+)
+from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, UnsignedMessage
+
+from ..cars.car import Car
+from ..fleet_api.access import Call
+from ..fleet_api.answers import Refused
+from .actions import NotRead, of_infotainment, of_security
+from .computers import Computer, Faulty, session_info_tag, shared_key
+from .outcome import Outcome, refused
+from .parameters import BadParameter, Parameters
+from .table import COMMANDS, carry_out
+
+DOMAINS: Final = (Domain.DOMAIN_VEHICLE_SECURITY, Domain.DOMAIN_INFOTAINMENT)
+SECURITY_COMMANDS: Final = frozenset(
+    {
+        "actuate_trunk",
+        "charge_port_door_close",
+        "charge_port_door_open",
+        "door_lock",
+        "door_unlock",
+        "remote_start_drive",
+    }
+)
+NOMINAL: Final = {
+    "vehicle_not_in_park": GenericError_E.GENERICERROR_VEHICLE_NOT_IN_PARK,
+    "not_supported": GenericError_E.GENERICERROR_NOT_SUPPORTED,
+    "cable connected": GenericError_E.GENERICERROR_CLOSURES_OPEN,
+}
+"""How the security computer, which has no words, says a reason; anything else is unknown."""
+
+
+def computer_of(car: Car, domain: int) -> Computer:
+    """Return a computer of a car, which exists from the moment somebody asks."""
+    found = car.computers.get(domain)
+    if not isinstance(found, Computer):
+        found = car.computers[domain] = Computer(domain, car.vin, car.now)
+    return found
+
+
+def signed_command(call: Call) -> Any:  # noqa: ANN401 - JSON
+    """Hand a message to the car's computer, and its answer back."""
+    call.needs("vehicle_cmds", "vehicle_charging_cmds")
+    car = call.live_car("command")
+    if call.request.match_info["vehicle"] != car.vin:
+        raise Refused(404, "not_found")
+    if car.signing == "off":
+        raise Refused(422, "invalid_resource")
+    message = _message(call)
+    answer = _answer(call, car, message)
+    return base64.b64encode(answer.SerializeToString()).decode()
+
+
+def _message(call: Call) -> RoutableMessage:
+    try:
+        body = json.loads(call.body)
+        return RoutableMessage.FromString(base64.b64decode(body["routable_message"], validate=True))
+    except ValueError, KeyError, TypeError, binascii.Error, DecodeError:
+        raise Refused(400, "invalid_request") from None
+
+
+def _answer(call: Call, car: Car, message: RoutableMessage) -> RoutableMessage:
+    domain = message.to_destination.domain
+    answer = RoutableMessage(
+        to_destination=Destination(routing_address=message.from_destination.routing_address),
+        from_destination=Destination(domain=domain),
+    )
+    if domain != Domain.DOMAIN_VEHICLE_SECURITY:
+        answer.request_uuid = message.uuid
+    if car.signed_faults:
+        return _struck(answer, car.signed_faults.pop(0))
+    if domain not in DOMAINS:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_DOMAINS)
+    computer = computer_of(car, domain)
+    if message.HasField("session_info_request"):
+        return _handshake(car, computer, message, answer)
+    return _commanded(call, car, computer, message, answer)
+
+
+def _struck(answer: RoutableMessage, fault: int) -> RoutableMessage:
+    """Answer with a fault that waited, or "wait" for a negative one."""
+    if fault > 0:
+        return _with_fault(answer, fault)
+    answer.signedMessageStatus.operation_status = Operation.OPERATIONSTATUS_WAIT
+    return answer
+
+
+def _commanded(
+    call: Call, car: Car, computer: Computer, message: RoutableMessage, answer: RoutableMessage
+) -> RoutableMessage:
+    client = message.signature_data.signer_identity.public_key
+    if client not in car.keys:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_UNKNOWN_KEY_ID)
+    try:
+        payload = computer.verify(message, car.now)
+    except Faulty as faulty:
+        if faulty.resync:
+            _tell_session(computer, client, message.uuid, car.now, answer)
+        return _with_fault(answer, faulty.fault)
+    return _carried_out(call, car, computer.domain, payload, answer)
+
+
+def _with_fault(answer: RoutableMessage, fault: int) -> RoutableMessage:
+    answer.signedMessageStatus.CopyFrom(
+        MessageStatus(operation_status=Operation.OPERATIONSTATUS_ERROR, signed_message_fault=MessageFault_E.Name(fault))
+    )
+    return answer
+
+
+def _handshake(car: Car, computer: Computer, message: RoutableMessage, answer: RoutableMessage) -> RoutableMessage:
+    client = message.session_info_request.public_key
+    if client not in car.keys:
+        # There is no session with a key that the car does not know, and nothing to authenticate it by
+        info = SessionInfo(status=Session_Info_Status.SESSION_INFO_STATUS_KEY_NOT_ON_WHITELIST)
+        answer.session_info = info.SerializeToString()
+        return answer
+    _tell_session(computer, client, message.uuid, car.now, answer)
+    return answer
+
+
+def _tell_session(computer: Computer, client: bytes, challenge: bytes, now: float, answer: RoutableMessage) -> None:
+    info = computer.session_info(client, now).SerializeToString()
+    tag = session_info_tag(shared_key(computer.key, client), computer.vin, challenge, info)
+    answer.session_info = info
+    answer.signature_data.CopyFrom(SignatureData(session_info_tag=HMAC_Signature_Data(tag=tag)))
+
+
+def _carried_out(call: Call, car: Car, domain: int, payload: bytes, answer: RoutableMessage) -> RoutableMessage:
+    try:
+        name, values = _read(domain, payload)
+    except DecodeError:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_DECODING)
+    except NotRead:
+        return _told(answer, domain, refused("not_supported"))
+    if (name in SECURITY_COMMANDS) != (domain == Domain.DOMAIN_VEHICLE_SECURITY):
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_COMMAND)
+    # Signed commands are readable on the way, so that Tesla can hold them against the token's scopes
+    call.needs(*COMMANDS[name].scopes)
+    try:
+        outcome = carry_out(car, name, Parameters(values), signed=True)
+    except BadParameter:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
+    return _told(answer, domain, outcome)
+
+
+def _read(domain: int, payload: bytes) -> tuple[str, dict[str, Any]]:
+    if domain == Domain.DOMAIN_VEHICLE_SECURITY:
+        return of_security(UnsignedMessage.FromString(payload))
+    return of_infotainment(Action.FromString(payload).vehicleAction)
+
+
+def _told(answer: RoutableMessage, domain: int, outcome: Outcome) -> RoutableMessage:
+    if domain == Domain.DOMAIN_INFOTAINMENT:
+        result = OperationStatus_E.OPERATIONSTATUS_OK if outcome.result else OperationStatus_E.OPERATIONSTATUS_ERROR
+        status = ActionStatus(result=result, result_reason=ResultReason(plain_text=outcome.reason))
+        answer.protobuf_message_as_bytes = Response(actionStatus=status).SerializeToString()
+    elif outcome.result:
+        answer.protobuf_message_as_bytes = b""
+    else:
+        error = NominalError(genericError=NOMINAL.get(outcome.reason, GenericError_E.GENERICERROR_UNKNOWN))
+        answer.protobuf_message_as_bytes = FromVCSECMessage(nominalError=error).SerializeToString()
+    return answer
