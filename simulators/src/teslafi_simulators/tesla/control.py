@@ -11,8 +11,7 @@ from .accounts import Account
 from .addresses import CONTROL, Region
 from .cars.car import Car, State, Supply
 from .clock import ManualClock
-from .commands.computers import public_point
-from .commands.signed import computer_of
+from .commands.computers import computer_of, public_point
 from .faults import Fault
 from .state import STATE, SimulatorState
 from .tokens import TokenPair
@@ -260,13 +259,11 @@ def control_routes(control: Control) -> list[web.RouteDef]:
 async def _cars(request: web.Request) -> web.Response:
     state = request.app[STATE]
     found = [state.garage.find(car.vin) for car in state.garage]
-    return web.json_response(
-        {
-            car.vin: {**car.data, "state": car.state, "executed": [name for name, _, _ in car.executed]}
-            for car in found
-            if car is not None
-        }
-    )
+    return web.json_response({car.vin: _told(car) for car in found if car is not None})
+
+
+def _told(car: Car) -> dict[str, Any]:
+    return {**car.data, "state": car.state, "executed": [name for name, _, _ in car.executed]}
 
 
 async def _accounts(request: web.Request) -> web.Response:

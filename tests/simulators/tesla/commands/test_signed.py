@@ -15,13 +15,13 @@ from tesla_protocol.command.universal_message_pb2 import Domain, RoutableMessage
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.commands.computers import (
     Computer,
+    computer_of,
     derived,
     public_point,
     serialized,
     session_info_tag,
     shared_key,
 )
-from teslafi_simulators.tesla.commands.signed import computer_of
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ERIKS_MODEL_S
 
 from .conftest import SCOPES, Driven

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tesla_protocol.command.signatures_pb2 import SessionInfo, SignatureType, Tag
 from tesla_protocol.command.universal_message_pb2 import Domain, MessageFault_E, RoutableMessage
 
+from ..cars.car import Car
+
 EPOCH_BYTES: Final = 16
 LONGEST_LIFE: Final = 900
 """Seconds that a command may still be valid for when it arrives."""
@@ -139,3 +141,11 @@ class Computer:
             raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, resync=True)
         seen.append(counter)
         del seen[: max(len(seen) - WINDOW, 0)]
+
+
+def computer_of(car: Car, domain: int) -> Computer:
+    """Return a computer of a car, which exists from the moment somebody asks."""
+    found = car.computers.get(domain)
+    if not isinstance(found, Computer):
+        found = car.computers[domain] = Computer(domain, car.vin, car.now)
+    return found

@@ -28,7 +28,7 @@ from ..cars.car import Car
 from ..fleet_api.access import Call
 from ..fleet_api.answers import Refused
 from .actions import NotRead, of_infotainment, of_security
-from .computers import Computer, Faulty, session_info_tag, shared_key
+from .computers import Computer, Faulty, computer_of, session_info_tag, shared_key
 from .outcome import Outcome, refused
 from .parameters import BadParameter, Parameters
 from .table import COMMANDS, carry_out
@@ -50,14 +50,6 @@ NOMINAL: Final = {
     "cable connected": GenericError_E.GENERICERROR_CLOSURES_OPEN,
 }
 """How the security computer, which has no words, says a reason; anything else is unknown."""
-
-
-def computer_of(car: Car, domain: int) -> Computer:
-    """Return a computer of a car, which exists from the moment somebody asks."""
-    found = car.computers.get(domain)
-    if not isinstance(found, Computer):
-        found = car.computers[domain] = Computer(domain, car.vin, car.now)
-    return found
 
 
 def signed_command(call: Call) -> Any:  # noqa: ANN401 - JSON
