@@ -65,6 +65,7 @@ async def test_status(store: Store, http: Http, clock: ManualClock) -> None:
         "manage_url": "http://localhost:8080/account#subscription",
     }
     assert body == {
+        "controls": None,
         "link": {
             "id": str((await links(store, owner))[0].id),
             "instance_name": INSTANCE.name,

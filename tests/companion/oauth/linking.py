@@ -35,6 +35,14 @@ CHALLENGE = challenge_of(VERIFIER)
 INSTANCE = Instance("Marker home Quetzal", "instance-0123456789")
 HOME = Visitor("198.51.100.7", "HomeAssistant/2026.10.4")
 BROWSER = Visitor("198.51.100.9", "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0")
+DETAILS = {
+    "type": "teslafi_controls",
+    "account": "0a0a0a0a-0000-4000-8000-000000000001",
+    "account_name": "Tesla (Roadrunner)",
+    "groups": ["charging", "climate"],
+    "vehicles": [{"vin": "5YJ3E1EA7KF000001", "name": "Roadrunner"}],
+}
+"""What controls are asked for in tests."""
 ELSEWHERE = Visitor("203.0.113.50", "curl/8")
 OWNER = "pia.marker@example.org"
 

@@ -1,6 +1,7 @@
 """The pages on which an owner allows, sees and ends links, over HTTP and on both databases."""
 
 from html import escape
+import json
 from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from yarl import URL
 
 from teslafi_companion.accounts.step_up import Method, Purpose
 from teslafi_companion.oauth.pkce import challenge_of
+from teslafi_companion.permits.request import INVALID_DETAILS
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 
@@ -16,6 +18,7 @@ from ..clock import ManualClock
 from .linking import (
     CHALLENGE,
     CLIENT,
+    DETAILS,
     INSTANCE,
     VERIFIER,
     Browser,
@@ -41,7 +44,19 @@ REQUEST = {
     "instance_name": INSTANCE.name,
     "instance_id": INSTANCE.id,
 }
-CONTROLS: dict[str, str | None] = {"scope": "controls", "acr_values": "urn:teslafi:second-factor", "max_age": "300"}
+CONTROLS: dict[str, str | None] = {
+    "scope": "controls",
+    "acr_values": "urn:teslafi:second-factor",
+    "max_age": "300",
+    "authorization_details": json.dumps([DETAILS]),
+}
+
+
+def detailed(**changes: object) -> dict[str, str | None]:
+    """Return a request for controls whose details differ in something."""
+    return CONTROLS | {"authorization_details": json.dumps([DETAILS | changes])}
+
+
 DEVICE = {"client_id": CLIENT.id, "instance_name": INSTANCE.name, "instance_id": INSTANCE.id}
 
 
@@ -164,6 +179,17 @@ TOLD_TO_THE_CLIENT: dict[str, tuple[dict[str, str | None], str]] = {
     "controls with others": (CONTROLS | {"scope": "controls link:read"}, "invalid_scope"),
     "controls without a second factor": ({"scope": "controls"}, "invalid_request"),
     "controls before the link": (CONTROLS | {"max_age": None}, "invalid_scope"),
+    "controls of nothing": (CONTROLS | {"authorization_details": None}, INVALID_DETAILS),
+    "details that are no JSON": (CONTROLS | {"authorization_details": "[{"}, INVALID_DETAILS),
+    "details without end": (CONTROLS | {"authorization_details": "1" * 4001}, INVALID_DETAILS),
+    "two details": (CONTROLS | {"authorization_details": json.dumps([DETAILS, DETAILS])}, INVALID_DETAILS),
+    "details of another type": (detailed(type="openid_credential"), INVALID_DETAILS),
+    "an unknown group": (detailed(groups=["charging", "everything"]), INVALID_DETAILS),
+    "no group": (detailed(groups=[]), INVALID_DETAILS),
+    "no account": (detailed(account=""), INVALID_DETAILS),
+    "a vehicle without VIN": (detailed(vehicles=[{"name": "Roadrunner"}]), INVALID_DETAILS),
+    "vehicles that are no list": (detailed(vehicles="all"), INVALID_DETAILS),
+    "a name that turns the writing round": (detailed(account_name="\u202eelttoB"), INVALID_DETAILS),
     "max_age": ({"max_age": "-1"}, "invalid_request"),
     "no name": ({"instance_name": None}, "invalid_request"),
     "long name": ({"instance_name": "x" * 201}, "invalid_request"),
@@ -222,7 +248,10 @@ async def test_controls_are_given_for_a_second_factor_proved_for_them(store: Sto
         assert URL(page.location).path == "/step-up"
         assert URL(page.location).query["purpose"] == "controls"
     browser = await Browser.signed_in(store, http, owner, Purpose.CONTROLS, method=Method.CODE)
-    assert "permits to control your car" in (await browser.open(authorize(**CONTROLS))).text
+    shown = (await browser.open(authorize(**CONTROLS))).text
+    for word in (INSTANCE.name, "Tesla (Roadrunner)", "5YJ3E1EA7KF000001", "Charging: start and stop", "Climate:"):
+        assert word in shown
+    assert "Locks and openings" not in shown
     code = answer_of((await browser.send(authorize(**CONTROLS), answer="allow")).location)["code"]
     _, tokens = await post(http, "/oauth/token", code_form(code))
     assert tokens["scope"] == "account:read controls link:read"

@@ -89,6 +89,7 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/device/{id}"): SIGNED,
     ("GET", "/links"): SIGNED,
     ("POST", "/links/{id}/end"): SIGNED,
+    ("POST", "/links/{id}/lock"): SIGNED,
     ("POST", "/oauth/token"): OPEN,
     ("POST", "/oauth/revoke"): OPEN,
     ("POST", "/oauth/device_authorization"): OPEN,
@@ -97,6 +98,10 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/api/v1/openapi.yaml"): OPEN,
     ("GET", "/api/v1/status"): LINKED,
     ("DELETE", "/api/v1/link"): LINKED,
+    ("GET", "/api/v1/permit-keys"): OPEN,
+    ("POST", "/api/v1/permit"): LINKED,
+    ("DELETE", "/api/v1/controls"): LINKED,
+    ("POST", "/api/v1/commands"): LINKED,
     # By a password of its own, which tests/companion/billing tries
     ("POST", "/webhooks/chargebee"): OPEN,
 }

@@ -18,6 +18,24 @@ class Problem(Enum):
     TOKEN_REFUSED = ("token-refused", HTTPStatus.UNAUTHORIZED, "The access token is unknown, expired or revoked.")
     STEP_UP_NEEDED = ("step-up-needed", HTTPStatus.UNAUTHORIZED, "The owner has to confirm this anew.")
     SCOPE_MISSING = ("scope-missing", HTTPStatus.FORBIDDEN, "The link was not given this permission.")
+    MALFORMED = ("malformed", HTTPStatus.BAD_REQUEST, "The body is not what the contract says.")
+    CONTROLS_NOT_ALLOWED = ("controls-not-allowed", HTTPStatus.FORBIDDEN, "The owner has not allowed controls.")
+    SECOND_FACTOR_MISSING = (
+        "second-factor-missing",
+        HTTPStatus.FORBIDDEN,
+        "The account has no two-factor authentication any more.",
+    )
+    PROOF_OUTDATED = (
+        "proof-outdated",
+        HTTPStatus.FORBIDDEN,
+        "The password or the second factor changed since controls were allowed.",
+    )
+    LINK_SUSPICIOUS = (
+        "link-suspicious",
+        HTTPStatus.FORBIDDEN,
+        "The link looks unusual: the owner has to confirm it with a second factor.",
+    )
+    SUBSCRIPTION_NEEDED = ("subscription-needed", HTTPStatus.FORBIDDEN, "The account's subscription gives no access.")
     NOT_FOUND = ("not-found", HTTPStatus.NOT_FOUND, "The API has nothing at this address.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This address has no such method.")
 

@@ -13,9 +13,11 @@ from teslafi_companion.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.oauth.access import Caller
 from teslafi_companion.oauth.links import End, Link, end_link, wants_contact
 from teslafi_companion.oauth.scopes import Scope
+from teslafi_companion.permits.consent import find
 from teslafi_companion.store.database import Store
 from teslafi_companion.web.services import services, visitor_of
 
+from . import controls
 from .access import linked
 from .problems import Problem, problem
 
@@ -54,8 +56,18 @@ async def status(request: web.Request, caller: Caller) -> web.Response:
             "two_factor_methods": _methods(caller),
         },
         "subscription": await _subscription(store, link),
+        "controls": await _controls(store, link),
     }
     return web.json_response(body, headers=_NOT_STORED)
+
+
+async def _controls(store: Store, link: Link) -> dict[str, object] | None:
+    """Say what the owner allowed this link to control; None when it is nothing, or was locked."""
+    async with store.reading() as transaction:
+        consent = await find(transaction, link.id)
+    if consent is None:
+        return None
+    return {"groups": [group.value for group in consent.request.groups], "since": consent.given_at.isoformat()}
 
 
 async def _subscription(store: Store, link: Link) -> dict[str, object]:
@@ -115,5 +127,13 @@ def routes() -> list[web.RouteDef]:
         web.route("*", "/api/v1/status", reading),
         web.delete("/api/v1/link", unlink),
         web.route("*", "/api/v1/link", _other_methods("DELETE")),
+        web.get("/api/v1/permit-keys", controls.keys),
+        web.route("*", "/api/v1/permit-keys", reading),
+        web.post("/api/v1/permit", controls.permit),
+        web.route("*", "/api/v1/permit", _other_methods("POST")),
+        web.delete("/api/v1/controls", controls.lock),
+        web.route("*", "/api/v1/controls", _other_methods("DELETE")),
+        web.post("/api/v1/commands", controls.commands),
+        web.route("*", "/api/v1/commands", _other_methods("POST")),
         web.route("*", "/api/{rest:.*}", _nothing),
     ]

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from yarl import URL
 
+from teslafi_companion.permits.request import ControlsRequest, parse_details
 from teslafi_companion.settings import Policy, Settings
 
 from . import pkce
@@ -31,6 +32,7 @@ PARAMETERS: Final = (
     "code_challenge_method",
     "acr_values",
     "max_age",
+    "authorization_details",
     "instance_name",
     "instance_id",
 )
@@ -70,6 +72,7 @@ class AuthorizationRequest:
     instance: Instance
     acr: Acr
     max_age: timedelta | None
+    controls: ControlsRequest | None = None
 
     @property
     def wants_controls(self) -> bool:
@@ -151,6 +154,7 @@ def _parse(parameters: Parameters, client: Client, redirect_uri: str, state: str
         parse_instance(_one(parameters, "instance_name"), _one(parameters, "instance_id")),
         acr,
         _max_age(_one(parameters, "max_age")),
+        parse_details(_one(parameters, "authorization_details")) if Scope.CONTROLS in scopes else None,
     )
 
 

@@ -8,6 +8,8 @@ from sqlalchemy import Row, insert, select, update
 
 from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.crypto import new_token, token_hash
+from teslafi_companion.permits import consent
+from teslafi_companion.permits.request import of_json
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import authorization_code
 
@@ -40,6 +42,7 @@ async def issue_code(transaction: Transaction, approval: Approval, redirect_uri:
         "instance": approval.instance.id,
         "address": approval.address,
         "agent": approval.agent,
+        "controls": None if approval.controls is None else approval.controls.to_json(),
     }
     await transaction.execute(
         insert(authorization_code).values(
@@ -59,7 +62,7 @@ async def issue_code(transaction: Transaction, approval: Approval, redirect_uri:
     return code
 
 
-def _approval(row: Row[Any], content: dict[str, str]) -> Approval:
+def _approval(row: Row[Any], content: dict[str, Any]) -> Approval:
     return Approval(
         row.account_id,
         row.client_id,
@@ -68,6 +71,7 @@ def _approval(row: Row[Any], content: dict[str, str]) -> Approval:
         Proof(row.authenticated_at, Acr(row.acr), row.credential_version),
         content["address"],
         content["agent"],
+        of_json(asked) if (asked := content.get("controls")) else None,
     )
 
 
@@ -102,7 +106,10 @@ async def redeem(
         return refused
     if transaction.now >= row.expires_at or row.credential_version != owner.credential_version:
         return refused
-    made = await open_link(transaction, owner, _approval(row, content), visitor)
+    approval = _approval(row, content)
+    made = await open_link(transaction, owner, approval, visitor)
+    if approval.controls is not None:
+        await consent.give(transaction, made, approval.controls, approval.visitor)
     await _spend(transaction, row.id, made.family)
     return await issue(transaction, made)
 

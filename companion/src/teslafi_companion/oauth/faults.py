@@ -13,6 +13,7 @@ AUTHORIZATION_PENDING: Final = "authorization_pending"
 SLOW_DOWN: Final = "slow_down"
 EXPIRED_TOKEN: Final = "expired_token"  # noqa: S105 - an error's name in RFC 8628
 UNMET_AUTHENTICATION: Final = "unmet_authentication_requirements"
+SUBSCRIPTION_REQUIRED: Final = "subscription_required"
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
 
 

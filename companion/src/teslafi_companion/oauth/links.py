@@ -15,8 +15,9 @@ from teslafi_companion.accounts.sessions import Session
 from teslafi_companion.accounts.step_up import Method
 from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import Actor, record
+from teslafi_companion.permits.request import ControlsRequest
 from teslafi_companion.store.database import Transaction, new_id
-from teslafi_companion.store.tables import access_token, account, link
+from teslafi_companion.store.tables import access_token, account, controls, link
 
 from .instance import Instance
 from .lifetimes import CONTACT
@@ -46,6 +47,7 @@ class Approval:
     proof: Proof
     address: str
     agent: str
+    controls: ControlsRequest | None = None
 
     @property
     def visitor(self) -> Visitor:
@@ -192,6 +194,8 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
     else:
         await transaction.execute(update(link).where(link.c.id == row).values(values))
         await transaction.execute(delete(access_token).where(access_token.c.link_id == row))
+        # Controls are allowed anew each time: what an earlier consent vouched for ends with it
+        await transaction.execute(delete(controls).where(controls.c.link_id == row))
     await _tell_opened(transaction, owner, approval, requester, renewed=known is not None)
     made = (await transaction.execute(select(link).where(link.c.id == row))).one()
     return link_of(transaction, made)

@@ -11,6 +11,9 @@ from teslafi_companion.accounts.account import Account
 from teslafi_companion.accounts.step_up import Purpose, is_fresh
 from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import record
+from teslafi_companion.billing.access import NOT_REQUIRED, Use
+from teslafi_companion.billing.mirror import access_of
+from teslafi_companion.permits import consent
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.web.answers import FORMS_TO
@@ -30,7 +33,7 @@ from .authorize import (
 from .clients import CLIENTS
 from .codes import issue_code
 from .devices import Claim, DeviceRequest, approve, claim, deny, find_claimed
-from .faults import ACCESS_DENIED, INVALID_SCOPE, UNMET_AUTHENTICATION, OAuthFault
+from .faults import ACCESS_DENIED, INVALID_SCOPE, SUBSCRIPTION_REQUIRED, UNMET_AUTHENTICATION, OAuthFault
 from .lifetimes import REFRESH_ABSOLUTE
 from .links import Approval, end_own, find_of_instance, links_of, proof_of
 from .scopes import WORDS, Acr, Scope, written
@@ -105,6 +108,7 @@ async def _ask_owner(request: web.Request, visit: Visit) -> web.StreamResponse:
         proved = _is_proved(visit, asked, transaction)
         out_of_order = await _is_out_of_order(transaction, visit.owner, asked)
         renews = await find_of_instance(transaction, visit.owner.id, asked.instance) is not None
+        access = await access_of(transaction, visit.owner.id, Use.CONTROLS) if asked.wants_controls else NOT_REQUIRED
     if out_of_order:
         return _not_linked(request, asked)
     lacks_factor = _lacks_factor(asked, visit.owner)
@@ -112,15 +116,17 @@ async def _ask_owner(request: web.Request, visit: Visit) -> web.StreamResponse:
         return _step_up(_purpose(asked), request.path_qs)
     page = await render(
         request,
-        "oauth/consent.html",
+        "oauth/controls.html" if asked.wants_controls else "oauth/consent.html",
         visit=visit,
         action=request.path_qs,
         client=asked.client,
         instance=asked.instance,
         permissions=_words(asked.scopes),
+        controls=asked.controls,
         days=REFRESH_ABSOLUTE.days,
         renews=renews,
         lacks_factor=lacks_factor,
+        access=access,
         visitor=visitor_of(request),
         returns_to=URL(asked.redirect_uri).host,
     )
@@ -143,6 +149,9 @@ async def _answer(request: web.Request, visit: Visit) -> web.StreamResponse:
             return _not_linked(request, asked)
         if not _is_proved(visit, asked, transaction):
             return _step_up(_purpose(asked), request.path_qs)
+        if asked.wants_controls and not (await access_of(transaction, visit.owner.id, Use.CONTROLS)).granted:
+            _record_denial(transaction, visit.owner, asked, visitor)
+            return _fault(request, asked, OAuthFault(SUBSCRIPTION_REQUIRED, "the subscription gives no access"))
         approval = Approval(
             visit.owner.id,
             asked.client.id,
@@ -151,6 +160,7 @@ async def _answer(request: web.Request, visit: Visit) -> web.StreamResponse:
             proof_of(visit.session, visit.owner),
             visitor.address,
             visitor.agent,
+            asked.controls,
         )
         code = await issue_code(transaction, approval, asked.redirect_uri, asked.challenge)
     return _elsewhere(answer_address(store.settings, asked.redirect_uri, asked.state, code=code))
@@ -248,7 +258,8 @@ async def links(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Show every Home Assistant that is linked to the account."""
     async with services(request).store.reading() as transaction:
         known = await links_of(transaction, visit.owner.id)
-    shown = [(link, CLIENTS[link.client_id], _words(link.scopes)) for link in known]
+        allowed = await consent.of_account(transaction, visit.owner.id)
+    shown = [(link, CLIENTS[link.client_id], _words(link.scopes), allowed.get(link.id)) for link in known]
     return await render(request, "oauth/links.html", visit=visit, links=shown)
 
 
@@ -257,6 +268,15 @@ async def end(request: web.Request, visit: Visit) -> web.StreamResponse:
     """End one link."""
     async with services(request).store.transaction() as transaction:
         if not await end_own(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
+            raise web.HTTPNotFound
+    return see("/links")
+
+
+@signed_in
+async def lock(request: web.Request, visit: Visit) -> web.StreamResponse:
+    """Lock the controls of one link: its key share is wiped at once."""
+    async with services(request).store.transaction() as transaction:
+        if not await consent.withdraw_own(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
             raise web.HTTPNotFound
     return see("/links")
 
@@ -272,4 +292,5 @@ def pages() -> list[web.RouteDef]:
         web.post("/device/{id}", answer_device),
         web.get("/links", links),
         web.post("/links/{id}/end", end),
+        web.post("/links/{id}/lock", lock),
     ]

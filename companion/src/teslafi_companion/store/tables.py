@@ -276,6 +276,16 @@ link: Final = Table(
     UniqueConstraint("account_id", "instance_mac"),
 )
 
+# What an owner allowed a link to control, with the key share; gone with the link, or when controls are locked.
+controls: Final = Table(
+    "controls",
+    metadata,
+    Column("link_id", Uuid, ForeignKey("link.id", ondelete="CASCADE"), primary_key=True),
+    _of_account(),
+    Column("given_at", Moment, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 access_token: Final = Table(
     "access_token",
     metadata,
@@ -420,6 +430,7 @@ SEALED: Final = (
     SealedColumn(outbox, "sealed"),
     SealedColumn(audit, "sealed"),
     SealedColumn(link, "sealed"),
+    SealedColumn(controls, "sealed", row="link_id"),
     SealedColumn(authorization_code, "sealed"),
     SealedColumn(device_grant, "sealed", owner="id"),
 )

@@ -12,6 +12,11 @@ METHODS: Final = {
 EVENTS: Final = {
     "account_created": "The account was made",
     "account_exported": "Your data was downloaded",
+    "command": "A command was sent to a car",
+    "controls_allowed": "Controls of a car were allowed",
+    "controls_locked": "Controls of a car were locked",
+    "permit_issued": "A permit to control a car was renewed",
+    "permit_refused": "A permit to control a car was refused",
     "email_confirmed": "The address was confirmed",
     "email_change_asked": "Another address was asked for",
     "email_changed": "The address was changed",

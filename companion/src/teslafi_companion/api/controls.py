@@ -1,0 +1,129 @@
+"""The API of controls: permits with their key share, locking, and the owner's record of commands."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from teslafi_companion.accounts import throttle
+from teslafi_companion.accounts.throttle import Attempt, Rule
+from teslafi_companion.audit import record
+from teslafi_companion.billing.access import Access
+from teslafi_companion.oauth.access import Caller
+from teslafi_companion.oauth.scopes import Scope
+from teslafi_companion.permits import consent as consents
+from teslafi_companion.permits.judge import Refusal, judge
+from teslafi_companion.permits.permit import LIFETIME, issue, public_jwk
+from teslafi_companion.store.database import Transaction
+from teslafi_companion.web.services import services, visitor_of
+
+from .access import linked
+from .problems import Problem, problem
+
+MOST_COMMANDS: Final = 100
+LONGEST_TEXT: Final = 200
+_REFUSED: Final = Rule("permit-refused", 1, timedelta(days=1))
+_NOT_STORED: Final = {"Cache-Control": "no-store"}
+
+PROBLEMS: Final[Mapping[Refusal, Problem]] = {
+    Refusal.NOT_ALLOWED: Problem.CONTROLS_NOT_ALLOWED,
+    Refusal.SECOND_FACTOR: Problem.SECOND_FACTOR_MISSING,
+    Refusal.STEP_UP: Problem.PROOF_OUTDATED,
+    Refusal.SUSPICIOUS: Problem.LINK_SUSPICIOUS,
+    Refusal.SUBSCRIPTION: Problem.SUBSCRIPTION_NEEDED,
+}
+
+
+async def keys(request: web.Request) -> web.Response:
+    """Publish the keys that permits are verified with (RFC 7517)."""
+    return web.json_response({"keys": [public_jwk(services(request).store.cipher)]})
+
+
+@linked(Scope.LINK)
+async def permit(request: web.Request, caller: Caller) -> web.Response:
+    """Give a permit and the key share, or say which condition is not met."""
+    async with services(request).store.transaction() as transaction:
+        consent = await consents.find(transaction, caller.link.id)
+        refusal, access = await judge(transaction, caller, consent, visitor_of(request))
+        detail: dict[str, object] = {"instance": caller.link.instance.name}
+        if refusal is not None or consent is None:
+            refusal = refusal or Refusal.NOT_ALLOWED
+            await _record_refused(transaction, caller, detail | {"why": refusal.value})
+            return problem(PROBLEMS[refusal], _sentence(refusal, access))
+        record(transaction, "permit_issued", account_id=caller.link.account_id, actor="link", detail=detail)
+        body = {
+            "permit": issue(transaction, caller.link, consent),
+            "key_share": base64.b64encode(consent.share).decode(),
+            "expires_in": int(LIFETIME.total_seconds()),
+        }
+    return web.json_response(body, headers=_NOT_STORED)
+
+
+async def _record_refused(transaction: Transaction, caller: Caller, detail: dict[str, object]) -> None:
+    """Note a refusal, once a day: a Home Assistant asks again and again."""
+    noted_today = await throttle.reserve(transaction, [Attempt(_REFUSED, caller.link.id.bytes)]) is not None
+    if noted_today:
+        return
+    record(
+        transaction,
+        "permit_refused",
+        account_id=caller.link.account_id,
+        actor="link",
+        outcome="failure",
+        detail=detail,
+    )
+
+
+def _sentence(refusal: Refusal, access: Access) -> str | None:
+    return access.sentence if refusal is Refusal.SUBSCRIPTION else None
+
+
+@linked(Scope.LINK)
+async def lock(request: web.Request, caller: Caller) -> web.Response:
+    """Withdraw the consent and wipe the key share, as the Home Assistant that has it."""
+    async with services(request).store.transaction() as transaction:
+        await consents.withdraw(transaction, caller.link, visitor_of(request), actor="link")
+    return web.Response(status=204, headers=_NOT_STORED)
+
+
+@linked(Scope.CONTROLS)
+async def commands(request: web.Request, caller: Caller) -> web.Response:
+    """Write commands that were sent into the owner's audit log."""
+    try:
+        said = _commands(await request.text())
+    except ValueError as fault:
+        return problem(Problem.MALFORMED, str(fault))
+    async with services(request).store.transaction() as transaction:
+        for one in said:
+            record(
+                transaction,
+                "command",
+                account_id=caller.link.account_id,
+                actor="link",
+                outcome="success" if one["result"] == "succeeded" else "failure",
+                detail={"instance": caller.link.instance.name, **one},
+            )
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers=_NOT_STORED)
+
+
+_FIELDS: Final = ("at", "command", "vehicle", "user", "result", "answer")
+
+
+def _commands(text: str) -> list[dict[str, str]]:
+    """Read the list; raise ValueError with what is wrong."""
+    said: Any = json.loads(text)
+    listed = said.get("commands") if isinstance(said, dict) else None
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_COMMANDS:
+        raise ValueError("commands is a list of 1 to 100")
+    found = []
+    for one in listed:
+        values = {name: one.get(name, "") if isinstance(one, dict) else None for name in _FIELDS}
+        if not all(isinstance(value, str) and len(value) <= LONGEST_TEXT for value in values.values()):
+            raise ValueError("a command is made of texts of at most 200 characters")
+        datetime.fromisoformat(str(values["at"]))
+        found.append({name: str(value) for name, value in values.items()})
+    return found

@@ -1,0 +1,62 @@
+"""The permit: an EdDSA JWT that says what one Home Assistant may control, for one Tesla account, and until when.
+
+The signing key is derived from the key ring's root, so that every process signs alike and nothing more is stored.
+"""
+
+import base64
+from datetime import timedelta
+import hashlib
+import json
+from typing import Any, Final
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+import jwt
+
+from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.oauth.links import Link
+from teslafi_companion.store.database import Transaction
+
+from .consent import Consent
+
+LIFETIME: Final = timedelta(hours=24)
+TYPE: Final = "teslafi-permit+jwt"
+_LABEL: Final = "permit-signing-key"
+
+
+def signing_key(cipher: FieldCipher) -> Ed25519PrivateKey:
+    """Return the key that signs permits."""
+    return Ed25519PrivateKey.from_private_bytes(cipher.derived_key(_LABEL))
+
+
+def public_jwk(cipher: FieldCipher) -> dict[str, str]:
+    """Return the public key as a JWK; its `kid` is the thumbprint (RFC 7638, 8037)."""
+    raw = signing_key(cipher).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    members = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(raw)}
+    thumbprint = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
+    return members | {"alg": "EdDSA", "use": "sig", "kid": _encoded(thumbprint)}
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def issue(transaction: Transaction, to: Link, consent: Consent) -> str:
+    """Sign a permit for a link, as its owner allowed; the caller has judged that it may have one."""
+    now = transaction.now
+    claims: dict[str, Any] = {
+        "iss": transaction.settings.origin,
+        "aud": to.instance.id,
+        "sub": str(to.id),
+        "jti": str(uuid4()),
+        "iat": int(now.timestamp()),
+        "exp": int((now + LIFETIME).timestamp()),
+        "auth_time": int(to.proof.authenticated_at.timestamp()),
+        "acr": to.proof.acr.value,
+        "tesla_account": consent.request.account,
+        "groups": [group.value for group in consent.request.groups],
+        "vehicles": [vehicle.vin for vehicle in consent.request.vehicles],
+    }
+    headers = {"typ": TYPE, "kid": public_jwk(transaction.cipher)["kid"]}
+    return jwt.encode(claims, signing_key(transaction.cipher), algorithm="EdDSA", headers=headers)

@@ -1,0 +1,258 @@
+"""Permits and key shares over HTTP, on both databases: what is vouched for, and each way in which it ends."""
+
+import base64
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from sqlalchemy import select
+
+from teslafi_companion.accounts import account, factors
+from teslafi_companion.oauth.access import find_caller
+from teslafi_companion.oauth.scopes import Acr
+from teslafi_companion.permits.consent import find
+from teslafi_companion.permits.judge import Refusal, judge
+from teslafi_companion.permits.permit import public_jwk
+from teslafi_companion.store.database import Store
+from teslafi_companion.store.keyring import rotate_field_key
+from teslafi_companion.store.tables import controls
+
+from ..clock import ManualClock
+from ..oauth.linking import (
+    BROWSER,
+    DETAILS,
+    ELSEWHERE,
+    INSTANCE,
+    Browser,
+    Http,
+    events,
+    letters,
+    link_up,
+    links,
+    make_account,
+    subjects,
+)
+from .holder import Holder, link_with_controls
+
+ISSUER = "http://localhost:8080"
+
+
+async def verified(http: Http, permit: str, now: datetime) -> dict[str, Any]:
+    """Return the claims of a permit, verified with the published keys as anybody would."""
+    async with http.get("/api/v1/permit-keys") as response:
+        keys = jwt.PyJWKSet.from_dict(await response.json())
+    key = keys[jwt.get_unverified_header(permit)["kid"]]
+    claims: dict[str, Any] = jwt.decode(
+        permit,
+        key,
+        algorithms=["EdDSA"],
+        audience=INSTANCE.id,
+        issuer=ISSUER,
+        options={"require": ["exp", "iat", "aud", "iss", "sub", "jti"], "verify_exp": False, "verify_iat": False},
+    )
+    assert claims["iat"] <= now.timestamp() < claims["exp"]
+    return claims
+
+
+async def test_a_permit_says_who_may_what_and_until_when(
+    store: Store, http: Http, holder: Holder, clock: ManualClock
+) -> None:
+    body = await holder.permit()
+    claims = await verified(http, body["permit"], clock.now)
+    (link,) = await links(store, holder.owner)
+    assert claims["sub"] == str(link.id)
+    assert (claims["tesla_account"], claims["groups"]) == (DETAILS["account"], DETAILS["groups"])
+    assert claims["vehicles"] == ["5YJ3E1EA7KF000001"]
+    assert claims["exp"] - claims["iat"] == 24 * 3600 == body["expires_in"]
+    assert claims["auth_time"] == int(clock.now.timestamp())
+    assert len(base64.b64decode(body["key_share"])) == 32
+
+
+async def test_a_changed_permit_is_recognised(http: Http, holder: Holder, clock: ManualClock) -> None:
+    permit = (await holder.permit())["permit"]
+    head, payload, signature = permit.split(".")
+    claims = jwt.decode(permit, options={"verify_signature": False}) | {"groups": ["security"]}
+    forged = jwt.encode(claims, "x" * 32, algorithm="HS256").split(".")[1]
+    for changed in (f"{head}.{forged}.{signature}", f"{head}.{payload}.{signature[:-4]}AAAA"):
+        with pytest.raises(jwt.InvalidSignatureError):
+            await verified(http, changed, clock.now)
+
+
+async def test_renewals_keep_the_share_and_a_new_consent_changes_it(
+    store: Store, http: Http, holder: Holder, clock: ManualClock
+) -> None:
+    first = await holder.permit()
+    clock.advance(hours=12)
+    renewed = await (await holder.refreshed()).permit()
+    assert renewed["key_share"] == first["key_share"]
+    assert renewed["permit"] != first["permit"]
+    again = await link_with_controls(store, http, holder.owner)
+    assert (await again.permit())["key_share"] != first["key_share"]
+
+
+async def test_the_owner_is_told(store: Store, holder: Holder) -> None:
+    assert "Controls of your car were allowed" in await subjects(store)
+    letter = next(letter for letter in await letters(store) if letter.subject == "Controls of your car were allowed")
+    assert "Charging: start and stop it" in letter.text
+    assert "http://localhost:8080/links" in letter.text
+    assert "controls_allowed" in await events(store)
+
+
+async def test_a_link_without_consent_gets_none(store: Store, http: Http) -> None:
+    holder = await link_with_controls(store, http, request=None)
+    assert await holder.refused() == "controls-not-allowed"
+
+
+async def test_without_second_factor_there_is_none(store: Store, http: Http, holder: Holder) -> None:
+    async with store.transaction() as transaction:
+        owner = await account.load(transaction, holder.owner)
+        assert owner is not None
+        await factors.remove_totp(transaction, owner, BROWSER)
+    assert await holder.refused() == "second-factor-missing"
+    weak = await link_with_controls(store, http, await make_account(store, "weak@example.org"), acr=Acr.PASSWORD)
+    assert await weak.refused() == "second-factor-missing"
+
+
+async def test_a_proof_by_password_alone_is_not_enough(store: Store, http: Http) -> None:
+    weak = await link_with_controls(store, http, acr=Acr.PASSWORD)
+    assert await weak.refused() == "proof-outdated"
+
+
+async def test_a_changed_password_ends_it_until_the_owner_allows_it_again(
+    store: Store, http: Http, holder: Holder
+) -> None:
+    async with store.transaction() as transaction:
+        await account.set_password(transaction, holder.owner, "$argon2id$new", BROWSER, how="in a test")
+    assert await holder.refused() == "proof-outdated"
+
+
+async def test_another_network_gets_none_and_the_owner_hears_of_it(store: Store, holder: Holder) -> None:
+    """A thief's access token, still good, is enough for nothing; the owner's next request is refused as well."""
+    async with store.transaction() as transaction:
+        caller = await find_caller(transaction, holder.access)
+        assert caller is not None
+        consent = await find(transaction, caller.link.id)
+        refusal, _ = await judge(transaction, caller, consent, ELSEWHERE)
+    assert refusal is Refusal.SUSPICIOUS
+    assert "A linked Home Assistant looks unusual" in await subjects(store)
+    assert await holder.refused() == "link-suspicious"
+
+
+async def test_a_suspicious_link_gets_none_until_the_owner_allows_it_again(
+    store: Store, http: Http, holder: Holder, clock: ManualClock
+) -> None:
+    first = await holder.permit()
+    clock.advance(days=31)
+    late = await holder.refreshed()
+    assert await late.refused() == "link-suspicious"
+    assert "A linked Home Assistant looks unusual" in await subjects(store)
+    again = await link_with_controls(store, http, holder.owner)
+    assert (await again.permit())["key_share"] != first["key_share"]
+
+
+async def test_the_home_assistant_locks(store: Store, holder: Holder) -> None:
+    assert (await holder.ask("DELETE", "controls"))[0] == 204
+    assert await holder.refused() == "controls-not-allowed"
+    status, body = await holder.ask("GET", "status")
+    assert (status, body["controls"]) == (200, None)
+    async with store.reading() as transaction:
+        assert await transaction.first(select(controls)) is None
+    assert "controls_locked" in await events(store)
+    assert (await holder.ask("DELETE", "controls"))[0] == 204
+
+
+async def test_the_owner_locks_on_the_links_page(store: Store, http: Http, holder: Holder) -> None:
+    browser = await Browser.signed_in(store, http, holder.owner)
+    page = await browser.open("/links")
+    assert "Controls are on" in page.text
+    assert "Tesla (Roadrunner)" in page.text
+    (link,) = await links(store, holder.owner)
+    assert (await browser.send(f"/links/{link.id}/lock")).status == 303
+    assert "Controls are on" not in (await browser.open("/links")).text
+    assert await holder.refused() == "controls-not-allowed"
+    assert (await holder.ask("GET", "status"))[0] == 200
+    assert (await browser.send(f"/links/{link.id}/lock")).status == 404
+
+
+async def test_nobody_locks_for_somebody_else(store: Store, http: Http, holder: Holder) -> None:
+    stranger = await make_account(store, "stranger@example.org")
+    browser = await Browser.signed_in(store, http, stranger)
+    (link,) = await links(store, holder.owner)
+    assert (await browser.send(f"/links/{link.id}/lock")).status == 404
+    await holder.permit()
+
+
+async def test_linking_again_without_controls_ends_them(store: Store, http: Http, holder: Holder) -> None:
+    again = await link_with_controls(store, http, holder.owner, request=None)
+    assert await again.refused() == "controls-not-allowed"
+    async with store.reading() as transaction:
+        assert await transaction.first(select(controls)) is None
+
+
+async def test_an_ended_link_takes_its_share_along(store: Store, holder: Holder) -> None:
+    assert (await holder.ask("DELETE", "link"))[0] == 204
+    async with store.reading() as transaction:
+        assert await transaction.first(select(controls)) is None
+    assert (await holder.ask("POST", "permit"))[0] == 401
+
+
+async def test_the_share_is_sealed_and_survives_new_keys(store: Store, holder: Holder) -> None:
+    first = await holder.permit()
+
+    async def at_once(_span: timedelta) -> None:
+        """Wait for nobody."""
+
+    before = public_jwk(store.cipher)
+    await rotate_field_key(store, settle=at_once)
+    assert (await holder.permit())["key_share"] == first["key_share"]
+    assert public_jwk(store.cipher) == before
+    async with store.reading() as transaction:
+        row = await transaction.first(select(controls))
+    assert row is not None
+    for hidden in (base64.b64decode(first["key_share"]), first["key_share"].encode(), b"5YJ3E1EA7KF000001"):
+        assert hidden not in row.sealed
+
+
+COMMAND = {
+    "at": "2026-11-23T12:00:00+00:00",
+    "command": "door_unlock",
+    "vehicle": "000001",
+    "user": "Pia",
+    "result": "succeeded",
+    "answer": "",
+}
+
+
+async def test_commands_join_the_audit_log(store: Store, http: Http, holder: Holder) -> None:
+    status, _ = await holder.ask("POST", "commands", {"commands": [COMMAND, COMMAND | {"result": "refused"}]})
+    assert status == 204
+    assert (await events(store)).count("command") == 2
+    browser = await Browser.signed_in(store, http, holder.owner)
+    assert "A command was sent to a car" in (await browser.open("/account/activity")).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"commands": []},
+        {"commands": [COMMAND] * 101},
+        {"commands": ["door_unlock"]},
+        {"commands": [COMMAND | {"answer": "x" * 201}]},
+        {"commands": [COMMAND | {"at": "yesterday"}]},
+        [],
+    ],
+    ids=["nothing", "none", "too many", "text", "too long", "no time", "list"],
+)
+async def test_malformed_commands_are_refused(store: Store, holder: Holder, body: object) -> None:
+    status, problem = await holder.ask("POST", "commands", body)
+    assert (status, problem["type"]) == (400, "urn:teslafi:problem:malformed")
+    assert "command" not in await events(store)
+
+
+async def test_commands_need_controls(store: Store, http: Http) -> None:
+    owner = await make_account(store, second_factor=True)
+    await link_up(store, owner)
+    holder = await link_with_controls(store, http, owner, request=None)
+    assert (await holder.ask("POST", "commands", {"commands": [COMMAND]}))[0] == 403
