@@ -8,7 +8,8 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .const import CONF_COMPANION, DOMAIN, MONITORING
+from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
+from .controls_coordinator import ControlsCoordinator
 from .coordinator import AccountCoordinator, TeslaFiConfigEntry
 from .last_values import LastValuesFile
 from .link import LinkCoordinator, end_link
@@ -19,7 +20,22 @@ from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
 from .vault import VaultKeeper, async_get_vault
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.DEVICE_TRACKER, Platform.SENSOR, Platform.UPDATE]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.CLIMATE,
+    Platform.COVER,
+    Platform.DEVICE_TRACKER,
+    Platform.EVENT,
+    Platform.LOCK,
+    Platform.MEDIA_PLAYER,
+    Platform.NUMBER,
+    Platform.SELECT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+    Platform.TEXT,
+    Platform.UPDATE,
+]
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
@@ -49,6 +65,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         account.link = LinkCoordinator(hass, entry, vault)
         # Watching does not wait for the companion
         entry.async_create_background_task(hass, account.link.async_refresh(), "teslafi companion")
+        if CONF_CONTROLS in entry.data:
+            account.controls = ControlsCoordinator(hass, entry, account, account.link, vault, session)
+            entry.async_on_unload(account.controls.async_close)
+            entry.async_create_background_task(hass, account.controls.async_refresh(), "teslafi controls")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 

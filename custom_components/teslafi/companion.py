@@ -1,7 +1,7 @@
 """The client of the companion's HTTP API (docs/companion-api.yaml). It knows nothing of Tesla."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -18,6 +18,9 @@ from .tesla.secret import Secret
 
 CLIENT_ID: Final = "home-assistant"
 SCOPES: Final = ("account:read", "link:read")
+CONTROLS_SCOPE: Final = "controls"
+SECOND_FACTOR: Final = "urn:teslafi:second-factor"
+PROBLEM: Final = "urn:teslafi:problem:"
 PRODUCT: Final = "teslafi-companion"
 API_VERSION: Final = 1
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
@@ -83,6 +86,18 @@ class OtherName(CompanionError):
     """The companion calls itself by another address, at which its pages would be opened."""
 
     key = "companion_other_name"
+
+
+class PermitRefused(CompanionError):
+    """The companion does not vouch for controls now; `reason` is the last word of its problem's type."""
+
+    key = "companion_permit_refused"
+
+    def __init__(self, reason: str, sentence: str = "") -> None:
+        """Keep the reason, and what the companion says to the owner about it."""
+        super().__init__()
+        self.reason = reason
+        self.sentence = sentence
 
 
 class Unlinked(CompanionError):
@@ -169,6 +184,15 @@ class AccountStatus:
     two_factor: bool
     subscription: SubscriptionState | None = None
     until: datetime | None = None
+    controls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A permit as the companion signed it, and the key share (base64). Both are for memory alone."""
+
+    permit: str = field(repr=False)
+    key_share: Secret
 
 
 def origin_of(typed: str) -> str:
@@ -261,7 +285,28 @@ class Companion:
             two_factor=account.get("two_factor") is True,
             subscription=_subscription_state(subscription.get("reason")),
             until=_moment(subscription.get("until")),
+            controls=isinstance(said.get("controls"), dict),
         )
+
+    async def permit_keys(self) -> Mapping[str, Any]:
+        """Return the keys that permits are signed with, as a JWK set."""
+        return await self._json("GET", "/api/v1/permit-keys")
+
+    async def permit(self, tokens: LinkTokens) -> Vouched:
+        """Ask for a permit with its key share; raise PermitRefused when a condition is not met."""
+        said = await self._json("POST", "/api/v1/permit", tokens=tokens)
+        permit, share = said.get("permit"), said.get("key_share")
+        if not isinstance(permit, str) or not isinstance(share, str):
+            raise CompanionError
+        return Vouched(permit, Secret(share))
+
+    async def lock_controls(self, tokens: LinkTokens) -> None:
+        """Withdraw the owner's consent to controls; the companion forgets the key share."""
+        await self._send("DELETE", "/api/v1/controls", tokens=tokens)
+
+    async def record_commands(self, tokens: LinkTokens, commands: Sequence[Mapping[str, str]]) -> None:
+        """Write commands into the owner's audit log there."""
+        await self._send("POST", "/api/v1/commands", tokens=tokens, said={"commands": list(commands)})
 
     async def unlink(self, tokens: LinkTokens) -> None:
         """End the link at the companion."""
@@ -280,12 +325,24 @@ class Companion:
         return said
 
     async def _send(
-        self, method: str, path: str, *, form: Mapping[str, str] | None = None, tokens: LinkTokens | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        tokens: LinkTokens | None = None,
+        said: object = None,
     ) -> bytes:
         headers = {"Authorization": f"Bearer {tokens.access_token.reveal()}"} if tokens else None
         try:
             async with self._http.request(
-                method, f"{self.origin}{path}", data=form, headers=headers, timeout=TIMEOUT, allow_redirects=False
+                method,
+                f"{self.origin}{path}",
+                data=form,
+                json=said,
+                headers=headers,
+                timeout=TIMEOUT,
+                allow_redirects=False,
             ) as response:
                 body = await response.content.read(LONGEST_ANSWER)
                 status = response.status
@@ -297,6 +354,8 @@ class Companion:
             raise Unreachable(address=self.origin) from error
         if status == HTTPStatus.UNAUTHORIZED or (form and status == HTTPStatus.BAD_REQUEST and _is_dead(body)):
             raise Unlinked
+        if status == HTTPStatus.FORBIDDEN:
+            raise _not_vouched(body)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unreachable(address=self.origin)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -312,6 +371,18 @@ def _moment(value: object) -> datetime | None:
 def _subscription_state(value: object) -> SubscriptionState | None:
     """Return a state, None for one that a newer companion has and this integration does not."""
     return SubscriptionState(value) if isinstance(value, str) and value in SubscriptionState else None
+
+
+def _not_vouched(body: bytes) -> CompanionError:
+    """Tell why a request was forbidden (RFC 9457)."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return CompanionError()
+    kind, detail = (said.get(name) for name in ("type", "detail")) if isinstance(said, dict) else (None, None)
+    if not isinstance(kind, str) or not kind.startswith(PROBLEM):
+        return CompanionError()
+    return PermitRefused(kind.removeprefix(PROBLEM), detail if isinstance(detail, str) else "")
 
 
 def _is_dead(body: bytes) -> bool:

@@ -35,6 +35,7 @@ import probatio
 
 from .const import (
     CONF_COMPANION,
+    CONF_CONTROLS,
     CONF_DECLINED_SCOPES,
     CONF_IMPLEMENTATION,
     CONF_METHOD,
@@ -42,6 +43,7 @@ from .const import (
     CONF_REGION,
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
+    CONTROLS,
     DOMAIN,
     LOGGER,
     METHOD_SIGN_IN,
@@ -50,6 +52,7 @@ from .const import (
     REGION_CHINA,
     REGION_GLOBAL,
 )
+from .controls_flow import ControlsFlow, GrantUnfit
 from .link_flow import LinkFlow
 from .oauth import TeslaImplementation
 from .tesla.errors import (
@@ -82,7 +85,7 @@ from .tesla.secret import Secret
 from .tesla.servers import OWNER_API, SERVERS, Region, Server, region_at
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
-from .vault import async_get_vault
+from .vault import ShareNeeded, async_get_vault
 
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a field's name
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a field's name
@@ -168,7 +171,7 @@ class _Unsaved:
         """Nothing is kept, so nothing is wiped."""
 
 
-class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
+class TeslaFiConfigFlow(ControlsFlow, LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -182,6 +185,7 @@ class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
         self._scopes: frozenset[str] = frozenset()
         self._grant: Grant | None = None
         self._title = ""
+        self._controls_scopes: tuple[str, ...] | None = None
 
     @property
     @override
@@ -191,7 +195,9 @@ class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
     @property
     @override
     def extra_authorize_data(self) -> dict[str, Any]:
-        """Ask for reading only, and of that for what the owner chose."""
+        """Ask for reading only, and of that for what the owner chose; for commands on the way to controls alone."""
+        if self._controls_scopes is not None:
+            return {"scope": " ".join(self._controls_scopes)}
         chosen = [scope for scope in OPTIONAL_SCOPES if scope in self._scopes]
         return {"scope": " ".join((*REQUIRED_SCOPES, *chosen))}
 
@@ -214,9 +220,11 @@ class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
 
     async def async_step_reconfigure(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer what can be changed about the grant, and the link to a companion."""
-        linked = CONF_COMPANION in self._get_reconfigure_entry().data
-        link = ["link_companion", "unlink_companion"] if linked else ["link_companion"]
-        return self.async_show_menu(step_id="reconfigure", menu_options=["sign_in", "token", *link, "rotate_key"])
+        data = self._get_reconfigure_entry().data
+        link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
+        controls = ["enable_controls", "disable_controls"] if CONF_CONTROLS in data else ["enable_controls"]
+        options = ["sign_in", "token", *link, *controls, "rotate_key"]
+        return self.async_show_menu(step_id="reconfigure", menu_options=options)
 
     async def async_step_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where the account lives and what may be read, then open Tesla's page."""
@@ -282,11 +290,55 @@ class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
         try:
             answer = await implementation.async_resolve_external_data(code)
             grant = Grant.from_answer(answer, client_id=implementation.client_id, now=time.time())
+            if self._controls_scopes is not None:
+                claims = Claims.of(grant.access_token.reveal())
+                return await self.controls_grant_came(grant, claims, implementation)
             return await self._examined(grant)
+        except GrantUnfit as unfit:
+            return self.async_abort(reason=unfit.key)
         except TokenMalformed:
             return self.async_abort(reason="cannot_connect")
         except TeslaError as error:
             return self.async_abort(reason=sentence(error))
+
+    @override
+    async def _sign_in_for_controls(self, implementation: TeslaImplementation) -> ConfigFlowResult:
+        self._region = self._get_reconfigure_entry().data[CONF_REGION]
+        self._controls_scopes = await self.controls_scopes(implementation.client_id)
+        return await self.async_step_pick_implementation({"implementation": implementation.domain})
+
+    async def async_step_controls_token(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take a token that the owner generated after the step-up."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                await self._refuse_known(user_input)
+                grant = await self._brought(user_input)
+                return await self.controls_grant_came(grant, self._oldest_claims(user_input, grant), None)
+            except TokenRefused as error:
+                errors = {error.field: error.key}
+            except GrantUnfit as unfit:
+                errors = {"base": unfit.key}
+            except TeslaError as error:
+                errors = {"base": sentence(error)}
+        return self.async_show_form(step_id="controls_token", data_schema=TOKEN_SCHEMA, errors=errors)
+
+    async def _refuse_known(self, typed: Mapping[str, str]) -> None:
+        """Refuse the monitoring grant's own tokens before a refresh token among them is spent."""
+        monitoring = await self._monitoring()
+        known = [monitoring.access_token, monitoring.refresh_token] if monitoring else []
+        for name in (ACCESS_TOKEN, REFRESH_TOKEN):
+            if typed.get(name) and Secret(_clean(typed[name])) in known:
+                raise TokenRefused(name, "controls_same_token")
+
+    @staticmethod
+    def _oldest_claims(typed: Mapping[str, str], grant: Grant) -> Claims:
+        """Return the claims that tell when the owner made the token: a refresh of an old one looks new."""
+        pasted = _clean(typed.get(ACCESS_TOKEN))
+        claims = _claims(pasted) if pasted else Claims.of(grant.access_token.reveal())
+        if not pasted and claims.authenticated_at is None:
+            raise TokenRefused(ACCESS_TOKEN, "access_token_needed")
+        return claims
 
     async def async_step_token(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take tokens that the owner made. What is typed is never shown again."""
@@ -441,11 +493,24 @@ class TeslaFiConfigFlow(LinkFlow, AbstractOAuth2FlowHandler, domain=DOMAIN):
         return data
 
     async def async_step_rotate_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Seal all grants with a new key."""
+        """Seal all grants with a new key. What is sealed with a key share needs that share."""
         if user_input is None:
             return self.async_show_form(step_id="rotate_key")
-        await (await async_get_vault(self.hass)).rotate_key()
+        try:
+            await (await async_get_vault(self.hass)).rotate_key(self._shares())
+        except ShareNeeded:
+            return self.async_abort(reason="controls_are_locked")
         return self.async_abort(reason="key_rotated")
+
+    def _shares(self) -> dict[tuple[str, str], Secret]:
+        """Return the key shares that are in memory, by what they open."""
+        loaded = self.hass.config_entries.async_loaded_entries(DOMAIN)
+        controls = {entry.entry_id: entry.runtime_data.controls for entry in loaded}
+        return {
+            (entry_id, CONTROLS): share
+            for entry_id, one in controls.items()
+            if one is not None and (share := one.gate.share) is not None
+        }
 
     @staticmethod
     @callback

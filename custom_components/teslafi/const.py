@@ -9,6 +9,9 @@ LOGGER: Final = logging.getLogger(__package__)
 MONITORING: Final = "monitoring"
 """Name of the grant that reads; the controls grant is a later sign-in of its own (docs/security.md)."""
 
+CONTROLS: Final = "controls"
+"""Name of the controls grant and the command key, sealed with the companion's key share (docs/security.md)."""
+
 LINK: Final = "link"
 """Name of the tokens of the link to a companion."""
 
@@ -27,3 +30,13 @@ CONF_SHOW_TOKENS: Final = "show_tokens"
 CONF_COMPANION: Final = "companion"
 CONF_ADDRESS: Final = "address"
 CONF_INSTANCE_ID: Final = "instance_id"
+CONF_CONTROLS: Final = "controls"
+"""What was enabled: groups, vehicles, whether the application is the monitoring one. Present while controls are on."""
+CONF_GROUPS: Final = "groups"
+CONF_VEHICLES: Final = "vehicles"
+CONF_SAME_APPLICATION: Final = "same_application"
+CONF_PAIRING_DOMAIN: Final = "pairing_domain"
+CONF_COMMAND_CODE: Final = "command_code"
+"""Salted hash of the code that sensitive commands ask for."""
+CONF_REPORT_COMMANDS: Final = "report_commands"
+"""Whether commands join the companion's audit log. On by default."""

@@ -15,6 +15,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_MONTHLY_BUDGET, DOMAIN, LOGGER
+from .controls_coordinator import ControlsCoordinator
 from .last_values import LastValues, LastValuesFile
 from .link import LinkCoordinator
 from .polling import policy
@@ -22,7 +23,7 @@ from .polling.activity import activity_of
 from .polling.ledger import PRICES_USD, Category, Ledger
 from .polling.policy import Ask, Failure, Watch
 from .repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget, raise_issue
-from .tesla.decode import merge
+from .tesla.decode import assume, merge
 from .tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
 from .tesla.errors import (
     BillingLimitReached,
@@ -141,6 +142,7 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         self._ledger = last.ledger
         self._watch = Watch()
         self._wanted = False
+        self._real: Snapshot | None = None
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0)
         self.data = self._with_costs(self.data)
 
@@ -158,7 +160,23 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
     def last_values(self) -> LastValues:
         """What is kept across restarts."""
         data = self.data
-        return LastValues(data.state, data.snapshot, data.data_at, data.contact_at, self._ledger)
+        return LastValues(data.state, self._real or data.snapshot, data.data_at, data.contact_at, self._ledger)
+
+    @property
+    def cost_usd(self) -> float:
+        """What this month's requests about this car come to."""
+        return self._ledger.cost(time.time())
+
+    def count(self, category: Category) -> None:
+        """Count a request about this car that somebody else made."""
+        self._ledger = self._ledger.counted(category, time.time())
+
+    @callback
+    def assume(self, values: Mapping[str, object]) -> None:
+        """Show values that a command should have set, until the car was asked once more."""
+        self._real = self._real or self.data.snapshot
+        self.data = self._with_costs(replace(self.data, snapshot=assume(self.data.snapshot, values)))
+        self.async_update_listeners()
 
     @callback
     def want_look(self) -> None:
@@ -181,6 +199,9 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         if self._wanted:
             self._wanted = False
             self._watch = policy.wanted(self._watch)
+        if self._real is not None and self._next_request().at <= time.time() + EARLY:
+            # What was assumed after a command gives way to the car's own word, or to what it last said
+            self.data, self._real = replace(self.data, snapshot=self._real), None
         try:
             return self._with_costs(await self._ask_what_is_due())
         except TeslaError as error:
@@ -203,9 +224,9 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
         reader = self._account.reader
         if ask is Ask.STATE:
-            return self._with_state(data, await reader.vehicle_state(self.vin, self._count))
+            return self._with_state(data, await reader.vehicle_state(self.vin, self.count))
         try:
-            decoded = await reader.vehicle_data(self.vin, self._count)
+            decoded = await reader.vehicle_data(self.vin, self.count)
         except VehicleAsleep:
             self._watch = policy.went_quiet(self._watch, time.time())
             return data
@@ -230,9 +251,6 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         page = self._ledger.page(now)
         requests = {category.value: page.counts.get(category, 0) for category in Category}
         return replace(data, requests=requests, cost_usd=page.cost(now))
-
-    def _count(self, category: Category) -> None:
-        self._ledger = self._ledger.counted(category, time.time())
 
     def _next_request(self) -> policy.Request:
         return policy.next_request(self._watch, time.time(), may_spend=self._account.may_spend)
@@ -285,6 +303,11 @@ class SiteCoordinator(_Coordinator[SiteData]):
         live = decode_live(await reader.site_live(self.site_id, _uncounted)).snapshot
         return replace(data, live=live)
 
+    async def async_look_at_settings(self) -> None:
+        """Ask anew what the site is set to, after a command."""
+        self._info_at = 0.0
+        await self.async_request_refresh()
+
 
 def _uncounted(_category: Category) -> None:
     """Tesla does not bill energy sites' answers (developer documents, "Billing and limits")."""
@@ -300,6 +323,7 @@ class AccountCoordinator(_Coordinator[Products]):
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.sites: dict[int, SiteCoordinator] = {}
         self.link: LinkCoordinator | None = None
+        self.controls: ControlsCoordinator | None = None
         self._file = LastValuesFile(hass, entry.entry_id)
         self._missing: dict[str | int, int] = {}
         self._begun = False
@@ -308,10 +332,12 @@ class AccountCoordinator(_Coordinator[Products]):
     @property
     def may_spend(self) -> bool:
         """Whether the monthly budget leaves room for another billable request."""
+        return self.may_spend_on(PRICES_USD[Category.DATA])
+
+    def may_spend_on(self, price: float) -> bool:
+        """Whether the monthly budget leaves room for something of this price in US dollars."""
         budget = self.config_entry.options.get(CONF_MONTHLY_BUDGET)
-        if budget is None:
-            return True
-        return bool(self.cost_usd + PRICES_USD[Category.DATA] <= budget)
+        return budget is None or bool(self.cost_usd + price <= budget)
 
     @property
     def cost_usd(self) -> float:

@@ -6,7 +6,7 @@ refresh in which nothing happened costs one look per entity.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, override
 
@@ -244,11 +244,13 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
     async_add_entities: AddConfigEntryEntitiesCallback,
     descriptions: Sequence[DescriptionT],
     entity_class: Callable[[VehicleCoordinator, DescriptionT], Entity],
+    *,
+    vins: Container[str] | None = None,
 ) -> None:
-    """Add the entities of every car, and of cars and values that turn up later."""
+    """Add the entities of every car (or of those of `vins`), and of cars and values that turn up later."""
 
     def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
-        pending = _Pending(descriptions)
+        pending = _Pending(descriptions if vins is None or coordinator.vin in vins else ())
 
         def due() -> list[Entity]:
             reported = coordinator.data.snapshot.reported

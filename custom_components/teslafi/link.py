@@ -4,10 +4,11 @@ Watching cars never depends on it: whatever the companion does, nothing here rea
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+import json
 import time
 from typing import Any, Final, override
 
@@ -21,8 +22,10 @@ from homeassistant.util import dt as dt_util
 
 from .companion import (
     CLIENT_ID,
+    CONTROLS_SCOPE,
     LAPSED,
     SCOPES,
+    SECOND_FACTOR,
     Companion,
     CompanionError,
     LinkTokens,
@@ -34,6 +37,8 @@ from .repairs import clear_link_issue, note_subscription, raise_link_issue
 from .vault import SealBroken, Vault
 
 INTERVAL: Final = timedelta(minutes=10)
+FRESH_SECONDS: Final = 300
+"""How old the proof of a second factor may be for controls."""
 
 
 class CompanionImplementation(LocalOAuth2ImplementationWithPkce):
@@ -71,6 +76,27 @@ class CompanionImplementation(LocalOAuth2ImplementationWithPkce):
             **self.extra_token_resolve_data,
         }
         return await self._companion.redeem(form, time.time())
+
+
+class ControlsImplementation(CompanionImplementation):
+    """The same server, asked to let this Home Assistant control cars: a fresh second factor, and consent to it."""
+
+    def __init__(self, hass: HomeAssistant, origin: str, instance_id: str, details: Mapping[str, Any]) -> None:
+        """Ask for what `details` say (docs/companion-api.yaml, authorization_details)."""
+        super().__init__(hass, origin, instance_id)
+        self._details = details
+
+    @property
+    @override
+    def extra_authorize_data(self) -> dict[str, Any]:
+        """Ask for controls, and for a proof not older than a few minutes."""
+        return {
+            **super().extra_authorize_data,
+            "scope": CONTROLS_SCOPE,
+            "acr_values": SECOND_FACTOR,
+            "max_age": str(FRESH_SECONDS),
+            "authorization_details": json.dumps([self._details], separators=(",", ":")),
+        }
 
 
 class LinkState(StrEnum):
@@ -125,6 +151,12 @@ class LinkSession:
         except Unlinked:
             await self.forget()
             raise
+
+    async def adopt(self, tokens: LinkTokens) -> None:
+        """Go on with tokens of a new consent, which ended the ones before."""
+        async with self._lock:
+            await self._vault.put_text(self._entry_id, LINK, tokens.to_plaintext())
+            self._tokens = tokens
 
     async def forget(self) -> None:
         """Wipe the tokens."""

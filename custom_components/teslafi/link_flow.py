@@ -9,8 +9,9 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 import probatio
 
 from .companion import Companion, CompanionError, Unlinked, origin_of
-from .const import CONF_ADDRESS, CONF_COMPANION, CONF_INSTANCE_ID, LINK
+from .const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
 from .link import CompanionImplementation, end_link
+from .repairs import note_controls_locked
 from .vault import async_get_vault
 
 ADDRESS_SCHEMA: Final = probatio.Schema(
@@ -84,7 +85,10 @@ class LinkFlow(ConfigFlow):
         address = entry.data[CONF_COMPANION][CONF_ADDRESS]
         if user_input is None:
             return self.async_show_form(step_id="unlink_companion", description_placeholders={"address": address})
-        told = await end_link(self.hass, entry, await async_get_vault(self.hass))
+        vault = await async_get_vault(self.hass)
+        told = await end_link(self.hass, entry, vault)
+        await vault.wipe(entry.entry_id, CONTROLS)
+        note_controls_locked(self.hass, entry, address, None)
         return self.async_update_reload_and_abort(
             entry,
             data=without_companion(entry),
@@ -93,5 +97,5 @@ class LinkFlow(ConfigFlow):
 
 
 def without_companion(entry: ConfigEntry) -> dict[str, Any]:
-    """Return the entry's data without the link."""
-    return {name: value for name, value in entry.data.items() if name != CONF_COMPANION}
+    """Return the entry's data without the link, and without controls, which need it."""
+    return {name: value for name, value in entry.data.items() if name not in (CONF_COMPANION, CONF_CONTROLS)}

@@ -20,6 +20,7 @@ from .tesla.errors import (
 
 BUDGET_REACHED: Final = "budget_reached"
 COMPANION_UNLINKED: Final = "companion_unlinked"
+CONTROLS_LOCKED: Final = "controls_locked"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
 ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
@@ -116,12 +117,32 @@ def note_subscription(hass: HomeAssistant, entry: ConfigEntry, address: str, *, 
 
 
 @callback
+def note_controls_locked(hass: HomeAssistant, entry: ConfigEntry, address: str, lock: str | None) -> None:
+    """Raise the issue that controls are locked, with its reason, or delete it while they are open."""
+    issue_id = _issue_id(entry, CONTROLS_LOCKED)
+    if lock is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=f"{CONTROLS_LOCKED}_{lock}",
+        translation_placeholders={"account": entry.title, "address": address},
+        learn_more_url=f"{address}/links",
+    )
+
+
+@callback
 def forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete every issue of an entry that goes."""
     clear_issues(hass, entry, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES))
     note_budget(hass, entry, reached=False)
     clear_link_issue(hass, entry)
     note_subscription(hass, entry, "", lapsed=False)
+    note_controls_locked(hass, entry, "", None)
 
 
 def _issue_id(entry: ConfigEntry, key: str) -> str:

@@ -1,7 +1,7 @@
-"""Update: the software a car has, and the software Tesla offers it. Read only: nothing is installed from here."""
+"""Update: the software a car has, and the software Tesla offers it; installed from here while controls allow it."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, override
+from typing import Any, Final, NamedTuple, override
 
 from homeassistant.components.update import (
     UpdateDeviceClass,
@@ -10,9 +10,12 @@ from homeassistant.components.update import (
     UpdateEntityFeature,
 )
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .const import DOMAIN
+from .controls.groups import ControlGroup
 from .coordinator import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
 
@@ -86,6 +89,33 @@ class VehicleUpdateBase(UpdateEntity):
 
 class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
     """The software of a car."""
+
+    @property
+    @override
+    def supported_features(self) -> UpdateEntityFeature:
+        """Offer to install while the owner allows it."""
+        controls = self.coordinator.config_entry.runtime_data.controls
+        if controls is None or not controls.is_open or not controls.covers(self.coordinator.vin, ControlGroup.SOFTWARE):
+            return UpdateEntityFeature.PROGRESS
+        return UpdateEntityFeature.PROGRESS | UpdateEntityFeature.INSTALL
+
+    @override
+    async def async_install(self, version: str | None, backup: bool, **kwargs: Any) -> None:
+        """Have the car install what it downloaded, at once."""
+        controls = self.coordinator.config_entry.runtime_data.controls
+        if controls is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+        assumed = {"vehicle_state.software_update.status": INSTALLING}
+        await controls.async_command(
+            self.coordinator.vin, "schedule_software_update", {"offset_sec": 0}, context=self._context, assumed=assumed
+        )
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the gate, where there is one: it decides whether *Install* is offered."""
+        await super().async_added_to_hass()
+        if (controls := self.coordinator.config_entry.runtime_data.controls) is not None:
+            self.async_on_remove(controls.async_add_listener(self.async_write_ha_state))
 
     @callback
     @override

@@ -1,8 +1,11 @@
 """Grants at rest: AES-256-GCM under a random key of this Home Assistant, in files of their own.
 
-Sealed form, base64: version 0x01 | key number, 4 bytes | nonce, 12 bytes | ciphertext and tag. Version and key number,
-the entry's id and the grant's name are associated data, so that a sealed grant opens in its own place only. What a
-grant is for, the vault does not know.
+Sealed form, base64: version | key number, 4 bytes | nonce, 12 bytes | ciphertext and tag. Version and key number, the
+entry's id and the grant's name are associated data, so that a sealed grant opens in its own place only. What a grant is
+for, the vault does not know.
+
+Version 0x01 is sealed with the numbered key itself. Version 0x02 is sealed with a key derived (HKDF, SHA-256) from that
+key and a share that somebody else keeps: these files alone do not open it.
 """
 
 import asyncio
@@ -12,10 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 import json
 import secrets
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.singleton import singleton
 from homeassistant.helpers.storage import Store
@@ -23,15 +29,24 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, LOGGER
 from .tesla.grant import Grant
+from .tesla.secret import Secret
+
+type Place = tuple[str, str]
+"""Id of a config entry, and the name of what is sealed."""
 
 KEY_BYTES: Final = 32
 VERSION: Final = b"\x01"
+SHARED_VERSION: Final = b"\x02"
 HEADER_BYTES: Final = 5
 NONCE_BYTES: Final = 12
 
 
 class SealBroken(ValueError):
     """The sealed text cannot be opened: changed, moved to another place, or its key is lost."""
+
+
+class ShareNeeded(Exception):
+    """Something is sealed with a share that is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +73,16 @@ class KeyRing:
         """Return a ring that has forgotten the older keys."""
         return type(self)({self.active: self.keys[self.active]})
 
-    def seal(self, text: str, place: tuple[str, str]) -> str:
-        """Seal a text for a place (entry id, grant name)."""
-        header = VERSION + self.active.to_bytes(HEADER_BYTES - 1)
+    def seal(self, text: str, place: Place, share: Secret | None = None) -> str:
+        """Seal a text for a place (entry id, grant name), with a share so that it opens with the share alone."""
+        header = (SHARED_VERSION if share else VERSION) + self.active.to_bytes(HEADER_BYTES - 1)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        ciphertext = AESGCM(self.keys[self.active]).encrypt(nonce, text.encode(), _associated(header, place))
+        key = _key(self.keys[self.active], place, share)
+        ciphertext = AESGCM(key).encrypt(nonce, text.encode(), _associated(header, place))
         return b64encode(header + nonce + ciphertext).decode()
 
-    def open(self, sealed: str, place: tuple[str, str]) -> str:
-        """Open what was sealed for this place; raise SealBroken when that cannot be."""
+    def open(self, sealed: str, place: Place, share: Secret | None = None) -> str:
+        """Open what was sealed for this place with this share; raise SealBroken when that cannot be."""
         try:
             raw = b64decode(sealed, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -77,10 +93,11 @@ class KeyRing:
             raw[HEADER_BYTES + NONCE_BYTES :],
         )
         key = self.keys.get(int.from_bytes(header[1:]))
-        if header[:1] != VERSION or key is None or len(nonce) != NONCE_BYTES:
+        version = SHARED_VERSION if share else VERSION
+        if header[:1] != version or key is None or len(nonce) != NONCE_BYTES:
             raise SealBroken("another version, or the key is lost")
         try:
-            return AESGCM(key).decrypt(nonce, ciphertext, _associated(header, place)).decode()
+            return AESGCM(_key(key, place, share)).decrypt(nonce, ciphertext, _associated(header, place)).decode()
         except InvalidTag as error:
             raise SealBroken("changed, moved, or sealed with another key") from error
 
@@ -99,7 +116,20 @@ class KeyRing:
         return cls(keys)
 
 
-def _associated(header: bytes, place: tuple[str, str]) -> bytes:
+def needs_share(sealed: str) -> bool:
+    """Say whether a sealed text opens with a share alone."""
+    return b64decode(sealed)[:1] == SHARED_VERSION
+
+
+def _key(key: bytes, place: Place, share: Secret | None) -> bytes:
+    """Return the key itself, or the one derived from it and a share for one place (RFC 5869)."""
+    if share is None:
+        return key
+    info = b"\0".join((DOMAIN.encode(), b"shared", *(part.encode() for part in place)))
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(key + b64decode(share.reveal()))
+
+
+def _associated(header: bytes, place: Place) -> bytes:
     return b"\0".join((header, DOMAIN.encode(), *(part.encode() for part in place)))
 
 
@@ -130,16 +160,20 @@ class Vault:
         """Seal a grant in place of the one before."""
         await self.put_text(entry_id, name, json.dumps(grant.to_plaintext()))
 
-    async def put_text(self, entry_id: str, name: str, text: str) -> None:
-        """Seal any other secret text in place of the one before."""
+    async def put_text(self, entry_id: str, name: str, text: str, share: Secret | None = None) -> None:
+        """Seal any other secret text in place of the one before; with a share it opens with that alone."""
         async with self._lock:
-            self._sealed.setdefault(entry_id, {})[name] = self._ring.seal(text, (entry_id, name))
+            self._sealed.setdefault(entry_id, {})[name] = self._ring.seal(text, (entry_id, name), share)
             await self._grant_store.async_save(self._sealed)
 
-    def get_text(self, entry_id: str, name: str) -> str | None:
+    def get_text(self, entry_id: str, name: str, share: Secret | None = None) -> str | None:
         """Open a sealed text; None when there is none. Raise SealBroken when it cannot be opened."""
         sealed = self._sealed.get(entry_id, {}).get(name)
-        return None if sealed is None else self._ring.open(sealed, (entry_id, name))
+        return None if sealed is None else self._ring.open(sealed, (entry_id, name), share)
+
+    def holds(self, entry_id: str, name: str) -> bool:
+        """Say whether something is sealed under this name, whether it can be opened or not."""
+        return name in self._sealed.get(entry_id, {})
 
     def get(self, entry_id: str, name: str) -> Grant | None:
         """Open a grant; None when there is none. Raise SealBroken when it cannot be opened."""
@@ -169,22 +203,24 @@ class Vault:
                 self._sealed.pop(entry_id, None)
             await self._grant_store.async_save(self._sealed)
 
-    async def rotate_key(self) -> None:
+    async def rotate_key(self, shares: Mapping[Place, Secret] = MappingProxyType({})) -> None:
         """Seal everything with a new key and forget the old one; safe to be cut off at any point.
 
-        What the old key could not open is forgotten with it.
+        What the old key could not open is forgotten with it. Raise ShareNeeded, with nothing changed, when something
+        is sealed with a share that is not among `shares`.
         """
         async with self._lock:
+            for place, sealed in self._places():
+                if needs_share(sealed) and place not in shares:
+                    raise ShareNeeded
             self._ring = self._ring.with_new_key()
             await self._save_keys()
-            self._sealed = {
-                entry_id: {
-                    name: self._ring.seal(text, (entry_id, name))
-                    for name, sealed in grants.items()
-                    if (text := self._open_if_possible(sealed, (entry_id, name))) is not None
-                }
-                for entry_id, grants in self._sealed.items()
-            }
+            renewed: dict[str, dict[str, str]] = {}
+            for place, sealed in self._places():
+                share = shares.get(place) if needs_share(sealed) else None
+                if (text := self._open_if_possible(sealed, place, share)) is not None:
+                    renewed.setdefault(place[0], {})[place[1]] = self._ring.seal(text, place, share)
+            self._sealed = renewed
             await self._grant_store.async_save(self._sealed)
             self._ring = self._ring.with_active_key_only()
             await self._save_keys()
@@ -198,9 +234,14 @@ class Vault:
         if (grant := self._parked.pop(account, None)) is not None:
             await self.put(entry_id, name, grant)
 
-    def _open_if_possible(self, sealed: str, place: tuple[str, str]) -> str | None:
+    def _places(self) -> list[tuple[Place, str]]:
+        return [
+            ((entry_id, name), sealed) for entry_id, grants in self._sealed.items() for name, sealed in grants.items()
+        ]
+
+    def _open_if_possible(self, sealed: str, place: Place, share: Secret | None) -> str | None:
         try:
-            return self._ring.open(sealed, place)
+            return self._ring.open(sealed, place, share)
         except SealBroken:
             return None
 

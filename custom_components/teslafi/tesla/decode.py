@@ -8,8 +8,8 @@ The rules are tables made once from the annotations of the snapshot classes: an 
 once per refresh and per car.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -310,6 +310,19 @@ def decode_vehicle(answer: object) -> Decoded[Snapshot]:
     vehicle = _VEHICLE.read(raw, reported, malformed)
     blocks = {name: block.read_own(raw[name], reported, malformed) for name, block in _BLOCKS.items() if name in raw}
     return Decoded(Snapshot(vehicle=vehicle, reported=frozenset(reported), **blocks), tuple(malformed))
+
+
+def assume(snapshot: Snapshot, values: Mapping[str, object]) -> Snapshot:
+    """Return the snapshot with other values at dotted paths, such as `charge_state.charge_limit_soc`."""
+    for path, value in values.items():
+        snapshot = _with(snapshot, path.split("."), value)
+    return snapshot
+
+
+def _with[T](block: T, path: Sequence[str], value: object) -> T:
+    name, *rest = path
+    inner = _with(getattr(block, name), rest, value) if rest else value
+    return cast("T", replace(cast("Any", block), **{name: inner}))
 
 
 def merge(older: Snapshot, newer: Snapshot) -> Snapshot:

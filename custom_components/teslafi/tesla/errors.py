@@ -127,6 +127,12 @@ class VehicleAsleep(TeslaError):
     key = "vehicle_asleep"
 
 
+class VehicleSilent(VehicleAsleep):
+    """408 "timeout": the car is awake and did not answer in time."""
+
+    key = "vehicle_silent"
+
+
 class VehicleInService(TeslaError):
     """405: the car is at a service centre and does not answer."""
 
@@ -143,6 +149,65 @@ class NotFound(TeslaError):
     """404: the car or site is no longer part of this account."""
 
     key = "not_found"
+
+
+class CommandRefused(TeslaError):
+    """The car answered, and does not do it; `reason` in Tesla's words."""
+
+    key = "command_refused"
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason."""
+        super().__init__(f"The car refused the command ({reason})")
+        self.reason = reason
+
+
+class CommandUncertain(TeslaError):
+    """No answer to a command that was sent: the car may have carried it out. Never to be repeated blindly."""
+
+    key = "command_uncertain"
+
+
+class NotAwake(TeslaError):
+    """The car did not wake in time."""
+
+    key = "vehicle_not_awake"
+
+
+class KeyNotPaired(TeslaError):
+    """The car does not know the command key: never paired, or removed in the car."""
+
+    key = "key_not_paired"
+
+
+class KeyNotAllowed(TeslaError):
+    """The car knows the key, but not for this command: remote access off, or too few privileges."""
+
+    key = "key_not_allowed"
+
+
+class SigningRequired(TeslaError):
+    """403: the car takes signed commands alone."""
+
+    key = "signing_required"
+
+
+class SigningUnknown(TeslaError):
+    """422: the car does not speak the signed protocol."""
+
+    key = "signing_unknown"
+
+
+class SessionOutOfStep(TeslaError):
+    """Counter, epoch or clock of the signed session did not fit, and did not come to fit when told anew."""
+
+    key = "session_out_of_step"
+
+
+class VehicleBusy(TeslaError):
+    """The car's computer is busy or starting; nothing was done."""
+
+    key = "vehicle_busy"
 
 
 class Refused(TeslaError):
@@ -169,6 +234,8 @@ def _forbidden(error: library.TeslaFleetError) -> TeslaError:
         return BillingLimitReached("The spending limit at Tesla is reached")
     if "missing scopes" in text or text == "invalid_scope":
         return ScopeMissing("The grant lacks a scope")
+    if text.startswith("Tesla Vehicle Command Protocol required"):
+        return SigningRequired("The car takes signed commands alone")
     if text.startswith("forbidden, see"):
         return OwnerApiClosed("Tesla closed this interface to the token")
     return _refused(error)
@@ -179,6 +246,13 @@ def _precondition(error: library.TeslaFleetError) -> TeslaError:
     if "only available on fleetapi" in _text(error):
         return OwnerApiClosed("Tesla closed this interface to the token")
     return NotRegistered("The application is not registered in this region")
+
+
+def _asleep(error: library.TeslaFleetError) -> TeslaError:
+    """Tell an awake car without answer from one that sleeps."""
+    if "timeout" in _text(error):
+        return VehicleSilent("The car is awake and does not answer")
+    return VehicleAsleep("The car is asleep or offline")
 
 
 def _region(error: library.TeslaFleetError) -> TeslaError:
@@ -217,10 +291,28 @@ MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
     library.Forbidden: _forbidden,
     library.NotFound: lambda _: NotFound("Tesla does not know this car or site for the account"),
     library.NotAllowed: lambda _: VehicleInService("The car is in service"),
-    library.VehicleOffline: lambda _: VehicleAsleep("The car is asleep or offline"),
+    library.VehicleOffline: _asleep,
     library.PreconditionFailed: _precondition,
     library.InvalidRegion: _region,
+    library.InvalidResource: lambda _: SigningUnknown("The car does not speak the signed protocol"),
     library.RateLimited: _rate_limited,
+    library.NotOnWhitelistFault: lambda _: KeyNotPaired("The car does not know the command key"),
+    library.TeslaFleetMessageFaultUnknownKeyId: lambda _: KeyNotPaired("The car does not know the command key"),
+    library.TeslaFleetMessageFaultInactiveKey: lambda _: KeyNotPaired("The command key is not active in the car"),
+    library.SignedMessageInformationFaultNotOnWhitelist: lambda _: KeyNotPaired("The car does not know the key"),
+    library.WhitelistOperationPublicKeyNotOnWhitelist: lambda _: KeyNotPaired("The car does not know the key"),
+    library.TeslaFleetMessageFaultInsufficientPrivileges: lambda _: KeyNotAllowed("The key may not do this"),
+    library.TeslaFleetMessageFaultRemoteAccessDisabled: lambda _: KeyNotAllowed("Remote access is off in the car"),
+    library.TeslaFleetMessageFaultCommandRequiresAccountCredentials: lambda _: KeyNotAllowed("Only the owner may"),
+    library.TeslaFleetMessageFaultBusy: lambda _: VehicleBusy("The car is busy"),
+    library.TeslaFleetMessageFaultInternal: lambda _: VehicleBusy("The car's computer has trouble"),
+    library.TeslaFleetMessageFaultTimeout: lambda _: CommandUncertain("The car's computer did not answer in time"),
+    library.TeslaFleetMessageFaultInvalidTokenOrCounter: lambda _: SessionOutOfStep("The counter does not fit"),
+    library.TeslaFleetMessageFaultRepeatedCounter: lambda _: SessionOutOfStep("The counter was used before"),
+    library.TeslaFleetMessageFaultIncorrectEpoch: lambda _: SessionOutOfStep("The car's computer was restarted"),
+    library.TeslaFleetMessageFaultTimeExpired: lambda _: SessionOutOfStep("The command came too late"),
+    library.TeslaFleetMessageFaultTimeToLiveTooLong: lambda _: SessionOutOfStep("The clocks do not fit"),
+    library.SessionInfoAuthenticationFault: lambda _: SessionOutOfStep("The car's answer could not be authenticated"),
     library.ResponseError: _other,
     library.InvalidResponse: lambda _: Unreachable("Tesla got no answer from the car"),
     library.ClientClosedRequest: lambda _: Unreachable("The connection to Tesla ended early"),

@@ -46,6 +46,9 @@ class Claims:
     scopes: frozenset[str]
     expires_at: float
     kind: Kind
+    issued_at: float | None = None
+    authenticated_at: float | None = None
+    """When the owner last typed the password; a refresh does not change it."""
 
     @classmethod
     def of(cls, access_token: str) -> Self:
@@ -71,7 +74,13 @@ class Claims:
             else frozenset(),
             expires_at=expires_at,
             kind=Kind.OWNER if client_id == OWNER_CLIENT else Kind.FLEET,
+            issued_at=_seconds(said.get("iat")),
+            authenticated_at=_seconds(said.get("auth_time")),
         )
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _region(ou_code: object, issuer: str) -> Region:

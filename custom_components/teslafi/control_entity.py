@@ -1,0 +1,164 @@
+"""What entities that command share: they exist with their group, are available while controls are open, and send.
+
+A command's way: entity -> controls coordinator -> gate -> commander -> Tesla -> the car is looked at again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, override
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .const import DOMAIN
+from .controls.groups import ControlGroup
+from .controls_coordinator import ControlsCoordinator
+from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .entity import (
+    ShownDescription,
+    TeslaFiEntity,
+    async_setup_site_platform,
+    async_setup_vehicle_platform,
+    site_device_info,
+    vehicle_device_info,
+)
+
+MARK: Final = "control"
+"""Part of the unique ids of entities that command, so that they are found when they have to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command with its parameters, and what the car reports once it is carried out (dotted paths)."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    assumed: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlDescription[SourceT](ShownDescription[SourceT]):
+    """An entity that commands, and the group it belongs to."""
+
+    group: ControlGroup
+
+
+def _controls(entry: TeslaFiConfigEntry) -> ControlsCoordinator:
+    controls = entry.runtime_data.controls
+    if controls is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+    return controls
+
+
+class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFiEntity[CoordinatorT]):
+    """An entity that is there to command."""
+
+    @property
+    def _controls(self) -> ControlsCoordinator:
+        return _controls(self.coordinator.config_entry)
+
+    @property
+    @override
+    def available(self) -> bool:
+        controls = self.coordinator.config_entry.runtime_data.controls
+        return super().available and controls is not None and controls.is_open
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the gate as well: what it opens and shuts is shown at once."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self._controls.async_add_listener(self._gate_moved))
+
+    @callback
+    def _gate_moved(self) -> None:
+        self.async_write_ha_state()
+
+
+class VehicleControl(_ControlEntity[VehicleCoordinator]):
+    """An entity that commands a car."""
+
+    def __init__(self, coordinator: VehicleCoordinator, description: ControlDescription[VehicleData]) -> None:
+        """Show what `description` says."""
+        self._value_fn = description.value_fn
+        super().__init__(coordinator, description, f"{coordinator.vin}-{MARK}", vehicle_device_info(coordinator))
+
+    @override
+    def _read(self) -> Any:
+        return self._value_fn(self.coordinator.data)
+
+    async def _send(self, order: Order, *, code: str | None = None) -> Mapping[str, Any]:
+        """Send a command for whoever called."""
+        return await self._controls.async_command(
+            self.coordinator.vin,
+            order.name,
+            order.parameters,
+            context=self._context,
+            code=code,
+            assumed=order.assumed,
+        )
+
+
+class SiteControl(_ControlEntity[SiteCoordinator]):
+    """An entity that commands an energy site."""
+
+    def __init__(self, coordinator: SiteCoordinator, description: ControlDescription[SiteData]) -> None:
+        """Show what `description` says."""
+        self._value_fn = description.value_fn
+        super().__init__(coordinator, description, f"{coordinator.site_id}-{MARK}", site_device_info(coordinator))
+
+    @override
+    def _read(self) -> Any:
+        return self._value_fn(self.coordinator.data)
+
+    async def _send(self, name: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
+        """Send a command for whoever called."""
+        await self._controls.async_command_site(self.coordinator.site_id, name, parameters, context=self._context)
+
+
+@callback
+def async_setup_vehicle_controls[DescriptionT: ControlDescription[VehicleData]](
+    hass: HomeAssistant,
+    entry: TeslaFiConfigEntry,
+    platform: str,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[VehicleCoordinator, DescriptionT], Entity],
+) -> None:
+    """Add the entities of the groups and cars that were enabled; let go of the others."""
+    controls = entry.runtime_data.controls
+    groups = controls.groups if controls else frozenset()
+    vins = controls.vehicles if controls else frozenset()
+    enabled = [row for row in descriptions if row.group in groups]
+    kept = {f"{vin}-{MARK}-{row.key}" for vin in vins for row in enabled}
+    ours = {row.key for row in descriptions}
+    _let_go(hass, entry, platform, ours, kept)
+    async_setup_vehicle_platform(entry, async_add_entities, enabled, entity_class, vins=vins)
+
+
+@callback
+def async_setup_site_controls[DescriptionT: ControlDescription[SiteData]](
+    hass: HomeAssistant,
+    entry: TeslaFiConfigEntry,
+    platform: str,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[SiteCoordinator, DescriptionT], Entity],
+) -> None:
+    """Add the entities of energy sites, when their group was enabled; let go of them otherwise."""
+    controls = entry.runtime_data.controls
+    enabled = list(descriptions) if controls and ControlGroup.ENERGY in controls.groups else []
+    kept = {f"{site_id}-{MARK}-{row.key}" for site_id in entry.runtime_data.sites for row in enabled}
+    _let_go(hass, entry, platform, {row.key for row in descriptions}, kept)
+    async_setup_site_platform(entry, async_add_entities, enabled, entity_class)
+
+
+def _let_go(hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], kept: set[str]) -> None:
+    """Remove the registry's entries of these rows that are not enabled any more."""
+    registry = er.async_get(hass)
+    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
+        _, mark, key = known.unique_id.rpartition(f"-{MARK}-")
+        if mark and known.domain == platform and key in ours and known.unique_id not in kept:
+            registry.async_remove(known.entity_id)

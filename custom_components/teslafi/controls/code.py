@@ -1,0 +1,61 @@
+"""The code that sensitive commands can ask for, kept as a salted hash (scrypt, RFC 7914)."""
+
+from base64 import b64decode, b64encode
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+CONFIRMED_SECONDS: Final = 60.0
+"""How long a code that somebody entered counts for that person."""
+TRIES: Final = 5
+"""Wrong codes of one person after which that person has to wait."""
+WAIT_SECONDS: Final = 300.0
+_SALT_BYTES: Final = 16
+
+
+def _hash(code: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(code.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+
+
+def hashed(code: str) -> str:
+    """Return what is kept of a code. Takes a moment of CPU: not for the event loop."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return f"{b64encode(salt).decode()}${b64encode(_hash(code, salt)).decode()}"
+
+
+def matches(code: str, kept: str) -> bool:
+    """Say whether a code is the one that was kept. Takes a moment of CPU: not for the event loop."""
+    salt, _, wanted = kept.partition("$")
+    return hmac.compare_digest(_hash(code, b64decode(salt)), b64decode(wanted))
+
+
+class Confirmations:
+    """Who entered the code lately, and who guesses."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._until: dict[str | None, float] = {}
+        self._wrong: dict[str | None, tuple[int, float]] = {}
+
+    def confirm(self, user: str | None, now: float) -> None:
+        """Note the right code."""
+        self._until[user] = now + CONFIRMED_SECONDS
+        self._wrong.pop(user, None)
+
+    def confirmed(self, user: str | None, now: float) -> bool:
+        """Say whether the code of this person still counts."""
+        return self._until.get(user, 0.0) > now
+
+    def failed(self, user: str | None, now: float) -> None:
+        """Note a wrong code."""
+        count, _ = self._wrong.get(user, (0, now))
+        self._wrong[user] = (count + 1, now)
+
+    def must_wait(self, user: str | None, now: float) -> bool:
+        """Say whether this person guessed too often."""
+        count, last = self._wrong.get(user, (0, 0.0))
+        if count >= TRIES and now - last >= WAIT_SECONDS:
+            self._wrong.pop(user)
+            return False
+        return count >= TRIES

@@ -1,0 +1,311 @@
+"""The gate: shut until the companion vouches and its key share opens what commands are sent with.
+
+The only place that makes a commander. It asks for the permit, holds it and the share in memory alone, and knows at any
+time why it is shut. Nothing here is about Home Assistant.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from ..companion import CompanionError, PermitRefused, Unlinked, Vouched
+from ..const import CONTROLS
+from ..tesla.commander import Answer, Commander, Count, Look
+from ..tesla.errors import CommandRefused, SignInRequired
+from ..tesla.secret import Secret
+from ..tesla.session import CreateTask, GrantSession
+from ..tesla.token import TokenEndpoint
+from ..vault import SealBroken, Vault
+from .commands import COMMANDS, SITE_COMMANDS, WAKE
+from .groups import ControlGroup
+from .permit import Expected, Fault, Moment, Permit, PermitFaulty, verified
+from .sealed import Arms, SealedKeeper, unseal
+
+PER_MINUTE: Final = 30
+"""Commands that Tesla takes for a car in a minute ("Billing and limits")."""
+
+
+class Lock(StrEnum):
+    """Why the gate is shut; each has its own sentence."""
+
+    STARTING = "starting"
+    UNLINKED = "unlinked"
+    NOT_ALLOWED = "not_allowed"
+    SECOND_FACTOR = "second_factor"
+    PROOF_OUTDATED = "proof_outdated"
+    SUSPICIOUS = "suspicious"
+    SUBSCRIPTION = "subscription"
+    UNREACHABLE = "unreachable"
+    PERMIT_INVALID = "permit_invalid"
+    OTHER_INSTANCE = "other_instance"
+    OTHER_ACCOUNT = "other_account"
+    CLOCK = "clock"
+    SEAL_BROKEN = "seal_broken"
+    GRANT_ENDED = "grant_ended"
+
+
+REFUSALS: Final[Mapping[str, Lock]] = {
+    "controls-not-allowed": Lock.NOT_ALLOWED,
+    "scope-missing": Lock.NOT_ALLOWED,
+    "second-factor-missing": Lock.SECOND_FACTOR,
+    "proof-outdated": Lock.PROOF_OUTDATED,
+    "link-suspicious": Lock.SUSPICIOUS,
+    "subscription-needed": Lock.SUBSCRIPTION,
+}
+"""The companion's problem -> why the gate is shut."""
+
+FAULTS: Final[Mapping[Fault, Lock]] = {
+    Fault.INVALID: Lock.PERMIT_INVALID,
+    Fault.OTHER_INSTANCE: Lock.OTHER_INSTANCE,
+    Fault.OTHER_ACCOUNT: Lock.OTHER_ACCOUNT,
+    Fault.CLOCK: Lock.CLOCK,
+    Fault.EXPIRED: Lock.CLOCK,
+}
+"""A permit that just came and is over already tells of a clock that is wrong."""
+
+
+class GateShut(Exception):
+    """No command can be sent; `lock` tells why."""
+
+    def __init__(self, lock: Lock) -> None:
+        """Keep the reason."""
+        super().__init__(lock.value)
+        self.lock = lock
+
+
+class Forbidden(Exception):
+    """The gate is open, but not for this; `key` is the translation key of the sentence."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the sentence."""
+        super().__init__(key)
+        self.key = key
+
+
+class Voucher(Protocol):
+    """Who vouches: the companion, over the link."""
+
+    async def permit(self) -> Vouched:
+        """Return a permit with its share; raise CompanionError."""
+
+    async def permit_keys(self) -> Mapping[str, Any]:
+        """Return the keys that permits are signed with; raise CompanionError."""
+
+    async def allows(self) -> bool:
+        """Say whether the owner's consent is still there; raise CompanionError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the gate works with besides the voucher."""
+
+    http: aiohttp.ClientSession
+    endpoint: TokenEndpoint
+    vault: Vault
+    entry_id: str
+    monitoring: GrantSession
+    look: Look
+    now: Callable[[], Moment]
+    create_task: CreateTask
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(slots=True)
+class _Open:
+    """What there is while the gate is open."""
+
+    permit: Permit
+    share: Secret
+    commander: Commander
+    session: GrantSession
+    key: EllipticCurvePrivateKey = field(repr=False)
+
+
+class Gate:
+    """One config entry's gate."""
+
+    def __init__(self, voucher: Voucher, expected: Expected, around: Surroundings) -> None:
+        """Begin shut."""
+        self._voucher = voucher
+        self._expected = expected
+        self._around = around
+        self._open: _Open | None = None
+        self._lock = Lock.STARTING
+        self._sentence = ""
+        self._renewing = asyncio.Lock()
+        self._sent: dict[str, deque[float]] = {}
+
+    @property
+    def lock(self) -> Lock | None:
+        """Why it is shut; None while it is open."""
+        if self._open is None:
+            return self._lock
+        now = self._around.now()
+        if self._open.permit.holds(now):
+            return None
+        return Lock.CLOCK if now.wall < self._open.permit.issued_at else Lock.UNREACHABLE
+
+    @property
+    def sentence(self) -> str:
+        """What the companion said about a refusal, for the owner."""
+        return self._sentence
+
+    @property
+    def permit(self) -> Permit | None:
+        """The permit, while the gate is open."""
+        return self._open.permit if self._open and self.lock is None else None
+
+    @property
+    def share(self) -> Secret | None:
+        """The key share, while it is in memory."""
+        return self._open.share if self._open else None
+
+    @property
+    def command_key(self) -> EllipticCurvePrivateKey | None:
+        """The command key, while the gate is open."""
+        return self._open.key if self._open and self.lock is None else None
+
+    async def renew(self) -> None:
+        """Ask for a permit when half of the one at hand is over, else whether the consent is still there."""
+        async with self._renewing:
+            now = self._around.now()
+            try:
+                if self._open is not None and not self._open.permit.is_due(now):
+                    await self._ask_consent()
+                else:
+                    await self._ask_permit()
+            except PermitRefused as refusal:
+                await self._shut(REFUSALS.get(refusal.reason, Lock.PERMIT_INVALID), refusal.sentence)
+            except Unlinked:
+                await self._shut(Lock.UNLINKED)
+            except PermitFaulty as faulty:
+                await self._shut(FAULTS[faulty.fault])
+            except SealBroken:
+                await self._shut(Lock.SEAL_BROKEN)
+            except CompanionError:
+                # Until its permit ends, an open gate stays open
+                if self._open is None or not self._open.permit.holds(self._around.now()):
+                    await self._shut(Lock.UNREACHABLE)
+
+    async def _ask_consent(self) -> None:
+        if not await self._voucher.allows():
+            await self._shut(Lock.NOT_ALLOWED)
+
+    async def _ask_permit(self) -> None:
+        vouched = await self._voucher.permit()
+        keys = await self._voucher.permit_keys()
+        permit = verified(vouched.permit, keys, self._expected, self._around.now())
+        if self._open is not None and self._open.share == vouched.key_share:
+            self._open.permit = permit
+            return
+        if not self._around.vault.holds(self._around.entry_id, CONTROLS):
+            await self._shut(Lock.GRANT_ENDED)
+            return
+        arms = unseal(self._around.vault, self._around.entry_id, vouched.key_share)
+        if arms is None:
+            raise SealBroken("nothing is sealed for controls")
+        await self._let_go()
+        self._open = await self._opened(permit, vouched.key_share, arms)
+
+    async def _opened(self, permit: Permit, share: Secret, arms: Arms) -> _Open:
+        around = self._around
+        session = around.monitoring
+        if arms.grant is not None:
+            keeper = SealedKeeper(around.vault, around.entry_id, arms, share)
+            session = GrantSession(keeper, around.endpoint, lambda: around.now().wall, around.create_task)
+            await session.load()
+        commander = Commander(around.http, session, arms.key, around.look, around.sleep)
+        return _Open(permit, share, commander, session, arms.key)
+
+    async def _shut(self, lock: Lock, sentence: str = "") -> None:
+        """Forget permit, share, grant and key."""
+        self._lock = lock
+        self._sentence = sentence
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            await opened.commander.close()
+            if opened.session is not self._around.monitoring:
+                await opened.session.close()
+
+    async def close(self) -> None:
+        """Forget everything that is in memory."""
+        await self._shut(Lock.STARTING)
+
+    async def wipe(self) -> None:
+        """Forget everything, on disk as well."""
+        await self._shut(Lock.NOT_ALLOWED)
+        await self._around.vault.wipe(self._around.entry_id, CONTROLS)
+
+    async def command(
+        self, vin: str, name: str, parameters: Mapping[str, Any], count: Count, *, signed: bool
+    ) -> Answer:
+        """Send a command to a car; raise GateShut, Forbidden or a TeslaError.
+
+        The companion is asked first whether the owner still allows it, so that a lock there holds from that moment on.
+        """
+        command = COMMANDS.get(name)
+        if command is None and name != WAKE:
+            raise Forbidden("command_unknown")
+        opened = await self._vouched_for()
+        if vin not in opened.permit.vehicles:
+            raise Forbidden("vehicle_not_allowed")
+        if command is not None and command.group not in opened.permit.groups:
+            raise Forbidden("group_not_allowed")
+        self._keep_pace(vin)
+        try:
+            if command is None:
+                await opened.commander.wake(vin, count)
+                return {"result": True}
+            return await opened.commander.send(vin, name, parameters, count, signed=signed)
+        except CommandRefused as refusal:
+            if command is not None and refusal.reason in command.done:
+                return {"result": True, "reason": refusal.reason}
+            raise
+        except SignInRequired:
+            await self._grant_ended(opened)
+            raise
+
+    async def command_site(self, site_id: int, name: str, parameters: Mapping[str, Any]) -> Answer:
+        """Send a command to an energy site; raise as `command` does."""
+        if name not in SITE_COMMANDS:
+            raise Forbidden("command_unknown")
+        opened = await self._vouched_for()
+        if ControlGroup.ENERGY not in opened.permit.groups:
+            raise Forbidden("group_not_allowed")
+        self._keep_pace(str(site_id))
+        try:
+            return await opened.commander.send_to_site(site_id, name, parameters)
+        except SignInRequired:
+            await self._grant_ended(opened)
+            raise
+
+    async def _vouched_for(self) -> _Open:
+        if self._open is not None and self.lock is None:
+            await self.renew()
+        if (lock := self.lock) is not None:
+            raise GateShut(lock)
+        if self._open is None:
+            raise GateShut(self._lock)
+        return self._open
+
+    async def _grant_ended(self, opened: _Open) -> None:
+        """Tesla ended the grant that commands are sent with; where it is the monitoring one, that sees to itself."""
+        if opened.session is not self._around.monitoring:
+            await self._shut(Lock.GRANT_ENDED)
+
+    def _keep_pace(self, target: str) -> None:
+        """Stay within Tesla's limit of a minute; raise Forbidden at the command too many."""
+        now = self._around.now().steady
+        recent = self._sent.setdefault(target, deque(maxlen=PER_MINUTE))
+        if len(recent) == PER_MINUTE and now - recent[0] < 60:  # noqa: PLR2004 - a minute
+            raise Forbidden("too_many_commands")
+        recent.append(now)

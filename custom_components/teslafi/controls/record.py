@@ -1,0 +1,52 @@
+"""What is kept of a command: who, what, when, the answer, and what it cost. Never a PIN or a password."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Result(StrEnum):
+    """How a command ended."""
+
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """One command. `target` is a VIN or the number of an energy site; `cost_usd` what Tesla bills for it."""
+
+    at: datetime
+    user: str
+    target: str
+    command: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    result: Result = Result.SUCCEEDED
+    answer: str = ""
+    cost_usd: float = 0.0
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what the event entity shows."""
+        return {
+            "command": self.command,
+            "parameters": dict(self.parameters),
+            "user": self.user,
+            "answer": self.answer,
+            "cost_usd": round(self.cost_usd, 4),
+        }
+
+    def for_audit(self) -> dict[str, str]:
+        """Return what the companion's audit log is told: of a car no more than the end of its VIN."""
+        return {
+            "at": self.at.isoformat(),
+            "command": self.command,
+            "vehicle": self.target[-6:],
+            "user": self.user[:200],
+            "result": self.result.value,
+            "answer": self.answer[:200],
+        }

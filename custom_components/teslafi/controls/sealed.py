@@ -1,0 +1,92 @@
+"""What is sealed with the key share: the controls grant, where it is one of its own, and the command signing key."""
+
+from dataclasses import dataclass, field
+import json
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from ..const import CONTROLS
+from ..tesla.grant import Grant
+from ..tesla.secret import Secret
+from ..vault import SealBroken, Vault
+
+CURVE: Final = ec.SECP256R1()
+
+
+def new_command_key() -> ec.EllipticCurvePrivateKey:
+    """Return a key on the curve that cars take (prime256v1)."""
+    return ec.generate_private_key(CURVE)
+
+
+def public_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return the public key as the file that the owner puts at the application's domain."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """What commands are sent with. `grant` is None where the monitoring grant is the wider one (one application)."""
+
+    grant: Grant | None
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def to_plaintext(self) -> str:
+        """Return the text that the vault seals."""
+        pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return json.dumps({"grant": self.grant.to_plaintext() if self.grant else None, "key": pem})
+
+    @classmethod
+    def from_plaintext(cls, text: str) -> Self:
+        """Undo `to_plaintext`; raise SealBroken when the text is none of its."""
+        try:
+            said = json.loads(text)
+            key = load_pem_private_key(said["key"].encode(), None)
+            grant = Grant.from_plaintext(said["grant"]) if said["grant"] else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise SealBroken("not what controls are sealed as") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise SealBroken("not a command key")
+        return cls(grant, key)
+
+
+async def seal(vault: Vault, entry_id: str, arms: Arms, share: Secret) -> None:
+    """Seal what commands are sent with, so that it opens with the key share alone."""
+    await vault.put_text(entry_id, CONTROLS, arms.to_plaintext(), share)
+
+
+def unseal(vault: Vault, entry_id: str, share: Secret) -> Arms | None:
+    """Open it; None when there is none, SealBroken when the share does not open it."""
+    text = vault.get_text(entry_id, CONTROLS, share)
+    return None if text is None else Arms.from_plaintext(text)
+
+
+class SealedKeeper:
+    """The controls grant's place, as the keeper that a grant session works with."""
+
+    def __init__(self, vault: Vault, entry_id: str, arms: Arms, share: Secret) -> None:
+        """Keep the grant of these arms, sealed anew at each refresh."""
+        self._vault = vault
+        self._entry_id = entry_id
+        self._arms = arms
+        self._share = share
+
+    async def load(self) -> Grant | None:
+        """Return the grant."""
+        return self._arms.grant
+
+    async def save(self, grant: Grant) -> None:
+        """Seal the grant's successor."""
+        self._arms = Arms(grant, self._arms.key)
+        await seal(self._vault, self._entry_id, self._arms, self._share)
+
+    async def wipe(self) -> None:
+        """Forget it all: without a grant the key is of no use either."""
+        await self._vault.wipe(self._entry_id, CONTROLS)

@@ -1,0 +1,496 @@
+"""The steps that switch controls on and off, out of the reconfigure menu.
+
+On: what may be controlled; the companion's consent, with a fresh second factor; a new sign-in at Tesla, or a new token;
+the command key and its pairing. Nothing is stored before the last step, and secrets live in the flow's memory alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from homeassistant.config_entries import ConfigEntryState, ConfigFlow, ConfigFlowResult
+from homeassistant.helpers import config_entry_oauth2_flow as oauth2
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    QrCodeSelector,
+    QrCodeSelectorConfig,
+    QrErrorCorrectionLevel,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+import probatio
+
+from .companion import Companion, CompanionError, PermitRefused, Unlinked
+from .const import (
+    CONF_ADDRESS,
+    CONF_COMPANION,
+    CONF_CONTROLS,
+    CONF_GROUPS,
+    CONF_INSTANCE_ID,
+    CONF_PAIRING_DOMAIN,
+    CONF_SAME_APPLICATION,
+    CONF_VEHICLES,
+    CONTROLS,
+    DOMAIN,
+    MONITORING,
+)
+from .controls.gate import FAULTS, REFUSALS, Lock
+from .controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
+from .controls.permit import Expected, Moment, Permit, PermitFaulty, verified
+from .controls.sealed import Arms, new_command_key, public_pem, seal
+from .link import ControlsImplementation
+from .oauth import TeslaImplementation
+from .repairs import note_controls_locked
+from .tesla.errors import TeslaError
+from .tesla.grant import SCOPE_DATA, Claims, Grant, Kind
+from .tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
+from .tesla.reader import Reader
+from .tesla.secret import Secret
+from .tesla.servers import SERVERS
+from .tesla.session import GrantSession
+from .tesla.token import TokenEndpoint
+from .vault import async_get_vault
+
+if TYPE_CHECKING:
+    from .coordinator import AccountCoordinator, TeslaFiConfigEntry
+
+IMPLEMENTATION: Final = "implementation"
+DOMAIN_FIELD: Final = "domain"
+LATER: Final = "later"
+SKEW: Final = 60.0
+"""Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
+REVOKE: Final = "https://auth.tesla.com/user/revoke/consent?revoke_client_id="
+
+
+class GrantUnfit(Exception):
+    """The grant is not taken for controls; `key` is the translation key of the sentence."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the sentence."""
+        super().__init__(key)
+        self.key = key
+
+
+@dataclass(slots=True)
+class Enabling:
+    """What is known on the way; secrets among it."""
+
+    groups: tuple[ControlGroup, ...]
+    vehicles: tuple[str, ...]
+    permit: Permit | None = None
+    share: Secret | None = None
+    grant: Grant | None = None
+    same_application: bool = False
+    application: TeslaImplementation | None = None
+    key: EllipticCurvePrivateKey = field(default_factory=new_command_key, repr=False)
+    domain: str = ""
+
+
+class _Held:
+    """Keeper of a grant that is not stored yet."""
+
+    def __init__(self, enabling: Enabling) -> None:
+        self._enabling = enabling
+
+    async def load(self) -> Grant | None:
+        return self._enabling.grant
+
+    async def save(self, grant: Grant) -> None:
+        self._enabling.grant = grant
+
+    async def wipe(self) -> None:
+        self._enabling.grant = None
+
+
+def unfit(
+    grant: Grant, claims: Claims, monitoring: Grant | None, account: str, enabling: Enabling, *, same: bool
+) -> str | None:
+    """Return the key of the sentence why a grant cannot be the controls grant; None when it can. Pure."""
+    permit = cast(Permit, enabling.permit)
+    authenticated_at = claims.authenticated_at or claims.issued_at
+    findings = {
+        "controls_owner_token": grant.kind is Kind.OWNER,
+        "wrong_account": grant.account != account,
+        "controls_same_token": monitoring is not None and _shares_token(grant, monitoring),
+        "controls_old_token": authenticated_at is None or authenticated_at < permit.step_up_at - SKEW,
+        "controls_scope_missing": bool(missing_groups(enabling.groups, grant.scopes)),
+        "controls_cannot_read": same and SCOPE_DATA not in grant.scopes,
+    }
+    return next((key for key, found in findings.items() if found), None)
+
+
+def _shares_token(grant: Grant, other: Grant) -> bool:
+    return grant.access_token == other.access_token or (
+        grant.refresh_token is not None and grant.refresh_token == other.refresh_token
+    )
+
+
+class ControlsFlow(ConfigFlow):
+    """Leads from the choice of groups to a sealed grant, and back out."""
+
+    _enabling: Enabling | None = None
+    _consent: ControlsImplementation
+    _brought_back: dict[str, Any]
+
+    @property
+    def _account(self) -> AccountCoordinator | None:
+        entry: TeslaFiConfigEntry = self._get_reconfigure_entry()
+        return entry.runtime_data if entry.state is ConfigEntryState.LOADED else None
+
+    async def async_step_enable_controls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say what will be possible, and let the owner choose groups and cars."""
+        account = self._account
+        if CONF_COMPANION not in self._get_reconfigure_entry().data:
+            return self.async_abort(reason="controls_need_companion")
+        if account is None:
+            return self.async_abort(reason="controls_not_now")
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            groups = tuple(group for group in ControlGroup if group in user_input[CONF_GROUPS])
+            vehicles = tuple(vin for vin in account.vehicles if vin in user_input.get(CONF_VEHICLES, ()))
+            errors = _unchosen(groups, vehicles)
+            if not errors:
+                self._enabling = Enabling(groups, vehicles)
+                self._consent = self._consent_for(account, self._enabling)
+                return await self.async_step_controls_consent()
+        return self.async_show_form(
+            step_id="enable_controls",
+            data_schema=self.add_suggested_values_to_schema(self._choice(account), user_input),
+            errors=errors,
+            description_placeholders={"account": self._get_reconfigure_entry().title},
+        )
+
+    def _choice(self, account: AccountCoordinator) -> probatio.Schema:
+        known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
+        groups = [group for group in ControlGroup if group is not ControlGroup.ENERGY or account.sites]
+        vehicles = [SelectOptionDict(value=vin, label=_name(account, vin)) for vin in account.vehicles]
+        offered: dict[Any, Any] = {
+            probatio.Required(CONF_GROUPS, default=known.get(CONF_GROUPS, list(DEFAULT_GROUPS))): SelectSelector(
+                SelectSelectorConfig(
+                    options=[group.value for group in groups],
+                    multiple=True,
+                    mode=SelectSelectorMode.LIST,
+                    translation_key="control_group",
+                )
+            )
+        }
+        if vehicles:
+            chosen = known.get(CONF_VEHICLES, list(account.vehicles))
+            offered[probatio.Required(CONF_VEHICLES, default=chosen)] = SelectSelector(
+                SelectSelectorConfig(options=vehicles, multiple=True, mode=SelectSelectorMode.LIST)
+            )
+        return probatio.Schema(offered)
+
+    def _consent_for(self, account: AccountCoordinator, enabling: Enabling) -> ControlsImplementation:
+        entry = self._get_reconfigure_entry()
+        companion = entry.data[CONF_COMPANION]
+        details = {
+            "type": "teslafi_controls",
+            "account": str(entry.unique_id),
+            "account_name": entry.title[:64],
+            "groups": [group.value for group in enabling.groups],
+            "vehicles": [{"vin": vin, "name": _name(account, vin)[:32]} for vin in enabling.vehicles],
+        }
+        return ControlsImplementation(self.hass, companion[CONF_ADDRESS], companion[CONF_INSTANCE_ID], details)
+
+    async def async_step_controls_consent(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Open the companion's page, and take up what the browser brings back."""
+        if user_input is None:
+            url = await self._consent.async_generate_authorize_url(self.flow_id)
+            return self.async_external_step(step_id="controls_consent", url=url)
+        self._brought_back = user_input
+        return self.async_external_step_done(next_step_id="controls_allowed")
+
+    async def async_step_controls_allowed(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Exchange the code, and ask for the permit and the key share."""
+        returned, self._brought_back = self._brought_back, {}
+        if "code" not in returned:
+            return self.async_abort(reason=_REFUSED.get(str(returned.get("error")), "companion_refused"))
+        try:
+            await self._take_permit(returned)
+        except Unlinked:
+            return self.async_abort(reason="companion_link_lost")
+        except PermitRefused as refusal:
+            return self._locked(REFUSALS.get(refusal.reason, Lock.PERMIT_INVALID))
+        except PermitFaulty as faulty:
+            return self._locked(FAULTS[faulty.fault])
+        except CompanionError as error:
+            return self.async_abort(reason=error.key, description_placeholders=error.placeholders)
+        return self.async_show_menu(step_id="controls_grant", menu_options=["controls_sign_in", "controls_token"])
+
+    def _locked(self, lock: Lock) -> ConfigFlowResult:
+        address = self._get_reconfigure_entry().data[CONF_COMPANION][CONF_ADDRESS]
+        return self.async_abort(reason=f"controls_{lock.value}", description_placeholders={"address": address})
+
+    async def _take_permit(self, returned: Mapping[str, Any]) -> None:
+        entry = self._get_reconfigure_entry()
+        tokens = await self._consent.async_redeem(returned)
+        account = self._account
+        if account is not None and account.link is not None:
+            await account.link.session.adopt(tokens)
+        address = entry.data[CONF_COMPANION][CONF_ADDRESS]
+        companion = Companion(async_get_clientsession(self.hass), address)
+        vouched = await companion.permit(tokens)
+        expected = Expected(address, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id))
+        now = Moment(time.time(), time.monotonic())
+        enabling = cast(Enabling, self._enabling)
+        enabling.permit = verified(vouched.permit, await companion.permit_keys(), expected, now)
+        enabling.share = vouched.key_share
+
+    async def async_step_controls_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Let the owner choose the developer application, and say what the choice means."""
+        implementations = await oauth2.async_get_implementations(self.hass, DOMAIN)
+        if not implementations:
+            return self.async_abort(reason="missing_credentials")
+        if user_input is not None:
+            return await self._sign_in_for_controls(
+                cast(TeslaImplementation, implementations[user_input[IMPLEMENTATION]])
+            )
+        monitoring = await self._monitoring()
+        reading = monitoring.client_id if monitoring else ""
+        others = [domain for domain, one in implementations.items() if _client(one) != reading]
+        options = [SelectOptionDict(value=domain, label=one.name) for domain, one in implementations.items()]
+        schema = probatio.Schema(
+            {
+                probatio.Required(IMPLEMENTATION, default=(others or list(implementations))[0]): SelectSelector(
+                    SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+                )
+            }
+        )
+        used = next((one.name for one in implementations.values() if _client(one) == reading), "-")
+        return self.async_show_form(
+            step_id="controls_sign_in", data_schema=schema, description_placeholders={"monitoring": used}
+        )
+
+    async def _sign_in_for_controls(self, implementation: TeslaImplementation) -> ConfigFlowResult:
+        """Open Tesla's page for the controls grant; the class that knows Tesla's sign-in does it."""
+        raise NotImplementedError
+
+    async def _monitoring(self) -> Grant | None:
+        vault = await async_get_vault(self.hass)
+        return vault.get_or_none(self._get_reconfigure_entry().entry_id, MONITORING)
+
+    async def controls_scopes(self, client_id: str) -> tuple[str, ...]:
+        """Return what to ask Tesla for: commands alone, or with one application what is read as well."""
+        enabling = cast(Enabling, self._enabling)
+        wanted = wanted_scopes(enabling.groups)
+        monitoring = await self._monitoring()
+        read = sorted(monitoring.scopes) if monitoring and monitoring.client_id == client_id else ()
+        return tuple(dict.fromkeys(("openid", "offline_access", *read, *wanted)))
+
+    async def controls_grant_came(
+        self, grant: Grant, claims: Claims, application: TeslaImplementation | None
+    ) -> ConfigFlowResult:
+        """Take a new grant, from Tesla's page or pasted; raise GrantUnfit or a TeslaError."""
+        enabling = cast(Enabling, self._enabling)
+        entry = self._get_reconfigure_entry()
+        monitoring = await self._monitoring()
+        same = monitoring is not None and monitoring.client_id == grant.client_id
+        if reason := unfit(grant, claims, monitoring, str(entry.unique_id), enabling, same=same):
+            raise GrantUnfit(reason)
+        enabling.grant, enabling.same_application, enabling.application = grant, same, application
+        await self._try_grant(enabling)
+        if not self._needs_key(enabling):
+            return await self._controls_enabled()
+        return await self._keep_key(enabling)
+
+    async def _try_grant(self, enabling: Enabling) -> None:
+        """See that Tesla takes the grant, by a request that is free of charge."""
+        session = await self._session(enabling)
+        reader = Reader(async_get_clientsession(self.hass), session)
+        if enabling.vehicles:
+            await reader.vehicle_state(enabling.vehicles[0], lambda _: None)
+        else:
+            await reader.region()
+
+    async def _session(self, enabling: Enabling) -> GrantSession:
+        http = async_get_clientsession(self.hass)
+        endpoint = TokenEndpoint(http, time.time)
+        session = GrantSession(_Held(enabling), endpoint, time.time, self.hass.async_create_task)
+        await session.load()
+        return session
+
+    def _needs_key(self, enabling: Enabling) -> bool:
+        return bool(self._signed_vehicles(enabling))
+
+    def _signed_vehicles(self, enabling: Enabling) -> list[str]:
+        account = self._account
+        vehicles = account.vehicles if account else {}
+        return [
+            vin
+            for vin in enabling.vehicles
+            if vin in vehicles and vehicles[vin].data.snapshot.vehicle.command_signing == "required"
+        ]
+
+    async def _keep_key(self, enabling: Enabling) -> ConfigFlowResult:
+        """Go on with the key of this Home Assistant where it is at hand: it is at the domain already, and paired."""
+        known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
+        account = self._account
+        key = account.controls.gate.command_key if account and account.controls else None
+        if key is not None and known.get(CONF_PAIRING_DOMAIN):
+            enabling.key, enabling.domain = key, known[CONF_PAIRING_DOMAIN]
+            return await self.async_step_controls_pair()
+        return await self.async_step_controls_key()
+
+    async def async_step_controls_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the public key and where it belongs, and have Tesla fetch it from there."""
+        enabling = cast(Enabling, self._enabling)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            domain = domain_of(user_input[DOMAIN_FIELD])
+            if domain is None:
+                errors[DOMAIN_FIELD] = "no_domain"
+            elif not (error := await self._registered(enabling, domain)):
+                enabling.domain = domain
+                return await self.async_step_controls_pair()
+            else:
+                errors[DOMAIN_FIELD] = error
+        schema = probatio.Schema({probatio.Required(DOMAIN_FIELD): TextSelector()})
+        return self.async_show_form(
+            step_id="controls_key",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders={
+                "public_key": public_pem(enabling.key),
+                "key_address": key_address("example.com"),
+            },
+        )
+
+    async def _registered(self, enabling: Enabling, domain: str) -> str | None:
+        """Register the key, where there is a secret to do it by; return the key of the sentence when that fails."""
+        application = enabling.application
+        if application is None or not application.client_secret:
+            return None
+        http = async_get_clientsession(self.hass)
+        point = enabling.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        try:
+            await register(
+                http,
+                TokenEndpoint(http, time.time),
+                (application.client_id, Secret(application.client_secret)),
+                SERVERS[cast(Grant, enabling.grant).region],
+                domain,
+                point,
+            )
+        except KeyNotFound:
+            return "key_not_found"
+        except TeslaError:
+            return "registration_failed"
+        return None
+
+    async def async_step_controls_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the code that the owner's phone opens, and see whether the cars know the key."""
+        enabling = cast(Enabling, self._enabling)
+        vins = self._signed_vehicles(enabling)
+        errors: dict[str, str] = {}
+        missing = await self._unpaired(enabling, vins)
+        if not missing or (user_input is not None and user_input.get(LATER)):
+            return await self._controls_enabled()
+        if user_input is not None:
+            errors["base"] = "not_paired"
+        address = pairing_address(enabling.domain)
+        schema = probatio.Schema(
+            {
+                probatio.Optional("qr_code"): QrCodeSelector(
+                    QrCodeSelectorConfig(data=address, scale=5, error_correction_level=QrErrorCorrectionLevel.QUARTILE)
+                ),
+                probatio.Required(LATER, default=False): BooleanSelector(),
+            }
+        )
+        account = cast("AccountCoordinator", self._account)
+        return self.async_show_form(
+            step_id="controls_pair",
+            data_schema=schema,
+            errors=errors,
+            description_placeholders={
+                "address": address,
+                "vehicles": ", ".join(_name(account, vin) for vin in missing),
+            },
+        )
+
+    async def _unpaired(self, enabling: Enabling, vins: list[str]) -> list[str]:
+        """Return the cars that do not know the key; all of them when Tesla does not tell."""
+        try:
+            known = await paired(async_get_clientsession(self.hass), await self._session(enabling), vins)
+        except TeslaError:
+            return vins
+        return [vin for vin in vins if vin not in known]
+
+    async def _controls_enabled(self) -> ConfigFlowResult:
+        """Seal what commands are sent with, and have the entities come."""
+        enabling, self._enabling = cast(Enabling, self._enabling), None
+        entry = self._get_reconfigure_entry()
+        vault = await async_get_vault(self.hass)
+        grant = cast(Grant, enabling.grant)
+        if enabling.same_application:
+            await vault.put(entry.entry_id, MONITORING, grant)
+        arms = Arms(None if enabling.same_application else grant, enabling.key)
+        await seal(vault, entry.entry_id, arms, cast(Secret, enabling.share))
+        controls = {
+            CONF_GROUPS: [group.value for group in enabling.groups],
+            CONF_VEHICLES: list(enabling.vehicles),
+            CONF_SAME_APPLICATION: enabling.same_application,
+            CONF_PAIRING_DOMAIN: enabling.domain,
+        }
+        return self.async_update_reload_and_abort(
+            entry, data_updates={CONF_CONTROLS: controls}, reason="controls_enabled"
+        )
+
+    async def async_step_disable_controls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Wipe grant, command key and key share, here and at the companion."""
+        entry = self._get_reconfigure_entry()
+        if user_input is None:
+            return self.async_show_form(step_id="disable_controls")
+        shared = entry.data[CONF_CONTROLS].get(CONF_SAME_APPLICATION)
+        await self._wipe_controls()
+        if shared:
+            return self.async_show_menu(step_id="controls_disabled_shared", menu_options=["sign_in", "keep_grant"])
+        return self.async_abort(reason="controls_disabled")
+
+    async def async_step_keep_grant(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Leave the wider grant for monitoring."""
+        return self.async_abort(reason="controls_disabled")
+
+    async def _wipe_controls(self) -> None:
+        entry = self._get_reconfigure_entry()
+        account = self._account
+        if account is not None and account.controls is not None:
+            await account.controls.async_wipe(tell=True)
+            return
+        await (await async_get_vault(self.hass)).wipe(entry.entry_id, CONTROLS)
+        note_controls_locked(self.hass, entry, "", None)
+        data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}
+        self.hass.config_entries.async_update_entry(entry, data=data)
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
+
+_REFUSED: Final[Mapping[str, str]] = {
+    "unmet_authentication_requirements": "controls_second_factor",
+    "subscription_required": "controls_subscription",
+    "invalid_scope": "companion_link_lost",
+}
+"""Error of the companion's authorization server -> the sentence; anything else is that the owner refused."""
+
+
+def _unchosen(groups: tuple[ControlGroup, ...], vehicles: tuple[str, ...]) -> dict[str, str]:
+    if not groups:
+        return {CONF_GROUPS: "no_group"}
+    if not vehicles and set(groups) != {ControlGroup.ENERGY}:
+        return {CONF_VEHICLES: "no_vehicle"}
+    return {}
+
+
+def _client(implementation: oauth2.AbstractOAuth2Implementation) -> str:
+    return implementation.client_id if isinstance(implementation, TeslaImplementation) else ""
+
+
+def _name(account: AccountCoordinator, vin: str) -> str:
+    snapshot = account.vehicles[vin].data.snapshot
+    return snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name or f"Tesla {vin[-6:]}"

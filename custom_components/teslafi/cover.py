@@ -1,0 +1,165 @@
+"""Covers: trunks, charge port, windows, sunroof."""
+
+from dataclasses import dataclass
+from typing import Any, Final, override
+
+from homeassistant.components.cover import (
+    CoverDeviceClass,
+    CoverEntity,
+    CoverEntityDescription,
+    CoverEntityFeature,
+)
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .controls.groups import ControlGroup
+from .coordinator import TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+
+PARALLEL_UPDATES = 0
+WINDOWS: Final = ("fd_window", "fp_window", "rd_window", "rp_window")
+WINDOW_PATHS: Final = tuple(f"vehicle_state.{name}" for name in WINDOWS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleCoverDescription(CoverEntityDescription, ControlDescription[VehicleData]):
+    """A cover, whose `value_fn` tells whether it is closed; `close` or `stop` is None where the car cannot."""
+
+    open: Order
+    close: Order | None = None
+    stop: Order | None = None
+    needs_place: bool = False
+    """Whether closing tells the car that somebody stands by it: the place is the car's own."""
+    powered: bool = False
+    """Whether closing needs a motor (`vehicle_config.plg`)."""
+
+
+def _closed(name: str) -> Any:  # noqa: ANN401 - a value_fn
+    def value(data: VehicleData) -> bool | None:
+        position = getattr(data.snapshot.vehicle_state, name)
+        return None if position is None else position == 0
+
+    return value
+
+
+def _windows_closed(data: VehicleData) -> bool | None:
+    positions = [getattr(data.snapshot.vehicle_state, name) for name in WINDOWS]
+    known = [position for position in positions if position is not None]
+    return all(position == 0 for position in known) if known else None
+
+
+def _port_closed(data: VehicleData) -> bool | None:
+    opened = data.snapshot.charge_state.charge_port_door_open
+    return None if opened is None else not opened
+
+
+def _roof_closed(data: VehicleData) -> bool | None:
+    state = data.snapshot.vehicle_state.sun_roof_state
+    return None if state is None else state == "closed"
+
+
+COVERS: Final = (
+    VehicleCoverDescription(
+        key="frunk",
+        group=ControlGroup.OPENINGS,
+        device_class=CoverDeviceClass.DOOR,
+        paths=("vehicle_state.ft",),
+        value_fn=_closed("ft"),
+        open=Order("actuate_trunk", {"which_trunk": "front"}, {"vehicle_state.ft": 1}),
+    ),
+    VehicleCoverDescription(
+        key="trunk",
+        group=ControlGroup.OPENINGS,
+        device_class=CoverDeviceClass.DOOR,
+        paths=("vehicle_state.rt",),
+        value_fn=_closed("rt"),
+        open=Order("actuate_trunk", {"which_trunk": "rear"}, {"vehicle_state.rt": 1}),
+        close=Order("actuate_trunk", {"which_trunk": "rear"}, {"vehicle_state.rt": 0}),
+        powered=True,
+    ),
+    VehicleCoverDescription(
+        key="charge_port",
+        group=ControlGroup.CHARGING,
+        device_class=CoverDeviceClass.DOOR,
+        paths=("charge_state.charge_port_door_open",),
+        value_fn=_port_closed,
+        open=Order("charge_port_door_open", {}, {"charge_state.charge_port_door_open": True}),
+        close=Order("charge_port_door_close", {}, {"charge_state.charge_port_door_open": False}),
+    ),
+    VehicleCoverDescription(
+        key="windows",
+        group=ControlGroup.OPENINGS,
+        device_class=CoverDeviceClass.WINDOW,
+        paths=WINDOW_PATHS,
+        value_fn=_windows_closed,
+        open=Order(
+            "window_control", {"command": "vent", "lat": 0, "lon": 0}, {f"vehicle_state.{w}": 1 for w in WINDOWS}
+        ),
+        close=Order("window_control", {"command": "close"}, {f"vehicle_state.{w}": 0 for w in WINDOWS}),
+        needs_place=True,
+    ),
+    VehicleCoverDescription(
+        key="sunroof",
+        group=ControlGroup.OPENINGS,
+        device_class=CoverDeviceClass.WINDOW,
+        paths=("vehicle_state.sun_roof_percent_open",),
+        value_fn=_roof_closed,
+        open=Order("sun_roof_control", {"state": "vent"}, {"vehicle_state.sun_roof_state": "vent"}),
+        close=Order("sun_roof_control", {"state": "close"}, {"vehicle_state.sun_roof_state": "closed"}),
+        stop=Order("sun_roof_control", {"state": "stop"}),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the covers of the cars that may be controlled."""
+    async_setup_vehicle_controls(hass, entry, Platform.COVER, async_add_entities, COVERS, VehicleCover)
+
+
+class VehicleCover(VehicleControl, CoverEntity):
+    """Something of a car that opens."""
+
+    entity_description: VehicleCoverDescription
+
+    def __init__(self, coordinator: VehicleCoordinator, description: VehicleCoverDescription) -> None:
+        """Offer what this car can."""
+        super().__init__(coordinator, description)
+        features = CoverEntityFeature.OPEN
+        motor = coordinator.data.snapshot.vehicle_config.plg or not description.powered
+        signed = coordinator.data.snapshot.vehicle.command_signing == "required"
+        if description.close is not None and motor:
+            features |= CoverEntityFeature.CLOSE
+        if description.stop is not None and not signed:
+            # The signed form of the protocol has no word for it
+            features |= CoverEntityFeature.STOP
+        self._attr_supported_features = features
+
+    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
+        self._attr_is_closed = value
+
+    @override
+    async def async_open_cover(self, **kwargs: Any) -> None:
+        """Open, or vent; what is open already stays so, since the rear trunk's command would close it."""
+        if not (self.entity_description.powered and self.is_closed is False):
+            await self._send(self.entity_description.open)
+
+    @override
+    async def async_close_cover(self, **kwargs: Any) -> None:
+        """Close."""
+        order = self.entity_description.close
+        if order is None or (self.entity_description.powered and self.is_closed):
+            return
+        if self.entity_description.needs_place:
+            drive = self.coordinator.data.snapshot.drive_state
+            place = {"lat": drive.latitude, "lon": drive.longitude}
+            order = Order(order.name, {**order.parameters, **place}, order.assumed)
+        await self._send(order)
+
+    @override
+    async def async_stop_cover(self, **kwargs: Any) -> None:
+        """Stop moving."""
+        if self.entity_description.stop is not None:
+            await self._send(self.entity_description.stop)

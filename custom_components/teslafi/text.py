@@ -1,0 +1,52 @@
+"""Text: the navigation's destination, by name or address."""
+
+from dataclasses import dataclass
+from typing import Final, override
+
+from homeassistant.components.text import TextEntity, TextEntityDescription
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .controls.groups import ControlGroup
+from .coordinator import TeslaFiConfigEntry, VehicleData
+
+PARALLEL_UPDATES = 0
+LONGEST: Final = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleTextDescription(TextEntityDescription, ControlDescription[VehicleData]):
+    """A text of a car."""
+
+
+TEXTS: Final = (
+    VehicleTextDescription(
+        key="navigation_destination",
+        group=ControlGroup.MEDIA,
+        native_min=1,
+        native_max=LONGEST,
+        value_fn=lambda data: data.snapshot.drive_state.active_route_destination,
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the texts of the cars that may be controlled."""
+    async_setup_vehicle_controls(hass, entry, Platform.TEXT, async_add_entities, TEXTS, VehicleText)
+
+
+class VehicleText(VehicleControl, TextEntity):
+    """The destination of a car."""
+
+    def _take(self, value: str | None) -> None:
+        self._attr_native_value = value[:LONGEST] if value else None
+
+    @override
+    async def async_set_value(self, value: str) -> None:
+        """Send the car there."""
+        assumed = {"drive_state.active_route_destination": value}
+        await self._send(Order("navigation_request", {"value": value}, assumed))
