@@ -5,9 +5,12 @@ import time
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
 from .controls_coordinator import ControlsCoordinator
 from .coordinator import AccountCoordinator, TeslaFiConfigEntry
@@ -20,9 +23,12 @@ from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
 from .vault import VaultKeeper, async_get_vault
 
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.CLIMATE,
     Platform.COVER,
     Platform.DEVICE_TRACKER,
@@ -36,6 +42,12 @@ PLATFORMS = [
     Platform.TEXT,
     Platform.UPDATE,
 ]
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions, which exist whether an account is loaded or not."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:

@@ -34,6 +34,7 @@ from homeassistant.util import dt as dt_util
 import probatio
 
 from .const import (
+    CONF_COMMAND_CODE,
     CONF_COMPANION,
     CONF_CONTROLS,
     CONF_DECLINED_SCOPES,
@@ -41,6 +42,7 @@ from .const import (
     CONF_METHOD,
     CONF_MONTHLY_BUDGET,
     CONF_REGION,
+    CONF_REPORT_COMMANDS,
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
     CONTROLS,
@@ -52,6 +54,7 @@ from .const import (
     REGION_CHINA,
     REGION_GLOBAL,
 )
+from .controls.code import hashed
 from .controls_flow import ControlsFlow, GrantUnfit
 from .link_flow import LinkFlow
 from .oauth import TeslaImplementation
@@ -90,6 +93,8 @@ from .vault import ShareNeeded, async_get_vault
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a field's name
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a field's name
 CLIENT_ID: Final = "client_id"
+NEW_CODE: Final = "new_code"
+REMOVE_CODE: Final = "remove_code"
 
 _PASSWORD: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 TOKEN_SCHEMA: Final = probatio.Schema(
@@ -105,6 +110,15 @@ OPTIONS_SCHEMA: Final = probatio.Schema(
             NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
         ),
         probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
+    }
+)
+CONTROL_OPTIONS_SCHEMA: Final = probatio.Schema(
+    {
+        probatio.Required(CONF_REPORT_COMMANDS, default=True): BooleanSelector(),
+        probatio.Optional(NEW_CODE): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="new-password")
+        ),
+        probatio.Optional(REMOVE_CODE, default=False): BooleanSelector(),
     }
 )
 
@@ -531,10 +545,22 @@ class TeslaFiOptionsFlow(OptionsFlow):
 
     async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the monthly budget; none means no limit. It counts from the next request."""
+        controls = CONF_CONTROLS in self.config_entry.data
         if user_input is not None:
-            return self.async_create_entry(data=user_input)
-        schema = self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options)
+            return self.async_create_entry(data=await self._with_code(user_input))
+        schema = OPTIONS_SCHEMA.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else OPTIONS_SCHEMA
+        schema = self.add_suggested_values_to_schema(schema, self.config_entry.options)
         return self.async_show_form(step_id="settings", data_schema=schema)
+
+    async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:
+        """Keep the code as a salted hash; an empty field leaves it as it is."""
+        new, remove = typed.pop(NEW_CODE, ""), typed.pop(REMOVE_CODE, False)
+        kept = self.config_entry.options.get(CONF_COMMAND_CODE)
+        if new:
+            kept = await self.hass.async_add_executor_job(hashed, new)
+        if kept and (new or not remove):
+            typed[CONF_COMMAND_CODE] = kept
+        return typed
 
     async def async_step_tokens(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the last characters of the tokens in use. Home Assistant opens options for administrators alone."""

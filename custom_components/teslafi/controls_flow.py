@@ -223,6 +223,10 @@ class ControlsFlow(ConfigFlow):
             return self._locked(FAULTS[faulty.fault])
         except CompanionError as error:
             return self.async_abort(reason=error.key, description_placeholders=error.placeholders)
+        return await self.async_step_controls_grant()
+
+    async def async_step_controls_grant(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer the two ways to a grant that commands."""
         return self.async_show_menu(step_id="controls_grant", menu_options=["controls_sign_in", "controls_token"])
 
     def _locked(self, lock: Lock) -> ConfigFlowResult:
@@ -451,8 +455,12 @@ class ControlsFlow(ConfigFlow):
         shared = entry.data[CONF_CONTROLS].get(CONF_SAME_APPLICATION)
         await self._wipe_controls()
         if shared:
-            return self.async_show_menu(step_id="controls_disabled_shared", menu_options=["sign_in", "keep_grant"])
+            return await self.async_step_controls_disabled_shared()
         return self.async_abort(reason="controls_disabled")
+
+    async def async_step_controls_disabled_shared(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer to end the wider grant by a sign-in that reads alone."""
+        return self.async_show_menu(step_id="controls_disabled_shared", menu_options=["sign_in", "keep_grant"])
 
     async def async_step_keep_grant(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Leave the wider grant for monitoring."""

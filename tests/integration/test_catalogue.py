@@ -15,7 +15,24 @@ from homeassistant.components.sensor.const import (
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.teslafi import binary_sensor, device_tracker, sensor, update
+from custom_components.teslafi import (
+    binary_sensor,
+    button,
+    calendar,
+    climate,
+    cover,
+    device_tracker,
+    event,
+    lock,
+    media_player,
+    number,
+    select,
+    sensor,
+    switch,
+    text,
+    update,
+)
+from custom_components.teslafi.controls.groups import ControlGroup
 from custom_components.teslafi.coordinator import SiteData, VehicleData
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.tesla import decode, energy_site
@@ -44,7 +61,35 @@ WALL_CONNECTOR_ROWS: Mapping[str, Rows] = {"sensor": sensor.WALL_CONNECTOR_SENSO
 LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor": binary_sensor.LINK_BINARY_SENSORS}
 TABLES = {"car": VEHICLE_ROWS, "site": SITE_ROWS, "wall connector": WALL_CONNECTOR_ROWS, "link": LINK_ROWS}
 
-ROWS = [(platform, row) for tables in TABLES.values() for platform, rows in tables.items() for row in rows]
+CONTROL_ROWS: dict[str, Rows] = {
+    "button": [*{row.key: row for row in button.BUTTONS}.values()],
+    "calendar": calendar.CALENDARS,
+    "climate": climate.CLIMATES,
+    "cover": cover.COVERS,
+    "event": event.EVENTS[ControlGroup.CHARGING],
+    "lock": lock.LOCKS,
+    "media_player": media_player.PLAYERS,
+    "number": number.NUMBERS,
+    "select": select.SELECTS,
+    "switch": switch.SWITCHES,
+    "text": text.TEXTS,
+}
+SITE_CONTROL_ROWS: dict[str, Rows] = {
+    "number": number.SITE_NUMBERS,
+    "select": select.SITE_SELECTS,
+    "switch": switch.SITE_SWITCHES,
+}
+TABLES_OF_CONTROLS = {"car": CONTROL_ROWS, "site": SITE_CONTROL_ROWS}
+SHOWN_ROWS = [(platform, row) for tables in TABLES.values() for platform, rows in tables.items() for row in rows]
+ROWS = SHOWN_ROWS + [
+    (platform, row) for tables in TABLES_OF_CONTROLS.values() for platform, rows in tables.items() for row in rows
+]
+
+
+def options_of(row: object) -> list[str]:
+    """Return the states that have words: options of a sensor, or the choices of a select."""
+    return list(getattr(row, "options", None) or getattr(row, "values", None) or [])
+
 
 NOT_SHOWN = {
     # Numbers and texts that identify the car or the account, and mean nothing to its owner
@@ -141,7 +186,9 @@ def test_every_value_of_a_site_is_shown_or_left_out_for_a_reason() -> None:
     assert energy_site.PATHS - used == set(SITE_NOT_SHOWN)
 
 
-@pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(
+    "tables", [*TABLES.values(), *TABLES_OF_CONTROLS.values()], ids=[*TABLES, "controls of a car", "controls of a site"]
+)
 def test_keys_and_names_are_unique_on_a_device(tables: Mapping[str, Rows]) -> None:
     """Two entities of one name would get entity ids that differ by a number only."""
     for platform, rows in tables.items():
@@ -155,7 +202,7 @@ def test_every_entity_has_its_texts() -> None:
     """A name, and a text for each state it can have, and for no other."""
     for platform, row in ROWS:
         texts = TEXTS[platform][row.key]
-        options = getattr(row, "options", None) or []
+        options = options_of(row)
         assert texts["name"], row.key
         assert set(texts.get("state", {})) == set(options), row.key
         assert all(option == option.lower() and " " not in option for option in options), row.key
@@ -168,7 +215,7 @@ def test_every_entity_has_an_icon_or_a_device_class() -> None:
         assert icons or getattr(row, "device_class", None), row.key
         if icons:
             assert set(icons) <= {"default", "state"}, row.key
-            assert set(icons.get("state", {})) <= {*(getattr(row, "options", None) or []), "on", "off"}, row.key
+            assert set(icons.get("state", {})) <= {*options_of(row), "on", "off"}, row.key
 
 
 def test_no_text_and_no_icon_is_without_an_entity() -> None:

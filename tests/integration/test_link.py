@@ -33,8 +33,8 @@ from tests.companion.web.person import OLGA, PASSWORD, Person
 
 from .owner import Owner
 
-MENU = ["sign_in", "token", "link_companion", "rotate_key"]
-LINKED_MENU = ["sign_in", "token", "link_companion", "unlink_companion", "rotate_key"]
+MENU = ["sign_in", "token", "link_companion", "enable_controls", "rotate_key"]
+LINKED_MENU = ["sign_in", "token", "link_companion", "unlink_companion", "enable_controls", "rotate_key"]
 
 
 def free_port() -> int:

@@ -178,6 +178,11 @@ class Control:
             for sub, counts in self._state.billing.counts.items()
         }
 
+    def commands_received(self) -> int:
+        """Return how many commands arrived since the counters began, carried out or not, wake-ups among them."""
+        posted = [path for method, path in self._state.requests if method == "POST"]
+        return sum(any(mark in path for mark in COMMAND_PATHS) for path in posted)
+
     def reset_counters(self) -> None:
         """Begin to count anew."""
         self._state.billing.reset()
@@ -189,6 +194,19 @@ class Control:
             raise TypeError("this simulator's clock moves by itself")
         self._state.clock.advance(seconds)
 
+
+COMMAND_PATHS: Final = (
+    "/command/",
+    "/signed_command",
+    "/wake_up",
+    "/backup",
+    "/off_grid_vehicle_charging_reserve",
+    "/operation",
+    "/storm_mode",
+    "/grid_import_export",
+    "/time_of_use_settings",
+)
+"""Parts of paths by which cars and energy sites are told something."""
 
 ACTIONS: Final = frozenset(
     {

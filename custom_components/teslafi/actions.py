@@ -1,0 +1,297 @@
+"""Service actions: commands that have parameters no entity has room for. One table; each row is one action.
+
+They exist whether controls are on or not, so that automations are valid, and refuse with a sentence while they are off.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import time
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_LATITUDE, ATTR_LONGITUDE
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.util.json import JsonObjectType
+import probatio
+
+from .const import DOMAIN
+from .controls_coordinator import ControlsCoordinator
+
+if TYPE_CHECKING:
+    from .coordinator import TeslaFiConfigEntry
+
+PIN: Final = probatio.All(cv.string, probatio.Match(r"^\d{4}$"))
+DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+COMMAND_DAYS: Final = ("SUN", "MON", "TUES", "WED", "THURS", "FRI", "SAT")
+NEW_ID: Final = "id"
+
+
+def _minutes(value: Any) -> int:  # noqa: ANN401 - a time of day
+    return int(value.hour * 60 + value.minute)
+
+
+def _place(hass: HomeAssistant, sent: Mapping[str, Any]) -> dict[str, float]:
+    """Return the place of a schedule: as given, else home."""
+    place = sent.get("location") or {}
+    return {
+        "lat": place.get(ATTR_LATITUDE, hass.config.latitude),
+        "lon": place.get(ATTR_LONGITUDE, hass.config.longitude),
+    }
+
+
+def _days(sent: Mapping[str, Any], *, signed: bool) -> str | int:
+    """Return the days as the library takes them: bits where the command is signed, names over REST."""
+    chosen = [DAYS.index(day) for day in sent["days"]]
+    if signed:
+        return sum(1 << place for place in chosen)
+    return ",".join(COMMAND_DAYS[place] for place in chosen)
+
+
+type Build = Callable[[HomeAssistant, Mapping[str, Any], bool], tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action: what it takes besides the device and the code, and the command it becomes."""
+
+    fields: Mapping[Any, Any]
+    build: Build
+    site: bool = False
+    response: bool = False
+
+
+def _fixed(name: str, *fields: str, **renamed: str) -> Build:
+    """Return a builder that hands fields on; `renamed` gives parameter=field where they differ."""
+    taken = {one: one for one in fields} | renamed
+
+    def build(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - as all builders
+        return name, {parameter: sent[one] for parameter, one in taken.items() if one in sent}
+
+    return build
+
+
+def _charge_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    if "start_time" not in sent and "end_time" not in sent:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
+    times = {name: _minutes(sent[name]) for name in ("start_time", "end_time") if name in sent}
+    return "add_charge_schedule", {**_common(hass, sent, signed=signed), **times}
+
+
+def _precondition_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    return "add_precondition_schedule", {
+        **_common(hass, sent, signed=signed),
+        "precondition_time": _minutes(sent["time"]),
+    }
+
+
+def _common(hass: HomeAssistant, sent: Mapping[str, Any], *, signed: bool) -> dict[str, Any]:
+    return {
+        "id": sent.get(NEW_ID) or int(time.time()),
+        "name": sent.get("name"),
+        "enabled": sent["enabled"],
+        "one_time": sent["one_time"],
+        "days_of_week": _days(sent, signed=signed),
+        **_place(hass, sent),
+    }
+
+
+def _scheduled_charging(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    return "set_scheduled_charging", {"enable": sent["enable"], "time": _minutes(sent["time"]) if "time" in sent else 0}
+
+
+def _scheduled_departure(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    times = {name: _minutes(sent[name]) for name in ("departure_time", "end_off_peak_time") if name in sent}
+    return "set_scheduled_departure", {**{name: sent[name] for name in DEPARTURE if name in sent}, **times}
+
+
+def _speed_limit(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    return ("speed_limit_activate" if sent["enable"] else "speed_limit_deactivate"), {"pin": sent["pin"]}
+
+
+def _navigate(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    if "destination" in sent:
+        return "navigation_request", {"value": sent["destination"]}
+    place = sent["location"]
+    return "navigation_gps_request", {
+        "lat": place[ATTR_LATITUDE],
+        "lon": place[ATTR_LONGITUDE],
+        "order": sent["order"],
+    }
+
+
+def _supercharger(_hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+    named = {} if signed else {"id": sent["id"]}
+    return "navigation_sc_request", {**named, "order": sent["order"]}
+
+
+DEPARTURE: Final = (
+    "enable",
+    "preconditioning_enabled",
+    "preconditioning_weekdays_only",
+    "off_peak_charging_enabled",
+    "off_peak_charging_weekdays_only",
+)
+_PLACE: Final = probatio.Schema(
+    {probatio.Required(ATTR_LATITUDE): cv.latitude, probatio.Required(ATTR_LONGITUDE): cv.longitude},
+    extra=probatio.REMOVE_EXTRA,
+)
+_SCHEDULE: Final = {
+    probatio.Optional(NEW_ID): cv.positive_int,
+    probatio.Optional("name"): cv.string,
+    probatio.Optional("location"): _PLACE,
+    probatio.Optional("days", default=list(DAYS)): probatio.All(cv.ensure_list, [probatio.In(DAYS)]),
+    probatio.Optional("one_time", default=False): cv.boolean,
+    probatio.Optional("enabled", default=True): cv.boolean,
+}
+_ORDER: Final = {probatio.Optional("order", default=1): probatio.In((1, 2, 3))}
+_PIN: Final = {probatio.Required("pin"): PIN}
+_SWITCHED: Final = {"on": "enable", "password": "pin"}
+_ENABLE: Final = {probatio.Required("enable"): cv.boolean}
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    "add_charge_schedule": Action(
+        {**_SCHEDULE, probatio.Optional("start_time"): cv.time, probatio.Optional("end_time"): cv.time},
+        _charge_schedule,
+        response=True,
+    ),
+    "add_precondition_schedule": Action(
+        {**_SCHEDULE, probatio.Required("time"): cv.time}, _precondition_schedule, response=True
+    ),
+    "remove_charge_schedule": Action(
+        {probatio.Required("id"): cv.positive_int}, _fixed("remove_charge_schedule", "id")
+    ),
+    "remove_precondition_schedule": Action(
+        {probatio.Required("id"): cv.positive_int}, _fixed("remove_precondition_schedule", "id")
+    ),
+    "set_scheduled_charging": Action({**_ENABLE, probatio.Optional("time"): cv.time}, _scheduled_charging),
+    "set_scheduled_departure": Action(
+        {
+            **_ENABLE,
+            **{probatio.Optional(name): cv.boolean for name in DEPARTURE[1:]},
+            probatio.Optional("departure_time"): cv.time,
+            probatio.Optional("end_off_peak_time"): cv.time,
+        },
+        _scheduled_departure,
+    ),
+    "set_temperatures": Action(
+        {
+            probatio.Required("driver"): probatio.Coerce(float),
+            probatio.Required("passenger"): probatio.Coerce(float),
+        },
+        _fixed("set_temps", driver_temp="driver", passenger_temp="passenger"),
+    ),
+    "navigate": Action(
+        {
+            probatio.Exclusive("destination", "where"): cv.string,
+            probatio.Exclusive("location", "where"): _PLACE,
+            **_ORDER,
+        },
+        _navigate,
+        response=True,
+    ),
+    "navigate_to_supercharger": Action({probatio.Optional("id", default=0): cv.positive_int, **_ORDER}, _supercharger),
+    "navigate_waypoints": Action(
+        {probatio.Required("waypoints"): cv.string}, _fixed("navigation_waypoints_request", "waypoints")
+    ),
+    "speed_limit": Action({**_ENABLE, **_PIN}, _speed_limit),
+    "clear_speed_limit_pin": Action({**_PIN}, _fixed("speed_limit_clear_pin", "pin")),
+    "valet_mode": Action({**_ENABLE, probatio.Optional("pin"): PIN}, _fixed("set_valet_mode", **_SWITCHED)),
+    "reset_valet_pin": Action({}, _fixed("reset_valet_pin")),
+    "pin_to_drive": Action({**_ENABLE, **_PIN}, _fixed("set_pin_to_drive", **_SWITCHED)),
+    "reset_pin_to_drive": Action({}, _fixed("reset_pin_to_drive_pin")),
+    "set_vehicle_name": Action({probatio.Required("name"): cv.string}, _fixed("set_vehicle_name", vehicle_name="name")),
+    "schedule_update": Action(
+        {probatio.Optional("offset", default=0): cv.positive_int},
+        _fixed("schedule_software_update", offset_sec="offset"),
+        response=True,
+    ),
+    "set_time_of_use": Action(
+        {probatio.Required("tariff"): dict}, _fixed("time_of_use_settings", settings="tariff"), site=True
+    ),
+}
+"""Actions about one car or energy site."""
+
+CODE: Final = "code"
+LOCK_CONTROLS: Final = "lock_controls"
+CONFIRM_CODE: Final = "confirm_code"
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register every action."""
+    for name, action in ACTIONS.items():
+        schema = probatio.Schema(
+            {
+                probatio.Required(ATTR_DEVICE_ID): cv.string,
+                **({} if action.site else {probatio.Optional(CODE): cv.string}),
+                **action.fields,
+            }
+        )
+        response = SupportsResponse.OPTIONAL if action.response else SupportsResponse.NONE
+        hass.services.async_register(DOMAIN, name, _handler(hass, action), schema, supports_response=response)
+    device = {probatio.Required(ATTR_DEVICE_ID): cv.string}
+    hass.services.async_register(DOMAIN, LOCK_CONTROLS, _lock_controls(hass), probatio.Schema(device))
+    confirming = probatio.Schema({**device, probatio.Required(CODE): cv.string})
+    hass.services.async_register(DOMAIN, CONFIRM_CODE, _confirm_code(hass), confirming)
+
+
+def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any]:
+    async def handle(call: ServiceCall) -> JsonObjectType | None:
+        entry, identifier = _target(hass, call.data[ATTR_DEVICE_ID])
+        controls = _controls(entry)
+        if action.site:
+            site_id = int(identifier) if identifier.isdigit() and int(identifier) in entry.runtime_data.sites else None
+            if site_id is None:
+                raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_site")
+            name, parameters = action.build(hass, call.data, False)  # noqa: FBT003 - no signature at sites
+            answer = await controls.async_command_site(site_id, name, parameters, context=call.context)
+            return cast(JsonObjectType, dict(answer)) if call.return_response else None
+        vehicle = entry.runtime_data.vehicles.get(identifier)
+        if vehicle is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
+        signed = vehicle.data.snapshot.vehicle.command_signing == "required"
+        name, parameters = action.build(hass, call.data, signed)
+        answer = await controls.async_command(
+            identifier, name, parameters, context=call.context, code=call.data.get(CODE)
+        )
+        shown = dict(answer) | ({"id": parameters["id"]} if "id" in parameters else {})
+        return cast(JsonObjectType, shown) if call.return_response else None
+
+    return handle
+
+
+def _lock_controls(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
+    async def handle(call: ServiceCall) -> None:
+        """Wipe grant, command key and key share at once."""
+        entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
+        await _controls(entry).async_wipe(tell=True)
+
+    return handle
+
+
+def _confirm_code(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
+    async def handle(call: ServiceCall) -> None:
+        """Take the code for sensitive commands."""
+        entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
+        await _controls(entry).async_confirm(call.data[CODE], call.context)
+
+    return handle
+
+
+def _target(hass: HomeAssistant, device_id: str) -> tuple[TeslaFiConfigEntry, str]:
+    """Return the loaded entry and our identifier of a device."""
+    device = dr.async_get(hass).async_get(device_id)
+    found = next((name for domain, name in device.identifiers if domain == DOMAIN), None) if device else None
+    entries: list[TeslaFiConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    entry = next((one for one in entries if device and one.entry_id in device.config_entries), None)
+    if found is None or entry is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
+    return entry, found
+
+
+def _controls(entry: TeslaFiConfigEntry) -> ControlsCoordinator:
+    controls = entry.runtime_data.controls
+    if controls is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+    return controls

@@ -1,0 +1,234 @@
+"""Calendars: when a car charges and when it is ready, by its own schedules; changed while controls allow it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+import time
+from typing import Any, Final, override
+
+from homeassistant.components.calendar import CalendarEntity, CalendarEntityDescription, CalendarEvent
+from homeassistant.components.calendar.const import CalendarEntityFeature
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+from homeassistant.util.location import distance
+
+from .const import DOMAIN
+from .controls.groups import ControlGroup
+from .coordinator import TeslaFiConfigEntry, VehicleData
+from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .tesla.plans import EVERY_DAY, Kind, Plan, day_names, days_of_rrule, occurrences, plans_of, rrule
+from .tesla.schedules import car_zone
+
+PARALLEL_UPDATES = 0
+AHEAD: Final = timedelta(days=8)
+NEAR_METRES: Final = 300.0
+EDITABLE: Final = (
+    CalendarEntityFeature.CREATE_EVENT | CalendarEntityFeature.DELETE_EVENT | CalendarEntityFeature.UPDATE_EVENT
+)
+KINDS: Final = {
+    "charge_schedules": (Kind.CHARGE, Kind.OLD_CHARGE),
+    "precondition_schedules": (Kind.PRECONDITION, Kind.OLD_DEPARTURE),
+}
+TITLES: Final = {
+    Kind.CHARGE: "Charging",
+    Kind.OLD_CHARGE: "Scheduled charging",
+    Kind.PRECONDITION: "Preconditioning",
+    Kind.OLD_DEPARTURE: "Scheduled departure",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleCalendarDescription(CalendarEntityDescription, ShownDescription[VehicleData]):
+    """A calendar, whose `value_fn` returns plans."""
+
+
+def _plans(key: str) -> VehicleCalendarDescription:
+    return VehicleCalendarDescription(
+        key=key,
+        value_fn=lambda data: [plan for plan in plans_of(data.snapshot) if plan.kind in KINDS[key]],
+    )
+
+
+CALENDARS: Final = tuple(_plans(key) for key in KINDS)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the calendars of each of the account's cars."""
+    async_setup_vehicle_platform(entry, async_add_entities, CALENDARS, VehicleCalendar)
+
+
+class VehicleCalendar(VehicleEntity, CalendarEntity):
+    """The schedules of a car. Their ids are the car's; a change is a command of the group `schedules`."""
+
+    _value: list[Plan]
+
+    def _take(self, value: list[Plan]) -> None:
+        """Plans are read when Home Assistant asks for events."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the gate, where there is one: it decides whether events can be changed."""
+        await super().async_added_to_hass()
+        if (controls := self.coordinator.config_entry.runtime_data.controls) is not None:
+            self.async_on_remove(controls.async_add_listener(self._gate_moved))
+
+    @callback
+    def _gate_moved(self) -> None:
+        self.async_write_ha_state()
+
+    @property
+    @override
+    def supported_features(self) -> CalendarEntityFeature:
+        """Offer changes while the owner allows them."""
+        controls = self.coordinator.config_entry.runtime_data.controls
+        allowed = controls and controls.is_open and controls.covers(self.coordinator.vin, ControlGroup.SCHEDULES)
+        return EDITABLE if allowed else CalendarEntityFeature(0)
+
+    @property
+    def _zone(self) -> tzinfo:
+        offset = self.coordinator.data.snapshot.vehicle_config.utc_offset
+        return car_zone(offset, dt_util.utcnow(), dt_util.get_default_time_zone())
+
+    @property
+    @override
+    def event(self) -> CalendarEvent | None:
+        """The event that runs now or comes next."""
+        now = dt_util.utcnow()
+        return min(self._events(now, now + AHEAD), key=lambda event: event.start_datetime_local, default=None)
+
+    @override
+    async def async_get_events(
+        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
+    ) -> list[CalendarEvent]:
+        """Return the events of a span."""
+        return self._events(start_date, end_date)
+
+    def _events(self, begin: datetime, end: datetime) -> list[CalendarEvent]:
+        return [
+            CalendarEvent(
+                start=starts,
+                end=ends,
+                summary=plan.name or TITLES[plan.kind],
+                location=self._place(plan),
+                uid=f"{plan.kind}-{plan.id}",
+                recurrence_id=None if plan.one_time else starts.strftime("%Y%m%dT%H%M%S"),
+                rrule=None if plan.one_time else rrule(plan.days),
+            )
+            for plan in self._value
+            for starts, ends in occurrences(plan, begin, end, self._zone)
+        ]
+
+    def _place(self, plan: Plan) -> str | None:
+        """Name the place: home, where it is near, else its coordinates."""
+        if plan.latitude is None or plan.longitude is None:
+            return None
+        home = self.hass.config
+        away = distance(plan.latitude, plan.longitude, home.latitude, home.longitude)
+        if away is not None and away <= NEAR_METRES:
+            return home.location_name
+        return f"{plan.latitude:.5f}, {plan.longitude:.5f}"
+
+    @override
+    async def async_create_event(self, **kwargs: Any) -> None:
+        """Add a schedule; its id is ours to choose."""
+        await self._put(int(time.time()), kwargs)
+
+    @override
+    async def async_update_event(
+        self, uid: str, event: dict[str, Any], recurrence_id: str | None = None, recurrence_range: str | None = None
+    ) -> None:
+        """Change a schedule as a whole: cars know no exceptions."""
+        _refuse_exceptions(recurrence_id, recurrence_range)
+        kind, number = _identified(uid)
+        if kind is Kind.OLD_CHARGE:
+            await self._set_old(event["dtstart"])
+            return
+        if kind is Kind.OLD_DEPARTURE:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="departure_by_action")
+        await self._put(number, event)
+
+    @override
+    async def async_delete_event(
+        self, uid: str, recurrence_id: str | None = None, recurrence_range: str | None = None
+    ) -> None:
+        """Delete a schedule as a whole."""
+        _refuse_exceptions(recurrence_id, recurrence_range)
+        kind, number = _identified(uid)
+        commands: dict[Kind, tuple[str, dict[str, Any]]] = {
+            Kind.CHARGE: ("remove_charge_schedule", {"id": number}),
+            Kind.PRECONDITION: ("remove_precondition_schedule", {"id": number}),
+            Kind.OLD_CHARGE: ("set_scheduled_charging", {"enable": False, "time": 0}),
+            Kind.OLD_DEPARTURE: ("set_scheduled_departure", {"enable": False}),
+        }
+        await self._send(*commands[kind])
+
+    async def _put(self, number: int, event: dict[str, Any]) -> None:
+        begin, end = event["dtstart"], event["dtend"]
+        if not isinstance(begin, datetime) or not isinstance(end, datetime):
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
+        begin, end = begin.astimezone(self._zone), end.astimezone(self._zone)
+        if end - begin > timedelta(days=1):
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_too_long")
+        rule = event.get("rrule")
+        days = days_of_rrule(rule, begin) if rule else 1 << (begin.isoweekday() % 7)
+        if days is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_rule")
+        latitude, longitude = self._coordinates(event.get("location"))
+        common: dict[str, Any] = {
+            "id": number,
+            "name": event.get("summary"),
+            "enabled": True,
+            "one_time": not rule,
+            "lat": latitude,
+            "lon": longitude,
+        }
+        if self.entity_description.key == "precondition_schedules":
+            parameters = {**common, "days_of_week": self._days(days), "precondition_time": _minutes(begin)}
+            await self._send("add_precondition_schedule", parameters)
+            return
+        times = {"start_time": _minutes(begin), "end_time": _minutes(end)}
+        await self._send("add_charge_schedule", {**common, **times, "days_of_week": self._days(days)})
+
+    def _days(self, days: int) -> str | int:
+        """Return days as the library takes them: bits where the command is signed, names over REST."""
+        signed = self.coordinator.data.snapshot.vehicle.command_signing == "required"
+        return days if signed else day_names(days & EVERY_DAY)
+
+    def _coordinates(self, location: str | None) -> tuple[float, float]:
+        """Read a place: coordinates as text, else home."""
+        parts = (location or "").split(",")
+        try:
+            latitude, longitude = (float(part) for part in parts)
+        except ValueError:
+            return self.hass.config.latitude, self.hass.config.longitude
+        return latitude, longitude
+
+    async def _set_old(self, begin: datetime) -> None:
+        local = begin.astimezone(self._zone)
+        await self._send("set_scheduled_charging", {"enable": True, "time": _minutes(local)})
+
+    async def _send(self, name: str, parameters: dict[str, Any]) -> None:
+        controls = self.coordinator.config_entry.runtime_data.controls
+        if controls is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+        await controls.async_command(self.coordinator.vin, name, parameters, context=self._context)
+
+
+def _minutes(moment: datetime) -> int:
+    return moment.hour * 60 + moment.minute
+
+
+def _identified(uid: str) -> tuple[Kind, int]:
+    kind, _, number = uid.rpartition("-")
+    if kind not in set(Kind) or not number.isdigit():
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_unknown")
+    return Kind(kind), int(number)
+
+
+def _refuse_exceptions(recurrence_id: str | None, recurrence_range: str | None) -> None:
+    """Refuse to change one date alone; the calendar page names the date and no range for that."""
+    if recurrence_id and recurrence_range != "THISANDFUTURE":
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_no_exceptions")

@@ -1,0 +1,67 @@
+"""A linked Home Assistant with two simulated cars awake, and its owner in front of a browser."""
+
+from contextlib import AsyncExitStack
+
+import aiohttp
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+import pytest
+
+from teslafi_companion.settings import Settings
+from teslafi_companion.web.services import Services
+from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
+from tests.companion.web.person import Person
+from tests.integration.owner import Owner
+from tests.integration.test_link import Link, companion, link, settings, stack  # noqa: F401 - fixtures
+
+from .keeper import Keeper, Steps
+
+
+@pytest.fixture
+async def olga(companion: Services, settings: Settings, stack: AsyncExitStack) -> Person:  # noqa: F811
+    """Return the owner of an account at the companion, with an app whose clock goes in steps."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    browser = await stack.enter_async_context(aiohttp.ClientSession(settings.base_url, cookie_jar=jar))
+    return await Person(browser, companion.store, Steps()).has_account()  # type: ignore[arg-type] # as a TestClient
+
+
+@pytest.fixture
+async def entry(owner: Owner, tesla: TeslaSimulator) -> ConfigEntry:
+    """Return Anna's account, whose cars stand awake."""
+    for vin in (ANNAS_MODEL_3, ANNAS_MODEL_Y):
+        tesla.control.car(vin).park()
+        tesla.control.car(vin).unplug()
+        tesla.control.wake(vin)
+    # The application for controls comes later: with one alone, Home Assistant does not ask which
+    found = await owner.sign_in()
+    await owner.bring_application("teslafi-controls")
+    return found
+
+
+@pytest.fixture
+def keeper_without_link(
+    hass: HomeAssistant,
+    owner: Owner,
+    olga: Person,
+    entry: ConfigEntry,
+    companion: Services,  # noqa: F811
+    settings: Settings,  # noqa: F811
+) -> Keeper:
+    """Return an owner who has linked nothing."""
+    return Keeper(hass, owner, olga, entry, companion, settings)
+
+
+@pytest.fixture
+async def linked(keeper_without_link: Keeper, link: Link) -> Keeper:  # noqa: F811
+    """Return the owner of a linked Home Assistant, with an authenticator app."""
+    await link()
+    await keeper_without_link.set_up_app()
+    return keeper_without_link
+
+
+@pytest.fixture
+async def keeper(linked: Keeper) -> Keeper:
+    """Return an owner who has enabled every group of controls for both cars."""
+    assert (await linked.enable())["reason"] == "controls_enabled"
+    return linked
