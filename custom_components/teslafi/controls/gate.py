@@ -190,8 +190,9 @@ class Gate:
                 await self._shut(Lock.SEAL_BROKEN)
             except CompanionError:
                 # Until its permit ends, an open gate stays open
-                if self._open is None or not self._open.permit.holds(self._around.now()):
-                    await self._shut(Lock.UNREACHABLE)
+                ended = Lock.UNREACHABLE if self._open is None else self.lock
+                if ended is not None:
+                    await self._shut(ended)
 
     async def _ask_consent(self) -> None:
         if not await self._voucher.allows():
