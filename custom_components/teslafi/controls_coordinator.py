@@ -188,7 +188,7 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
         except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
             self._tell(record, error, cost=vehicle.cost_usd - cost_before)
             self._look_soon(vehicle, error)
-            raise self._sentence(error, vehicle.name) from error
+            raise self._sentence(error, _name(vehicle)) from error
         self._tell(record, None, cost=vehicle.cost_usd - cost_before)
         if assumed:
             vehicle.assume(assumed)
@@ -205,7 +205,7 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
             answer = await self.gate.command_site(site_id, name, parameters)
         except (GateShut, Forbidden, TeslaError) as error:
             self._tell(record, error)
-            raise self._sentence(error, site.name) from error
+            raise self._sentence(error, site.site_name) from error
         self._tell(record, None)
         await site.async_look_at_settings()
         return answer
@@ -311,6 +311,11 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
     def async_on_command(self, target: str, told: Callable[[CommandRecord], None]) -> CALLBACK_TYPE:
         """Call `told` after each command to a car (VIN) or energy site (number); return how to stop."""
         return async_dispatcher_connect(self.hass, _signal(self.config_entry, target), told)
+
+
+def _name(vehicle: VehicleCoordinator) -> str:
+    snapshot = vehicle.data.snapshot
+    return snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name or vehicle.name
 
 
 def _signal(entry: ConfigEntry, target: str) -> str:

@@ -54,11 +54,13 @@ class ShownDescription[SourceT](EntityDescription):
     """An entity and where its value comes from.
 
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
-    entity to exist; an entity with none always exists.
+    entity to exist; an entity with none always exists. `fitted` tells, once they are reported, whether the car has what
+    the entity is about.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
+    fitted: Callable[[SourceT], bool] | None = None
 
 
 class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator](
@@ -254,7 +256,8 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
 
         def due() -> list[Entity]:
             reported = coordinator.data.snapshot.reported
-            return [entity_class(coordinator, description) for description in pending.take(reported)]
+            rows = [row for row in pending.take(reported) if row.fitted is None or row.fitted(coordinator.data)]
+            return [entity_class(coordinator, row) for row in rows]
 
         return _add_when_due(coordinator, due, async_add_entities)
 

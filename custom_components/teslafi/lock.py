@@ -85,7 +85,8 @@ class VehicleLock(VehicleControl, LockEntity):
         if description.pin:
             self._attr_code_format = PIN
         elif controls is not None and controls.asks_code:
-            self._attr_code_format = r"^.+$"
+            # Home Assistant asks for it at both; locking takes none as well
+            self._attr_code_format = r"^.*$"
 
     def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_locked = value

@@ -1,18 +1,21 @@
 """Every command: entity or action -> the state of a simulated car, signed and unsigned, and of an energy site."""
 
+import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
 
 from custom_components.teslafi.controls.commands import COMMANDS
 from custom_components.teslafi.tesla import commander
+from teslafi_companion.store.tables import audit
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.cars.supply import Supply
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
@@ -28,6 +31,15 @@ def plugged(car: Car) -> None:
     car.stop_charging()
 
 
+def unplugged(car: Car) -> None:
+    car.unplug()
+
+
+def opened_port(car: Car) -> None:
+    car.unplug()
+    car.set_value("charge_state.charge_port_door_open", value=True)
+
+
 def charging(car: Car) -> None:
     car.plug_in(Supply.SINGLE_PHASE)
 
@@ -37,7 +49,7 @@ def sets(**values: object) -> Callable[[Car], None]:
 
     def prepare(car: Car) -> None:
         for path, value in values.items():
-            car.set_value(path.replace("__", "."), value)
+            car.set_value(path.replace("__", "."), deepcopy(value))
 
     return prepare
 
@@ -61,6 +73,11 @@ def planned(car: Car) -> None:
 NEW: Final = sets(vehicle_state__car_version="2026.2.9 abcdef")
 
 
+CLIMATE_OFF: Final = sets(climate_state__is_climate_on=False)
+UPDATE: Final = {"status": "available", "version": "2026.3.1", "expected_duration_sec": 60}
+OFFERED: Final = sets(vehicle_state__software_update=UPDATE | {"download_perc": 100, "install_perc": 1})
+
+
 def with_schedules(car: Car) -> None:
     NEW(car)
     place = {"latitude": 1.0, "longitude": 1.0, "enabled": True, "days_of_week": 1, "one_time": False, "name": "x"}
@@ -81,8 +98,8 @@ ENTITIES: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
     ("cover.open_cover", "cover.X_front_trunk", {}, None, ["actuate_trunk"]),
     ("cover.open_cover", "cover.X_trunk", {}, None, ["actuate_trunk"]),
     ("cover.close_cover", "cover.X_trunk", {}, sets(vehicle_state__rt=1), ["actuate_trunk"]),
-    ("cover.open_cover", "cover.X_charge_port", {}, None, ["charge_port_door_open"]),
-    ("cover.close_cover", "cover.X_charge_port", {}, None, ["charge_port_door_close"]),
+    ("cover.open_cover", "cover.X_charge_port", {}, unplugged, ["charge_port_door_open"]),
+    ("cover.close_cover", "cover.X_charge_port", {}, opened_port, ["charge_port_door_close"]),
     ("cover.open_cover", "cover.X_windows", {}, None, ["window_control"]),
     ("cover.close_cover", "cover.X_windows", {}, sets(vehicle_state__fd_window=1), ["window_control"]),
     ("cover.open_cover", "cover.X_sunroof", {}, sets(vehicle_state__sun_roof_state="closed"), ["sun_roof_control"]),
@@ -92,25 +109,28 @@ ENTITIES: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
     ("climate.set_temperature", "climate.X_climate", {"temperature": 21.5}, None, ["set_temps"]),
     ("climate.set_preset_mode", "climate.X_climate", {"preset_mode": "dog"}, None, ["set_climate_keeper_mode"]),
     ("climate.set_hvac_mode", "climate.X_overheat_protection", {"hvac_mode": "fan_only"},
-     sets(climate_state__allow_cabin_overheat_protection=True, climate_state__supports_fan_only_cabin_overheat_protection=True),
+     sets(climate_state__allow_cabin_overheat_protection=True),
      ["set_cabin_overheat_protection"]),
     ("switch.turn_on", "switch.X_charge", {}, plugged, ["charge_start"]),
     ("switch.turn_off", "switch.X_charge", {}, charging, ["charge_stop"]),
     ("switch.turn_on", "switch.X_defrost", {}, None, ["set_preconditioning_max"]),
     ("switch.turn_off", "switch.X_defrost", {}, None, ["set_preconditioning_max"]),
     ("switch.turn_on", "switch.X_steering_wheel_heater", {}, None, ["remote_steering_wheel_heater_request"]),
-    ("switch.turn_on", "switch.X_sentry_mode", {}, sets(vehicle_state__sentry_mode_available=True), ["set_sentry_mode"]),
-    ("switch.turn_on", "switch.X_valet_mode", {}, pin("valet", vehicle_state__valet_pin_needed=False), ["set_valet_mode"]),
+    ("switch.turn_on", "switch.X_sentry_mode", {}, sets(vehicle_state__sentry_mode_available=True),
+     ["set_sentry_mode"]),
+    ("switch.turn_on", "switch.X_valet_mode", {}, pin("valet", vehicle_state__valet_pin_needed=False),
+     ["set_valet_mode"]),
     ("number.set_value", "number.X_charge_limit", {"value": 66}, None, ["set_charge_limit"]),
     ("number.set_value", "number.X_charge_current", {"value": 9}, None, ["set_charging_amps"]),
     ("number.set_value", "number.X_speed_limit", {"value": 77}, None, ["speed_limit_set_limit"]),
-    ("select.select_option", "select.X_seat_heater_front_left", {"option": "high"}, None,
+    ("select.select_option", "select.X_seat_heater_front_left", {"option": "high"}, CLIMATE_OFF,
      ["auto_conditioning_start", "remote_seat_heater_request"]),
     ("button.press", "button.X_flash_lights", {}, None, ["flash_lights"]),
     ("button.press", "button.X_honk_horn", {}, None, ["honk_horn"]),
     ("button.press", "button.X_play_a_noise", {}, None, ["remote_boombox"]),
     ("button.press", "button.X_locate_by_sound", {}, None, ["remote_boombox"]),
-    ("button.press", "button.X_start_without_key", {}, sets(vehicle_state__remote_start_enabled=True), ["remote_start_drive"]),
+    ("button.press", "button.X_start_without_key", {}, sets(vehicle_state__remote_start_enabled=True),
+     ["remote_start_drive"]),
     ("button.press", "button.X_call_update_off", {}, planned, ["cancel_software_update"]),
     ("text.set_value", "text.X_destination", {"value": "Harbour"}, None, ["navigation_request"]),
 ]  # fmt: skip
@@ -132,13 +152,11 @@ ACTIONS: Final[list[tuple[str, dict[str, Any], Prepare, list[str]]]] = [
     ("speed_limit", {"enable": False, "pin": "1234"}, None, ["speed_limit_deactivate"]),
     ("clear_speed_limit_pin", {"pin": "1234"}, None, ["speed_limit_clear_pin"]),
     ("valet_mode", {"enable": True, "pin": "1234"}, None, ["set_valet_mode"]),
-    ("reset_valet_pin", {}, None, ["reset_valet_pin"]),
+    ("reset_valet_pin", {}, sets(vehicle_state__valet_mode=False), ["reset_valet_pin"]),
     ("pin_to_drive", {"enable": True, "pin": "1234"}, None, ["set_pin_to_drive"]),
     ("reset_pin_to_drive", {}, None, ["reset_pin_to_drive_pin"]),
     ("set_vehicle_name", {"name": "Bolt"}, None, ["set_vehicle_name"]),
-    ("schedule_update", {"offset": 60}, sets(vehicle_state__software_update={
-        "status": "available", "version": "2026.3.1", "expected_duration_sec": 60, "download_perc": 100, "install_perc": 1}),
-     ["schedule_software_update"]),
+    ("schedule_update", {"offset": 60}, OFFERED, ["schedule_software_update"]),
 ]  # fmt: skip
 
 SIGNED_CAR: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
@@ -149,19 +167,21 @@ SIGNED_CAR: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
     ("media_player.volume_set", "media_player.X_media", {"volume_level": 0.5}, None, ["adjust_volume"]),
     ("climate.set_temperature", "climate.X_overheat_protection", {"temperature": 35}, None, ["set_cop_temp"]),
     ("select.select_option", "select.X_overheat_level", {"option": "low"}, None, ["set_cop_temp"]),
-    ("select.select_option", "select.X_steering_wheel_heater_level", {"option": "low"}, None,
+    ("select.select_option", "select.X_steering_wheel_heater_level", {"option": "low"}, CLIMATE_OFF,
      ["auto_conditioning_start", "remote_steering_wheel_heat_level_request"]),
     ("switch.turn_on", "switch.X_automatic_seat_climate_left", {}, None, ["remote_auto_seat_climate_request"]),
     ("switch.turn_on", "switch.X_automatic_seat_climate_right", {}, None, ["remote_auto_seat_climate_request"]),
     ("switch.turn_on", "switch.X_automatic_steering_wheel_heater", {}, None,
      ["remote_auto_steering_wheel_heat_climate_request"]),
-    ("update.install", "update.X_firmware", {}, None, ["schedule_software_update"]),
+    ("update.install", "update.X_software", {}, OFFERED, ["schedule_software_update"]),
 ]  # fmt: skip
 
 
 async def look(keeper: Keeper, car: Car) -> None:
     """Have Home Assistant see the car as it was prepared."""
-    await keeper.entry.runtime_data.vehicles[car.vin].async_request_refresh()
+    vehicle = keeper.entry.runtime_data.vehicles[car.vin]
+    vehicle.want_look()
+    await vehicle.async_refresh()
     await keeper.hass.async_block_till_done(wait_background_tasks=True)
 
 
@@ -267,7 +287,7 @@ async def test_a_refusal_of_the_car_is_told(hass: HomeAssistant, keeper: Keeper)
         await hass.services.async_call("switch", "turn_on", {"entity_id": "switch.roadrunner_charge"}, blocking=True)
     assert caught.value.translation_key == "command_refused"
     assert caught.value.translation_placeholders == {
-        "name": keeper.entry.runtime_data.vehicles[ANNAS_MODEL_3].name,
+        "name": "Roadrunner",
         "reason": "disconnected",
     }
 
@@ -313,8 +333,6 @@ def quick(monkeypatch: pytest.MonkeyPatch, keeper: Keeper) -> list[float]:
 async def test_a_sleeping_car_is_woken_once_for_all_commands(
     hass: HomeAssistant, keeper: Keeper, quick: list[float]
 ) -> None:
-    import asyncio  # noqa: PLC0415
-
     keeper.tesla.control.sleep(ANNAS_MODEL_3)
     keeper.tesla.control.reset_counters()
     presses = [
@@ -343,21 +361,24 @@ async def test_a_car_that_does_not_wake(hass: HomeAssistant, keeper: Keeper, mon
 # A fault of the transport or the protocol, its sentence, and how often the car carried the command out
 TROUBLE: Final[dict[str, tuple[Callable[[Keeper], None], str, int]]] = {
     "the answer is lost": (
-        lambda keeper: keeper.tesla.control.fault(path="*/signed_command", kind="drop", times=1), "command_uncertain", 1),
+        lambda keeper: keeper.tesla.control.fault(path="*/signed_command", kind="drop"), "command_uncertain", 1),
     "the gateway gives up": (
-        lambda keeper: keeper.tesla.control.fault(path="*/signed_command", kind="status", status=504), "command_uncertain", 1),
+        lambda keeper: keeper.tesla.control.fault(path="*/signed_command", kind="status", status=504),
+        "command_uncertain", 1),
     "awake and silent": (
         lambda keeper: keeper.tesla.control.fault(
-            path="*/signed_command", kind="status", status=408, body={"response": None, "error": '{"error": "timeout"}'}),
+            path="*/signed_command", kind="status", status=408, body={"error": '{"error": "timeout"}'}),
         "command_uncertain", 1),
     "the car says wait": (lambda keeper: keeper.tesla.control.signed_fault(ANNAS_MODEL_3, -1), "command_uncertain", 0),
     "busy": (lambda keeper: keeper.tesla.control.signed_fault(ANNAS_MODEL_3, 1), "vehicle_busy", 0),
-    "time-out inside the car": (lambda keeper: keeper.tesla.control.signed_fault(ANNAS_MODEL_3, 2), "command_uncertain", 0),
+    "time-out inside the car": (
+        lambda keeper: keeper.tesla.control.signed_fault(ANNAS_MODEL_3, 2), "command_uncertain", 0),
     "the key was removed": (lambda keeper: keeper.tesla.control.unpair(ANNAS_MODEL_3), "key_not_paired", 0),
     "remote access is off": (lambda keeper: keeper.tesla.control.signed_fault(ANNAS_MODEL_3, 21), "key_not_allowed", 0),
     "in service": (
         lambda keeper: keeper.tesla.control.set_values(ANNAS_MODEL_3, {"in_service": True}), "vehicle_in_service", 0),
-    "mobile access is off": (lambda keeper: setattr(keeper.car(), "mobile_access", False), "mobile_access_disabled", 0),
+    "mobile access is off": (
+        lambda keeper: setattr(keeper.car(), "mobile_access", False), "mobile_access_disabled", 0),
     "the spending limit is reached": (
         lambda keeper: keeper.tesla.control.limit("anna@example.com", 0.0), "billing_limit_reached", 0),
 }  # fmt: skip
@@ -391,7 +412,6 @@ async def test_a_car_that_was_taken_for_signed_is_told_unsigned(hass: HomeAssist
 
 async def test_thirty_a_minute(hass: HomeAssistant, keeper: Keeper) -> None:
     honk = {"entity_id": "button.roadrunner_honk_horn"}
-    keeper.controls.gate._keep_pace  # noqa: B018, SLF001
     for _ in range(30):
         keeper.controls.gate._keep_pace(ANNAS_MODEL_3)  # noqa: SLF001 - thirty signed commands take a while
     before = keeper.sent
@@ -426,8 +446,6 @@ async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> 
     assert (event.attributes["event_type"], event.attributes["answer"]) == ("refused", "disconnected")
     await keeper.ask_again()
     async with keeper.companion.store.reading() as transaction:
-        from teslafi_companion.store.tables import audit  # noqa: PLC0415
-
         rows = await transaction.rows(audit.select().where(audit.c.event == "command").order_by(audit.c.number))
         said = [transaction.open(row.sealed, audit, row.id, row.account_id) for row in rows]
     assert [(one["command"], one["user"], one["result"]) for one in said] == [
@@ -443,8 +461,6 @@ async def test_the_record_at_the_companion_can_be_switched_off(hass: HomeAssista
     await keeper.unlock()
     await keeper.ask_again()
     async with keeper.companion.store.reading() as transaction:
-        from teslafi_companion.store.tables import audit  # noqa: PLC0415
-
         assert await transaction.first(audit.select().where(audit.c.event == "command")) is None
 
 
@@ -539,7 +555,7 @@ async def test_calendars_are_shown_without_controls(hass: HomeAssistant, linked:
 async def test_what_few_cars_have(hass: HomeAssistant, keeper: Keeper) -> None:
     car = keeper.car()
     homelink(car)
-    car.data["climate_state"] |= {"bioweapon_mode": False, "seat_fan_front_left": 0}
+    car.data["climate_state"] |= {"bioweapon_mode": False, "seat_fan_front_left": 0, "is_climate_on": True}
     car.data["vehicle_config"]["has_seat_cooling"] = True
     await look(keeper, car)
     for domain, service, entity, data in (
@@ -549,13 +565,11 @@ async def test_what_few_cars_have(hass: HomeAssistant, keeper: Keeper) -> None:
     ):
         await hass.services.async_call(domain, service, {"entity_id": entity, **data}, blocking=True)
     done = [name for name, _, outcome in car.executed if outcome.result]
-    assert done == ["trigger_homelink", "set_bioweapon_mode", "auto_conditioning_start", "remote_seat_cooler_request"]
+    assert done == ["trigger_homelink", "set_bioweapon_mode", "remote_seat_cooler_request"]
 
 
 async def test_unreported_switches(hass: HomeAssistant, keeper: Keeper) -> None:
     """They are off in the registry at first, since the car never tells how they stand."""
-    from homeassistant.helpers import entity_registry as er  # noqa: PLC0415
-
     names = ("guest_mode", "low_power_mode", "keep_accessory_power")
     for name in names:
         er.async_get(hass).async_update_entity(f"switch.roadrunner_{name}", disabled_by=None)
@@ -571,4 +585,3 @@ async def test_waking_for_its_own_sake(hass: HomeAssistant, keeper: Keeper, quic
     await hass.services.async_call("button", "press", {"entity_id": "button.roadrunner_wake"}, blocking=True)
     assert keeper.car().state.value == "online"
     assert quick
-    assert dr.async_get(hass)

@@ -49,7 +49,7 @@ ENTITIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "wake": ("press", "button.roadrunner_wake", {}),
     "media_player": ("media_next_track", "media_player.roadrunner_media", {}),
     "text": ("set_value", "text.roadrunner_destination", {"value": "Harbour"}),
-    "update": ("install", "update.roadrunner_firmware", {}),
+    "update": ("install", "update.roadrunner_software", {}),
     "calendar": ("delete_event", "calendar.roadrunner_charge_schedules", {}),
     "site": ("set_value", "number.anna_s_home_backup_reserve", {"value": 30}),
 }
