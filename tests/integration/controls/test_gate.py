@@ -130,7 +130,7 @@ async def refusal(call: Awaitable[Any]) -> str:
     """Return the translation key of the refusal."""
     with pytest.raises((ServiceValidationError, HomeAssistantError)) as caught:
         await call
-    key = caught.value.translation_key
+    key = caught.value.translation_key or ""
     assert key in TEXTS["exceptions"], caught.value
     return key
 
