@@ -197,6 +197,7 @@ async def disables(person: Person, home: LiveHomeAssistant) -> None:
 
     await until(gone)
     await person.open("/my-car/0")
+    await person.page.locator("hui-tile-card").first.wait_for()
     await person.picture("controls-gone")
 
 

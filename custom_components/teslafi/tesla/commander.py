@@ -48,7 +48,7 @@ TIMEOUT: Final = 30.0
 HANDSHAKE_TRIES: Final = 4
 HANDSHAKE_PAUSE: Final = 2.0
 """After a wake-up the security computer answers before the infotainment computer does."""
-WAKE_LOOKS: Final = (2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0, 10.0, 10.0, 10.0)
+WAKE_LOOKS: Final = (2.0,) * 10 + (4.0,) * 10
 """Pauses in seconds before each free look at a car that was woken; after the last it counts as not awake."""
 
 SECURITY_COMMANDS: Final = frozenset(
