@@ -175,7 +175,7 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
     await person.page.get_by_text("Unlock", exact=True).first.click()
 
     async def unlocked() -> bool:
-        return (await state_of(home, "lock.roadrunner_doors"))["state"] == "unlocked"
+        return bool((await state_of(home, "lock.roadrunner_doors"))["state"] == "unlocked")
 
     await until(unlocked)
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is False
