@@ -16,6 +16,7 @@ from .const import (
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
 )
+from .controls_coordinator import ControlsCoordinator
 from .coordinator import SiteCoordinator, TeslaFiConfigEntry, VehicleCoordinator
 from .tesla.errors import SignInRequired
 from .tesla.reader import Reader
@@ -65,6 +66,7 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: TeslaF
             "last_error": type(account.last_exception).__name__ if account.last_exception else None,
             "cost_usd": round(account.cost_usd, 3),
         },
+        "controls": _controls(account.controls),
         "vehicles": [_vehicle(vehicle) for vehicle in account.vehicles.values()],
         "energy_sites": [_site(site) for site in account.sites.values()],
     }
@@ -82,6 +84,18 @@ def _grant(reader: Reader) -> dict[str, Any]:
         "has_refresh_token": grant.refresh_token is not None,
         "expires_in_minutes": round((grant.expires_at - time.time()) / 60),
         "age_in_days": round((time.time() - grant.issued_at) / 86400, 1),
+    }
+
+
+def _controls(controls: ControlsCoordinator | None) -> dict[str, Any] | None:
+    """Return how the gate is; nothing that opens it."""
+    if controls is None:
+        return None
+    return {
+        "lock": controls.gate.lock,
+        "groups": sorted(controls.groups),
+        "vehicles": len(controls.vehicles),
+        "permit_until": controls.data.permit_until,
     }
 
 

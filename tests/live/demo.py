@@ -20,6 +20,7 @@ from homeassistant.const import RESTART_EXIT_CODE
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 
 from . import companion as live_companion
 from .check import CheckFailed, check
@@ -30,6 +31,7 @@ STATE: Final = ROOT / ".demo"
 CHECK_LOG: Final = STATE / "check.log"
 PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
+CONTROLS: Final = "teslafi-controls"
 SEED: Final = 1
 """Of the simulated cars' everyday life."""
 SERVED: Final = (
@@ -165,6 +167,12 @@ async def _demo(arguments: argparse.Namespace) -> int:
     return 1
 
 
+def _secret(simulator: TeslaSimulator) -> str:
+    application = simulator.applications.by_client_id(CONTROLS)
+    assert application is not None
+    return application.client_secret or ""
+
+
 def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAssistant) -> str:
     accounts = [
         f"  {account.email:<20} {account.password:<22} {simulator.accounts.current_passcode(account.email) or 'none'}"
@@ -184,6 +192,11 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             f"  {live_companion.EMAIL:<20} {live_companion.PASSWORD:<33} {companion.code()}",
             f"  Link it: TeslaFi > Reconfigure > Link a companion > {companion.url}",
             f"  Subscribe (no money moves): {companion.url}/account#subscription",
+            "",
+            f"  Controls: add the application {CONTROLS} / {_secret(simulator)} under Application credentials, then",
+            "  TeslaFi > Reconfigure > Enable controls. Where it shows a key, save that as key.pem and play its owner:",
+            f"    jq -Rs '{{client_id: \"{CONTROLS}\", pem: .}}' key.pem | curl -d @- {simulator.url}/control/host_key",
+            f'    curl -d \'{{"client_id": "{CONTROLS}", "vin": "{ANNAS_MODEL_3}"}}\' {simulator.url}/control/pair',
             "",
             f"  Fresh codes: {simulator.url}/ (Tesla)    Mails: {companion.mails.url}/",
             "  Ctrl-C stops everything.",
