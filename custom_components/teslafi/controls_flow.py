@@ -334,12 +334,17 @@ class ControlsFlow(ConfigFlow):
         ]
 
     async def _keep_key(self, enabling: Enabling) -> ConfigFlowResult:
-        """Go on with the key of this Home Assistant where it is at hand: it is at the domain already, and paired."""
-        known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
-        account = self._account
-        key = account.controls.gate.command_key if account and account.controls else None
-        if key is not None and known.get(CONF_PAIRING_DOMAIN):
-            enabling.key, enabling.domain = key, known[CONF_PAIRING_DOMAIN]
+        """Go on with the key of this Home Assistant where one is at hand; its own account's is paired already."""
+        this = self._get_reconfigure_entry()
+        entries: list[TeslaFiConfigEntry] = self.hass.config_entries.async_loaded_entries(DOMAIN)
+        keys = {
+            entry.entry_id: key
+            for entry in entries
+            if entry.runtime_data.controls and (key := entry.runtime_data.controls.gate.command_key) is not None
+        }
+        enabling.key = keys.get(this.entry_id) or next(iter(keys.values()), enabling.key)
+        enabling.domain = this.data.get(CONF_CONTROLS, {}).get(CONF_PAIRING_DOMAIN, "")
+        if this.entry_id in keys and enabling.domain:
             return await self.async_step_controls_pair()
         return await self.async_step_controls_key()
 

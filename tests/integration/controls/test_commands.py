@@ -23,6 +23,8 @@ from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 from .keeper import Keeper
 from .test_gate import device, refusal
 
+pytestmark = pytest.mark.slow
+
 type Prepare = Callable[[Car], None] | None
 
 

@@ -18,7 +18,7 @@ from tests.integration.test_link import Link, reconfigure
 
 from .keeper import BOTH, Keeper
 
-pytestmark = pytest.mark.usefixtures("socket_enabled")
+pytestmark = pytest.mark.slow
 
 
 async def test_without_controls_nothing_commands(hass: HomeAssistant, linked: Keeper) -> None:
@@ -270,3 +270,18 @@ async def test_the_vaults_key_is_renewed_with_controls_open_and_not_while_they_a
     await keeper.controls.gate.close()
     flow = await reconfigure(hass, keeper.owner, keeper.entry, "rotate_key")
     assert (await keeper.owner.answer(flow, {}))["reason"] == "controls_are_locked"
+
+
+async def test_enabling_again_keeps_the_key_that_is_paired(hass: HomeAssistant, keeper: Keeper) -> None:
+    """Another choice of groups: no other file at the domain, no other pairing on the phone."""
+    key = keeper.controls.gate.command_key
+    assert key is not None
+    flow = await keeper.at_companion(await keeper.choose(["charging"], [ANNAS_MODEL_3]))
+    flow = await keeper.at_tesla(flow, "teslafi-controls")
+    assert flow["reason"] == "controls_enabled"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    again = keeper.controls.gate.command_key
+    assert again is not None
+    assert again.private_numbers() == key.private_numbers()
+    assert hass.states.get("lock.roadrunner_doors") is None
+    assert {entity for entity in keeper.of_controls() if entity.startswith("lock.")} == {"lock.roadrunner_charge_cable"}

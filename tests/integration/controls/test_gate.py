@@ -35,6 +35,8 @@ from tests.companion.web.person import Person
 
 from .keeper import Keeper
 
+pytestmark = pytest.mark.slow
+
 TEXTS: Final = json.loads((Path(actions.__file__).parent / "translations" / "en.json").read_text())
 
 ENTITIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {

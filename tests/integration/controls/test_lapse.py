@@ -2,6 +2,7 @@
 
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
+import pytest
 
 from custom_components.teslafi.controls.gate import Lock
 from teslafi_companion.billing import mirror
@@ -13,6 +14,8 @@ from tests.integration.test_subscription import chargebee, settings  # noqa: F40
 
 from .keeper import Keeper
 from .test_gate import TEXTS, press_everything
+
+pytestmark = pytest.mark.slow
 
 
 async def tell(keeper: Keeper) -> None:

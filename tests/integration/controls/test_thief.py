@@ -16,6 +16,8 @@ from custom_components.teslafi.vault import SealBroken, Vault, async_get_vault
 
 from .keeper import Keeper
 
+pytestmark = pytest.mark.slow
+
 
 async def stolen(hass: HomeAssistant, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
     """Copy the configuration folder, and open its vault with this project's own code."""
