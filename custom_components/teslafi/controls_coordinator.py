@@ -105,6 +105,7 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
         self._link = link
         self._confirmations = Confirmations()
         self._unreported: list[CommandRecord] = []
+        self._looks: dict[str, CALLBACK_TYPE] = {}
         self.gate = Gate(
             _Voucher(link),
             Expected(link.origin, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id)),
@@ -161,6 +162,8 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
 
     async def async_close(self) -> None:
         """Forget what is in memory."""
+        for vin in list(self._looks):
+            self._call_off_look(vin)
         await self.gate.close()
 
     async def async_command(
@@ -251,9 +254,15 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
             return
 
         async def look(_now: datetime) -> None:
+            self._looks.pop(vehicle.vin, None)
             await vehicle.async_request_refresh()
 
-        self.config_entry.async_on_unload(async_call_later(self.hass, LOOK_AFTER, look))
+        self._call_off_look(vehicle.vin)
+        self._looks[vehicle.vin] = async_call_later(self.hass, LOOK_AFTER, look)
+
+    def _call_off_look(self, vin: str) -> None:
+        if (call_off := self._looks.pop(vin, None)) is not None:
+            call_off()
 
     async def _record(
         self, target: str, name: str, parameters: Mapping[str, Any], context: Context | None

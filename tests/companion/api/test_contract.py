@@ -16,6 +16,8 @@ from teslafi_companion.store.database import Store
 
 from ..oauth.linking import Http, bearer, link_up, make_account
 
+pytestmark = pytest.mark.slow
+
 CONTRACT: Final = schemathesis.openapi.from_path(Path(__file__).parents[3] / "docs" / "companion-api.yaml")
 OPERATIONS: Final = {
     f"{operation.method.upper()} {operation.path}": operation

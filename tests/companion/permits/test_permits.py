@@ -35,6 +35,8 @@ from ..oauth.linking import (
 )
 from .holder import Holder, link_with_controls
 
+pytestmark = pytest.mark.slow
+
 ISSUER = "http://localhost:8080"
 
 

@@ -15,6 +15,8 @@ from teslafi_companion.oauth.scopes import Acr
 from ..oauth.linking import INSTANCE, link_up
 from .person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Person
 
+pytestmark = pytest.mark.slow
+
 
 async def account_of(person: Person, email: str = OLGA) -> Account:
     """Return an account as it is stored."""
