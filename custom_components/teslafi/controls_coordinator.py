@@ -37,7 +37,15 @@ from .link import LinkCoordinator
 from .polling.ledger import PRICES_USD, Category
 from .repairs import note_controls_locked
 from .tesla.commander import Answer
-from .tesla.errors import CommandRefused, CommandUncertain, SignInRequired, TeslaError
+from .tesla.errors import (
+    CommandRefused,
+    CommandUncertain,
+    RateLimited,
+    SignInRequired,
+    TeslaError,
+    Unreachable,
+    VehicleAsleep,
+)
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
 from .vault import Vault
@@ -49,6 +57,12 @@ INTERVAL: Final = timedelta(seconds=60)
 LOOK_AFTER: Final = 3.0
 """Seconds after a command at which the car is asked what came of it."""
 REPORT_MOST: Final = 100
+UNSENT: Final[Mapping[type[Exception], str]] = {
+    Unreachable: "command_not_sent",
+    RateLimited: "too_many_commands",
+    VehicleAsleep: "vehicle_not_awake",
+}
+"""What watching puts off and tries again by itself, a command does not: its own sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +325,7 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
         if isinstance(error, SignInRequired):
             return HomeAssistantError(translation_domain=DOMAIN, translation_key="controls_grant_ended")
         placeholders = {"name": name}
-        key = error.key if isinstance(error, TeslaError) else "tesla_error"
+        key = UNSENT.get(type(error), error.key if isinstance(error, TeslaError) else "tesla_error")
         if isinstance(error, CommandRefused):
             placeholders["reason"] = error.reason
         return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders)

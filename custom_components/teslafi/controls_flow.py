@@ -66,7 +66,6 @@ DOMAIN_FIELD: Final = "domain"
 LATER: Final = "later"
 SKEW: Final = 60.0
 """Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
-REVOKE: Final = "https://auth.tesla.com/user/revoke/consent?revoke_client_id="
 
 
 class GrantUnfit(Exception):

@@ -266,7 +266,9 @@ class Gate:
             if command is None:
                 await opened.commander.wake(vin, count)
                 return {"result": True}
-            return await opened.commander.send(vin, name, parameters, count, signed=signed)
+            return await opened.commander.send(
+                vin, name, parameters, count, signed=signed, still_allowed=self._vouched_for
+            )
         except CommandRefused as refusal:
             if command is not None and refusal.reason in command.done:
                 return {"result": True, "reason": refusal.reason}

@@ -128,10 +128,20 @@ class Commander:
         for task in self._waking.values():
             task.cancel()
 
-    async def send(self, vin: str, name: str, parameters: Mapping[str, Any], count: Count, *, signed: bool) -> Answer:
+    async def send(
+        self,
+        vin: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        count: Count,
+        *,
+        signed: bool,
+        still_allowed: Callable[[], Awaitable[object]],
+    ) -> Answer:
         """Send a command to a car that is thought awake, waking it when it is not; return the answer's body.
 
         `signed` is what Tesla says of the car; the car's own refusal of one way is believed, and the other taken.
+        Waking takes up to a minute: `still_allowed` is asked after it, and raises when the command may not go any more.
         """
         sign = (self._speaks.get(vin, signed) or name in SIGNED_ONLY) and name not in UNSIGNED
         try:
@@ -139,6 +149,7 @@ class Commander:
         except VehicleAsleep:
             # Refused before it reached the car
             await self.wake(vin, count)
+            await still_allowed()
         except SigningRequired:
             self._speaks[vin] = sign = True
         except SigningUnknown:
@@ -149,8 +160,19 @@ class Commander:
         """Wake a car once, whoever else waits for it, and wait until it is awake; raise NotAwake after a minute."""
         if (task := self._waking.get(vin)) is None:
             task = self._waking[vin] = asyncio.ensure_future(self._wake(vin, count))
-            task.add_done_callback(lambda _: self._waking.pop(vin, None))
-        await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._woken(vin, done))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise NotAwake("Waking was given up") from None
+            raise
+
+    def _woken(self, vin: str, task: asyncio.Task[None]) -> None:
+        """Free the place; look at the outcome, which every caller may have stopped waiting for."""
+        del self._waking[vin]
+        if not task.cancelled():
+            task.exception()
 
     async def _wake(self, vin: str, count: Count) -> None:
         await self._ask(lambda: VehicleFleet(self._api, vin).wake_up(), count, Category.WAKE)
@@ -163,7 +185,7 @@ class Commander:
     async def send_to_site(self, site_id: int, name: str, parameters: Mapping[str, Any]) -> Answer:
         """Send a command to an energy site."""
         answer = await self._ask(
-            lambda: getattr(EnergySite(self._api, site_id), name)(**parameters), _uncounted, Category.ENERGY
+            lambda: getattr(EnergySite(self._api, site_id), name)(**parameters), _uncounted, Category.ENERGY, sent=True
         )
         return _body(answer)
 
@@ -172,7 +194,10 @@ class Commander:
             raise KeyNotPaired("There is no command key")
         vehicle = await self._session_with(vin, name, count) if sign else VehicleFleet(self._api, vin)
         answer = await self._ask(lambda: getattr(vehicle, name)(**parameters), count, Category.COMMAND, sent=True)
-        body = _body(answer)
+        try:
+            body = _body(answer)
+        except UnexpectedAnswer as error:
+            raise CommandUncertain("An answer that says nothing") from error
         if body.get("result") is not True:
             raise CommandRefused(str(body.get("reason") or "unknown"))
         return body

@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.teslafi.controls.commands import COMMANDS
 from custom_components.teslafi.tesla import commander
-from teslafi_companion.store.tables import audit
+from teslafi_companion.store.tables import audit, controls
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.cars.supply import Supply
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
@@ -588,3 +588,50 @@ async def test_waking_for_its_own_sake(hass: HomeAssistant, keeper: Keeper, quic
     await hass.services.async_call("button", "press", {"entity_id": "button.roadrunner_wake"}, blocking=True)
     assert keeper.car().state.value == "online"
     assert quick
+
+
+async def test_a_lock_while_the_car_wakes_up_still_holds(
+    hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waking takes a while; the owner locks on the companion's page meanwhile."""
+
+    async def sleep(_seconds: float) -> None:
+        keeper.car().wake()
+        async with keeper.companion.store.transaction() as transaction:
+            await transaction.execute(controls.delete())
+
+    opened = keeper.controls.gate._open  # noqa: SLF001
+    assert opened is not None
+    monkeypatch.setattr(opened.commander, "_sleep", sleep)
+    keeper.tesla.control.sleep(ANNAS_MODEL_3)
+    assert await refusal(keeper.unlock()) == "controls_not_allowed"
+    assert keeper.car().executed == []
+
+
+async def test_closing_the_gate_while_the_car_wakes_up_is_told(
+    hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(_seconds: float) -> None:
+        await keeper.controls.gate.close()
+
+    opened = keeper.controls.gate._open  # noqa: SLF001
+    assert opened is not None
+    monkeypatch.setattr(opened.commander, "_sleep", sleep)
+    keeper.tesla.control.sleep(ANNAS_MODEL_3)
+    assert await refusal(keeper.unlock()) in {"vehicle_not_awake", "controls_starting"}
+    assert keeper.car().executed == []
+
+
+async def test_no_connection_means_nothing_was_sent(hass: HomeAssistant, keeper: Keeper) -> None:
+    await keeper.tesla.stop()
+    honk = {"entity_id": "button.roadrunner_honk_horn"}
+    assert await refusal(hass.services.async_call("button", "press", honk, blocking=True)) == "command_not_sent"
+
+
+async def test_an_answer_that_says_nothing_is_uncertain(hass: HomeAssistant, keeper: Keeper) -> None:
+    keeper.car().signing = "off"
+    honk = {"entity_id": "button.roadrunner_honk_horn"}
+    await hass.services.async_call("button", "press", honk, blocking=True)
+    keeper.tesla.control.fault(path="*/honk_horn", kind="status", status=200, body={"response": None})
+    assert await refusal(hass.services.async_call("button", "press", honk, blocking=True)) == "command_uncertain"
+    assert len(keeper.car().executed) == 2
