@@ -22,6 +22,7 @@ from tesla_protocol.command.universal_message_pb2 import Domain, OperationStatus
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, OperationStatus_E as SecurityStatus
 
 from ..polling.ledger import Category
+from . import library_log  # noqa: F401 - takes effect by being there
 from .errors import (
     AccessTokenRefused,
     CommandRefused,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
+import logging
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant
@@ -635,3 +636,24 @@ async def test_an_answer_that_says_nothing_is_uncertain(hass: HomeAssistant, kee
     keeper.tesla.control.fault(path="*/honk_horn", kind="status", status=200, body={"response": None})
     assert await refusal(hass.services.async_call("button", "press", honk, blocking=True)) == "command_uncertain"
     assert len(keeper.car().executed) == 2
+
+
+@pytest.mark.parametrize("signing", ["required", "off"])
+async def test_no_pin_reaches_a_log(
+    hass: HomeAssistant, keeper: Keeper, caplog: pytest.LogCaptureFixture, signing: str
+) -> None:
+    """With debug logging of the library and of Home Assistant's own client on; signed payloads are readable as well."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("tesla_fleet_api").setLevel(logging.DEBUG)
+    keeper.car().signing = signing
+    target = device(hass, keeper, ANNAS_MODEL_3)
+    caplog.clear()
+    await hass.services.async_call(
+        "teslafi", "pin_to_drive", {"device_id": target, "enable": True, "pin": "7391"}, blocking=True
+    )
+    assert keeper.car().pins["drive"] == "7391"
+    ours = [record for record in caplog.records if record.name.startswith(("tesla_fleet_api", "custom_components"))]
+    said = "\n".join(record.getMessage() for record in ours)
+    assert "Body: withheld" in said
+    assert "7391" not in said
+    assert "routable_message" not in said
