@@ -16,14 +16,14 @@ from homeassistant.util.json import JsonObjectType
 import probatio
 
 from .const import DOMAIN
-from .controls_coordinator import ControlsCoordinator
+from .controls_coordinator import enabled_controls
+from .tesla.plans import command_days
 
 if TYPE_CHECKING:
     from .coordinator import TeslaFiConfigEntry
 
 PIN: Final = probatio.All(cv.string, probatio.Match(r"^\d{4}$"))
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-COMMAND_DAYS: Final = ("SUN", "MON", "TUES", "WED", "THURS", "FRI", "SAT")
 NEW_ID: Final = "id"
 
 
@@ -38,14 +38,6 @@ def _place(hass: HomeAssistant, sent: Mapping[str, Any]) -> dict[str, float]:
         "lat": place.get(ATTR_LATITUDE, hass.config.latitude),
         "lon": place.get(ATTR_LONGITUDE, hass.config.longitude),
     }
-
-
-def _days(sent: Mapping[str, Any], *, signed: bool) -> str | int:
-    """Return the days as the library takes them: bits where the command is signed, names over REST."""
-    chosen = [DAYS.index(day) for day in sent["days"]]
-    if signed:
-        return sum(1 << place for place in chosen)
-    return ",".join(COMMAND_DAYS[place] for place in chosen)
 
 
 type Build = Callable[[HomeAssistant, Mapping[str, Any], bool], tuple[str, dict[str, Any]]]
@@ -91,7 +83,7 @@ def _common(hass: HomeAssistant, sent: Mapping[str, Any], *, signed: bool) -> di
         "name": sent.get("name"),
         "enabled": sent["enabled"],
         "one_time": sent["one_time"],
-        "days_of_week": _days(sent, signed=signed),
+        "days_of_week": command_days(sum(1 << DAYS.index(day) for day in set(sent["days"])), signed=signed),
         **_place(hass, sent),
     }
 
@@ -239,7 +231,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> JsonObjectType | None:
         entry, identifier = _target(hass, call.data[ATTR_DEVICE_ID])
-        controls = _controls(entry)
+        controls = enabled_controls(entry)
         if action.site:
             site_id = int(identifier) if identifier.isdigit() and int(identifier) in entry.runtime_data.sites else None
             if site_id is None:
@@ -250,8 +242,7 @@ def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any
         vehicle = entry.runtime_data.vehicles.get(identifier)
         if vehicle is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
-        signed = vehicle.data.snapshot.vehicle.command_signing == "required"
-        name, parameters = action.build(hass, call.data, signed)
+        name, parameters = action.build(hass, call.data, vehicle.signs)
         answer = await controls.async_command(
             identifier, name, parameters, context=call.context, code=call.data.get(CODE)
         )
@@ -265,7 +256,7 @@ def _lock_controls(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Wipe grant, command key and key share at once."""
         entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
-        await _controls(entry).async_wipe(tell=True)
+        await enabled_controls(entry).async_wipe(tell=True)
 
     return handle
 
@@ -274,7 +265,7 @@ def _confirm_code(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Take the code for sensitive commands."""
         entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
-        await _controls(entry).async_confirm(call.data[CODE], call.context)
+        await enabled_controls(entry).async_confirm(call.data[CODE], call.context)
 
     return handle
 
@@ -288,10 +279,3 @@ def _target(hass: HomeAssistant, device_id: str) -> tuple[TeslaFiConfigEntry, st
     if found is None or entry is None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
     return entry, found
-
-
-def _controls(entry: TeslaFiConfigEntry) -> ControlsCoordinator:
-    controls = entry.runtime_data.controls
-    if controls is None:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
-    return controls

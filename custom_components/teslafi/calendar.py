@@ -15,9 +15,10 @@ from homeassistant.util.location import distance
 
 from .const import DOMAIN
 from .controls.groups import ControlGroup
+from .controls_coordinator import enabled_controls
 from .coordinator import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
-from .tesla.plans import EVERY_DAY, Kind, Plan, day_names, days_of_rrule, occurrences, plans_of, rrule
+from .tesla.plans import Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
 from .tesla.schedules import car_zone
 
 PARALLEL_UPDATES = 0
@@ -176,6 +177,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         days = days_of_rrule(rule, begin) if rule else 1 << (begin.isoweekday() % 7)
         if days is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_rule")
+        days_of_week = command_days(days, signed=self.coordinator.signs)
         latitude, longitude = self._coordinates(event.get("location"))
         common: dict[str, Any] = {
             "id": number,
@@ -186,16 +188,11 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             "lon": longitude,
         }
         if self.entity_description.key == "precondition_schedules":
-            parameters = {**common, "days_of_week": self._days(days), "precondition_time": _minutes(begin)}
+            parameters = {**common, "days_of_week": days_of_week, "precondition_time": _minutes(begin)}
             await self._send("add_precondition_schedule", parameters)
             return
         times = {"start_time": _minutes(begin), "end_time": _minutes(end)}
-        await self._send("add_charge_schedule", {**common, **times, "days_of_week": self._days(days)})
-
-    def _days(self, days: int) -> str | int:
-        """Return days as the library takes them: bits where the command is signed, names over REST."""
-        signed = self.coordinator.data.snapshot.vehicle.command_signing == "required"
-        return days if signed else day_names(days & EVERY_DAY)
+        await self._send("add_charge_schedule", {**common, **times, "days_of_week": days_of_week})
 
     def _coordinates(self, location: str | None) -> tuple[float, float]:
         """Read a place: coordinates as text, else home."""
@@ -211,9 +208,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         await self._send("set_scheduled_charging", {"enable": True, "time": _minutes(local)})
 
     async def _send(self, name: str, parameters: dict[str, Any]) -> None:
-        controls = self.coordinator.config_entry.runtime_data.controls
-        if controls is None:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+        controls = enabled_controls(self.coordinator.config_entry)
         await controls.async_command(self.coordinator.vin, name, parameters, context=self._context)
 
 

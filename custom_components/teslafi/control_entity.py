@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, override
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import DOMAIN
 from .controls.groups import ControlGroup
-from .controls_coordinator import ControlsCoordinator
+from .controls_coordinator import ControlsCoordinator, enabled_controls
 from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
 from .entity import (
     ShownDescription,
@@ -46,19 +44,12 @@ class ControlDescription[SourceT](ShownDescription[SourceT]):
     group: ControlGroup
 
 
-def _controls(entry: TeslaFiConfigEntry) -> ControlsCoordinator:
-    controls = entry.runtime_data.controls
-    if controls is None:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
-    return controls
-
-
 class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFiEntity[CoordinatorT]):
     """An entity that is there to command."""
 
     @property
     def _controls(self) -> ControlsCoordinator:
-        return _controls(self.coordinator.config_entry)
+        return enabled_controls(self.coordinator.config_entry)
 
     @property
     @override

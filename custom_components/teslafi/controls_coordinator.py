@@ -51,7 +51,7 @@ from .tesla.token import TokenEndpoint
 from .vault import Vault
 
 if TYPE_CHECKING:
-    from .coordinator import AccountCoordinator, VehicleCoordinator
+    from .coordinator import AccountCoordinator, TeslaFiConfigEntry, VehicleCoordinator
 
 INTERVAL: Final = timedelta(seconds=60)
 LOOK_AFTER: Final = 3.0
@@ -169,10 +169,7 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
                 await self._link.session.ask(self._link.companion.lock_controls)
             except CompanionError as error:
                 LOGGER.warning("The companion could not be told that controls are locked (%s)", error)
-        note_controls_locked(self.hass, self.config_entry, self._link.origin, None)
-        data = {name: value for name, value in self.config_entry.data.items() if name != CONF_CONTROLS}
-        self.hass.config_entries.async_update_entry(self.config_entry, data=data)
-        self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
+        forget_controls(self.hass, self.config_entry)
 
     async def async_close(self) -> None:
         """Forget what is in memory."""
@@ -200,12 +197,11 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
         try:
             await self._check_code(name, parameters, context, code)
             self._check_budget(vehicle)
-            signed = vehicle.data.snapshot.vehicle.command_signing == "required"
-            answer = await self.gate.command(vin, name, parameters, vehicle.count, signed=signed)
+            answer = await self.gate.command(vin, name, parameters, vehicle.count, signed=vehicle.signs)
         except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
             self._tell(record, error, cost=vehicle.cost_usd - cost_before)
             self._look_soon(vehicle, error)
-            raise self._sentence(error, _name(vehicle)) from error
+            raise self._sentence(error, vehicle.vehicle_name) from error
         self._tell(record, None, cost=vehicle.cost_usd - cost_before)
         if assumed:
             vehicle.assume(assumed)
@@ -336,9 +332,21 @@ class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):
         return async_dispatcher_connect(self.hass, _signal(self.config_entry, target), told)
 
 
-def _name(vehicle: VehicleCoordinator) -> str:
-    snapshot = vehicle.data.snapshot
-    return snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name or vehicle.name
+@callback
+def forget_controls(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Let the entry forget that controls were enabled, and its entities go; what was sealed is wiped by the caller."""
+    note_controls_locked(hass, entry, "", None)
+    data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}
+    hass.config_entries.async_update_entry(entry, data=data)
+    hass.config_entries.async_schedule_reload(entry.entry_id)
+
+
+def enabled_controls(entry: TeslaFiConfigEntry) -> ControlsCoordinator:
+    """Return the controls of an entry; raise ServiceValidationError when they are off."""
+    controls = entry.runtime_data.controls
+    if controls is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+    return controls
 
 
 def _signal(entry: ConfigEntry, target: str) -> str:

@@ -45,9 +45,9 @@ from .controls.gate import FAULTS, REFUSALS, Lock
 from .controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from .controls.permit import Expected, Moment, Permit, PermitFaulty, verified
 from .controls.sealed import Arms, new_command_key, public_pem, seal
+from .controls_coordinator import forget_controls
 from .link import ControlsImplementation
 from .oauth import TeslaImplementation
-from .repairs import note_controls_locked
 from .tesla.errors import TeslaError
 from .tesla.grant import SCOPE_DATA, Claims, Grant, Kind
 from .tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
@@ -169,7 +169,7 @@ class ControlsFlow(ConfigFlow):
     def _choice(self, account: AccountCoordinator) -> probatio.Schema:
         known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
         groups = [group for group in ControlGroup if group is not ControlGroup.ENERGY or account.sites]
-        vehicles = [SelectOptionDict(value=vin, label=_name(account, vin)) for vin in account.vehicles]
+        vehicles = [SelectOptionDict(value=vin, label=one.vehicle_name) for vin, one in account.vehicles.items()]
         offered: dict[Any, Any] = {
             probatio.Required(CONF_GROUPS, default=known.get(CONF_GROUPS, list(DEFAULT_GROUPS))): SelectSelector(
                 SelectSelectorConfig(
@@ -195,7 +195,7 @@ class ControlsFlow(ConfigFlow):
             "account": str(entry.unique_id),
             "account_name": entry.title[:64],
             "groups": [group.value for group in enabling.groups],
-            "vehicles": [{"vin": vin, "name": _name(account, vin)[:32]} for vin in enabling.vehicles],
+            "vehicles": [{"vin": vin, "name": account.vehicles[vin].vehicle_name[:32]} for vin in enabling.vehicles],
         }
         return ControlsImplementation(self.hass, companion[CONF_ADDRESS], companion[CONF_INSTANCE_ID], details)
 
@@ -326,11 +326,7 @@ class ControlsFlow(ConfigFlow):
     def _signed_vehicles(self, enabling: Enabling) -> list[str]:
         account = self._account
         vehicles = account.vehicles if account else {}
-        return [
-            vin
-            for vin in enabling.vehicles
-            if vin in vehicles and vehicles[vin].data.snapshot.vehicle.command_signing == "required"
-        ]
+        return [vin for vin in enabling.vehicles if vin in vehicles and vehicles[vin].signs]
 
     async def _keep_key(self, enabling: Enabling) -> ConfigFlowResult:
         """Go on with the key of this Home Assistant where one is at hand; its own account's is paired already."""
@@ -419,7 +415,7 @@ class ControlsFlow(ConfigFlow):
             errors=errors,
             description_placeholders={
                 "address": address,
-                "vehicles": ", ".join(_name(account, vin) for vin in missing),
+                "vehicles": ", ".join(account.vehicles[vin].vehicle_name for vin in missing),
             },
         )
 
@@ -477,10 +473,7 @@ class ControlsFlow(ConfigFlow):
             await account.controls.async_wipe(tell=True)
             return
         await (await async_get_vault(self.hass)).wipe(entry.entry_id, CONTROLS)
-        note_controls_locked(self.hass, entry, "", None)
-        data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}
-        self.hass.config_entries.async_update_entry(entry, data=data)
-        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        forget_controls(self.hass, entry)
 
 
 _REFUSED: Final[Mapping[str, str]] = {
@@ -501,8 +494,3 @@ def _unchosen(groups: tuple[ControlGroup, ...], vehicles: tuple[str, ...]) -> di
 
 def _client(implementation: oauth2.AbstractOAuth2Implementation) -> str:
     return implementation.client_id if isinstance(implementation, TeslaImplementation) else ""
-
-
-def _name(account: AccountCoordinator, vin: str) -> str:
-    snapshot = account.vehicles[vin].data.snapshot
-    return snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name or f"Tesla {vin[-6:]}"

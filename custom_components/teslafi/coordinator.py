@@ -163,6 +163,17 @@ class VehicleCoordinator(_Coordinator[VehicleData]):
         return LastValues(data.state, self._real or data.snapshot, data.data_at, data.contact_at, self._ledger)
 
     @property
+    def vehicle_name(self) -> str:
+        """The name its owner gave to the car, or the end of its VIN."""
+        snapshot = self.data.snapshot
+        return snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name or f"Tesla {self.vin[-6:]}"
+
+    @property
+    def signs(self) -> bool:
+        """Whether Tesla says that the car takes signed commands alone."""
+        return self.data.snapshot.vehicle.command_signing == "required"
+
+    @property
     def cost_usd(self) -> float:
         """What this month's requests about this car come to."""
         return self._ledger.cost(time.time())

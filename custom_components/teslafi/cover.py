@@ -130,10 +130,9 @@ class VehicleCover(VehicleControl, CoverEntity):
         super().__init__(coordinator, description)
         features = CoverEntityFeature.OPEN
         motor = coordinator.data.snapshot.vehicle_config.plg or not description.powered
-        signed = coordinator.data.snapshot.vehicle.command_signing == "required"
         if description.close is not None and motor:
             features |= CoverEntityFeature.CLOSE
-        if description.stop is not None and not signed:
+        if description.stop is not None and not coordinator.signs:
             # The signed form of the protocol has no word for it
             features |= CoverEntityFeature.STOP
         self._attr_supported_features = features

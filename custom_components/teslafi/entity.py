@@ -190,14 +190,13 @@ def vehicle_device_info(coordinator: VehicleCoordinator) -> DeviceInfo:
     """Describe a car."""
     vin = coordinator.vin
     snapshot = coordinator.data.snapshot
-    name = snapshot.vehicle_state.vehicle_name or snapshot.vehicle.display_name
     trim = snapshot.vehicle_config.trim_badging
     return DeviceInfo(
         identifiers={(DOMAIN, vin)},
         manufacturer=MANUFACTURER,
         model=model_of(snapshot, vin),
         model_id=trim.upper() if trim else None,
-        name=name or f"Tesla {vin[-6:]}",
+        name=coordinator.vehicle_name,
         serial_number=vin,
         sw_version=version_of(snapshot.vehicle_state.car_version),
     )

@@ -10,12 +10,11 @@ from homeassistant.components.update import (
     UpdateEntityFeature,
 )
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import DOMAIN
 from .controls.groups import ControlGroup
+from .controls_coordinator import enabled_controls
 from .coordinator import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
 
@@ -102,9 +101,7 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
     @override
     async def async_install(self, version: str | None, backup: bool, **kwargs: Any) -> None:
         """Have the car install what it downloaded, at once."""
-        controls = self.coordinator.config_entry.runtime_data.controls
-        if controls is None:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
+        controls = enabled_controls(self.coordinator.config_entry)
         assumed = {"vehicle_state.software_update.status": INSTALLING}
         await controls.async_command(
             self.coordinator.vin, "schedule_software_update", {"offset_sec": 0}, context=self._context, assumed=assumed

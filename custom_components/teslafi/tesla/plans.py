@@ -140,8 +140,10 @@ def days_of_rrule(rule: str, first: datetime) -> int | None:
     return sum(1 << RRULE_DAYS.index(name) for name in set(names))
 
 
-def day_names(days: int) -> str:
-    """Return days as commands over REST name them."""
+def command_days(days: int, *, signed: bool) -> str | int:
+    """Return days as the library takes them: bits where the command is signed, Tesla's names over REST."""
+    if signed:
+        return days
     if days == EVERY_DAY:
         return "ALL"
     return ",".join(name for bit, name in enumerate(COMMAND_DAYS) if days >> bit & 1)

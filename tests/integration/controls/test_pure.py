@@ -10,7 +10,7 @@ from custom_components.teslafi.controls.code import Confirmations, hashed, match
 from custom_components.teslafi.controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from custom_components.teslafi.controls.permit import Moment, Permit
 from custom_components.teslafi.tesla.decode import assume
-from custom_components.teslafi.tesla.plans import Kind, Plan, day_names, days_of_rrule, minutes, occurrences, rrule
+from custom_components.teslafi.tesla.plans import Kind, Plan, command_days, days_of_rrule, minutes, occurrences, rrule
 from custom_components.teslafi.tesla.secret import Secret
 from custom_components.teslafi.tesla.snapshot import Snapshot
 from custom_components.teslafi.vault import KeyRing, SealBroken, needs_share
@@ -55,7 +55,8 @@ def test_days_go_through_rules_and_back(days: int) -> None:
     monday = datetime(2026, 11, 23, tzinfo=UTC)
     assert days_of_rrule(rrule(days), monday) == days
     names = {"SUN": 1, "MON": 2, "TUES": 4, "WED": 8, "THURS": 16, "FRI": 32, "SAT": 64, "ALL": 127}
-    assert sum(names[name] for name in day_names(days).split(",")) == days
+    assert command_days(days, signed=True) == days
+    assert sum(names[name] for name in str(command_days(days, signed=False)).split(",")) == days
 
 
 @pytest.mark.parametrize(
