@@ -14,14 +14,14 @@ from .actions import async_setup_actions
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
 from .controls_coordinator import ControlsCoordinator
 from .coordinator import AccountCoordinator, TeslaFiConfigEntry
-from .last_values import LastValuesFile
 from .link import LinkCoordinator, end_link
 from .repairs import forget_issues
+from .storage.last_values import LastValuesFile
+from .storage.vault import VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError
 from .tesla.reader import Reader
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
-from .vault import VaultKeeper, async_get_vault
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

@@ -58,6 +58,8 @@ from .controls.code import hashed
 from .controls_flow import ControlsFlow, GrantUnfit
 from .link_flow import LinkFlow
 from .oauth import TeslaImplementation
+from .secret import Secret
+from .storage.vault import ShareNeeded, async_get_vault
 from .tesla.errors import (
     AccessTokenRefused,
     BillingLimitReached,
@@ -84,11 +86,9 @@ from .tesla.grant import (
     TokenMalformed,
 )
 from .tesla.reader import Products, Reader
-from .tesla.secret import Secret
 from .tesla.servers import OWNER_API, SERVERS, Region, Server, region_at
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
-from .vault import ShareNeeded, async_get_vault
 
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a field's name
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a field's name

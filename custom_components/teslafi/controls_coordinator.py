@@ -36,6 +36,7 @@ from .controls.record import CommandRecord, Result
 from .link import LinkCoordinator
 from .polling.ledger import PRICES_USD, Category
 from .repairs import note_controls_locked
+from .storage.vault import Vault
 from .tesla.commander import Answer
 from .tesla.errors import (
     CommandRefused,
@@ -48,7 +49,6 @@ from .tesla.errors import (
 )
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
-from .vault import Vault
 
 if TYPE_CHECKING:
     from .coordinator import AccountCoordinator, TeslaFiConfigEntry, VehicleCoordinator

@@ -48,15 +48,15 @@ from .controls.sealed import Arms, new_command_key, public_pem, seal
 from .controls_coordinator import forget_controls
 from .link import ControlsImplementation
 from .oauth import TeslaImplementation
+from .secret import Secret
+from .storage.vault import async_get_vault
 from .tesla.errors import TeslaError
 from .tesla.grant import SCOPE_DATA, Claims, Grant, Kind
 from .tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
 from .tesla.reader import Reader
-from .tesla.secret import Secret
 from .tesla.servers import SERVERS
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
-from .vault import async_get_vault
 
 if TYPE_CHECKING:
     from .coordinator import AccountCoordinator, TeslaFiConfigEntry

@@ -16,13 +16,13 @@ from homeassistant.util import dt as dt_util
 
 from .const import CONF_MONTHLY_BUDGET, DOMAIN, LOGGER
 from .controls_coordinator import ControlsCoordinator
-from .last_values import LastValues, LastValuesFile
 from .link import LinkCoordinator
 from .polling import policy
 from .polling.activity import activity_of
 from .polling.ledger import PRICES_USD, Category, Ledger
 from .polling.policy import Ask, Failure, Watch
 from .repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget, raise_issue
+from .storage.last_values import LastValues, LastValuesFile
 from .tesla.decode import assume, merge
 from .tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
 from .tesla.errors import (

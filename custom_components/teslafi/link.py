@@ -34,7 +34,7 @@ from .companion import (
 )
 from .const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
 from .repairs import clear_link_issue, note_subscription, raise_link_issue
-from .vault import SealBroken, Vault
+from .storage.vault import SealBroken, Vault
 
 INTERVAL: Final = timedelta(minutes=10)
 FRESH_SECONDS: Final = 300

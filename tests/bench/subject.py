@@ -24,8 +24,8 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 )
 import tesla_fleet_api.const
 
+from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
-from custom_components.teslafi.vault import async_get_vault
 from teslafi_simulators.tesla.addresses import Addresses
 from tests.live.simulated_tesla import use_simulator
 

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from custom_components.teslafi.const import DOMAIN, MONITORING
-from custom_components.teslafi.vault import async_get_vault
+from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_simulators.tesla import TeslaSimulator
 
 from .owner import ANNA, BO, ERIK, EVERYTHING, READ_SCOPES, Owner

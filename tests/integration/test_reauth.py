@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
 
 from custom_components.teslafi.const import DOMAIN, MONITORING
-from custom_components.teslafi.vault import async_get_vault
+from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 
 from .owner import ANNA, Owner

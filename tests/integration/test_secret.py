@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from custom_components.teslafi.tesla.secret import Secret
+from custom_components.teslafi.secret import Secret
 
 MARKER = "MARKER-5b1c"
 

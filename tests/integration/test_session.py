@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 import pytest
 
+from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.errors import (
     RateLimited,
     Reason,
@@ -19,7 +20,6 @@ from custom_components.teslafi.tesla.errors import (
     Unreachable,
 )
 from custom_components.teslafi.tesla.grant import Grant, Kind
-from custom_components.teslafi.tesla.secret import Secret
 from custom_components.teslafi.tesla.session import GrantSession
 from custom_components.teslafi.tesla.token import TokenEndpoint
 

@@ -9,9 +9,9 @@ from homeassistant.core import HomeAssistant
 from hypothesis import given, strategies as st
 import pytest
 
+from custom_components.teslafi.secret import Secret
+from custom_components.teslafi.storage.vault import KeyRing, SealBroken, Vault, VaultKeeper
 from custom_components.teslafi.tesla.grant import Grant, Kind
-from custom_components.teslafi.tesla.secret import Secret
-from custom_components.teslafi.vault import KeyRing, SealBroken, Vault, VaultKeeper
 
 PLACE = ("entry-1", "monitoring")
 

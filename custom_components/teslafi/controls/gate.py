@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from ..companion import CompanionError, PermitRefused, Unlinked, Vouched
 from ..const import CONTROLS
+from ..secret import Secret
+from ..storage.vault import SealBroken, Vault
 from ..tesla.commander import Answer, Commander, Count, Look
 from ..tesla.errors import CommandRefused, SignInRequired
-from ..tesla.secret import Secret
 from ..tesla.session import CreateTask, GrantSession
 from ..tesla.token import TokenEndpoint
-from ..vault import SealBroken, Vault
 from .commands import COMMANDS, SITE_COMMANDS, WAKE
 from .groups import ControlGroup
 from .permit import Expected, Fault, Moment, Permit, PermitFaulty, verified

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ..const import CONTROLS
+from ..secret import Secret
+from ..storage.vault import SealBroken, Vault
 from ..tesla.grant import Grant
-from ..tesla.secret import Secret
-from ..vault import SealBroken, Vault
 
 CURVE: Final = ec.SECP256R1()
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import jwt
 
-from .secret import Secret
+from ..secret import Secret
 from .servers import OWNER_API, SERVERS, Region, Server
 
 type Json = Mapping[str, Any]

@@ -12,8 +12,8 @@ import aiohttp
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla.vehicle.fleet import VehicleFleet
 
+from ..secret import Secret
 from .errors import Refused, Unreachable, translated
-from .secret import Secret
 from .servers import Server
 from .session import GrantSession
 from .token import TokenEndpoint

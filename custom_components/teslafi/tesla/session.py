@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from ..secret import Secret
 from .errors import Reason, SignInRequired
 from .grant import Grant
-from .secret import Secret
 from .token import TokenEndpoint
 
 EARLY: Final = 60.0

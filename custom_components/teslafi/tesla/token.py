@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import aiohttp
 
+from ..secret import Secret
 from .errors import RateLimited, Reason, SignInRequired, TeslaError, TokenRequestRefused, UnexpectedAnswer, Unreachable
 from .grant import OWNER_CLIENT, Grant, TokenMalformed
-from .secret import Secret
 from .servers import Server
 
 OWNER_SCOPE: Final = "openid email offline_access"

@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 
 from custom_components.teslafi.const import CONTROLS, MONITORING
-from custom_components.teslafi.vault import async_get_vault
+from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.store.tables import controls
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.test_link import Link, reconfigure

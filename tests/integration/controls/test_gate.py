@@ -24,7 +24,7 @@ from custom_components.teslafi.companion import Vouched
 from custom_components.teslafi.const import CONTROLS
 from custom_components.teslafi.controls.gate import Lock
 from custom_components.teslafi.controls.permit import Moment
-from custom_components.teslafi.vault import async_get_vault
+from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.accounts import account, factors
 from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.oauth.links import links_of

@@ -9,11 +9,11 @@ import pytest
 from custom_components.teslafi.controls.code import Confirmations, hashed, matches
 from custom_components.teslafi.controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from custom_components.teslafi.controls.permit import Moment, Permit
+from custom_components.teslafi.secret import Secret
+from custom_components.teslafi.storage.vault import KeyRing, SealBroken, needs_share
 from custom_components.teslafi.tesla.decode import assume
 from custom_components.teslafi.tesla.plans import Kind, Plan, command_days, days_of_rrule, minutes, occurrences, rrule
-from custom_components.teslafi.tesla.secret import Secret
 from custom_components.teslafi.tesla.snapshot import Snapshot
-from custom_components.teslafi.vault import KeyRing, SealBroken, needs_share
 
 SHARES = st.binary(min_size=32, max_size=32).map(lambda raw: Secret(b64encode(raw).decode()))
 PLACE = ("entry", "controls")

@@ -11,8 +11,8 @@ import pytest
 
 from custom_components.teslafi.const import CONTROLS, LINK, MONITORING
 from custom_components.teslafi.controls.sealed import Arms, unseal
-from custom_components.teslafi.tesla.secret import Secret
-from custom_components.teslafi.vault import SealBroken, Vault, async_get_vault
+from custom_components.teslafi.secret import Secret
+from custom_components.teslafi.storage.vault import SealBroken, Vault, async_get_vault
 
 from .keeper import Keeper
 

@@ -9,10 +9,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .polling.ledger import Ledger
-from .tesla.decode import decode_vehicle, encode
-from .tesla.snapshot import CarState, Snapshot
+from ..const import DOMAIN
+from ..polling.ledger import Ledger
+from ..tesla.decode import decode_vehicle, encode
+from ..tesla.snapshot import CarState, Snapshot
 
 SAVE_DELAY: Final = 120.0
 """Seconds that a change may wait for others; a stop of Home Assistant saves at once."""

@@ -27,9 +27,9 @@ from homeassistant.helpers.singleton import singleton
 from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
-from .const import DOMAIN, LOGGER
-from .tesla.grant import Grant
-from .tesla.secret import Secret
+from ..const import DOMAIN, LOGGER
+from ..secret import Secret
+from ..tesla.grant import Grant
 
 type Place = tuple[str, str]
 """Id of a config entry, and the name of what is sealed."""
