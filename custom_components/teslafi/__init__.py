@@ -10,12 +10,12 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
-from .actions import async_setup_actions
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
-from .controls_coordinator import ControlsCoordinator
-from .coordinator import AccountCoordinator, TeslaFiConfigEntry
-from .link import LinkCoordinator, end_link
+from .controls.coordinator import ControlsCoordinator
+from .coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
+from .link.coordinator import LinkCoordinator, end_link
 from .repairs import forget_issues
+from .services import async_setup_actions
 from .storage.last_values import LastValuesFile
 from .storage.vault import VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError

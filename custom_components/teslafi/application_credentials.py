@@ -8,7 +8,7 @@ from homeassistant.helpers.config_entry_oauth2_flow import (
     AbstractOAuth2Implementation,
 )
 
-from .oauth import TeslaImplementation
+from .flow.oauth import TeslaImplementation
 
 
 async def async_get_auth_implementation(

@@ -11,7 +11,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
 from .entity import (
     LinkEntity,
     ShownDescription,
@@ -20,7 +20,7 @@ from .entity import (
     async_setup_site_platform,
     async_setup_vehicle_platform,
 )
-from .link import LinkStatus
+from .link.coordinator import LinkStatus
 from .tesla.snapshot import CarState
 
 PARALLEL_UPDATES = 0

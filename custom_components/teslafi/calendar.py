@@ -14,12 +14,12 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.location import distance
 
 from .const import DOMAIN
+from .controls.coordinator import enabled_controls
 from .controls.groups import ControlGroup
-from .controls_coordinator import enabled_controls
-from .coordinator import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
-from .tesla.plans import Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
-from .tesla.schedules import car_zone
+from .tesla.next_event import car_zone
+from .tesla.schedules import Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
 
 PARALLEL_UPDATES = 0
 AHEAD: Final = timedelta(days=8)

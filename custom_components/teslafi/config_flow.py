@@ -55,9 +55,9 @@ from .const import (
     REGION_GLOBAL,
 )
 from .controls.code import hashed
-from .controls_flow import ControlsFlow, GrantUnfit
-from .link_flow import LinkFlow
-from .oauth import TeslaImplementation
+from .flow.controls import ControlsFlow, GrantUnfit
+from .flow.link import LinkFlow
+from .flow.oauth import TeslaImplementation
 from .secret import Secret
 from .storage.vault import ShareNeeded, async_get_vault
 from .tesla.errors import (

@@ -7,7 +7,7 @@ from homeassistant.components.device_tracker.entity import TrackerEntity, Tracke
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
 
 PARALLEL_UPDATES = 0

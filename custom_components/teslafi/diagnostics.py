@@ -16,8 +16,8 @@ from .const import (
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
 )
-from .controls_coordinator import ControlsCoordinator
-from .coordinator import SiteCoordinator, TeslaFiConfigEntry, VehicleCoordinator
+from .controls.coordinator import ControlsCoordinator
+from .coordinators.vehicle import SiteCoordinator, TeslaFiConfigEntry, VehicleCoordinator
 from .tesla.errors import SignInRequired
 from .tesla.reader import Reader
 from .tesla.snapshot import Snapshot

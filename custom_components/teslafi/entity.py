@@ -18,8 +18,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
-from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
-from .link import LinkCoordinator, LinkStatus, companion_identifier
+from .coordinators.vehicle import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .link.coordinator import LinkCoordinator, LinkStatus, companion_identifier
 from .tesla.energy_site import WallConnector
 from .tesla.snapshot import Snapshot
 

@@ -8,10 +8,10 @@ from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
+from .controls.entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .controls.record import CommandRecord, Result
-from .coordinator import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
 
 PARALLEL_UPDATES = 0
 

@@ -10,9 +10,9 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .controls.entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinator import TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .coordinators.vehicle import TeslaFiConfigEntry, VehicleCoordinator, VehicleData
 
 PARALLEL_UPDATES = 0
 PIN: Final = r"^\d{4}$"

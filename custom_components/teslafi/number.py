@@ -14,7 +14,7 @@ from homeassistant.const import PERCENTAGE, Platform, UnitOfElectricCurrent, Uni
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control_entity import (
+from .controls.entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -23,7 +23,7 @@ from .control_entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
 
 PARALLEL_UPDATES = 0
 type Bound = Callable[[VehicleData], float | None]

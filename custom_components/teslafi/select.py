@@ -9,7 +9,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control_entity import (
+from .controls.entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -18,7 +18,7 @@ from .control_entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
 
 PARALLEL_UPDATES = 0
 

@@ -31,8 +31,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .companion import SubscriptionState
-from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
 from .entity import (
     MODELS,
     LinkEntity,
@@ -45,9 +44,10 @@ from .entity import (
     async_setup_wall_connector_platform,
     version_of,
 )
-from .link import LinkState, LinkStatus
+from .link.client import SubscriptionState
+from .link.coordinator import LinkState, LinkStatus
 from .tesla.energy_site import CHANNELS, WallConnector
-from .tesla.schedules import car_zone, next_charge, next_preconditioning
+from .tesla.next_event import car_zone, next_charge, next_preconditioning
 from .tesla.snapshot import CarState
 
 PARALLEL_UPDATES = 0

@@ -11,7 +11,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .control_entity import (
+from .controls.entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -20,7 +20,7 @@ from .control_entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinator import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
 
 PARALLEL_UPDATES = 0
 CHARGING: Final = frozenset({"Charging", "Starting"})

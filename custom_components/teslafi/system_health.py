@@ -6,7 +6,7 @@ from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
-from .coordinator import TeslaFiConfigEntry
+from .coordinators.vehicle import TeslaFiConfigEntry
 from .tesla.servers import SERVERS
 
 

@@ -13,9 +13,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .controls.coordinator import enabled_controls
 from .controls.groups import ControlGroup
-from .controls_coordinator import enabled_controls
-from .coordinator import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
 
 PARALLEL_UPDATES = 0

@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 
 from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.coordinator import AccountCoordinator, TeslaFiConfigEntry
+from custom_components.teslafi.coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
 from custom_components.teslafi.polling.ledger import Category
 from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
 from custom_components.teslafi.tesla.errors import TeslaError

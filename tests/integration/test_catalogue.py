@@ -33,7 +33,7 @@ from custom_components.teslafi import (
     update,
 )
 from custom_components.teslafi.controls.groups import ControlGroup
-from custom_components.teslafi.coordinator import SiteData, VehicleData
+from custom_components.teslafi.coordinators.vehicle import SiteData, VehicleData
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.tesla import decode, energy_site
 from custom_components.teslafi.tesla.snapshot import CarState

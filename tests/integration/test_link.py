@@ -20,7 +20,7 @@ from sqlalchemy import delete, update
 from yarl import URL
 
 from custom_components.teslafi.const import DOMAIN, LINK
-from custom_components.teslafi.link import INTERVAL
+from custom_components.teslafi.link.coordinator import INTERVAL
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.accounts import totp
 from teslafi_companion.clock import system_clock

@@ -19,8 +19,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import get_test_instance_port  # type: ignore[import-untyped]
 
-from custom_components.teslafi.companion import NoAddress, is_near, origin_of
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.link.client import NoAddress, is_near, origin_of
 
 from .owner import Owner
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.teslafi.tesla.schedules import car_zone, next_charge, next_preconditioning
+from custom_components.teslafi.tesla.next_event import car_zone, next_charge, next_preconditioning
 from custom_components.teslafi.tesla.snapshot import (
     ChargeSchedule,
     ChargeScheduleData,

@@ -13,7 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.coordinator import UNREACHABLE_AFTER
+from custom_components.teslafi.coordinators.vehicle import UNREACHABLE_AFTER
 from custom_components.teslafi.tesla.errors import TeslaError
 from tests.integration.recorded import (
     CARS,

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import pytest
 
-from custom_components.teslafi.companion import SubscriptionState
+from custom_components.teslafi.link.client import SubscriptionState
 from teslafi_companion.billing import mirror
 from teslafi_companion.billing.access import Reason
 from teslafi_companion.billing.worker import refresh

@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from ..companion import CompanionError, PermitRefused, Unlinked, Vouched
 from ..const import CONTROLS
+from ..link.client import CompanionError, PermitRefused, Unlinked, Vouched
 from ..secret import Secret
 from ..storage.vault import SealBroken, Vault
 from ..tesla.commander import Answer, Commander, Count, Look

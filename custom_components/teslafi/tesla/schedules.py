@@ -1,62 +1,149 @@
-"""When a car's own schedules come next."""
+"""A car's own schedules as rows that a calendar can show and change. Times are the car's local ones.
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone, tzinfo
+Days are bits, bit 0 Sunday; the names that commands take for them are Tesla's ("Vehicle commands").
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Final
 
-from .snapshot import ChargeScheduleData, PreconditioningScheduleData
+from .snapshot import ChargeSchedule, PreconditionSchedule, Snapshot
 
-_DAY_MINUTES: Final = 24 * 60
-_EVERY_DAY: Final = 0b111_1111
-_MOST_OFFSET: Final = timedelta(hours=18).total_seconds()
-
-
-def next_charge(schedules: ChargeScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
-    """Return the next start of charging by a schedule that is switched on and has a start."""
-    starts = (
-        _next(schedule.start_time, schedule.days_of_week, after, zone)
-        for schedule in schedules.charge_schedules
-        if schedule.enabled and schedule.start_enabled
-    )
-    return _earliest(starts)
+EVERY_DAY: Final = 0b111_1111
+DAY_MINUTES: Final = 24 * 60
+SHORTEST: Final = 30
+"""Minutes that an event without an end of its own is shown with."""
+RRULE_DAYS: Final = ("SU", "MO", "TU", "WE", "TH", "FR", "SA")
+COMMAND_DAYS: Final = ("SUN", "MON", "TUES", "WED", "THURS", "FRI", "SAT")
 
 
-def next_preconditioning(schedules: PreconditioningScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
-    """Return the next time for which a schedule that is switched on has the car ready."""
-    times = (
-        _next(schedule.precondition_time, schedule.days_of_week, after, zone)
-        for schedule in schedules.precondition_schedules
-        if schedule.enabled
-    )
-    return _earliest(times)
+class Kind(StrEnum):
+    """What a schedule does."""
+
+    CHARGE = "charge"
+    PRECONDITION = "precondition"
+    OLD_CHARGE = "scheduled_charging"
+    OLD_DEPARTURE = "scheduled_departure"
 
 
-def car_zone(utc_offset: float | None, at: datetime, home: tzinfo) -> tzinfo:
-    """Return the zone of the car's clock: Home Assistant's where both show the same, else the bare offset.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One schedule that is switched on. `begin` and `end` in minutes after local midnight; `days` are bits."""
 
-    The car tells its offset of the moment (`vehicle_config.utc_offset`, seconds) and not its zone, so only the first
-    knows when summer time begins or ends.
-    """
-    if utc_offset is None or not -_MOST_OFFSET < utc_offset < _MOST_OFFSET:
-        return home
-    offset = timedelta(seconds=utc_offset)
-    return home if at.astimezone(home).utcoffset() == offset else timezone(offset)
+    kind: Kind
+    id: int
+    name: str
+    begin: int
+    end: int | None
+    days: int
+    one_time: bool
+    latitude: float | None
+    longitude: float | None
 
 
-def _next(minutes: int | None, days_of_week: int | None, after: datetime, zone: tzinfo) -> datetime | None:
-    """Return the next moment that is so many minutes after midnight on one of the days; bit 0 is Sunday.
+def plans_of(snapshot: Snapshot) -> list[Plan]:
+    """Return the schedules that are switched on, those of older firmware among them."""
+    charges = snapshot.charge_schedule_data.charge_schedules
+    ready = snapshot.preconditioning_schedule_data.precondition_schedules
+    found = [*map(_charge, charges), *map(_precondition, ready), *_old(snapshot)]
+    return [plan for plan in found if plan is not None]
 
-    A schedule for one time may name no day: it is due the next time the clock shows its time.
-    """
-    if minutes is None or not 0 <= minutes < _DAY_MINUTES:
+
+def _charge(schedule: ChargeSchedule) -> Plan | None:
+    begin = schedule.start_time if schedule.start_enabled else schedule.end_time
+    if not schedule.enabled or schedule.id is None or begin is None or not 0 <= begin < DAY_MINUTES:
         return None
-    days = (days_of_week or 0) & _EVERY_DAY or _EVERY_DAY
-    midnight = after.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    moments = (
-        (midnight + timedelta(days=ahead)).replace(hour=minutes // 60, minute=minutes % 60) for ahead in range(8)
+    both = schedule.start_enabled and schedule.end_enabled
+    return Plan(
+        Kind.CHARGE,
+        schedule.id,
+        schedule.name or "",
+        begin,
+        schedule.end_time if both else None,
+        (schedule.days_of_week or 0) & EVERY_DAY,
+        bool(schedule.one_time),
+        schedule.latitude,
+        schedule.longitude,
     )
-    return next(moment for moment in moments if days >> (moment.isoweekday() % 7) & 1 and moment > after)
 
 
-def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _precondition(schedule: PreconditionSchedule) -> Plan | None:
+    begin = schedule.precondition_time
+    if not schedule.enabled or schedule.id is None or begin is None or not 0 <= begin < DAY_MINUTES:
+        return None
+    return Plan(
+        Kind.PRECONDITION,
+        schedule.id,
+        schedule.name or "",
+        begin,
+        None,
+        (schedule.days_of_week or 0) & EVERY_DAY,
+        bool(schedule.one_time),
+        schedule.latitude,
+        schedule.longitude,
+    )
+
+
+def _old(snapshot: Snapshot) -> Iterator[Plan]:
+    """Yield the one schedule of older firmware; its two kinds share a mode, so that one of them is on at most."""
+    charge = snapshot.charge_state
+    start = charge.scheduled_charging_start_time_minutes
+    if charge.scheduled_charging_mode == "StartAt" and start is not None:
+        yield Plan(Kind.OLD_CHARGE, 0, "", start, None, EVERY_DAY, False, None, None)  # noqa: FBT003 - a field
+    departure = charge.scheduled_departure_time_minutes
+    if charge.scheduled_charging_mode == "DepartBy" and departure is not None:
+        days = 0b011_1110 if charge.preconditioning_times == "weekdays" else EVERY_DAY
+        yield Plan(Kind.OLD_DEPARTURE, 0, "", departure, None, days, False, None, None)  # noqa: FBT003 - a field
+
+
+def occurrences(plan: Plan, begin: datetime, end: datetime, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of each time the plan comes due within a span; a plan for one time comes due once."""
+    day = begin.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    last = end.astimezone(zone)
+    while day <= last:
+        on_day = (plan.days or EVERY_DAY) >> (day.isoweekday() % 7) & 1
+        starts = day.replace(hour=plan.begin // 60, minute=plan.begin % 60)
+        ends = starts + timedelta(minutes=minutes(plan))
+        if on_day and ends > begin and starts < end:
+            yield starts, ends
+            if plan.one_time:
+                return
+        day += timedelta(days=1)
+
+
+def minutes(plan: Plan) -> int:
+    """Return how long a plan lasts; an end before the begin is the next day's."""
+    return SHORTEST if plan.end is None else (plan.end - plan.begin) % DAY_MINUTES or DAY_MINUTES
+
+
+def rrule(days: int) -> str:
+    """Return days as a recurrence rule (RFC 5545)."""
+    if days in (0, EVERY_DAY):
+        return "FREQ=DAILY"
+    return f"FREQ=WEEKLY;BYDAY={','.join(name for bit, name in enumerate(RRULE_DAYS) if days >> bit & 1)}"
+
+
+def days_of_rrule(rule: str, first: datetime) -> int | None:
+    """Return the days of a recurrence rule; None for one that no car can keep."""
+    parts = dict(part.split("=", maxsplit=1) for part in rule.upper().removeprefix("RRULE:").split(";") if "=" in part)
+    if parts.keys() - {"FREQ", "BYDAY", "INTERVAL", "WKST"} or parts.get("INTERVAL", "1") != "1":
+        return None
+    if parts.get("FREQ") == "DAILY" and "BYDAY" not in parts:
+        return EVERY_DAY
+    if parts.get("FREQ") not in ("DAILY", "WEEKLY"):
+        return None
+    names = parts["BYDAY"].split(",") if "BYDAY" in parts else [RRULE_DAYS[first.isoweekday() % 7]]
+    if not set(names) <= set(RRULE_DAYS):
+        return None
+    return sum(1 << RRULE_DAYS.index(name) for name in set(names))
+
+
+def command_days(days: int, *, signed: bool) -> str | int:
+    """Return days as the library takes them: bits where the command is signed, Tesla's names over REST."""
+    if signed:
+        return days
+    if days == EVERY_DAY:
+        return "ALL"
+    return ",".join(name for bit, name in enumerate(COMMAND_DAYS) if days >> bit & 1)

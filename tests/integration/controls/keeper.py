@@ -12,8 +12,8 @@ import pyotp
 from yarl import URL
 
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.controls.coordinator import ControlsCoordinator
 from custom_components.teslafi.controls.groups import ControlGroup
-from custom_components.teslafi.controls_coordinator import ControlsCoordinator
 from teslafi_companion.accounts import totp
 from teslafi_companion.clock import system_clock
 from teslafi_companion.settings import Settings

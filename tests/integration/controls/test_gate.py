@@ -19,11 +19,11 @@ from homeassistant.helpers import device_registry as dr
 import jwt
 import pytest
 
-from custom_components.teslafi import actions
-from custom_components.teslafi.companion import Vouched
+from custom_components.teslafi import services as actions
 from custom_components.teslafi.const import CONTROLS
 from custom_components.teslafi.controls.gate import Lock
 from custom_components.teslafi.controls.permit import Moment
+from custom_components.teslafi.link.client import Vouched
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.accounts import account, factors
 from teslafi_companion.accounts.visitor import Visitor

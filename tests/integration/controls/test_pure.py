@@ -12,7 +12,15 @@ from custom_components.teslafi.controls.permit import Moment, Permit
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import KeyRing, SealBroken, needs_share
 from custom_components.teslafi.tesla.decode import assume
-from custom_components.teslafi.tesla.plans import Kind, Plan, command_days, days_of_rrule, minutes, occurrences, rrule
+from custom_components.teslafi.tesla.schedules import (
+    Kind,
+    Plan,
+    command_days,
+    days_of_rrule,
+    minutes,
+    occurrences,
+    rrule,
+)
 from custom_components.teslafi.tesla.snapshot import Snapshot
 
 SHARES = st.binary(min_size=32, max_size=32).map(lambda raw: Secret(b64encode(raw).decode()))

@@ -14,18 +14,18 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .const import CONF_MONTHLY_BUDGET, DOMAIN, LOGGER
-from .controls_coordinator import ControlsCoordinator
-from .link import LinkCoordinator
-from .polling import policy
-from .polling.activity import activity_of
-from .polling.ledger import PRICES_USD, Category, Ledger
-from .polling.policy import Ask, Failure, Watch
-from .repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget, raise_issue
-from .storage.last_values import LastValues, LastValuesFile
-from .tesla.decode import assume, merge
-from .tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
-from .tesla.errors import (
+from ..const import CONF_MONTHLY_BUDGET, DOMAIN, LOGGER
+from ..controls.coordinator import ControlsCoordinator
+from ..link.coordinator import LinkCoordinator
+from ..polling import policy
+from ..polling.activity import activity_of
+from ..polling.ledger import PRICES_USD, Category, Ledger
+from ..polling.policy import Ask, Failure, Watch
+from ..repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget, raise_issue
+from ..storage.last_values import LastValues, LastValuesFile
+from ..tesla.decode import assume, merge
+from ..tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
+from ..tesla.errors import (
     BillingLimitReached,
     NotFound,
     RateLimited,
@@ -34,8 +34,8 @@ from .tesla.errors import (
     VehicleAsleep,
     VehicleInService,
 )
-from .tesla.reader import Products, Reader
-from .tesla.snapshot import CarState, Snapshot
+from ..tesla.reader import Products, Reader
+from ..tesla.snapshot import CarState, Snapshot
 
 ACCOUNT_INTERVAL: Final = timedelta(minutes=10)
 SITE_INTERVAL: Final = timedelta(seconds=60)

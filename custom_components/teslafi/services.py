@@ -16,11 +16,11 @@ from homeassistant.util.json import JsonObjectType
 import probatio
 
 from .const import DOMAIN
-from .controls_coordinator import enabled_controls
-from .tesla.plans import command_days
+from .controls.coordinator import enabled_controls
+from .tesla.schedules import command_days
 
 if TYPE_CHECKING:
-    from .coordinator import TeslaFiConfigEntry
+    from .coordinators.vehicle import TeslaFiConfigEntry
 
 PIN: Final = probatio.All(cv.string, probatio.Match(r"^\d{4}$"))
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")

@@ -8,11 +8,11 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 import probatio
 
-from .companion import Companion, CompanionError, Unlinked, origin_of
-from .const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
-from .link import CompanionImplementation, end_link
-from .repairs import note_controls_locked
-from .storage.vault import async_get_vault
+from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
+from ..link.client import Companion, CompanionError, Unlinked, origin_of
+from ..link.coordinator import CompanionImplementation, end_link
+from ..repairs import note_controls_locked
+from ..storage.vault import async_get_vault
 
 ADDRESS_SCHEMA: Final = probatio.Schema(
     {probatio.Required(CONF_ADDRESS): TextSelector(TextSelectorConfig(type=TextSelectorType.URL))}

@@ -8,8 +8,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import LocalOAuth2ImplementationWithPkce
 
-from .tesla.servers import SERVERS, Region
-from .tesla.token import TokenEndpoint
+from ..tesla.servers import SERVERS, Region
+from ..tesla.token import TokenEndpoint
 
 
 class TeslaImplementation(LocalOAuth2ImplementationWithPkce):

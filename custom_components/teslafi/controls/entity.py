@@ -12,10 +12,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.groups import ControlGroup
-from .controls_coordinator import ControlsCoordinator, enabled_controls
-from .coordinator import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
-from .entity import (
+from ..coordinators.vehicle import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from ..entity import (
     ShownDescription,
     TeslaFiEntity,
     async_setup_site_platform,
@@ -23,6 +21,8 @@ from .entity import (
     site_device_info,
     vehicle_device_info,
 )
+from .coordinator import ControlsCoordinator, enabled_controls
+from .groups import ControlGroup
 
 MARK: Final = "control"
 """Part of the unique ids of entities that command, so that they are found when they have to go."""

@@ -20,7 +20,10 @@ from homeassistant.helpers.config_entry_oauth2_flow import LocalOAuth2Implementa
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
-from .companion import (
+from ..const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
+from ..repairs import clear_link_issue, note_subscription, raise_link_issue
+from ..storage.vault import SealBroken, Vault
+from .client import (
     CLIENT_ID,
     CONTROLS_SCOPE,
     LAPSED,
@@ -32,9 +35,6 @@ from .companion import (
     SubscriptionState,
     Unlinked,
 )
-from .const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
-from .repairs import clear_link_issue, note_subscription, raise_link_issue
-from .storage.vault import SealBroken, Vault
 
 INTERVAL: Final = timedelta(minutes=10)
 FRESH_SECONDS: Final = 300

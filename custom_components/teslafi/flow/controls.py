@@ -27,8 +27,7 @@ from homeassistant.helpers.selector import (
 )
 import probatio
 
-from .companion import Companion, CompanionError, PermitRefused, Unlinked
-from .const import (
+from ..const import (
     CONF_ADDRESS,
     CONF_COMPANION,
     CONF_CONTROLS,
@@ -41,25 +40,26 @@ from .const import (
     DOMAIN,
     MONITORING,
 )
-from .controls.gate import FAULTS, REFUSALS, Lock
-from .controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
-from .controls.permit import Expected, Moment, Permit, PermitFaulty, verified
-from .controls.sealed import Arms, new_command_key, public_pem, seal
-from .controls_coordinator import forget_controls
-from .link import ControlsImplementation
+from ..controls.coordinator import forget_controls
+from ..controls.gate import FAULTS, REFUSALS, Lock
+from ..controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
+from ..controls.permit import Expected, Moment, Permit, PermitFaulty, verified
+from ..controls.sealed import Arms, new_command_key, public_pem, seal
+from ..link.client import Companion, CompanionError, PermitRefused, Unlinked
+from ..link.coordinator import ControlsImplementation
+from ..secret import Secret
+from ..storage.vault import async_get_vault
+from ..tesla.errors import TeslaError
+from ..tesla.grant import SCOPE_DATA, Claims, Grant, Kind
+from ..tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
+from ..tesla.reader import Reader
+from ..tesla.servers import SERVERS
+from ..tesla.session import GrantSession
+from ..tesla.token import TokenEndpoint
 from .oauth import TeslaImplementation
-from .secret import Secret
-from .storage.vault import async_get_vault
-from .tesla.errors import TeslaError
-from .tesla.grant import SCOPE_DATA, Claims, Grant, Kind
-from .tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
-from .tesla.reader import Reader
-from .tesla.servers import SERVERS
-from .tesla.session import GrantSession
-from .tesla.token import TokenEndpoint
 
 if TYPE_CHECKING:
-    from .coordinator import AccountCoordinator, TeslaFiConfigEntry
+    from ..coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
 
 IMPLEMENTATION: Final = "implementation"
 DOMAIN_FIELD: Final = "domain"

@@ -14,7 +14,7 @@ import aiohttp
 from homeassistant.util import dt as dt_util
 from yarl import URL
 
-from .secret import Secret
+from ..secret import Secret
 
 CLIENT_ID: Final = "home-assistant"
 SCOPES: Final = ("account:read", "link:read")

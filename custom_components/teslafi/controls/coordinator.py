@@ -15,8 +15,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
-from .companion import CompanionError, Vouched
-from .const import (
+from ..const import (
     CONF_COMMAND_CODE,
     CONF_COMPANION,
     CONF_CONTROLS,
@@ -27,18 +26,13 @@ from .const import (
     DOMAIN,
     LOGGER,
 )
-from .controls.code import Confirmations, matches
-from .controls.commands import COMMANDS, shown_parameters
-from .controls.gate import Forbidden, Gate, GateShut, Lock, Surroundings
-from .controls.groups import ControlGroup
-from .controls.permit import Expected, Moment
-from .controls.record import CommandRecord, Result
-from .link import LinkCoordinator
-from .polling.ledger import PRICES_USD, Category
-from .repairs import note_controls_locked
-from .storage.vault import Vault
-from .tesla.commander import Answer
-from .tesla.errors import (
+from ..link.client import CompanionError, Vouched
+from ..link.coordinator import LinkCoordinator
+from ..polling.ledger import PRICES_USD, Category
+from ..repairs import note_controls_locked
+from ..storage.vault import Vault
+from ..tesla.commander import Answer
+from ..tesla.errors import (
     CommandRefused,
     CommandUncertain,
     RateLimited,
@@ -47,11 +41,17 @@ from .tesla.errors import (
     Unreachable,
     VehicleAsleep,
 )
-from .tesla.session import GrantSession
-from .tesla.token import TokenEndpoint
+from ..tesla.session import GrantSession
+from ..tesla.token import TokenEndpoint
+from .code import Confirmations, matches
+from .commands import COMMANDS, shown_parameters
+from .gate import Forbidden, Gate, GateShut, Lock, Surroundings
+from .groups import ControlGroup
+from .permit import Expected, Moment
+from .record import CommandRecord, Result
 
 if TYPE_CHECKING:
-    from .coordinator import AccountCoordinator, TeslaFiConfigEntry, VehicleCoordinator
+    from ..coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry, VehicleCoordinator
 
 INTERVAL: Final = timedelta(seconds=60)
 LOOK_AFTER: Final = 3.0

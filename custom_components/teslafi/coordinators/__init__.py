@@ -1,0 +1,1 @@
+"""Tie reader, polling and what was last seen to Home Assistant."""

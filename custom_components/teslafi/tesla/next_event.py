@@ -1,0 +1,62 @@
+"""When a car's own schedules come next."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Final
+
+from .snapshot import ChargeScheduleData, PreconditioningScheduleData
+
+_DAY_MINUTES: Final = 24 * 60
+_EVERY_DAY: Final = 0b111_1111
+_MOST_OFFSET: Final = timedelta(hours=18).total_seconds()
+
+
+def next_charge(schedules: ChargeScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
+    """Return the next start of charging by a schedule that is switched on and has a start."""
+    starts = (
+        _next(schedule.start_time, schedule.days_of_week, after, zone)
+        for schedule in schedules.charge_schedules
+        if schedule.enabled and schedule.start_enabled
+    )
+    return _earliest(starts)
+
+
+def next_preconditioning(schedules: PreconditioningScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
+    """Return the next time for which a schedule that is switched on has the car ready."""
+    times = (
+        _next(schedule.precondition_time, schedule.days_of_week, after, zone)
+        for schedule in schedules.precondition_schedules
+        if schedule.enabled
+    )
+    return _earliest(times)
+
+
+def car_zone(utc_offset: float | None, at: datetime, home: tzinfo) -> tzinfo:
+    """Return the zone of the car's clock: Home Assistant's where both show the same, else the bare offset.
+
+    The car tells its offset of the moment (`vehicle_config.utc_offset`, seconds) and not its zone, so only the first
+    knows when summer time begins or ends.
+    """
+    if utc_offset is None or not -_MOST_OFFSET < utc_offset < _MOST_OFFSET:
+        return home
+    offset = timedelta(seconds=utc_offset)
+    return home if at.astimezone(home).utcoffset() == offset else timezone(offset)
+
+
+def _next(minutes: int | None, days_of_week: int | None, after: datetime, zone: tzinfo) -> datetime | None:
+    """Return the next moment that is so many minutes after midnight on one of the days; bit 0 is Sunday.
+
+    A schedule for one time may name no day: it is due the next time the clock shows its time.
+    """
+    if minutes is None or not 0 <= minutes < _DAY_MINUTES:
+        return None
+    days = (days_of_week or 0) & _EVERY_DAY or _EVERY_DAY
+    midnight = after.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    moments = (
+        (midnight + timedelta(days=ahead)).replace(hour=minutes // 60, minute=minutes % 60) for ahead in range(8)
+    )
+    return next(moment for moment in moments if days >> (moment.isoweekday() % 7) & 1 and moment > after)
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
