@@ -11,7 +11,7 @@ from enum import StrEnum
 import math
 from typing import Any, Final
 
-from . import plans
+from . import schedules
 from .routine import Routine
 from .supply import Supply
 
@@ -175,7 +175,7 @@ class Car:
             self.wake()
         if self.routine is not None:
             self.routine.live(self)
-        plans.live(self, self.now - seconds, self.now)
+        schedules.live(self, self.now - seconds, self.now)
         if self.drive is not None:
             self._step_drive(self.drive, seconds)
         if self.charge is not None:

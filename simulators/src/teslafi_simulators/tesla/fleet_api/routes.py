@@ -7,9 +7,7 @@ from aiohttp import web
 
 from ..addresses import FLEET, OWNER_API, REGIONS
 from ..billing import Category
-from ..commands import rest, signed
-from ..energy import commands as energy
-from . import account, vehicles
+from . import account, commands, energy_sites, signed_commands, vehicles
 from .access import Call, endpoint
 from .answers import Refused
 
@@ -35,8 +33,8 @@ ROWS: Final[tuple[Row, ...]] = (
     ("GET", f"{CAR}/invitations", vehicles.invitations, "data"),
     ("GET", f"{CAR}/fleet_telemetry_config", vehicles.telemetry_config, "data"),
     ("GET", f"{CAR}/fleet_telemetry_errors", vehicles.telemetry_errors, "data"),
-    ("POST", f"{CAR}/command/{{name}}", rest.command, "command"),
-    ("POST", f"{CAR}/signed_command", signed.signed_command, "command"),
+    ("POST", f"{CAR}/command/{{name}}", commands.command, "command"),
+    ("POST", f"{CAR}/signed_command", signed_commands.signed_command, "command"),
     ("GET", "/api/1/dx/charging/history", vehicles.charging_history, "data"),
     ("GET", "/api/1/dx/charging/sessions", vehicles.charging_sessions, "data"),
     ("GET", "/api/1/dx/vehicles/options", vehicles.options, "data"),
@@ -54,12 +52,12 @@ ROWS: Final[tuple[Row, ...]] = (
     ("GET", f"{SITE}/live_status", account.live_status, "free"),
     ("GET", f"{SITE}/site_info", account.site_info, "free"),
     ("GET", f"{SITE}/calendar_history", account.calendar_history, "free"),
-    ("POST", f"{SITE}/backup", energy.backup, "free"),
-    ("POST", f"{SITE}/off_grid_vehicle_charging_reserve", energy.off_grid_reserve, "free"),
-    ("POST", f"{SITE}/operation", energy.operation, "free"),
-    ("POST", f"{SITE}/storm_mode", energy.storm_mode, "free"),
-    ("POST", f"{SITE}/grid_import_export", energy.grid_import_export, "free"),
-    ("POST", f"{SITE}/time_of_use_settings", energy.time_of_use, "free"),
+    ("POST", f"{SITE}/backup", energy_sites.backup, "free"),
+    ("POST", f"{SITE}/off_grid_vehicle_charging_reserve", energy_sites.off_grid_reserve, "free"),
+    ("POST", f"{SITE}/operation", energy_sites.operation, "free"),
+    ("POST", f"{SITE}/storm_mode", energy_sites.storm_mode, "free"),
+    ("POST", f"{SITE}/grid_import_export", energy_sites.grid_import_export, "free"),
+    ("POST", f"{SITE}/time_of_use_settings", energy_sites.time_of_use, "free"),
     ("GET", f"{SITE}/telemetry_history", account.telemetry_history, "free"),
 )
 

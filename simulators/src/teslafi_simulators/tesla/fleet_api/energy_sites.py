@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from ..commands.parameters import BadParameter, Parameters
-from ..commands.rest import sent_parameters
-from ..fleet_api.access import Call
-from ..fleet_api.answers import Refused, not_found
-from .site import Site
+from ..energy.site import Site
+from .access import Call
+from .answers import Refused, not_found
+from .commands import sent_parameters
 
 MODES: Final = ("self_consumption", "autonomous", "backup")
 EXPORTS: Final = ("battery_ok", "pv_only", "never")

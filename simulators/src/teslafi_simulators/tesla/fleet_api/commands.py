@@ -4,10 +4,10 @@ import json
 from typing import Any, Final
 
 from ..cars.car import Car
-from ..fleet_api.access import SIGNING_REQUIRED, Call
-from ..fleet_api.answers import Refused
-from .parameters import BadParameter, Parameters
-from .table import COMMANDS, carry_out
+from ..commands.parameters import BadParameter, Parameters
+from ..commands.table import COMMANDS, carry_out
+from .access import SIGNING_REQUIRED, Call
+from .answers import Refused
 
 UNSIGNED_EVERYWHERE: Final = frozenset({"navigation_request", "take_drivenote", "upcoming_calendar_entries"})
 """Commands that go out as REST to every car: not the car but Tesla's server works them off."""

@@ -25,13 +25,13 @@ from tesla_protocol.command.universal_message_pb2 import (
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, UnsignedMessage
 
 from ..cars.car import Car
-from ..fleet_api.access import Call
-from ..fleet_api.answers import Refused
-from .actions import NotRead, of_infotainment, of_security
-from .computers import Computer, Faulty, computer_of, session_info_tag, shared_key
-from .outcome import Outcome, refused
-from .parameters import BadParameter, Parameters
-from .table import COMMANDS, carry_out
+from ..commands.actions import NotRead, of_infotainment, of_security
+from ..commands.computers import Computer, Faulty, computer_of, session_info_tag, shared_key
+from ..commands.outcome import Outcome, refused
+from ..commands.parameters import BadParameter, Parameters
+from ..commands.table import COMMANDS, carry_out
+from .access import Call
+from .answers import Refused
 
 DOMAINS: Final = (Domain.DOMAIN_VEHICLE_SECURITY, Domain.DOMAIN_INFOTAINMENT)
 SECURITY_COMMANDS: Final = frozenset(
