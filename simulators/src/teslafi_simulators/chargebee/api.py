@@ -305,7 +305,7 @@ def api_routes(site: Site, gate: Gate, base_url: Callable[[], str]) -> list[web.
 
     return [
         *(web.route(method, f"/api/v2{path}", endpoint(handler)) for method, path, handler in ROUTES),
-        web.route("*", "/api/v2/{rest:.*}", endpoint(_nothing)),
+        web.route("*", "/api/v2/{rest:.*}", endpoint(_not_found)),
     ]
 
 
@@ -341,5 +341,5 @@ async def _answered(request: web.Request, handler: Handler, site: Site, base_url
     return web.Response(text=json.dumps(body), content_type="application/json")
 
 
-def _nothing(_call: Call) -> dict[str, Any]:
+def _not_found(_call: Call) -> dict[str, Any]:
     raise Refused(404, "resource_not_found", "The path is not known")

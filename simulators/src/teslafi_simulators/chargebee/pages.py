@@ -35,7 +35,7 @@ def _button(action: str, text: str, kind: str = "") -> str:
     return f'<form method="post" action="{escape(action)}"><button class="{kind}">{escape(text)}</button></form>'
 
 
-def _see(address: str) -> web.Response:
+def _redirect(address: str) -> web.Response:
     return web.Response(status=303, headers={"Location": address})
 
 
@@ -102,7 +102,7 @@ class CheckoutPages:
         if not address:
             return _page("Thank you", "<p>You can close this page.</p>")
         join = "&" if "?" in address else "?"
-        return _see(f"{address}{join}{urlencode({'id': page.id, 'state': state})}")
+        return _redirect(f"{address}{join}{urlencode({'id': page.id, 'state': state})}")
 
 
 class PortalPages:
@@ -131,7 +131,7 @@ class PortalPages:
         if session is None or session.status != "created" or late:
             return _page("This link has been used or has expired", "<p>Ask for a new one.</p>", 410)
         session.status = "logged_in"
-        response = _see("/portal/v2/home")
+        response = _redirect("/portal/v2/home")
         response.set_cookie(COOKIE, session.id, httponly=True, samesite="Lax")
         return response
 
@@ -169,7 +169,7 @@ class PortalPages:
             action(number)
         except Refused as refused:
             return _page("That does not work", f"<p>{escape(str(refused))}</p>", 400)
-        return _see("/portal/v2/home")
+        return _redirect("/portal/v2/home")
 
     async def leave(self, request: web.Request) -> web.Response:
         """Sign out and go back."""
@@ -177,4 +177,4 @@ class PortalPages:
         if session is None:
             return _page("You are signed out", "<p>You can close this page.</p>")
         session.status = "logged_out"
-        return _see(session.redirect_url or "/portal/v2/home")
+        return _redirect(session.redirect_url or "/portal/v2/home")

@@ -277,10 +277,10 @@ def control_routes(control: Control) -> list[web.RouteDef]:
 async def _cars(request: web.Request) -> web.Response:
     state = request.app[STATE]
     found = [state.garage.find(car.vin) for car in state.garage]
-    return web.json_response({car.vin: _told(car) for car in found if car is not None})
+    return web.json_response({car.vin: _car_state(car) for car in found if car is not None})
 
 
-def _told(car: Car) -> dict[str, Any]:
+def _car_state(car: Car) -> dict[str, Any]:
     return {**car.data, "state": car.state, "executed": [name for name, _, _ in car.executed]}
 
 

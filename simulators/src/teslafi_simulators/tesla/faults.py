@@ -67,7 +67,7 @@ class Faults:
         return None
 
 
-async def struck(fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
+async def apply_fault(fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
     """Return what becomes of a response that this fault strikes."""
     match fault.kind:
         case "delay":
@@ -96,7 +96,7 @@ def _answered(fault: Fault) -> web.Response:
     return web.json_response(fault.body, status=fault.status, headers=fault.headers)
 
 
-def changed(fault: Fault | None, answer: Any) -> Any:  # noqa: ANN401 - JSON
+def with_values(fault: Fault | None, answer: Any) -> Any:  # noqa: ANN401 - JSON
     """Return the answer with a fault's `values` in place."""
     if fault is None or fault.kind != "values" or not isinstance(answer, dict):
         return answer

@@ -14,7 +14,7 @@ from .cars.garage import Garage
 from .cars.routine import Routine
 from .clock import Clock, real_clock
 from .control import Control, control_routes
-from .faults import struck
+from .faults import apply_fault
 from .fleet_api import fleet_routes
 from .scenario import SCENARIOS
 from .sign_in import sign_in_routes
@@ -58,7 +58,7 @@ class TeslaSimulator:
         SCENARIOS[scenario](self.state, redirect_uris)
         if seed is not None:
             for car in self.garage:
-                car.routine = Routine(Random(f"{seed}:{car.vin}"), car)  # noqa: S311 - a day's plan is no secret
+                car.behaviors.insert(0, Routine(Random(f"{seed}:{car.vin}"), car))  # noqa: S311 - a day's plan is no secret
 
     @property
     def addresses(self) -> Addresses:
@@ -134,4 +134,4 @@ async def _broken_sign_in(request: web.Request, handler: Handler) -> web.StreamR
     response = await handler(request)
     if fault is None or not isinstance(response, web.Response):
         return response
-    return await struck(fault, request, response)
+    return await apply_fault(fault, request, response)

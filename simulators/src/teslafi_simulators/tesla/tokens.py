@@ -155,7 +155,7 @@ class _Code:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class _Line:
+class _Grant:
     """One sign-in and the refresh tokens that follow from it; `current` is None when none was asked for."""
 
     account: Account
@@ -177,12 +177,12 @@ class _Line:
 
 @dataclass(slots=True, eq=False)
 class _Access:
-    """An access token that was issued; `line` is None for a partner's."""
+    """An access token that was issued; `grant` is None for a partner's."""
 
     bearer: Bearer
     ends: float
     accepted: bool
-    line: _Line | None
+    grant: _Grant | None
 
 
 class TokenStore:
@@ -208,8 +208,8 @@ class TokenStore:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._key_id = secrets.token_urlsafe(8)
         self._codes: dict[str, _Code] = {}
-        self._lines: list[_Line] = []
-        self._by_refresh_token: dict[str, _Line] = {}
+        self._grants: list[_Grant] = []
+        self._by_refresh_token: dict[str, _Grant] = {}
         self._by_access_token: dict[str, _Access] = {}
 
     @property
@@ -252,8 +252,8 @@ class TokenStore:
             raise GrantRefused(Refusal.CODE)
         if audience is not None:
             self._region_of(audience, deployment)
-        line = self._begin(authorization, for_fleet=audience is not None or authorization.audience_implied)
-        return self._tokens(line), authorization.state
+        grant = self._begin(authorization, for_fleet=audience is not None or authorization.audience_implied)
+        return self._tokens(grant), authorization.state
 
     def _check_code(self, held: _Code, deployment: Deployment) -> None:
         account, client_id = held.authorization.account, held.authorization.client_id
@@ -273,20 +273,20 @@ class TokenStore:
 
         The current token and, for 24 hours after its first use, the last used one are taken.
         """
-        line = self._by_refresh_token.get(refresh_token)
-        if line is None or line.client_id != client_id:
+        grant = self._by_refresh_token.get(refresh_token)
+        if grant is None or grant.client_id != client_id:
             raise GrantRefused(Refusal.LOGIN_REQUIRED)
-        if not self._is_known(line.account) or deployment_of(line.account.region) != deployment:
+        if not self._is_known(grant.account) or deployment_of(grant.account.region) != deployment:
             raise GrantRefused(Refusal.UNKNOWN_USER)
-        ended = self._ended(line)
+        ended = self._ended(grant)
         if ended is not None:
             raise GrantRefused(ended)
         now = self._clock()
-        if refresh_token == line.current and now < line.current_ends:
-            line.last_used, line.last_used_at = refresh_token, now
-        elif refresh_token != line.last_used or now >= line.last_used_at + GRACE:
+        if refresh_token == grant.current and now < grant.current_ends:
+            grant.last_used, grant.last_used_at = refresh_token, now
+        elif refresh_token != grant.last_used or now >= grant.last_used_at + GRACE:
             raise GrantRefused(Refusal.LOGIN_REQUIRED)
-        return self._tokens(line)
+        return self._tokens(grant)
 
     def issue_partner_token(
         self, application: Application, scopes: frozenset[str], *, deployment: Deployment, audience: str | None
@@ -310,7 +310,7 @@ class TokenStore:
             }
         )
         bearer = Bearer(account_sub=sub, client_id=application.client_id, scopes=scopes, region=region, kind="partner")
-        self._keep(access_token, bearer, accepted=audience is not None, line=None)
+        self._keep(access_token, bearer, accepted=audience is not None, grant=None)
         return TokenPair(access_token=access_token, scopes=scopes)
 
     def mint(
@@ -341,10 +341,10 @@ class TokenStore:
             amr=("pwd", "mfa", "otp") if account.devices else ("pwd",),
             auth_time=self._clock(),
         )
-        line = self._begin(authorization, for_fleet=for_fleet)
+        grant = self._begin(authorization, for_fleet=for_fleet)
         if app_fingerprint is not None:
-            line.app_fingerprint = app_fingerprint
-        return self._tokens(line)
+            grant.app_fingerprint = app_fingerprint
+        return self._tokens(grant)
 
     def expire(self, access_token: str) -> None:
         """Let an access token be over now, whatever its `exp` says. Raise KeyError when it was never issued."""
@@ -352,22 +352,22 @@ class TokenStore:
 
     def revoke_all(self, account: Account) -> None:
         """End every token of the account: refreshes meet `login_required`."""
-        for line in self._lines:
-            if line.account is account and self._ended(line) is None:
-                line.ended = Refusal.LOGIN_REQUIRED
+        for grant in self._grants:
+            if grant.account is account and self._ended(grant) is None:
+                grant.ended = Refusal.LOGIN_REQUIRED
 
     def revoke_consent(self, account: Account, client_id: str) -> None:
         """Withdraw the account's consent to the application: its tokens stop at once."""
         account.consents.pop(client_id, None)
-        for line in self._lines_of(account, client_id):
-            line.ended = Refusal.CONSENT_REVOKED
+        for grant in self._grants_of(account, client_id):
+            grant.ended = Refusal.CONSENT_REVOKED
 
     def verify(self, bearer: str) -> Bearer:
         """Return whom the access token stands for; raise BearerRefused."""
         access = self._by_access_token.get(bearer)
         if access is None:
             raise BearerRefused(BearerRefusal.UNKNOWN)
-        if access.line is not None and (not self._is_known(access.line.account) or self._ended(access.line)):
+        if access.grant is not None and (not self._is_known(access.grant.account) or self._ended(access.grant)):
             raise BearerRefused(BearerRefusal.REVOKED)
         if access.ends <= self._clock():
             raise BearerRefused(BearerRefusal.EXPIRED)
@@ -383,13 +383,13 @@ class TokenStore:
                 return region
         raise GrantRefused(Refusal.AUDIENCE)
 
-    def _begin(self, authorization: Authorization, *, for_fleet: bool) -> _Line:
-        """Begin a line of tokens. A third party has one line per account; Tesla's own app runs on many devices."""
+    def _begin(self, authorization: Authorization, *, for_fleet: bool) -> _Grant:
+        """Begin a grant of tokens. A third party has one grant per account; Tesla's own app runs on many devices."""
         account = authorization.account
         if authorization.client_id != OWNER_CLIENT:
-            for line in self._lines_of(account, authorization.client_id):
-                line.ended = Refusal.LOGIN_REQUIRED
-        line = _Line(
+            for grant in self._grants_of(account, authorization.client_id):
+                grant.ended = Refusal.LOGIN_REQUIRED
+        grant = _Grant(
             account=account,
             client_id=authorization.client_id,
             scopes=authorization.scopes,
@@ -401,89 +401,89 @@ class TokenStore:
             password_version=account.password_version,
             app_fingerprint=self.app_fingerprint,
         )
-        self._lines.append(line)
-        return line
+        self._grants.append(grant)
+        return grant
 
-    def _lines_of(self, account: Account, client_id: str) -> list[_Line]:
-        """Return the lines of account and application that have not ended."""
+    def _grants_of(self, account: Account, client_id: str) -> list[_Grant]:
+        """Return the grants of account and application that have not ended."""
         return [
-            line
-            for line in self._lines
-            if line.account is account and line.client_id == client_id and self._ended(line) is None
+            grant
+            for grant in self._grants
+            if grant.account is account and grant.client_id == client_id and self._ended(grant) is None
         ]
 
     def _is_known(self, account: Account) -> bool:
         return self._accounts.by_sub(account.sub) is account
 
-    def _ended(self, line: _Line) -> Refusal | None:
-        """Return why the line's tokens no longer work; None while they do."""
-        if line.ended is not None:
-            return line.ended
-        return Refusal.LOGIN_REQUIRED if line.password_version != line.account.password_version else None
+    def _ended(self, grant: _Grant) -> Refusal | None:
+        """Return why the grant's tokens no longer work; None while they do."""
+        if grant.ended is not None:
+            return grant.ended
+        return Refusal.LOGIN_REQUIRED if grant.password_version != grant.account.password_version else None
 
-    def _tokens(self, line: _Line) -> TokenPair:
-        """Make the line's next pair; consent that was reduced since counts from here on."""
-        scopes = line.scopes
-        if line.client_id != OWNER_CLIENT:
-            scopes &= line.account.consents.get(line.client_id, frozenset())
-        access_token = self._access_token(line, scopes)
+    def _tokens(self, grant: _Grant) -> TokenPair:
+        """Make the grant's next pair; consent that was reduced since counts from here on."""
+        scopes = grant.scopes
+        if grant.client_id != OWNER_CLIENT:
+            scopes &= grant.account.consents.get(grant.client_id, frozenset())
+        access_token = self._access_token(grant, scopes)
         return TokenPair(
             access_token=access_token,
-            refresh_token=self._next_refresh_token(line) if "offline_access" in scopes else None,
-            id_token=self._id_token(line) if "openid" in scopes else None,
+            refresh_token=self._next_refresh_token(grant) if "offline_access" in scopes else None,
+            id_token=self._id_token(grant) if "openid" in scopes else None,
             scopes=scopes,
         )
 
-    def _access_token(self, line: _Line, scopes: frozenset[str]) -> str:
-        account = line.account
+    def _access_token(self, grant: _Grant, scopes: frozenset[str]) -> str:
+        account = grant.account
         deployment = deployment_of(account.region)
-        owner = line.client_id == OWNER_CLIENT
+        owner = grant.client_id == OWNER_CLIENT
         claims = {
             "iss": ISSUER[deployment] if owner else f"{ISSUER[deployment]}/nts",
-            "azp": line.client_id,
+            "azp": grant.client_id,
             "sub": account.sub,
             "aud": self._owner_audiences(deployment)
             if owner
-            else self._audiences(deployment, for_fleet=line.for_fleet),
+            else self._audiences(deployment, for_fleet=grant.for_fleet),
             "scp": sorted(scopes),
-            "amr": list(line.amr),
+            "amr": list(grant.amr),
             **self._span(),
-            "auth_time": int(line.auth_time),
+            "auth_time": int(grant.auth_time),
             "ou_code": account.region.upper(),
-            "locale": line.locale,
+            "locale": grant.locale,
         }
         if owner:
             # That the claim tells the two kinds of owner token apart was observed; its values were not.
-            claims["x-enc"] = "app" if line.app_fingerprint else "other"
+            claims["x-enc"] = "app" if grant.app_fingerprint else "other"
         access_token = self._sign(claims)
         bearer = Bearer(
             account_sub=account.sub,
-            client_id=line.client_id,
+            client_id=grant.client_id,
             scopes=scopes,
             region=account.region,
             kind="owner" if owner else "fleet",
-            fingerprint_ok=line.app_fingerprint or not owner,
+            fingerprint_ok=grant.app_fingerprint or not owner,
         )
-        self._keep(access_token, bearer, accepted=owner or line.for_fleet, line=line)
+        self._keep(access_token, bearer, accepted=owner or grant.for_fleet, grant=grant)
         return access_token
 
-    def _id_token(self, line: _Line) -> str:
+    def _id_token(self, grant: _Grant) -> str:
         claims: dict[str, Any] = {
-            "iss": ISSUER[deployment_of(line.account.region)],
-            "aud": line.client_id,
-            "sub": line.account.sub,
-            "email": line.account.email,
+            "iss": ISSUER[deployment_of(grant.account.region)],
+            "aud": grant.client_id,
+            "sub": grant.account.sub,
+            "email": grant.account.email,
             **self._span(),
-            "auth_time": int(line.auth_time),
+            "auth_time": int(grant.auth_time),
         }
-        if line.nonce is not None:
-            claims["nonce"] = line.nonce
+        if grant.nonce is not None:
+            claims["nonce"] = grant.nonce
         return self._sign(claims)
 
-    def _next_refresh_token(self, line: _Line) -> str:
+    def _next_refresh_token(self, grant: _Grant) -> str:
         """Put another refresh token in place of the current one."""
-        account = line.account
-        if line.client_id == OWNER_CLIENT:
+        account = grant.account
+        if grant.client_id == OWNER_CLIENT:
             refresh_token = self._sign(
                 {
                     "iss": ISSUER[deployment_of(account.region)],
@@ -494,12 +494,12 @@ class TokenStore:
             )
         else:
             refresh_token = f"{account.region.upper()}_{secrets.token_hex(32)}"
-        line.current, line.current_ends = refresh_token, self._clock() + REFRESH_LIFE
-        self._by_refresh_token[refresh_token] = line
+        grant.current, grant.current_ends = refresh_token, self._clock() + REFRESH_LIFE
+        self._by_refresh_token[refresh_token] = grant
         return refresh_token
 
-    def _keep(self, access_token: str, bearer: Bearer, *, accepted: bool, line: _Line | None) -> None:
-        self._by_access_token[access_token] = _Access(bearer, self._clock() + ACCESS_LIFE, accepted, line)
+    def _keep(self, access_token: str, bearer: Bearer, *, accepted: bool, grant: _Grant | None) -> None:
+        self._by_access_token[access_token] = _Access(bearer, self._clock() + ACCESS_LIFE, accepted, grant)
 
     def _span(self) -> dict[str, int]:
         now = int(self._clock())

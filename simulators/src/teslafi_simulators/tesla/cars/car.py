@@ -4,15 +4,13 @@ Shapes and units: Tesla's `vehicle_data` as recorded (samples/ORIGIN.md). A car 
 in steps short enough for its physics; nothing runs in the background.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 import math
 from typing import Any, Final
 
-from . import schedules
-from .routine import Routine
 from .supply import Supply
 
 __all__ = ["Car", "State", "Supply"]
@@ -84,6 +82,9 @@ class Charge:
     supply: Supply
 
 
+type Behavior = Callable[[Car, float], None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Car:
     """One car. `data` is an answer of `vehicle_data` that the car keeps up to date about itself.
@@ -91,7 +92,9 @@ class Car:
     `keys` are the public keys paired with it, as uncompressed points; `computers` its two domains of the Vehicle
     Command Protocol. `signed_faults` wait for signed messages, one each: a fault's number, or -1 for "wait".
     `executed` holds every command that was carried out, with its parameters and outcome. `settings` and `pins` are
-    what `vehicle_data` does not tell. `destination` is where the navigation goes: name, latitude, longitude.
+    what `vehicle_data` does not tell. `behaviors` are what it does by itself: each is called in each step of its life,
+    with the car and the moment at which the step began. `destination` is where the navigation goes: name, latitude,
+    longitude.
     """
 
     vin: str
@@ -108,10 +111,10 @@ class Car:
     state: State = State.ONLINE
     drive: Drive | None = None
     charge: Charge | None = None
-    kept_awake_at: float = 0.0
+    last_activity_at: float = 0.0
     wakes_at: float | None = None
     outside: float = 16.0
-    routine: Routine | None = None
+    behaviors: list[Behavior] = field(default_factory=list)
     cable: Supply | None = None
     keys: set[bytes] = field(default_factory=set)
     computers: dict[int, object] = field(default_factory=dict)
@@ -126,7 +129,7 @@ class Car:
     def __post_init__(self) -> None:
         """Begin awake, parked and unplugged."""
         self.data = copy.deepcopy(self.data)
-        self.kept_awake_at = self.now
+        self.last_activity_at = self.now
         charge = self.data["charge_state"]
         self._soc = float(charge["battery_level"])
         self._miles_per_percent = charge["battery_range"] / max(self._soc, 1.0)
@@ -168,24 +171,23 @@ class Car:
             seconds = min(STEP, now - self.now)
             self.now += seconds
             self._step(seconds)
-        self._tell()
+        self._update_data()
 
     def _step(self, seconds: float) -> None:
         if self.wakes_at is not None and self.now >= self.wakes_at:
             self.wake()
-        if self.routine is not None:
-            self.routine.live(self)
-        schedules.live(self, self.now - seconds, self.now)
+        for behave in self.behaviors:
+            behave(self, self.now - seconds)
         if self.drive is not None:
             self._step_drive(self.drive, seconds)
         if self.charge is not None:
             self._step_charge(self.charge, seconds)
         self._step_cabin(seconds)
         if self.busy:
-            self.kept_awake_at = self.now
-        elif self.state is State.ONLINE and self.now - self.kept_awake_at >= SLEEPY_AFTER:
+            self.last_activity_at = self.now
+        elif self.state is State.ONLINE and self.now - self.last_activity_at >= SLEEPY_AFTER:
             # What it says last is what stays visible while it sleeps.
-            self._tell()
+            self._update_data()
             self.state = State.ASLEEP
 
     @property
@@ -246,18 +248,18 @@ class Car:
         self.destination = None
         self.data["vehicle_state"]["is_user_present"] = True
         self.data["vehicle_state"]["locked"] = False
-        self._tell()
+        self._update_data()
 
     def _park(self) -> None:
         self.drive = None
         self.data["vehicle_state"]["is_user_present"] = False
         self.data["vehicle_state"]["locked"] = True
-        self.kept_awake_at = self.now
+        self.last_activity_at = self.now
 
     def park(self) -> None:
         """End a drive: the driver gets out and locks."""
         self._park()
-        self._tell()
+        self._update_data()
 
     def plug_in(self, supply: Supply) -> None:
         """Begin to charge; the energy of the session counts from nothing."""
@@ -266,7 +268,7 @@ class Car:
         self.cable = supply
         self.charge = Charge(supply)
         self._added = 0.0
-        self._tell()
+        self._update_data()
 
     def start_charging(self) -> str:
         """Begin to charge by the cable that is plugged in; return why not, "" when it charges."""
@@ -279,7 +281,7 @@ class Car:
         if self._soc >= float(self.data["charge_state"]["charge_limit_soc"]):
             return "complete"
         self.charge = Charge(self.cable)
-        self._tell()
+        self._update_data()
         return ""
 
     def stop_charging(self) -> None:
@@ -302,7 +304,7 @@ class Car:
         """Be online at once."""
         self.state = State.ONLINE
         self.wakes_at = None
-        self.kept_awake_at = self.now
+        self.last_activity_at = self.now
 
     def ask_to_wake(self) -> None:
         """Begin to wake; it takes its time."""
@@ -311,7 +313,7 @@ class Car:
 
     def touch(self) -> None:
         """Be looked at: a live call keeps the car awake."""
-        self.kept_awake_at = self.now
+        self.last_activity_at = self.now
 
     @property
     def utc_offset(self) -> float:
@@ -328,7 +330,7 @@ class Car:
     def route_to(self, name: str, latitude: float | None = None, longitude: float | None = None) -> None:
         """Set the navigation's destination."""
         self.destination = (name, latitude, longitude)
-        self._tell()
+        self._update_data()
 
     def set_value(self, path: str, value: Any) -> None:  # noqa: ANN401 - any JSON, wrong types included
         """Set `block.field` or a field of the vehicle object to anything."""
@@ -343,19 +345,19 @@ class Car:
 
     # What it tells.
 
-    def _tell(self) -> None:
+    def _update_data(self) -> None:
         """Bring the live fields of `data` up to date, unless the car sleeps."""
         if self.state is not State.ONLINE:
             return
         milliseconds = int(self.now * 1000)
         for block in CLASSIC_BLOCKS:
             self.data[block]["timestamp"] = milliseconds
-        self._tell_drive()
-        self._tell_charge()
+        self._update_drive_state()
+        self._update_charge_state()
         self.data["vehicle_state"]["odometer"] = round(self._odometer, 6)
         self.data["climate_state"] |= {"inside_temp": round(self._inside, 1), "outside_temp": self.outside}
 
-    def _tell_drive(self) -> None:
+    def _update_drive_state(self) -> None:
         block = self.data["drive_state"]
         drive = self.drive
         block |= {
@@ -386,7 +388,7 @@ class Car:
         )
         block |= {f"active_route_{name}": value for name, value in zip(route, values, strict=True)}
 
-    def _tell_charge(self) -> None:
+    def _update_charge_state(self) -> None:
         block = self.data["charge_state"]
         block |= {
             "battery_level": math.floor(self._soc + 1e-9),

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ..addresses import Region
 from ..clock import Clock
 from .car import Car
+from .schedules import run_due
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
 
@@ -61,6 +62,7 @@ class Garage:
         """Add a car of the account `owner`, made after a recorded one."""
         number = 1_490_000_000_000_000 + len(self._by_number) + 1
         car = Car(vin=vin, number=number, region=region, owner=owner, data=sample(model), now=self._clock(), **changed)
+        car.behaviors.append(run_due)
         if name is not None:
             car.data["vehicle_state"]["vehicle_name"] = name
         self._cars[vin] = self._by_number[str(number)] = car

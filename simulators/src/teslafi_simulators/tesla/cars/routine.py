@@ -1,12 +1,10 @@
 """A car's everyday life: to work and back, a charge at home, and sleep in between; the same for the same seed."""
 
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from .car import Car
 from .supply import Supply
-
-if TYPE_CHECKING:
-    from .car import Car
 
 STAYS: Final = {True: (6 * 3600.0, 14 * 3600.0), False: (3 * 3600.0, 9 * 3600.0)}
 """Seconds between arrival and departure, at home and at work: from, to."""
@@ -29,7 +27,7 @@ class Routine:
         self.at_home = True
         self.due = car.now + random.uniform(600.0, FIRST)
 
-    def live(self, car: Car) -> None:
+    def __call__(self, car: Car, _before: float) -> None:
         """Set off when the time has come; on arrival at home, plug in."""
         if car.drive is not None:
             return

@@ -1,21 +1,21 @@
 """What a car does by its own schedules: begins to charge, makes itself comfortable, installs software."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from .car import Car
+from .car import Car
 
 DAY: Final = 86_400
 THURSDAY: Final = 4
 """Day of the week of the first of January 1970, Sunday being 0."""
 
 
-def live(car: Car, before: float, now: float) -> None:
-    """Do what became due after `before` and not later than `now` (epoch seconds)."""
-    if any(_struck(car, before, now, minutes, days) for minutes, days in _charge_starts(car)):
+def run_due(car: Car, before: float) -> None:
+    """Do what became due after `before` (epoch seconds) and not later than the car's own time."""
+    now = car.now
+    if any(_became_due(car, before, now, minutes, days) for minutes, days in _charge_starts(car)):
         car.start_charging()
-    if any(_struck(car, before, now, minutes, days) for minutes, days in _ready_times(car)):
+    if any(_became_due(car, before, now, minutes, days) for minutes, days in _ready_times(car)):
         car.data["climate_state"] |= {"is_climate_on": True, "is_preconditioning": True}
     _install(car, now)
     if car.remote_start_ends is not None and now >= car.remote_start_ends:
@@ -49,7 +49,7 @@ def _days(word: object) -> int:
     return 62 if word == "weekdays" else 127
 
 
-def _struck(car: Car, before: float, now: float, minutes: int, days: int) -> bool:
+def _became_due(car: Car, before: float, now: float, minutes: int, days: int) -> bool:
     """Tell whether the car's clock came past a time of day on one of these days."""
     begun, local = before + car.utc_offset, now + car.utc_offset
     due = local - local % DAY + minutes * 60

@@ -12,10 +12,10 @@ from tesla_protocol.command.common_pb2 import StwHeatLevel
 from tesla_protocol.command.vcsec_pb2 import ClosureMoveType_E, RKEAction_E, UnsignedMessage
 from tesla_protocol.command.vehicle_pb2 import ClimateState
 
-type Read = tuple[str, dict[str, Any]]
+type DecodedCommand = tuple[str, dict[str, Any]]
 
 
-class NotRead(Exception):
+class UnknownAction(Exception):
     """The computer does not know the action; the text names it."""
 
 
@@ -25,7 +25,7 @@ RKE: Final[Mapping[int, str]] = {
     RKEAction_E.RKE_ACTION_REMOTE_DRIVE: "remote_start_drive",
 }
 
-CLOSURES: Final[Mapping[tuple[str, int], Read]] = {
+CLOSURES: Final[Mapping[tuple[str, int], DecodedCommand]] = {
     ("frontTrunk", ClosureMoveType_E.CLOSURE_MOVE_TYPE_MOVE): ("actuate_trunk", {"which_trunk": "front"}),
     ("rearTrunk", ClosureMoveType_E.CLOSURE_MOVE_TYPE_MOVE): ("actuate_trunk", {"which_trunk": "rear"}),
     ("chargePort", ClosureMoveType_E.CLOSURE_MOVE_TYPE_OPEN): ("charge_port_door_open", {}),
@@ -33,8 +33,8 @@ CLOSURES: Final[Mapping[tuple[str, int], Read]] = {
 }
 
 
-def of_security(message: UnsignedMessage) -> Read:
-    """Read what the security computer was told; raise NotRead."""
+def decode_vehicle_security(message: UnsignedMessage) -> DecodedCommand:
+    """DecodedCommand what the security computer was told; raise UnknownAction."""
     kind = message.WhichOneof("sub_message")
     if kind == "RKEAction" and message.RKEAction in RKE:
         return RKE[message.RKEAction], {}
@@ -42,7 +42,7 @@ def of_security(message: UnsignedMessage) -> Read:
         moves = [(field.name, value) for field, value in message.closureMoveRequest.ListFields()]
         if len(moves) == 1 and moves[0] in CLOSURES:
             return CLOSURES[moves[0]]
-    raise NotRead(kind or "nothing")
+    raise UnknownAction(kind or "nothing")
 
 
 SEATS: Final = (
@@ -87,27 +87,27 @@ CHARGING: Final = {
 }
 
 
-def _named(name: str, *fields: str, **renamed: str) -> Callable[[Any], Read]:
+def _named(name: str, *fields: str, **renamed: str) -> Callable[[Any], DecodedCommand]:
     """Return a reader that takes fields as parameters; `renamed` gives parameter=field where they differ."""
     taken = {field: field for field in fields} | renamed
 
-    def read(action: Any) -> Read:  # noqa: ANN401 - one of many messages
+    def read(action: Any) -> DecodedCommand:  # noqa: ANN401 - one of many messages
         return name, {parameter: getattr(action, field) for parameter, field in taken.items()}
 
     return read
 
 
-def _charging(action: Any) -> Read:  # noqa: ANN401
+def _charging(action: Any) -> DecodedCommand:  # noqa: ANN401
     return CHARGING[action.WhichOneof("charging_action")], {}
 
 
-def _volume(action: Any) -> Read:  # noqa: ANN401
+def _volume(action: Any) -> DecodedCommand:  # noqa: ANN401
     if action.WhichOneof("media_volume") == "volume_delta":
         return ("media_volume_up" if action.volume_delta > 0 else "media_volume_down"), {}
     return "adjust_volume", {"volume": round(action.volume_absolute_float, 4)}
 
 
-def _heater(action: Any) -> Read:  # noqa: ANN401
+def _heater(action: Any) -> DecodedCommand:  # noqa: ANN401
     (one,) = action.hvacSeatHeaterAction
     names = {field.name for field, _ in one.ListFields()}
     seat = next(place for place, name in enumerate(SEATS) if name in names)
@@ -115,26 +115,26 @@ def _heater(action: Any) -> Read:  # noqa: ANN401
     return "remote_seat_heater_request", {"heater": seat, "level": level}
 
 
-def _cooler(action: Any) -> Read:  # noqa: ANN401
+def _cooler(action: Any) -> DecodedCommand:  # noqa: ANN401
     (one,) = action.hvacSeatCoolerAction
     level = COOLER_LEVELS[one.seat_cooler_level]
     return "remote_seat_cooler_request", {"seat_position": one.seat_position, "seat_cooler_level": level}
 
 
-def _auto_seat(action: Any) -> Read:  # noqa: ANN401
+def _auto_seat(action: Any) -> DecodedCommand:  # noqa: ANN401
     (one,) = action.carseat
     return "remote_auto_seat_climate_request", {"auto_seat_position": one.seat_position, "auto_climate_on": one.on}
 
 
-def _temperatures(action: Any) -> Read:  # noqa: ANN401
+def _temperatures(action: Any) -> DecodedCommand:  # noqa: ANN401
     return "set_temps", {
         "driver_temp": round(action.driver_temp_celsius, 2),
         "passenger_temp": round(action.passenger_temp_celsius, 2),
     }
 
 
-def _departure(action: Any) -> Read:  # noqa: ANN401
-    """Read a departure: a block of times that is there switches its feature on."""
+def _departure(action: Any) -> DecodedCommand:  # noqa: ANN401
+    """DecodedCommand a departure: a block of times that is there switches its feature on."""
     preconditioning, off_peak = action.HasField("preconditioning_times"), action.HasField("off_peak_charging_times")
     return "set_scheduled_departure", {
         "enable": action.enabled,
@@ -147,8 +147,8 @@ def _departure(action: Any) -> Read:  # noqa: ANN401
     }
 
 
-def _schedule(name: str, *times: str) -> Callable[[Any], Read]:
-    def read(action: Any) -> Read:  # noqa: ANN401
+def _schedule(name: str, *times: str) -> Callable[[Any], DecodedCommand]:
+    def read(action: Any) -> DecodedCommand:  # noqa: ANN401
         return name, {
             "id": action.id,
             "name": action.name,
@@ -163,33 +163,33 @@ def _schedule(name: str, *times: str) -> Callable[[Any], Read]:
     return read
 
 
-def _valet(action: Any) -> Read:  # noqa: ANN401
+def _valet(action: Any) -> DecodedCommand:  # noqa: ANN401
     return "set_valet_mode", {"on": action.on, "password": action.password or None}
 
 
-def _speed_limit(action: Any) -> Read:  # noqa: ANN401
+def _speed_limit(action: Any) -> DecodedCommand:  # noqa: ANN401
     return ("speed_limit_activate" if action.activate else "speed_limit_deactivate"), {"pin": action.pin}
 
 
-def _sun_roof(action: Any) -> Read:  # noqa: ANN401
+def _sun_roof(action: Any) -> DecodedCommand:  # noqa: ANN401
     return "sun_roof_control", {"state": action.WhichOneof("action")}
 
 
-def _window(action: Any) -> Read:  # noqa: ANN401
+def _window(action: Any) -> DecodedCommand:  # noqa: ANN401
     return "window_control", {"command": action.WhichOneof("action")}
 
 
-def _homelink(action: Any) -> Read:  # noqa: ANN401
+def _homelink(action: Any) -> DecodedCommand:  # noqa: ANN401
     if not action.HasField("location"):
         return "trigger_homelink", {}
     return "trigger_homelink", {"lat": action.location.latitude, "lon": action.location.longitude}
 
 
-def _power(action: Any) -> Read:  # noqa: ANN401
+def _power(action: Any) -> DecodedCommand:  # noqa: ANN401
     return ("auto_conditioning_start" if action.power_on else "auto_conditioning_stop"), {}
 
 
-INFOTAINMENT: Final[Mapping[str, Callable[[Any], Read]]] = {
+INFOTAINMENT: Final[Mapping[str, Callable[[Any], DecodedCommand]]] = {
     "addChargeScheduleAction": _schedule(
         "add_charge_schedule", "start_enabled", "start_time", "end_enabled", "end_time"
     ),
@@ -261,9 +261,9 @@ INFOTAINMENT: Final[Mapping[str, Callable[[Any], Read]]] = {
 """The infotainment computer's actions."""
 
 
-def of_infotainment(action: VehicleAction) -> Read:
-    """Read what the infotainment computer was told; raise NotRead."""
+def decode_infotainment(action: VehicleAction) -> DecodedCommand:
+    """DecodedCommand what the infotainment computer was told; raise UnknownAction."""
     kind = action.WhichOneof("vehicle_action_msg")
     if kind not in INFOTAINMENT:
-        raise NotRead(kind or "nothing")
+        raise UnknownAction(kind or "nothing")
     return INFOTAINMENT[kind](getattr(action, kind))

@@ -204,7 +204,7 @@ def homelink(car: Car, sent: Parameters) -> Outcome:
     return DONE
 
 
-def noticed(_car: Car, _: Parameters) -> Outcome:
+def honk_or_flash(_car: Car, _: Parameters) -> Outcome:
     """Be seen or heard: horn, lights."""
     return DONE
 

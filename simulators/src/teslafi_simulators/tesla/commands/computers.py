@@ -61,7 +61,7 @@ def session_info_tag(key: bytes, vin: str, challenge: bytes, info: bytes) -> byt
     return hmac.digest(derived(key, "session info"), serialized(metadata) + info, "sha256")
 
 
-class Faulty(Exception):
+class ProtocolFault(Exception):
     """The message is answered with this fault; `resync` says whether the session is told anew along with it."""
 
     def __init__(self, fault: int, *, resync: bool = False) -> None:
@@ -102,14 +102,14 @@ class Computer:
         )
 
     def verify(self, message: RoutableMessage, now: float) -> bytes:
-        """Return the payload of an authenticated message; raise Faulty."""
+        """Return the payload of an authenticated message; raise ProtocolFault."""
         signature = message.signature_data
         if not signature.HasField("HMAC_Personalized_data"):
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
         client = signature.signer_identity.public_key
         proof = signature.HMAC_Personalized_data
         if proof.epoch != self.epoch:
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_INCORRECT_EPOCH, resync=True)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_INCORRECT_EPOCH, resync=True)
         metadata: dict[int, bytes | int] = {
             Tag.TAG_SIGNATURE_TYPE: bytes((SignatureType.SIGNATURE_TYPE_HMAC_PERSONALIZED,)),
             Tag.TAG_DOMAIN: bytes((self.domain,)),
@@ -124,11 +124,11 @@ class Computer:
         command_key = derived(shared_key(self.key, client), "authenticated command")
         expected = hmac.digest(command_key, serialized(metadata) + payload, "sha256")
         if not hmac.compare_digest(expected, proof.tag):
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_INVALID_SIGNATURE)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_INVALID_SIGNATURE)
         if proof.expires_at < self.clock(now):
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_TIME_EXPIRED, resync=True)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_TIME_EXPIRED, resync=True)
         if proof.expires_at > self.clock(now) + LONGEST_LIFE:
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG)
         self._count(client, proof.counter)
         return payload
 
@@ -138,7 +138,7 @@ class Computer:
         highest = max(seen)
         late = self.domain == Domain.DOMAIN_INFOTAINMENT and highest - WINDOW < counter < highest
         if counter in seen or (counter < highest and not late):
-            raise Faulty(MessageFault_E.MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, resync=True)
+            raise ProtocolFault(MessageFault_E.MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER, resync=True)
         seen.append(counter)
         del seen[: max(len(seen) - WINDOW, 0)]
 

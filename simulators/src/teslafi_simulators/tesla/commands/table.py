@@ -50,9 +50,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "door_lock": Command(body.lock),
     "door_unlock": Command(body.unlock),
     "erase_user_data": Command(body.erase_user_data),
-    "flash_lights": Command(body.noticed),
+    "flash_lights": Command(body.honk_or_flash),
     "guest_mode": Command(body.guest_mode),
-    "honk_horn": Command(body.noticed),
+    "honk_horn": Command(body.honk_or_flash),
     "media_next_fav": Command(media.skip),
     "media_next_track": Command(media.skip),
     "media_prev_fav": Command(media.skip),
@@ -106,7 +106,7 @@ COMMANDS: Final[dict[str, Command]] = {
 }
 
 
-def carry_out(car: Car, name: str, sent: Parameters, *, signed: bool) -> Outcome:
+def execute(car: Car, name: str, sent: Parameters, *, signed: bool) -> Outcome:
     """Do what a command says; raise BadParameter when it cannot be read, KeyError for one that there is not."""
     command = COMMANDS[name]
     effect = (command.signed_effect if signed else None) or command.effect

@@ -11,7 +11,7 @@ from aiohttp import web
 from ..addresses import Region
 from ..billing import Category
 from ..cars.car import Car, State
-from ..faults import changed, struck
+from ..faults import apply_fault, with_values
 from ..state import STATE, SimulatorState
 from ..tokens import Bearer, BearerRefused
 from .answers import Refused, answered, asleep, missing_scopes, not_found, out_of_region, too_many, unregistered
@@ -93,14 +93,14 @@ def endpoint(
         body = await request.read()
         account: str | None = None
         try:
-            call = _let_in(request, state, region)
+            call = _authenticate(request, state, region)
             call.body = body
             account = call.account
             answer = handler(call)
-            response = answer if isinstance(answer, web.Response) else answered(changed(fault, answer))
+            response = answer if isinstance(answer, web.Response) else answered(with_values(fault, answer))
         except Refused as refused:
             response = refused.response()
-        outcome = response if fault is None or fault.kind == "values" else await struck(fault, request, response)
+        outcome = response if fault is None or fault.kind == "values" else await apply_fault(fault, request, response)
         if account is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             state.billing.count(account, category)
         return outcome
@@ -108,7 +108,7 @@ def endpoint(
     return handle
 
 
-def _let_in(request: web.Request, state: SimulatorState, region: Region | None) -> Call:
+def _authenticate(request: web.Request, state: SimulatorState, region: Region | None) -> Call:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer" or not token:
         raise Refused(401)
@@ -117,7 +117,7 @@ def _let_in(request: web.Request, state: SimulatorState, region: Region | None) 
     except BearerRefused:
         raise Refused(401) from None
     if region is None:
-        return _let_in_owner(request, state, bearer)
+        return _authenticate_owner(request, state, bearer)
     if bearer.kind == "owner":
         raise Refused(401, "invalid bearer token")
     application = state.applications.by_client_id(bearer.client_id)
@@ -129,7 +129,7 @@ def _let_in(request: web.Request, state: SimulatorState, region: Region | None) 
     return Call(request, state, bearer, region)
 
 
-def _let_in_owner(request: web.Request, state: SimulatorState, bearer: Bearer) -> Call:
+def _authenticate_owner(request: web.Request, state: SimulatorState, bearer: Bearer) -> Call:
     if bearer.kind != "owner":
         raise Refused(401, "invalid bearer token")
     if not bearer.fingerprint_ok:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ..cars.car import Car
 from ..commands.parameters import BadParameter, Parameters
-from ..commands.table import COMMANDS, carry_out
+from ..commands.table import COMMANDS, execute
 from .access import SIGNING_REQUIRED, Call
 from .answers import Refused
 
@@ -40,7 +40,7 @@ def command(call: Call) -> Any:  # noqa: ANN401 - JSON
     if _must_be_signed(car, name):
         raise Refused(403, SIGNING_REQUIRED)
     try:
-        return carry_out(car, name, sent, signed=False).answer()
+        return execute(car, name, sent, signed=False).answer()
     except BadParameter:
         raise Refused(400, "invalid_field") from None
 

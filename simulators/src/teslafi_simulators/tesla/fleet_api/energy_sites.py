@@ -14,7 +14,7 @@ FULL: Final = 100
 UPDATED: Final = {"code": 201, "message": "Updated"}
 
 
-def _changed(call: Call, change: Any) -> Any:  # noqa: ANN401 - JSON
+def _with_site(call: Call, change: Any) -> Any:  # noqa: ANN401 - JSON
     call.needs("energy_cmds")
     number = call.request.match_info["site"]
     site = call.state.sites.get(int(number)) if number.isdigit() else None
@@ -41,7 +41,7 @@ def backup(call: Call) -> Any:  # noqa: ANN401
     def change(site: Site, sent: Parameters) -> None:
         site.reserve = _percent(sent, "backup_reserve_percent")
 
-    return _changed(call, change)
+    return _with_site(call, change)
 
 
 def off_grid_reserve(call: Call) -> Any:  # noqa: ANN401
@@ -50,7 +50,7 @@ def off_grid_reserve(call: Call) -> Any:  # noqa: ANN401
     def change(site: Site, sent: Parameters) -> None:
         site.off_grid_reserve = _percent(sent, "off_grid_vehicle_charging_reserve_percent")
 
-    return _changed(call, change)
+    return _with_site(call, change)
 
 
 def operation(call: Call) -> Any:  # noqa: ANN401
@@ -59,7 +59,7 @@ def operation(call: Call) -> Any:  # noqa: ANN401
     def change(site: Site, sent: Parameters) -> None:
         site.mode = sent.one_of("default_real_mode", MODES)
 
-    return _changed(call, change)
+    return _with_site(call, change)
 
 
 def storm_mode(call: Call) -> Any:  # noqa: ANN401
@@ -68,7 +68,7 @@ def storm_mode(call: Call) -> Any:  # noqa: ANN401
     def change(site: Site, sent: Parameters) -> None:
         site.storm_mode = sent.boolean("enabled")
 
-    return _changed(call, change)
+    return _with_site(call, change)
 
 
 def grid_import_export(call: Call) -> Any:  # noqa: ANN401
@@ -80,7 +80,7 @@ def grid_import_export(call: Call) -> Any:  # noqa: ANN401
         if "customer_preferred_export_rule" in sent:
             site.export_rule = sent.one_of("customer_preferred_export_rule", EXPORTS)
 
-    return _changed(call, change)
+    return _with_site(call, change)
 
 
 def time_of_use(call: Call) -> Any:  # noqa: ANN401
@@ -92,4 +92,4 @@ def time_of_use(call: Call) -> Any:  # noqa: ANN401
             raise BadParameter("tou_settings")
         site.tariff = settings["tariff_content_v2"]
 
-    return _changed(call, change)
+    return _with_site(call, change)

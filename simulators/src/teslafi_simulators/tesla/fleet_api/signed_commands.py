@@ -25,11 +25,11 @@ from tesla_protocol.command.universal_message_pb2 import (
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, UnsignedMessage
 
 from ..cars.car import Car
-from ..commands.actions import NotRead, of_infotainment, of_security
-from ..commands.computers import Computer, Faulty, computer_of, session_info_tag, shared_key
+from ..commands.actions import UnknownAction, decode_infotainment, decode_vehicle_security
+from ..commands.computers import Computer, ProtocolFault, computer_of, session_info_tag, shared_key
 from ..commands.outcome import Outcome, refused
 from ..commands.parameters import BadParameter, Parameters
-from ..commands.table import COMMANDS, carry_out
+from ..commands.table import COMMANDS, execute
 from .access import Call
 from .answers import Refused
 
@@ -82,16 +82,16 @@ def _answer(call: Call, car: Car, message: RoutableMessage) -> RoutableMessage:
     if domain != Domain.DOMAIN_VEHICLE_SECURITY:
         answer.request_uuid = message.uuid
     if car.signed_faults:
-        return _struck(answer, car.signed_faults.pop(0))
+        return _injected_fault(answer, car.signed_faults.pop(0))
     if domain not in DOMAINS:
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_DOMAINS)
     computer = computer_of(car, domain)
     if message.HasField("session_info_request"):
         return _handshake(car, computer, message, answer)
-    return _commanded(call, car, computer, message, answer)
+    return _execute_signed(call, car, computer, message, answer)
 
 
-def _struck(answer: RoutableMessage, fault: int) -> RoutableMessage:
+def _injected_fault(answer: RoutableMessage, fault: int) -> RoutableMessage:
     """Answer with a fault that waited, or "wait" for a negative one."""
     if fault > 0:
         return _with_fault(answer, fault)
@@ -99,7 +99,7 @@ def _struck(answer: RoutableMessage, fault: int) -> RoutableMessage:
     return answer
 
 
-def _commanded(
+def _execute_signed(
     call: Call, car: Car, computer: Computer, message: RoutableMessage, answer: RoutableMessage
 ) -> RoutableMessage:
     client = message.signature_data.signer_identity.public_key
@@ -107,11 +107,11 @@ def _commanded(
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_UNKNOWN_KEY_ID)
     try:
         payload = computer.verify(message, car.now)
-    except Faulty as faulty:
+    except ProtocolFault as faulty:
         if faulty.resync:
-            _tell_session(computer, client, message.uuid, car.now, answer)
+            _add_session_info(computer, client, message.uuid, car.now, answer)
         return _with_fault(answer, faulty.fault)
-    return _carried_out(call, car, computer.domain, payload, answer)
+    return _execute_payload(call, car, computer.domain, payload, answer)
 
 
 def _with_fault(answer: RoutableMessage, fault: int) -> RoutableMessage:
@@ -128,42 +128,42 @@ def _handshake(car: Car, computer: Computer, message: RoutableMessage, answer: R
         info = SessionInfo(status=Session_Info_Status.SESSION_INFO_STATUS_KEY_NOT_ON_WHITELIST)
         answer.session_info = info.SerializeToString()
         return answer
-    _tell_session(computer, client, message.uuid, car.now, answer)
+    _add_session_info(computer, client, message.uuid, car.now, answer)
     return answer
 
 
-def _tell_session(computer: Computer, client: bytes, challenge: bytes, now: float, answer: RoutableMessage) -> None:
+def _add_session_info(computer: Computer, client: bytes, challenge: bytes, now: float, answer: RoutableMessage) -> None:
     info = computer.session_info(client, now).SerializeToString()
     tag = session_info_tag(shared_key(computer.key, client), computer.vin, challenge, info)
     answer.session_info = info
     answer.signature_data.CopyFrom(SignatureData(session_info_tag=HMAC_Signature_Data(tag=tag)))
 
 
-def _carried_out(call: Call, car: Car, domain: int, payload: bytes, answer: RoutableMessage) -> RoutableMessage:
+def _execute_payload(call: Call, car: Car, domain: int, payload: bytes, answer: RoutableMessage) -> RoutableMessage:
     try:
         name, values = _read(domain, payload)
     except DecodeError:
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_DECODING)
-    except NotRead:
-        return _told(answer, domain, refused("not_supported"))
+    except UnknownAction:
+        return _command_result(answer, domain, refused("not_supported"))
     if (name in SECURITY_COMMANDS) != (domain == Domain.DOMAIN_VEHICLE_SECURITY):
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_COMMAND)
     # Signed commands are readable on the way, so that Tesla can hold them against the token's scopes
     call.needs(*COMMANDS[name].scopes)
     try:
-        outcome = carry_out(car, name, Parameters(values), signed=True)
+        outcome = execute(car, name, Parameters(values), signed=True)
     except BadParameter:
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
-    return _told(answer, domain, outcome)
+    return _command_result(answer, domain, outcome)
 
 
 def _read(domain: int, payload: bytes) -> tuple[str, dict[str, Any]]:
     if domain == Domain.DOMAIN_VEHICLE_SECURITY:
-        return of_security(UnsignedMessage.FromString(payload))
-    return of_infotainment(Action.FromString(payload).vehicleAction)
+        return decode_vehicle_security(UnsignedMessage.FromString(payload))
+    return decode_infotainment(Action.FromString(payload).vehicleAction)
 
 
-def _told(answer: RoutableMessage, domain: int, outcome: Outcome) -> RoutableMessage:
+def _command_result(answer: RoutableMessage, domain: int, outcome: Outcome) -> RoutableMessage:
     if domain == Domain.DOMAIN_INFOTAINMENT:
         result = OperationStatus_E.OPERATIONSTATUS_OK if outcome.result else OperationStatus_E.OPERATIONSTATUS_ERROR
         status = ActionStatus(result=result, result_reason=ResultReason(plain_text=outcome.reason))

@@ -13,7 +13,7 @@ from ..tokens import Authorization
 from . import pages
 from .hosts import Host
 from .session import AuthorizationTransaction, BrowserSession
-from .steps import STALE, Desk, Problem, SignInSteps, fields_of, form_of, text_of
+from .steps import SESSION_ENDED, Problem, SignInContext, SignInSteps, fields_of, form_of, text_of
 
 PATH: Final = "/oauth2/v3/authorize"
 
@@ -26,7 +26,7 @@ class RequestRefused(Exception):
     """The owner is shown that the request is wrong: there is no place to send it back to."""
 
 
-class SentBack(Exception):
+class OAuthError(Exception):
     """The request goes back to the application with an OAuth error (RFC 6749, section 4.1.2.1)."""
 
     def __init__(self, redirect_uri: str, state: str, error: str, description: str) -> None:
@@ -38,16 +38,16 @@ class SentBack(Exception):
 class Authorize:
     """The endpoint on one host."""
 
-    def __init__(self, desk: Desk, host: Host) -> None:
+    def __init__(self, context: SignInContext, host: Host) -> None:
         """Serve `host`."""
-        self._desk = desk
+        self._context = context
         self._host = host
-        self._steps = SignInSteps(desk, host.deployment)
+        self._steps = SignInSteps(context, host.deployment)
 
     async def get(self, request: web.Request) -> web.Response:
         """Begin a transaction, or show the page of one that is under way (`transaction_id` in the query)."""
-        session = self._desk.sessions.of(request)
-        transaction = self._under_way(session, request.query.get("transaction_id", ""))
+        session = self._context.sessions.of(request)
+        transaction = self._find_transaction(session, request.query.get("transaction_id", ""))
         if transaction is None:
             return self._begin(request, session, None)
         return self._go_on(session, transaction, factor=request.query.get("factor", "passcode"))
@@ -55,15 +55,15 @@ class Authorize:
     async def post(self, request: web.Request) -> web.Response:
         """Take one form; recorded clients post e-mail and password at once, or nothing but the transaction's id."""
         fields = await fields_of(request)
-        session = self._desk.sessions.of(request)
-        transaction = self._under_way(session, text_of(fields, "transaction_id"))
+        session = self._context.sessions.of(request)
+        transaction = self._find_transaction(session, text_of(fields, "transaction_id"))
         if transaction is None:
-            return self._begin(request, session, Problem(STALE))
+            return self._begin(request, session, Problem(SESSION_ENDED))
         if self._steps.forged(transaction, fields):
             return self._steps.forged_page()
         if text_of(fields, "cancel"):
             return redirect(
-                SentBack(transaction.redirect_uri, transaction.state, "access_denied", "The user denied access")
+                OAuthError(transaction.redirect_uri, transaction.state, "access_denied", "The user denied access")
             )
         problem = self._steps.take(transaction, fields)
         elsewhere = self._steps.elsewhere(transaction, transaction.email or "")
@@ -75,18 +75,18 @@ class Authorize:
         factor = "backup_code" if "backup_code" in fields else "passcode"
         return self._go_on(session, transaction, factor=factor, problem=problem)
 
-    def _under_way(self, session: BrowserSession, transaction_id: str) -> AuthorizationTransaction | None:
-        return self._desk.sessions.transaction(session, transaction_id, AuthorizationTransaction)
+    def _find_transaction(self, session: BrowserSession, transaction_id: str) -> AuthorizationTransaction | None:
+        return self._context.sessions.transaction(session, transaction_id, AuthorizationTransaction)
 
     def _begin(self, request: web.Request, session: BrowserSession, problem: Problem | None) -> web.Response:
         query = {name: value for name, value in request.query.items() if name not in {"transaction_id", "factor"}}
         try:
-            application, redirect_uri = _return_address(query, self._desk.applications, self._host)
-            transaction = _transaction(query, application, redirect_uri, self._desk.clock())
+            application, redirect_uri = _return_address(query, self._context.applications, self._host)
+            transaction = _transaction(query, application, redirect_uri, self._context.clock())
         except RequestRefused as refused:
             return pages.problem_page("Something Went Wrong", str(refused), HTTPStatus.BAD_REQUEST)
-        except SentBack as sent_back:
-            return redirect(sent_back)
+        except OAuthError as error:
+            return redirect(error)
         hint = query.get("login_hint", "")
         elsewhere = self._steps.elsewhere(transaction, hint)
         if elsewhere is not None:
@@ -111,12 +111,12 @@ class Authorize:
             response = _consent_page(transaction, account) if asks else self._finish(transaction, account)
         if response is None:
             raise RuntimeError("neither a page nor a signed-in account")
-        self._desk.sessions.stamp(response, session)
+        self._context.sessions.stamp(response, session)
         return response
 
     def _finish(self, transaction: AuthorizationTransaction, account: Account) -> web.Response:
         """Send the browser back with a code; `issuer` tells which host redeems it."""
-        code = self._desk.tokens.issue_code(
+        code = self._context.tokens.issue_code(
             Authorization(
                 account=account,
                 client_id=transaction.application.client_id,
@@ -134,7 +134,7 @@ class Authorize:
         parameters = {
             "code": code,
             "state": transaction.state,
-            "issuer": f"{self._desk.addresses().sso(account.region)}/oauth2/v3",
+            "issuer": f"{self._context.addresses().sso(account.region)}/oauth2/v3",
         }
         if transaction.locale is not None:
             parameters["locale"] = transaction.locale
@@ -162,9 +162,9 @@ def allow(transaction: AuthorizationTransaction, account: Account, ticked: froze
     transaction.decided = True
 
 
-def redirect(sent_back: SentBack) -> web.Response:
+def redirect(error: OAuthError) -> web.Response:
     """Send the browser back to the application with an error."""
-    return _found(sent_back.location)
+    return _found(error.location)
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
@@ -190,20 +190,20 @@ def _return_address(query: Mapping[str, str], applications: ApplicationStore, ho
 def _transaction(
     query: Mapping[str, str], application: Application, redirect_uri: str, now: float
 ) -> AuthorizationTransaction:
-    """Read the rest of the request; raise SentBack when it does not do."""
+    """Read the rest of the request; raise OAuthError when it does not do."""
     state = query["state"]
     scopes = frozenset(query.get("scope", "").split())
     challenge = query.get("code_challenge")
     if query.get("response_type") != "code":
-        raise SentBack(redirect_uri, state, "unsupported_response_type", "The response_type must be code")
+        raise OAuthError(redirect_uri, state, "unsupported_response_type", "The response_type must be code")
     if not scopes:
-        raise SentBack(redirect_uri, state, "invalid_request", "The scope parameter is required")
+        raise OAuthError(redirect_uri, state, "invalid_request", "The scope parameter is required")
     if not application.may_ask_user_for(scopes):
-        raise SentBack(redirect_uri, state, "invalid_scope", "The application is not registered for these scopes")
+        raise OAuthError(redirect_uri, state, "invalid_scope", "The application is not registered for these scopes")
     if challenge is None and application.client_secret is None:
-        raise SentBack(redirect_uri, state, "invalid_request", "The code_challenge parameter is required")
+        raise OAuthError(redirect_uri, state, "invalid_request", "The code_challenge parameter is required")
     if challenge is not None and query.get("code_challenge_method") != "S256":
-        raise SentBack(redirect_uri, state, "invalid_request", "The code_challenge_method must be S256")
+        raise OAuthError(redirect_uri, state, "invalid_request", "The code_challenge_method must be S256")
     return AuthorizationTransaction(
         path=PATH,
         query=query,

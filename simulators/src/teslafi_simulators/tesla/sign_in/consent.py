@@ -12,7 +12,7 @@ from . import pages
 from .authorize import UNKNOWN_CLIENT
 from .hosts import Host
 from .session import BrowserSession, ConsentTransaction
-from .steps import STALE, Desk, Problem, SignInSteps, fields_of, form_of, text_of
+from .steps import SESSION_ENDED, Problem, SignInContext, SignInSteps, fields_of, form_of, text_of
 
 PATH: Final = "/user/revoke/consent"
 
@@ -23,15 +23,15 @@ REVOKED: Final = "Access removed."
 class Consent:
     """The page on one host."""
 
-    def __init__(self, desk: Desk, host: Host) -> None:
+    def __init__(self, context: SignInContext, host: Host) -> None:
         """Serve `host`."""
-        self._desk = desk
-        self._steps = SignInSteps(desk, host.deployment)
+        self._context = context
+        self._steps = SignInSteps(context, host.deployment)
 
     async def get(self, request: web.Request) -> web.Response:
         """Begin, or show the page of a transaction that is under way."""
-        session = self._desk.sessions.of(request)
-        transaction = self._under_way(session, request.query.get("transaction_id", ""))
+        session = self._context.sessions.of(request)
+        transaction = self._find_transaction(session, request.query.get("transaction_id", ""))
         if transaction is None:
             return self._begin(request, session, None)
         return self._go_on(session, transaction, factor=request.query.get("factor", "passcode"))
@@ -39,10 +39,10 @@ class Consent:
     async def post(self, request: web.Request) -> web.Response:
         """Take one form."""
         fields = await fields_of(request)
-        session = self._desk.sessions.of(request)
-        transaction = self._under_way(session, text_of(fields, "transaction_id"))
+        session = self._context.sessions.of(request)
+        transaction = self._find_transaction(session, text_of(fields, "transaction_id"))
         if transaction is None:
-            return self._begin(request, session, Problem(STALE))
+            return self._begin(request, session, Problem(SESSION_ENDED))
         if self._steps.forged(transaction, fields):
             return self._steps.forged_page()
         problem = self._steps.take(transaction, fields)
@@ -56,18 +56,18 @@ class Consent:
         factor = "backup_code" if "backup_code" in fields else "passcode"
         return self._go_on(session, transaction, factor=factor, problem=problem, note=note)
 
-    def _under_way(self, session: BrowserSession, transaction_id: str) -> ConsentTransaction | None:
-        return self._desk.sessions.transaction(session, transaction_id, ConsentTransaction)
+    def _find_transaction(self, session: BrowserSession, transaction_id: str) -> ConsentTransaction | None:
+        return self._context.sessions.transaction(session, transaction_id, ConsentTransaction)
 
     def _begin(self, request: web.Request, session: BrowserSession, problem: Problem | None) -> web.Response:
         query = {name: value for name, value in request.query.items() if name not in {"transaction_id", "factor"}}
-        application = self._desk.applications.by_client_id(query.get("revoke_client_id", ""))
+        application = self._context.applications.by_client_id(query.get("revoke_client_id", ""))
         if application is None or application.is_owner_app:
             return pages.problem_page("Something Went Wrong", UNKNOWN_CLIENT, HTTPStatus.BAD_REQUEST)
         transaction = ConsentTransaction(
             path=PATH,
             query=query,
-            began_at=self._desk.clock(),
+            began_at=self._context.clock(),
             application=application,
             back_url=_web_address(query.get("back_url")),
         )
@@ -90,7 +90,7 @@ class Consent:
             account.consents[client_id] = granted & (kept | ALWAYS_GRANTED)
             return SAVED
         if decision == "revoke":
-            self._desk.tokens.revoke_consent(account, client_id)
+            self._context.tokens.revoke_consent(account, client_id)
             return REVOKED
         return None
 
@@ -111,7 +111,7 @@ class Consent:
             response = _state_page(transaction, account, note)
         if response is None:
             raise RuntimeError("neither a page nor a signed-in account")
-        self._desk.sessions.stamp(response, session)
+        self._context.sessions.stamp(response, session)
         return response
 
 

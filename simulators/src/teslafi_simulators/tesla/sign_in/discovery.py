@@ -8,7 +8,7 @@ from ..addresses import Region
 from ..applications import USER_SCOPES
 from ..tokens import ALGORITHM, ISSUER
 from .hosts import Host
-from .steps import Desk
+from .steps import SignInContext
 
 CONFIGURATION: Final = "/oauth2/v3/thirdparty/.well-known/openid-configuration"
 KEYS: Final = "/oauth2/v3/discovery/thirdparty/keys"
@@ -17,14 +17,14 @@ KEYS: Final = "/oauth2/v3/discovery/thirdparty/keys"
 class Discovery:
     """The documents of one host."""
 
-    def __init__(self, desk: Desk, host: Host) -> None:
+    def __init__(self, context: SignInContext, host: Host) -> None:
         """Serve `host`."""
-        self._desk = desk
+        self._context = context
         self._host = host
 
     async def configuration(self, _request: web.Request) -> web.Response:
         """Return the OpenID configuration (OpenID Connect Discovery 1.0, section 3)."""
-        addresses = self._desk.addresses()
+        addresses = self._context.addresses()
         region: Region = "cn" if self._host.deployment == "cn" else "na"
         return web.json_response(
             {
@@ -43,4 +43,4 @@ class Discovery:
 
     async def keys(self, _request: web.Request) -> web.Response:
         """Return the keys that check the signatures of this run."""
-        return web.json_response(self._desk.tokens.public_keys)
+        return web.json_response(self._context.tokens.public_keys)

@@ -15,7 +15,7 @@ from ..accounts import Account, MfaDevice
 from .authorize import PATH as AUTHORIZE
 from .hosts import Host
 from .session import Transaction
-from .steps import Desk, SignInSteps
+from .steps import SignInContext, SignInSteps
 
 FACTORS: Final = f"{AUTHORIZE}/mfa/factors"
 VERIFY: Final = f"{AUTHORIZE}/mfa/verify"
@@ -25,10 +25,10 @@ BACKUP: Final = f"{AUTHORIZE}/mfa/backupcodes/attempt"
 class Mfa:
     """The endpoints on one host."""
 
-    def __init__(self, desk: Desk, host: Host) -> None:
+    def __init__(self, context: SignInContext, host: Host) -> None:
         """Serve `host`."""
-        self._desk = desk
-        self._steps = SignInSteps(desk, host.deployment)
+        self._context = context
+        self._steps = SignInSteps(context, host.deployment)
 
     async def factors(self, request: web.Request) -> web.Response:
         """List the devices of the account whose password was given."""
@@ -45,7 +45,7 @@ class Mfa:
             return _refused()
         factor_id, passcode = said.get("factor_id", ""), said.get("passcode", "")
         problem = self._steps.passcode(*found, passcode, factor_id=factor_id)
-        now = _timestamp(self._desk.clock())
+        now = _timestamp(self._context.clock())
         return web.json_response(
             {
                 "data": {
@@ -70,7 +70,7 @@ class Mfa:
             return _refused()
         account = found[1]
         problem = self._steps.backup_passcode(*found, said.get("backup_code", ""))
-        remaining = self._desk.passcodes.remaining(account.sub)
+        remaining = self._context.passcodes.remaining(account.sub)
         return web.json_response(
             {
                 "data": {
@@ -88,7 +88,7 @@ class Mfa:
 
     def _found(self, request: web.Request, transaction_id: str) -> tuple[Transaction, Account] | None:
         """Find this browser's transaction, past its password and before its passcode."""
-        sessions = self._desk.sessions
+        sessions = self._context.sessions
         transaction = sessions.transaction(sessions.of(request), transaction_id, Transaction)
         account = transaction.known if transaction is not None else None
         return None if transaction is None or account is None else (transaction, account)

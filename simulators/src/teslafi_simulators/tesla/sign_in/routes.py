@@ -12,7 +12,7 @@ from ..clock import Clock
 from ..tokens import TokenStore
 from . import authorize, consent, discovery, mfa, pages, token
 from .hosts import HOSTS, Host
-from .steps import Desk
+from .steps import SignInContext
 from .throttle import Window
 
 
@@ -29,23 +29,25 @@ def sign_in_routes(
 
     `addresses` is asked with each request that needs it, so that the port may be bound later.
     """
-    desk = Desk(clock=clock, accounts=accounts, applications=applications, tokens=tokens, addresses=addresses)
-    requests = token.request_window(desk)
+    context = SignInContext(
+        clock=clock, accounts=accounts, applications=applications, tokens=tokens, addresses=addresses
+    )
+    requests = token.request_window(context)
     trouble = faults or token.SignInFaults()
-    return [route for host in HOSTS for route in _routes(desk, host, trouble, requests)]
+    return [route for host in HOSTS for route in _routes(context, host, trouble, requests)]
 
 
-def _routes(desk: Desk, host: Host, faults: token.SignInFaults, requests: Window) -> list[web.RouteDef]:
-    sign_in = authorize.Authorize(desk, host)
-    second_factor = mfa.Mfa(desk, host)
-    documents = discovery.Discovery(desk, host)
+def _routes(context: SignInContext, host: Host, faults: token.SignInFaults, requests: Window) -> list[web.RouteDef]:
+    sign_in = authorize.Authorize(context, host)
+    second_factor = mfa.Mfa(context, host)
+    documents = discovery.Discovery(context, host)
     routes = [
         web.get(host.prefix + authorize.PATH, sign_in.get),
         web.post(host.prefix + authorize.PATH, sign_in.post),
         web.get(host.prefix + mfa.FACTORS, second_factor.factors),
         web.post(host.prefix + mfa.VERIFY, second_factor.verify),
         web.post(host.prefix + mfa.BACKUP, second_factor.attempt_backup),
-        web.post(host.prefix + token.PATH, token.Token(desk, host, faults, requests).post),
+        web.post(host.prefix + token.PATH, token.Token(context, host, faults, requests).post),
     ]
     if host.third_party_tokens:
         routes += [
@@ -53,7 +55,7 @@ def _routes(desk: Desk, host: Host, faults: token.SignInFaults, requests: Window
             web.get(host.prefix + discovery.KEYS, documents.keys),
         ]
     if host.owner_app:
-        consents = consent.Consent(desk, host)
+        consents = consent.Consent(context, host)
         routes += [
             web.get(host.prefix + consent.PATH, consents.get),
             web.post(host.prefix + consent.PATH, consents.post),

@@ -25,14 +25,14 @@ WRONG_CAPTCHA: Final = "The characters do not match. Try again."
 WRONG_PASSCODE: Final = "Invalid passcode. Try again."
 LOCKED: Final = "Your account is locked. Reset your password to unlock it."
 THROTTLED: Final = "Too many attempts. Try again later."
-STALE: Final = "Your session ended. Sign in again."
+SESSION_ENDED: Final = "Your session ended. Sign in again."
 
 NOTHING_SAID: Final = frozenset({"_csrf", "_phase", "_process", "transaction_id"})
 """Fields that a post may consist of without wanting anything."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Desk:
+class SignInContext:
     """What the sign-in pages of all hosts share."""
 
     clock: Clock
@@ -62,9 +62,9 @@ class Problem:
 class SignInSteps:
     """Takes what a form brings and finds the page that comes next."""
 
-    def __init__(self, desk: Desk, deployment: Deployment) -> None:
+    def __init__(self, context: SignInContext, deployment: Deployment) -> None:
         """Sign in the accounts that this deployment keeps."""
-        self._desk = desk
+        self._context = context
         self._deployment = deployment
 
     def begin(self, transaction: Transaction, session: BrowserSession, *, hint: str, force_login: bool) -> None:
@@ -73,15 +73,15 @@ class SignInSteps:
         account = session.account
         if force_login or account is None or deployment_of(account.region) != self._deployment:
             return
-        if not hint or self._desk.accounts.by_email(hint) is account:
-            session.recall(transaction, self._desk.clock())
+        if not hint or self._context.accounts.by_email(hint) is account:
+            session.recall(transaction, self._context.clock())
 
     def elsewhere(self, transaction: Transaction, email: str) -> web.Response | None:
         """Send an account of the other deployment to its own host: 303 with the same query."""
-        account = self._desk.accounts.by_email(email)
+        account = self._context.accounts.by_email(email)
         if account is None or deployment_of(account.region) == self._deployment:
             return None
-        host = self._desk.addresses().sso(account.region)
+        host = self._context.addresses().sso(account.region)
         query = urlencode({**transaction.query, "login_hint": email})
         return web.Response(
             status=HTTPStatus.SEE_OTHER, headers={"Location": f"{host}{transaction.path}?{query}", **pages.HEADERS}
@@ -113,27 +113,27 @@ class SignInSteps:
         return None
 
     def _password(self, transaction: Transaction, email: str, credential: str, captcha: str) -> Problem | None:
-        desk = self._desk
+        context = self._context
         key = email.casefold()
-        if not desk.passwords.remaining(key):
+        if not context.passwords.remaining(key):
             return Problem(THROTTLED, HTTPStatus.TOO_MANY_REQUESTS)
-        account = desk.accounts.by_email(email)
+        account = context.accounts.by_email(email)
         if account is not None and account.captcha is not None and captcha.strip() != account.captcha:
             return Problem(WRONG_CAPTCHA)
         if account is None or not account.has_password(credential):
-            desk.passwords.note(key)
+            context.passwords.note(key)
             return Problem(WRONG_PASSWORD)
-        desk.passwords.forget(key)
+        context.passwords.forget(key)
         if account.locked:
             return Problem(LOCKED, HTTPStatus.FORBIDDEN)
-        transaction.recognise(account, desk.clock())
+        transaction.recognise(account, context.clock())
         return None
 
     def passcode(
         self, transaction: Transaction, account: Account, passcode: str, *, factor_id: str | None = None
     ) -> Problem | None:
         """Check a passcode, of one device if `factor_id` names one; return why it does not do."""
-        now = self._desk.clock()
+        now = self._context.clock()
         devices = [device for device in account.devices if factor_id in {None, device.id}]
         return self._second(transaction, account, lambda: any(device.accepts(passcode, now) for device in devices))
 
@@ -142,7 +142,7 @@ class SignInSteps:
         return self._second(transaction, account, lambda: account.spend_backup_passcode(passcode))
 
     def _second(self, transaction: Transaction, account: Account, right: Callable[[], bool]) -> Problem | None:
-        attempts = self._desk.passcodes
+        attempts = self._context.passcodes
         if not attempts.remaining(account.sub):
             return Problem(THROTTLED, HTTPStatus.TOO_MANY_REQUESTS)
         if not right():
@@ -150,7 +150,7 @@ class SignInSteps:
             return Problem(WRONG_PASSCODE)
         attempts.forget(account.sub)
         transaction.second_factor = True
-        transaction.auth_time = self._desk.clock()
+        transaction.auth_time = self._context.clock()
         return None
 
     def next_page(
@@ -163,7 +163,7 @@ class SignInSteps:
         if transaction.email is None:
             return pages.identity_page(form, hint=hint, problem=text)
         if transaction.known is None:
-            account = self._desk.accounts.by_email(transaction.email)
+            account = self._context.accounts.by_email(transaction.email)
             captcha = account.captcha if account else None
             return pages.password_page(form, email=transaction.email, captcha=captcha, problem=text, status=status)
         if transaction.signed_in is not None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from ..applications import OWNER_CLIENT, Application
 from ..tokens import GrantRefused, Refusal
 from .hosts import Host
-from .steps import Desk
+from .steps import SignInContext
 from .throttle import TOKEN_REQUESTS, Window
 
 PATH: Final = "/oauth2/v3/token"
@@ -70,9 +70,9 @@ OWNER_REFUSALS: Final = {
 class Token:
     """The endpoint on one host."""
 
-    def __init__(self, desk: Desk, host: Host, faults: SignInFaults, requests: Window) -> None:
+    def __init__(self, context: SignInContext, host: Host, faults: SignInFaults, requests: Window) -> None:
         """Serve `host`; `requests` counts those of each application, over all hosts."""
-        self._desk = desk
+        self._context = context
         self._host = host
         self._faults = faults
         self._requests = requests
@@ -111,7 +111,7 @@ class Token:
 
     def _application(self, fields: Mapping[str, str]) -> Application:
         """Return who asks, if this host serves them."""
-        application = self._desk.applications.by_client_id(fields.get("client_id", ""))
+        application = self._context.applications.by_client_id(fields.get("client_id", ""))
         if application is None:
             raise bad_request("unauthorized_client", "The client is not known")
         if application.is_owner_app:
@@ -124,7 +124,7 @@ class Token:
     def _redeem(self, application: Application, fields: Mapping[str, str]) -> dict[str, Any]:
         if not application.has_secret(fields.get("client_secret")):
             raise bad_request("unauthorized_client", "The client_secret is wrong")
-        tokens, state = self._desk.tokens.redeem_code(
+        tokens, state = self._context.tokens.redeem_code(
             _required(fields, "code"),
             client_id=application.client_id,
             redirect_uri=_required(fields, "redirect_uri"),
@@ -139,7 +139,7 @@ class Token:
         secret = fields.get("client_secret")
         if secret is not None and not application.has_secret(secret):
             raise bad_request("unauthorized_client", "The client_secret is wrong")
-        tokens = self._desk.tokens.refresh(
+        tokens = self._context.tokens.refresh(
             _required(fields, "refresh_token"), client_id=application.client_id, deployment=self._host.deployment
         )
         return tokens.answer()
@@ -150,13 +150,13 @@ class Token:
         scopes = frozenset(fields.get("scope", "openid").split())
         if not application.may_ask_as_partner_for(scopes):
             raise bad_request("invalid_scope", "The application is not registered for these scopes")
-        tokens = self._desk.tokens.issue_partner_token(
+        tokens = self._context.tokens.issue_partner_token(
             application, scopes, deployment=self._host.deployment, audience=fields.get("audience")
         )
         return tokens.answer()
 
     def _server_error(self) -> Refused:
-        reference = f"{uuid4()}-{int(self._desk.clock() * 1000)}"
+        reference = f"{uuid4()}-{int(self._context.clock() * 1000)}"
         return Refused(
             HTTPStatus.BAD_REQUEST,
             {
@@ -167,9 +167,9 @@ class Token:
         )
 
 
-def request_window(desk: Desk) -> Window:
+def request_window(context: SignInContext) -> Window:
     """Return the counter of token requests per application."""
-    return Window(desk.clock, TOKEN_REQUESTS, 1.0)
+    return Window(context.clock, TOKEN_REQUESTS, 1.0)
 
 
 async def _fields(request: web.Request) -> dict[str, str]:
