@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from enum import StrEnum
 from http import HTTPStatus
 import re
+import time
 from typing import Final
 
 import aiohttp
 from tesla_fleet_api import exceptions as library
+
+from .retry_after import seconds_to_wait
 
 
 class TeslaError(Exception):
@@ -222,11 +225,6 @@ def _text(error: library.TeslaFleetError) -> str:
     return str(data.get("error", "")) if isinstance(data, dict) else str(data or "")
 
 
-def _seconds(value: object) -> float | None:
-    """Read the Retry-After header; Tesla sends whole seconds."""
-    return float(value) if isinstance(value, str) and value.isdigit() else None
-
-
 def _forbidden(error: library.TeslaFleetError) -> TeslaError:
     """Tell the meanings of 403 apart by their recorded texts."""
     text = _text(error)
@@ -277,7 +275,9 @@ def _other(error: library.TeslaFleetError) -> TeslaError:
 
 def _rate_limited(error: library.TeslaFleetError) -> TeslaError:
     data = error.data if isinstance(error.data, dict) else {}
-    return RateLimited(_seconds(data.get("after")) or _seconds(data.get("reset")))
+    said = (data.get("after"), data.get("reset"), _text(error))
+    waits = (seconds_to_wait(value, time.time()) for value in said)
+    return RateLimited(next((wait for wait in waits if wait is not None), None))
 
 
 type _Meaning = Callable[[library.TeslaFleetError], TeslaError]
