@@ -49,7 +49,9 @@ WAITS: Final[Mapping[Trouble, tuple[float, ...]]] = {
     Trouble.IN_SERVICE: (1800.0, 3600.0, 3600.0, 7200.0, 14_400.0),
     Trouble.UNANSWERED: (300.0, 600.0, 1200.0, 3600.0),
 }
-"""Seconds to wait after the first, second, … failure in a row of one kind; the last one repeats."""
+"""Seconds to wait after the first, second, … failure without a success between; the last one repeats."""
+
+UNBILLED: Final = frozenset({Trouble.NETWORK, Trouble.SERVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Backoff:
     """Failures in a row of one endpoint and the monotonic moment before which it is not asked. New: all is well."""
 
     failures: int = 0
+    billed: int = 0
+    """How many of the failures Tesla billed; kinds that take turns do not begin anew."""
     not_before: float = -math.inf
     trouble: Trouble | None = None
     """The kind of the last failure; None after a success."""
@@ -65,16 +69,17 @@ class Backoff:
         """Return the memory after one more failure.
 
         `retry_after`: seconds that Tesla asked to wait, if it did; a longer wait of this side's own stays, since Tesla
-        bills each 429, and nothing is waited for longer than a day. `jitter`: a random number from 0 to 1; waits only ever get longer by it.
+        bills each 429, and nothing is waited for longer than a day. `jitter`: a random number from 0 to 1; waits only
+        ever get longer by it.
         """
-        failures = self.failures + 1 if trouble is self.trouble else 1
+        failures, billed = self.failures + 1, self.billed + (trouble not in UNBILLED)
         steps = WAITS[trouble]
-        wait = steps[min(failures, len(steps)) - 1]
+        wait = steps[min(failures - billed if trouble in UNBILLED else billed, len(steps)) - 1]
         spread = wait * SPREAD
         if retry_after is not None and retry_after > wait:  # NaN compares false
             wait = min(retry_after, DAY)
             spread = min(wait * SPREAD, SPREAD_MOST)
-        return type(self)(failures, now + wait + spread * _unit(jitter), trouble)
+        return type(self)(failures, billed, now + wait + spread * _unit(jitter), trouble)
 
     def succeeded(self) -> Self:
         """Return the memory after a success: empty."""
@@ -90,7 +95,7 @@ class Backoff:
 
     def to_json(self, now: float) -> dict[str, Any]:
         """Return what is kept over a restart: a restart is no reason to ask again."""
-        return {"failures": self.failures, "wait": self.wait(now), "trouble": self.trouble}
+        return {"failures": self.failures, "billed": self.billed, "wait": self.wait(now), "trouble": self.trouble}
 
     @classmethod
     def from_json(cls, data: object, now: float, *, passed: float) -> Self:
@@ -100,13 +105,15 @@ class Backoff:
         """
         if not isinstance(data, dict):
             return cls()
-        failures, wait = cast("object", data.get("failures")), cast("object", data.get("wait"))
+        failures, billed, wait = (cast("object", data.get(key)) for key in ("failures", "billed", "wait"))
         trouble = next((trouble for trouble in Trouble if trouble == data.get("trouble")), None)
-        if trouble is None or type(failures) is not int or not 0 < failures < 10**6:
+        if trouble is None or type(failures) is not int or type(billed) is not int:
+            return cls()
+        if not 0 <= billed <= failures < 10**6:
             return cls()
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= DAY * (1 + SPREAD):
             return cls()
-        return cls(failures, now + max(wait - max(passed, 0.0), 0.0), trouble)
+        return cls(failures, billed, now + max(wait - max(passed, 0.0), 0.0), trouble)
 
 
 def _unit(jitter: float) -> float:

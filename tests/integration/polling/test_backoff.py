@@ -63,13 +63,28 @@ def test_tesla_is_taken_at_its_word_within_reason(retry_after: float | None, jit
 
 
 def test_another_kind_of_trouble_begins_anew() -> None:
-    """A lost network after a night of refusals is over in half a minute, not in a day; success forgets all."""
+    """A lost network after refusals is over in half a minute; what is billed stays seldom until a success."""
     backoff = Backoff()
     for _ in range(40):
         backoff = backoff.failed(Trouble.REFUSED, 0.0)
-    assert backoff.failed(Trouble.NETWORK, 0.0).wait(0.0) == 30
-    assert backoff.succeeded() == Backoff()
-    assert backoff.succeeded().due(-math.inf)
+    lost = backoff.failed(Trouble.NETWORK, 0.0)
+    assert lost.wait(0.0) == 30
+    assert lost.failed(Trouble.REFUSED, 0.0).wait(0.0) == DAY
+    assert lost.succeeded() == Backoff()
+    assert lost.succeeded().due(-math.inf)
+
+
+@given(kinds=st.lists(st.sampled_from(Trouble), min_size=200, max_size=200))
+def test_kinds_that_take_turns_are_no_way_round(kinds: list[Trouble]) -> None:
+    """At most eight billed questions an hour, whatever the refusals are called and however often the network goes."""
+    backoff, now, billed = Backoff(), 0.0, 0
+    for trouble in kinds:
+        if now >= 3600:
+            break
+        billed += trouble in BILLED
+        backoff = backoff.failed(trouble, now)
+        now = backoff.not_before
+    assert billed <= 8
 
 
 def test_two_cars_do_not_come_back_in_step() -> None:
@@ -96,7 +111,7 @@ def test_a_restart_is_no_reason_to_ask_again(trouble: Trouble, failures: int, pa
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(Trouble),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["failures", "wait", "trouble"]), inner)
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["failures", "billed", "wait", "trouble"]), inner)
     ),
 )
 
