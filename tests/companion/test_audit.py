@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
-from teslafi_companion.accounts import account
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import all_entries, check_chain, entries_of, head, purge, record
+from teslafi_companion.domain.accounts import account
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Store, new_id
 from teslafi_companion.store.tables import audit, audit_chain
 

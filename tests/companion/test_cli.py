@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy import select, update
 
-from teslafi_companion.accounts import account, recovery, totp
 from teslafi_companion.clock import system_clock
+from teslafi_companion.domain.accounts import account, recovery, totp
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher

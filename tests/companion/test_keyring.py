@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from teslafi_companion.accounts import account
 from teslafi_companion.crypto import KeyFault, create_key_file, key_number
+from teslafi_companion.domain.accounts import account
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import keyring as rotation, tables
 from teslafi_companion.store.database import Store

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from teslafi_companion.accounts.throttle import (
+from teslafi_companion.domain.accounts.throttle import (
     MAIL_ADDRESS,
     SIGN_IN_ACCOUNT,
     SIGN_IN_NETWORK,

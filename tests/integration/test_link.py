@@ -22,8 +22,8 @@ from yarl import URL
 from custom_components.teslafi.const import DOMAIN, LINK
 from custom_components.teslafi.link.coordinator import INTERVAL
 from custom_components.teslafi.storage.vault import async_get_vault
-from teslafi_companion.accounts import totp
 from teslafi_companion.clock import system_clock
+from teslafi_companion.domain.accounts import totp
 from teslafi_companion.oauth.links import links_of
 from teslafi_companion.server import started
 from teslafi_companion.settings import Policy, Settings

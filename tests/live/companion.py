@@ -9,8 +9,8 @@ from typing import Any, Final, Self
 import pyotp
 import structlog
 
-from teslafi_companion.accounts import account, totp
 from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.domain.accounts import account, totp
 from teslafi_companion.server import configure_logs, started
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction

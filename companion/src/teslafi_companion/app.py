@@ -11,13 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 import structlog
 
-from teslafi_companion import audit, outbox
-from teslafi_companion.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.api.routes import routes as api_routes
 from teslafi_companion.billing import inbox as billing_inbox, worker as billing_worker
 from teslafi_companion.billing.webhook import routes as webhook_routes
 from teslafi_companion.billing.worker import BillingWorker
 from teslafi_companion.crypto import KeyFault
+from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.oauth import purge as link_purge
 from teslafi_companion.oauth.routes import routes as oauth_routes
 from teslafi_companion.outbox import OutboxWorker, Resolver
@@ -26,6 +25,8 @@ from teslafi_companion.store.keyring import REFRESH, refresh_cipher
 from teslafi_companion.web import answers, guard
 from teslafi_companion.web.routes import page_routes
 from teslafi_companion.web.services import SERVICES, Services, services
+
+from . import audit, outbox
 
 LARGEST_BODY: Final = 64 * 1024
 HOUSEKEEPING: Final = timedelta(seconds=30)

@@ -9,13 +9,14 @@ import ssl
 from aiohttp import web
 import structlog
 
-from teslafi_companion import outbox
 from teslafi_companion.app import create_app
 from teslafi_companion.billing.adapters import open_billing
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
 from teslafi_companion.web.services import Services, make_services
+
+from . import outbox
 
 _log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from teslafi_companion.accounts import account, passkeys
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.passkeys import PasskeyRefused
+from teslafi_companion.domain.accounts import account, passkeys
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
 from teslafi_companion.store.database import Store
 
 from ..clock import ManualClock

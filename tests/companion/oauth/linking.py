@@ -11,10 +11,10 @@ from aiohttp.test_utils import TestClient, TestServer
 import pyotp
 from yarl import URL
 
-from teslafi_companion.accounts import account, sessions, totp
-from teslafi_companion.accounts.step_up import Method, Purpose
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.app import create_app
+from teslafi_companion.domain.accounts import account, sessions, totp
+from teslafi_companion.domain.accounts.step_up import Method, Purpose
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth import codes, devices, tokens
 from teslafi_companion.oauth.clients import CLIENTS
 from teslafi_companion.oauth.codes import Redemption

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from teslafi_companion.accounts import account
+from teslafi_companion.domain.accounts import account
 from teslafi_companion.oauth.scopes import STATUS
 from teslafi_companion.oauth.tokens import Tokens
 from teslafi_companion.settings import MY_HOME_ASSISTANT

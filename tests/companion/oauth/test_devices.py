@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 import pytest
 from sqlalchemy import select
 
-from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth import devices
 from teslafi_companion.oauth.devices import ALPHABET, Claim, DeviceCodes, DeviceRequest, typed_code
 from teslafi_companion.oauth.instance import Instance

@@ -7,7 +7,7 @@ from oauthlib.oauth2 import DeviceClient, WebApplicationClient
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, InvalidGrantError
 import pytest
 
-from teslafi_companion.accounts.step_up import Purpose
+from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from teslafi_companion.accounts import account, factors
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth import devices, tokens
 from teslafi_companion.oauth.access import Caller, find_caller
 from teslafi_companion.oauth.instance import Instance

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from yarl import URL
 
-from teslafi_companion.accounts.step_up import Method, Purpose
+from teslafi_companion.domain.accounts.step_up import Method, Purpose
 from teslafi_companion.oauth.pkce import challenge_of
 from teslafi_companion.permits.request import INVALID_DETAILS
 from teslafi_companion.settings import MY_HOME_ASSISTANT

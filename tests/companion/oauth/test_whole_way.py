@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import pytest
 from yarl import URL
 
-from teslafi_companion.accounts import account
-from teslafi_companion.accounts.passwords import Passwords
+from teslafi_companion.domain.accounts import account
+from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from teslafi_companion.accounts import account, factors
+from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.oauth.access import find_caller
 from teslafi_companion.oauth.scopes import Acr
 from teslafi_companion.permits.consent import find

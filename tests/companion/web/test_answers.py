@@ -9,10 +9,10 @@ from aiohttp.test_utils import TestClient, TestServer
 import pytest
 import structlog
 
-from teslafi_companion.accounts.account import find
-from teslafi_companion.accounts.passwords import PasswordsBusy
-from teslafi_companion.accounts.sessions import sessions_of
 from teslafi_companion.app import create_app
+from teslafi_companion.domain.accounts.account import find
+from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.domain.accounts.sessions import sessions_of
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.web.services import make_services

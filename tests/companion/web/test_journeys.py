@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from teslafi_companion.accounts.account import Account, find
-from teslafi_companion.accounts.factors import ask_removal
 from teslafi_companion.app import keep_house
 from teslafi_companion.audit import check_chain, entries_of
+from teslafi_companion.domain.accounts.account import Account, find
+from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.oauth.links import Proof
 from teslafi_companion.oauth.scopes import Acr
 

@@ -14,8 +14,8 @@ from yarl import URL
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.controls.coordinator import ControlsCoordinator
 from custom_components.teslafi.controls.groups import ControlGroup
-from teslafi_companion.accounts import totp
 from teslafi_companion.clock import system_clock
+from teslafi_companion.domain.accounts import totp
 from teslafi_companion.settings import Settings
 from teslafi_companion.web.services import Services
 from teslafi_simulators.tesla import TeslaSimulator

@@ -25,8 +25,8 @@ from custom_components.teslafi.controls.gate import Lock
 from custom_components.teslafi.controls.permit import Moment
 from custom_components.teslafi.link.client import Vouched
 from custom_components.teslafi.storage.vault import async_get_vault
-from teslafi_companion.accounts import account, factors
-from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth.links import links_of
 from teslafi_companion.permits.permit import signing_key
 from teslafi_companion.store.tables import controls, link

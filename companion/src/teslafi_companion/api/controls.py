@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from teslafi_companion.accounts import throttle
-from teslafi_companion.accounts.throttle import Attempt, Rule
 from teslafi_companion.audit import record
 from teslafi_companion.billing.access import Access
+from teslafi_companion.domain.accounts import throttle
+from teslafi_companion.domain.accounts.throttle import Attempt, Rule
 from teslafi_companion.oauth.access import Caller
 from teslafi_companion.oauth.scopes import Scope
 from teslafi_companion.permits import consent as consents

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, or_, select, update
 
-from teslafi_companion.accounts.addresses import address_index
 from teslafi_companion.audit import record
+from teslafi_companion.domain.accounts.addresses import address_index
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import account, billing_customer, subscription

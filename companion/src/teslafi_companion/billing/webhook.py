@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import encode_basic_auth, web
 
-from teslafi_companion.accounts.throttle import WEBHOOK_NETWORK, Attempt, network_key, reserve
+from teslafi_companion.domain.accounts.throttle import WEBHOOK_NETWORK, Attempt, network_key, reserve
 from teslafi_companion.settings import Settings
 from teslafi_companion.web.services import services, visitor_of
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import and_, delete, insert, or_, select, update
 import structlog
 
-from teslafi_companion.accounts.account import load
-from teslafi_companion.accounts.addresses import address_index
+from teslafi_companion.domain.accounts.account import load
+from teslafi_companion.domain.accounts.addresses import address_index
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import billing_customer, billing_event, billing_poll, billing_portal, session
 

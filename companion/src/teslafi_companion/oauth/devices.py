@@ -15,11 +15,11 @@ from uuid import UUID
 from sqlalchemy import Row, delete, select, update
 import structlog
 
-from teslafi_companion.accounts import throttle
-from teslafi_companion.accounts.throttle import USER_CODE_NETWORK, USER_CODE_SESSION, Attempt, Rule, network_key
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import record
 from teslafi_companion.crypto import new_token, token_hash
+from teslafi_companion.domain.accounts import throttle
+from teslafi_companion.domain.accounts.throttle import USER_CODE_NETWORK, USER_CODE_SESSION, Attempt, Rule, network_key
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import device_grant
 

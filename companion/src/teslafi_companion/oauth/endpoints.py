@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from teslafi_companion.accounts import throttle
-from teslafi_companion.accounts.throttle import DEVICE_NETWORK, TOKEN_NETWORK, Attempt, network_key
-from teslafi_companion.accounts.visitor import Visitor
+from teslafi_companion.domain.accounts import throttle
+from teslafi_companion.domain.accounts.throttle import DEVICE_NETWORK, TOKEN_NETWORK, Attempt, network_key
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.web.services import services, visitor_of

@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Row, delete, select, update
 
-from teslafi_companion.accounts import account as accounts
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.notices import security_notice
-from teslafi_companion.accounts.sessions import Session
-from teslafi_companion.accounts.step_up import Method
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import Actor, record
+from teslafi_companion.domain.accounts import account as accounts
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.notices import security_notice
+from teslafi_companion.domain.accounts.sessions import Session
+from teslafi_companion.domain.accounts.step_up import Method
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.permits.request import ControlsRequest
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import access_token, account, controls, link

@@ -7,12 +7,12 @@ from uuid import UUID
 from aiohttp import web
 from yarl import URL
 
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.step_up import Purpose, is_fresh
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import record
 from teslafi_companion.billing.access import NOT_REQUIRED, Use
 from teslafi_companion.billing.mirror import access_of
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.permits import consent
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction

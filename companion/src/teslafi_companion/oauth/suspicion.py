@@ -9,11 +9,11 @@ from typing import Final
 
 from sqlalchemy import func, literal, update
 
-from teslafi_companion.accounts import account as accounts, throttle
-from teslafi_companion.accounts.notices import security_notice
-from teslafi_companion.accounts.throttle import Attempt, Rule
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import record
+from teslafi_companion.domain.accounts import account as accounts, throttle
+from teslafi_companion.domain.accounts.notices import security_notice
+from teslafi_companion.domain.accounts.throttle import Attempt, Rule
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.columns import Moment
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import link

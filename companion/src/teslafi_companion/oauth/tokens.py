@@ -18,8 +18,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.crypto import FieldCipher, new_token, token_hash
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import access_token, link
 

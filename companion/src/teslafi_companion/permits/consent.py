@@ -13,10 +13,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select
 
-from teslafi_companion.accounts import account as accounts
-from teslafi_companion.accounts.notices import security_notice
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.audit import Actor, record
+from teslafi_companion.domain.accounts import account as accounts
+from teslafi_companion.domain.accounts.notices import security_notice
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth.links import Link, link_of
 from teslafi_companion.oauth.scopes import Scope, written
 from teslafi_companion.store.database import Transaction

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from teslafi_companion.accounts.visitor import Visitor
 from teslafi_companion.billing.access import Access, Use
 from teslafi_companion.billing.mirror import access_of
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.oauth import suspicion
 from teslafi_companion.oauth.access import Caller
 from teslafi_companion.oauth.networks import network_mac

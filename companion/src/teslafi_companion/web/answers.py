@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 import structlog
 
-from teslafi_companion.accounts.passwords import PasswordsBusy
+from teslafi_companion.domain.accounts.passwords import PasswordsBusy
 
 from .guard import is_for_machines
 from .page import render

@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from teslafi_companion.accounts import account, factors
-from teslafi_companion.accounts.account import RESET, Account
-from teslafi_companion.accounts.addresses import AddressRefused, parse_address
-from teslafi_companion.accounts.passwords import PasswordRefused, context_words
+from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.domain.accounts.account import RESET, Account
+from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.store.database import Transaction
 
 from .forms import typed

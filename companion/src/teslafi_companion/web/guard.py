@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from teslafi_companion.accounts import account, sessions
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.sessions import Session
-from teslafi_companion.accounts.step_up import Purpose, is_fresh
+from teslafi_companion.domain.accounts import account, sessions
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.sessions import Session
+from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
 
 from .page import SESSION, own_path, see
 from .services import services

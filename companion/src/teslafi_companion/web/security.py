@@ -6,10 +6,10 @@ from uuid import UUID
 from aiohttp import web
 import segno
 
-from teslafi_companion.accounts import account, factors, passkeys, recovery, totp
-from teslafi_companion.accounts.passkeys import PasskeyRefused
-from teslafi_companion.accounts.step_up import Purpose
-from teslafi_companion.accounts.totp import Enrolment
+from teslafi_companion.domain.accounts import account, factors, passkeys, recovery, totp
+from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
+from teslafi_companion.domain.accounts.step_up import Purpose
+from teslafi_companion.domain.accounts.totp import Enrolment
 
 from .account import done
 from .forms import typed

@@ -6,18 +6,18 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from teslafi_companion.accounts import account, passkeys, sessions
-from teslafi_companion.accounts.account import Account
-from teslafi_companion.accounts.addresses import AddressRefused, parse_address
-from teslafi_companion.accounts.sessions import PendingSignIn
-from teslafi_companion.accounts.sign_in import (
+from teslafi_companion.domain.accounts import account, passkeys, sessions
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.domain.accounts.sessions import PendingSignIn
+from teslafi_companion.domain.accounts.sign_in import (
     Refusal,
     SecondFactorWanted,
     SignedIn,
     with_password,
     with_second_factor,
 )
-from teslafi_companion.accounts.step_up import Method
+from teslafi_companion.domain.accounts.step_up import Method
 from teslafi_companion.store.database import Transaction
 
 from .forms import typed

@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from teslafi_companion.accounts import account, throttle
-from teslafi_companion.accounts.addresses import AddressRefused, address_index, parse_address
-from teslafi_companion.accounts.passwords import PasswordRefused, context_words
-from teslafi_companion.accounts.throttle import LINK_NETWORK, MAIL_ADDRESS, MAIL_NETWORK, Attempt, network_key
+from teslafi_companion.domain.accounts import account, throttle
+from teslafi_companion.domain.accounts.addresses import AddressRefused, address_index, parse_address
+from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
+from teslafi_companion.domain.accounts.throttle import LINK_NETWORK, MAIL_ADDRESS, MAIL_NETWORK, Attempt, network_key
 
 from .forms import typed
 from .page import render

@@ -4,9 +4,9 @@ import json
 
 from aiohttp import web
 
-from teslafi_companion.accounts import passkeys
-from teslafi_companion.accounts.confirmation import confirm
-from teslafi_companion.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
+from teslafi_companion.domain.accounts import passkeys
+from teslafi_companion.domain.accounts.confirmation import confirm
+from teslafi_companion.domain.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
 
 from .forms import typed
 from .guard import Visit, signed_in

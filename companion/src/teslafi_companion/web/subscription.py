@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from teslafi_companion.accounts.step_up import Purpose
 from teslafi_companion.audit import record
 from teslafi_companion.billing import mirror
 from teslafi_companion.billing.access import Access, Use
 from teslafi_companion.billing.port import BillingUnavailable, Checkout
 from teslafi_companion.billing.worker import note_portal, refresh
+from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.store.database import Store
 
 from .answers import FORMS_TO
