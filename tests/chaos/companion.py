@@ -24,7 +24,7 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 
-from teslafi_companion.oauth.pkce import challenge_of
+from teslafi_companion.domain.links.pkce import challenge_of
 from teslafi_simulators.mail import MailCatcher
 from tests.companion.postgresql import running_server
 from tests.live.served import Browser, ServedCompanion

@@ -17,8 +17,8 @@ from teslafi_companion.billing.webhook import routes as webhook_routes
 from teslafi_companion.billing.worker import BillingWorker
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
-from teslafi_companion.oauth import purge as link_purge
-from teslafi_companion.oauth.routes import routes as oauth_routes
+from teslafi_companion.domain.links import purge as link_purge
+from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.outbox import OutboxWorker, Resolver
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.keyring import REFRESH, refresh_cipher

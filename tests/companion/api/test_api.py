@@ -11,11 +11,11 @@ import yaml
 
 from teslafi_companion.api.access import linked
 from teslafi_companion.api.routes import routes
-from teslafi_companion.oauth.access import Caller
-from teslafi_companion.oauth.endpoints import endpoints
-from teslafi_companion.oauth.links import Proof
-from teslafi_companion.oauth.scopes import Acr, Scope
-from teslafi_companion.oauth.tokens import Tokens
+from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.links import Proof
+from teslafi_companion.domain.links.scopes import Acr, Scope
+from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.http.oauth.endpoints import endpoints
 from teslafi_companion.store.database import Store
 
 from ..clock import START, ManualClock

@@ -11,7 +11,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from teslafi_companion.oauth.instance import Instance
+from teslafi_companion.domain.links.instance import Instance
 from teslafi_companion.store.database import Store
 
 from ..oauth.linking import Http, bearer, link_up, make_account

@@ -15,15 +15,15 @@ from teslafi_companion.app import create_app
 from teslafi_companion.domain.accounts import account, sessions, totp
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.oauth import codes, devices, tokens
-from teslafi_companion.oauth.clients import CLIENTS
-from teslafi_companion.oauth.codes import Redemption
-from teslafi_companion.oauth.faults import OAuthFault
-from teslafi_companion.oauth.instance import Instance
-from teslafi_companion.oauth.links import Approval, Link, Proof, links_of
-from teslafi_companion.oauth.pkce import challenge_of
-from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
-from teslafi_companion.oauth.tokens import Tokens
+from teslafi_companion.domain.links import codes, devices, tokens
+from teslafi_companion.domain.links.clients import CLIENTS
+from teslafi_companion.domain.links.codes import Redemption
+from teslafi_companion.domain.links.faults import OAuthFault
+from teslafi_companion.domain.links.instance import Instance
+from teslafi_companion.domain.links.links import Approval, Link, Proof, links_of
+from teslafi_companion.domain.links.pkce import challenge_of
+from teslafi_companion.domain.links.scopes import STATUS, Acr, Scope
+from teslafi_companion.domain.links.tokens import Tokens
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import audit, outbox

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from teslafi_companion.domain.accounts import account
-from teslafi_companion.oauth.scopes import STATUS
-from teslafi_companion.oauth.tokens import Tokens
+from teslafi_companion.domain.links.scopes import STATUS
+from teslafi_companion.domain.links.tokens import Tokens
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 

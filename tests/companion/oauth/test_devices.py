@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.oauth import devices
-from teslafi_companion.oauth.devices import ALPHABET, Claim, DeviceCodes, DeviceRequest, typed_code
-from teslafi_companion.oauth.instance import Instance
-from teslafi_companion.oauth.links import Proof
-from teslafi_companion.oauth.scopes import STATUS, Acr
-from teslafi_companion.oauth.tokens import Tokens
+from teslafi_companion.domain.links import devices
+from teslafi_companion.domain.links.devices import ALPHABET, Claim, DeviceCodes, DeviceRequest, typed_code
+from teslafi_companion.domain.links.instance import Instance
+from teslafi_companion.domain.links.links import Proof
+from teslafi_companion.domain.links.scopes import STATUS, Acr
+from teslafi_companion.domain.links.tokens import Tokens
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import device_grant
 

@@ -10,12 +10,12 @@ import pytest
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.account import Account
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.oauth import devices, tokens
-from teslafi_companion.oauth.access import Caller, find_caller
-from teslafi_companion.oauth.instance import Instance
-from teslafi_companion.oauth.links import End, Proof, end_link, end_own
-from teslafi_companion.oauth.purge import purge
-from teslafi_companion.oauth.scopes import STATUS, Acr, Scope
+from teslafi_companion.domain.links import devices, tokens
+from teslafi_companion.domain.links.access import Caller, find_caller
+from teslafi_companion.domain.links.instance import Instance
+from teslafi_companion.domain.links.links import End, Proof, end_link, end_own
+from teslafi_companion.domain.links.purge import purge
+from teslafi_companion.domain.links.scopes import STATUS, Acr, Scope
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import metadata

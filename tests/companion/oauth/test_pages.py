@@ -9,8 +9,8 @@ import pytest
 from yarl import URL
 
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
-from teslafi_companion.oauth.pkce import challenge_of
-from teslafi_companion.permits.request import INVALID_DETAILS
+from teslafi_companion.domain.links.pkce import challenge_of
+from teslafi_companion.domain.permits.request import INVALID_DETAILS
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 
@@ -326,9 +326,9 @@ async def test_a_request_from_another_network_is_pointed_out(
     codes = await begin_device(http)
     browser = await Browser.signed_in(store, http, await make_account(store), Purpose.LINK)
     entered = await browser.send("/device", user_code=codes["user_code"])
-    monkeypatch.setattr("teslafi_companion.oauth.devices.network_of", str)
+    monkeypatch.setattr("teslafi_companion.domain.links.devices.network_of", str)
     assert "another network" not in (await browser.open(entered.location)).text
-    monkeypatch.setattr("teslafi_companion.oauth.devices.network_of", lambda _address: uuid4().hex)
+    monkeypatch.setattr("teslafi_companion.domain.links.devices.network_of", lambda _address: uuid4().hex)
     assert "comes from another network than yours" in (await browser.open(entered.location)).text
 
 

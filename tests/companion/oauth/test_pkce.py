@@ -5,7 +5,7 @@ import string
 from hypothesis import given, strategies as st
 import pytest
 
-from teslafi_companion.oauth.pkce import challenge_of, is_challenge, is_verifier, matches
+from teslafi_companion.domain.links.pkce import challenge_of, is_challenge, is_verifier, matches
 
 UNRESERVED = string.ascii_letters + string.digits + "-._~"
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select, text
 
 from teslafi_companion.crypto import FieldCipher
-from teslafi_companion.oauth import tokens
-from teslafi_companion.oauth.scopes import STATUS, Scope
-from teslafi_companion.oauth.tokens import Tokens, read_refresh_token, refresh_token
+from teslafi_companion.domain.links import tokens
+from teslafi_companion.domain.links.scopes import STATUS, Scope
+from teslafi_companion.domain.links.tokens import Tokens, read_refresh_token, refresh_token
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import access_token, link
 

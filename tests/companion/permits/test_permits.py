@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from teslafi_companion.domain.accounts import account, factors
-from teslafi_companion.oauth.access import find_caller
-from teslafi_companion.oauth.scopes import Acr
-from teslafi_companion.permits.consent import find
-from teslafi_companion.permits.judge import Refusal, judge
-from teslafi_companion.permits.permit import public_jwk
+from teslafi_companion.domain.links.access import find_caller
+from teslafi_companion.domain.links.scopes import Acr
+from teslafi_companion.domain.permits.consent import find
+from teslafi_companion.domain.permits.judge import Refusal, judge
+from teslafi_companion.domain.permits.permit import public_jwk
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.keyring import rotate_field_key
 from teslafi_companion.store.tables import controls

@@ -9,8 +9,8 @@ from teslafi_companion.app import keep_house
 from teslafi_companion.audit import check_chain, entries_of
 from teslafi_companion.domain.accounts.account import Account, find
 from teslafi_companion.domain.accounts.factors import ask_removal
-from teslafi_companion.oauth.links import Proof
-from teslafi_companion.oauth.scopes import Acr
+from teslafi_companion.domain.links.links import Proof
+from teslafi_companion.domain.links.scopes import Acr
 
 from ..oauth.linking import INSTANCE, link_up
 from .person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Person

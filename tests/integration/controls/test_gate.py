@@ -27,8 +27,8 @@ from custom_components.teslafi.link.client import Vouched
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.oauth.links import links_of
-from teslafi_companion.permits.permit import signing_key
+from teslafi_companion.domain.links.links import links_of
+from teslafi_companion.domain.permits.permit import signing_key
 from teslafi_companion.store.tables import controls, link
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 from tests.companion.web.person import Person

@@ -7,9 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
-from teslafi_companion.oauth.access import Caller, find_caller
-from teslafi_companion.oauth.links import note_contact, wants_contact
-from teslafi_companion.oauth.scopes import Acr, Scope, written
+from teslafi_companion.domain.links.access import Caller, find_caller
+from teslafi_companion.domain.links.links import note_contact, wants_contact
+from teslafi_companion.domain.links.scopes import Acr, Scope, written
 from teslafi_companion.web.services import services
 
 from .problems import Problem, problem

@@ -13,11 +13,11 @@ from teslafi_companion.audit import record
 from teslafi_companion.billing.access import Access
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
-from teslafi_companion.oauth.access import Caller
-from teslafi_companion.oauth.scopes import Scope
-from teslafi_companion.permits import consent as consents
-from teslafi_companion.permits.judge import Refusal, judge
-from teslafi_companion.permits.permit import LIFETIME, issue, public_jwk
+from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.scopes import Scope
+from teslafi_companion.domain.permits import consent as consents
+from teslafi_companion.domain.permits.judge import Refusal, judge
+from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwk
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.web.services import services, visitor_of
 

@@ -10,10 +10,10 @@ from aiohttp import web
 from teslafi_companion.billing import mirror
 from teslafi_companion.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.domain.accounts.addresses import masked
-from teslafi_companion.oauth.access import Caller
-from teslafi_companion.oauth.links import End, Link, end_link, wants_contact
-from teslafi_companion.oauth.scopes import Scope
-from teslafi_companion.permits.consent import find
+from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
+from teslafi_companion.domain.links.scopes import Scope
+from teslafi_companion.domain.permits.consent import find
 from teslafi_companion.store.database import Store
 from teslafi_companion.web.services import services, visitor_of
 

@@ -12,7 +12,7 @@ from teslafi_companion.domain.accounts import account, factors, recovery, sessio
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.domain.accounts.step_up import Purpose
-from teslafi_companion.oauth.links import links_of
+from teslafi_companion.domain.links.links import links_of
 
 from .forms import typed
 from .guard import Visit, find_visit, fresh, renewed, signed_in

@@ -5,10 +5,10 @@ from enum import StrEnum
 from teslafi_companion.billing.access import Access, Use
 from teslafi_companion.billing.mirror import access_of
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.oauth import suspicion
-from teslafi_companion.oauth.access import Caller
-from teslafi_companion.oauth.networks import network_mac
-from teslafi_companion.oauth.scopes import Acr, Scope
+from teslafi_companion.domain.links import suspicion
+from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.networks import network_mac
+from teslafi_companion.domain.links.scopes import Acr, Scope
 from teslafi_companion.store.database import Transaction
 
 from .consent import Consent

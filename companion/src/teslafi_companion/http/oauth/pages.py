@@ -13,7 +13,20 @@ from teslafi_companion.billing.mirror import access_of
 from teslafi_companion.domain.accounts.account import Account
 from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.permits import consent
+from teslafi_companion.domain.links.clients import CLIENTS
+from teslafi_companion.domain.links.codes import issue_code
+from teslafi_companion.domain.links.devices import Claim, DeviceRequest, approve, claim, deny, find_claimed
+from teslafi_companion.domain.links.faults import (
+    ACCESS_DENIED,
+    INVALID_SCOPE,
+    SUBSCRIPTION_REQUIRED,
+    UNMET_AUTHENTICATION,
+    OAuthFault,
+)
+from teslafi_companion.domain.links.lifetimes import REFRESH_ABSOLUTE
+from teslafi_companion.domain.links.links import Approval, end_own, find_of_instance, links_of, proof_of
+from teslafi_companion.domain.links.scopes import WORDS, Acr, Scope, written
+from teslafi_companion.domain.permits import consent
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.web.answers import FORMS_TO
@@ -30,13 +43,6 @@ from .authorize import (
     fault_address,
     parse_request,
 )
-from .clients import CLIENTS
-from .codes import issue_code
-from .devices import Claim, DeviceRequest, approve, claim, deny, find_claimed
-from .faults import ACCESS_DENIED, INVALID_SCOPE, SUBSCRIPTION_REQUIRED, UNMET_AUTHENTICATION, OAuthFault
-from .lifetimes import REFRESH_ABSOLUTE
-from .links import Approval, end_own, find_of_instance, links_of, proof_of
-from .scopes import WORDS, Acr, Scope, written
 
 ALLOW: Final = "allow"
 _WRONG_CODE: Final = (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import jwt
 
 from teslafi_companion.crypto import FieldCipher
-from teslafi_companion.oauth.links import Link
+from teslafi_companion.domain.links.links import Link
 from teslafi_companion.store.database import Transaction
 
 from .consent import Consent

@@ -8,15 +8,14 @@ from typing import Final, Protocol
 
 from yarl import URL
 
-from teslafi_companion.permits.request import ControlsRequest, parse_details
+from teslafi_companion.domain.links import pkce
+from teslafi_companion.domain.links.clients import Client, find_client, is_redirect_uri
+from teslafi_companion.domain.links.faults import INVALID_REQUEST, UNSUPPORTED_RESPONSE_TYPE, OAuthFault
+from teslafi_companion.domain.links.instance import Instance, parse_instance
+from teslafi_companion.domain.links.lifetimes import FRESHEST
+from teslafi_companion.domain.links.scopes import Acr, Scope, parse_scopes
+from teslafi_companion.domain.permits.request import ControlsRequest, parse_details
 from teslafi_companion.settings import Policy, Settings
-
-from . import pkce
-from .clients import Client, find_client, is_redirect_uri
-from .faults import INVALID_REQUEST, UNSUPPORTED_RESPONSE_TYPE, OAuthFault
-from .instance import Instance, parse_instance
-from .lifetimes import FRESHEST
-from .scopes import Acr, Scope, parse_scopes
 
 _LONGEST_STATE: Final = 2000
 _STATE: Final = re.compile(r"[\x20-\x7e]+", re.ASCII)

@@ -8,8 +8,8 @@ from sqlalchemy import Row, insert, select, update
 
 from teslafi_companion.crypto import new_token, token_hash
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.permits import consent
-from teslafi_companion.permits.request import of_json
+from teslafi_companion.domain.permits import consent
+from teslafi_companion.domain.permits.request import of_json
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import authorization_code
 

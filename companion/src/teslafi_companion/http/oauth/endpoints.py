@@ -9,14 +9,10 @@ from aiohttp import web
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import DEVICE_NETWORK, TOKEN_NETWORK, Attempt, network_key
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.settings import Settings
-from teslafi_companion.store.database import Store
-from teslafi_companion.web.services import services, visitor_of
-
-from . import codes, devices, tokens
-from .clients import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN, Client, find_client
-from .codes import Redemption
-from .faults import (
+from teslafi_companion.domain.links import codes, devices, tokens
+from teslafi_companion.domain.links.clients import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN, Client, find_client
+from teslafi_companion.domain.links.codes import Redemption
+from teslafi_companion.domain.links.faults import (
     AUTHORIZATION_PENDING,
     INVALID_CLIENT,
     INVALID_REQUEST,
@@ -26,10 +22,13 @@ from .faults import (
     UNSUPPORTED_GRANT_TYPE,
     OAuthFault,
 )
-from .instance import parse_instance
-from .pkce import METHOD
-from .scopes import Acr, Scope, parse_scopes, written
-from .tokens import Tokens
+from teslafi_companion.domain.links.instance import parse_instance
+from teslafi_companion.domain.links.pkce import METHOD
+from teslafi_companion.domain.links.scopes import Acr, Scope, parse_scopes, written
+from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.settings import Settings
+from teslafi_companion.store.database import Store
+from teslafi_companion.web.services import services, visitor_of
 
 type Form = Mapping[str, str]
 type Grant = Callable[[Store, Client, Form, Visitor], Awaitable[Tokens | OAuthFault]]

@@ -1,0 +1,1 @@
+"""How a Home Assistant is linked to an account, and how the link is kept and ended."""

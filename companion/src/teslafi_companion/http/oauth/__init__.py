@@ -1,0 +1,1 @@
+"""The authorization server: how a Home Assistant is linked to an account."""
