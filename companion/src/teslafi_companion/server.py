@@ -9,8 +9,8 @@ import ssl
 from aiohttp import web
 import structlog
 
+from teslafi_companion.adapters.billing import open_billing
 from teslafi_companion.app import create_app
-from teslafi_companion.billing.adapters import open_billing
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from teslafi_companion.billing.chargebee import ChargebeeBilling, open_chargebee
-from teslafi_companion.billing.worker import BillingWorker
+from teslafi_companion.adapters.chargebee.adapter import ChargebeeBilling, open_chargebee
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
+from teslafi_companion.work.billing import BillingWorker
 from teslafi_simulators.chargebee import ChargebeeSimulator
 
 from ..clock import ManualClock

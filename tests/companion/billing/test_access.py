@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, strategies as st
 import pytest
 
-from teslafi_companion.billing.access import GRANTING, SENTENCES, Access, Known, Reason, Rules, Use, decide
-from teslafi_companion.billing.subscription import Subscription, Unreadable, parse_subscription
+from teslafi_companion.domain.billing.access import GRANTING, SENTENCES, Access, Known, Reason, Rules, Use, decide
+from teslafi_companion.domain.billing.subscription import Subscription, Unreadable, parse_subscription
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

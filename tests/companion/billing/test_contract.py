@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from teslafi_companion.billing.adapters import open_billing
-from teslafi_companion.billing.chargebee import RATE_LIMITED_PAUSE, ChargebeeBilling
-from teslafi_companion.billing.free import FreeOfCharge
-from teslafi_companion.billing.port import (
+from teslafi_companion.adapters.billing import open_billing
+from teslafi_companion.adapters.chargebee.adapter import RATE_LIMITED_PAUSE, ChargebeeBilling
+from teslafi_companion.adapters.free.adapter import FreeOfCharge
+from teslafi_companion.domain.billing.port import (
     BillingMisconfigured,
     BillingNotOffered,
     BillingPort,

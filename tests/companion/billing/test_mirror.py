@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings as how, strategies as st
 import pytest
 from sqlalchemy import select, text
 
-from teslafi_companion.billing import mirror
-from teslafi_companion.billing.access import Reason, Use
-from teslafi_companion.billing.inbox import NotAnEvent, parse_event
-from teslafi_companion.billing.subscription import parse_subscription
-from teslafi_companion.billing.worker import BillingWorker
+from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.billing.access import Reason, Use
+from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event
+from teslafi_companion.domain.billing.subscription import parse_subscription
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import billing_event, metadata
+from teslafi_companion.work.billing import BillingWorker
 from teslafi_simulators.chargebee import ChargebeeSimulator, Status
 from teslafi_simulators.chargebee.site import MONTH
 

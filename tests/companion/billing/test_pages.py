@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from teslafi_companion.billing.worker import BillingWorker
 from teslafi_companion.store.tables import billing_portal
+from teslafi_companion.work.billing import BillingWorker
 from teslafi_simulators.chargebee import ChargebeeSimulator
 
 from ..clock import ManualClock

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from yarl import URL
 
 from teslafi_companion.app import RESOLVERS, create_app
-from teslafi_companion.billing.port import BillingPort
 from teslafi_companion.domain.accounts import account
+from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.outbox import OutboxWorker
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox

@@ -10,9 +10,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from teslafi_companion.audit import record
-from teslafi_companion.billing.access import Access
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
+from teslafi_companion.domain.billing.access import Access
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits import consent as consents

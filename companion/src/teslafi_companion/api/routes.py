@@ -7,9 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
-from teslafi_companion.billing import mirror
-from teslafi_companion.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.domain.accounts.addresses import masked
+from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope

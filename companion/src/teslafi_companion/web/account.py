@@ -7,11 +7,11 @@ from uuid import UUID
 from aiohttp import web
 
 from teslafi_companion.audit import entries_of
-from teslafi_companion.billing import mirror
 from teslafi_companion.domain.accounts import account, factors, recovery, sessions
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.domain.accounts.step_up import Purpose
+from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.links.links import links_of
 
 from .forms import typed

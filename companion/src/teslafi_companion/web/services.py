@@ -9,11 +9,11 @@ from typing import Final
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from teslafi_companion.billing.free import FreeOfCharge
-from teslafi_companion.billing.port import BillingPort
+from teslafi_companion.adapters.free.adapter import FreeOfCharge
 from teslafi_companion.domain.accounts.notices import moment
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.metrics import Metrics
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store

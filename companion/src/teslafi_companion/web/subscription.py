@@ -9,12 +9,12 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.audit import record
-from teslafi_companion.billing import mirror
-from teslafi_companion.billing.access import Access, Use
-from teslafi_companion.billing.port import BillingUnavailable, Checkout
-from teslafi_companion.billing.worker import note_portal, refresh
 from teslafi_companion.domain.accounts.step_up import Purpose
+from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.billing.access import Access, Use
+from teslafi_companion.domain.billing.port import BillingUnavailable, Checkout
 from teslafi_companion.store.database import Store
+from teslafi_companion.work.billing import note_portal, refresh
 
 from .answers import FORMS_TO
 from .forms import typed

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from teslafi_companion.billing.access import Access, Use
-from teslafi_companion.billing.mirror import access_of
 from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.domain.billing.access import Access, Use
+from teslafi_companion.domain.billing.mirror import access_of
 from teslafi_companion.domain.links import suspicion
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.networks import network_mac

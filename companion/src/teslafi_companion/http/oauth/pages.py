@@ -8,11 +8,11 @@ from aiohttp import web
 from yarl import URL
 
 from teslafi_companion.audit import record
-from teslafi_companion.billing.access import NOT_REQUIRED, Use
-from teslafi_companion.billing.mirror import access_of
 from teslafi_companion.domain.accounts.account import Account
 from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
 from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use
+from teslafi_companion.domain.billing.mirror import access_of
 from teslafi_companion.domain.links.clients import CLIENTS
 from teslafi_companion.domain.links.codes import issue_code
 from teslafi_companion.domain.links.devices import Claim, DeviceRequest, approve, claim, deny, find_claimed

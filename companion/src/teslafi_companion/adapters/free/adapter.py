@@ -3,8 +3,15 @@
 from datetime import datetime
 from typing import override
 
-from .port import BillingEvent, BillingNotOffered, BillingPort, Checkout, HostedPage, Portal
-from .subscription import Subscription
+from teslafi_companion.domain.billing.port import (
+    BillingEvent,
+    BillingNotOffered,
+    BillingPort,
+    Checkout,
+    HostedPage,
+    Portal,
+)
+from teslafi_companion.domain.billing.subscription import Subscription
 
 
 class FreeOfCharge(BillingPort):

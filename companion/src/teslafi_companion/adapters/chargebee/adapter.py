@@ -15,11 +15,18 @@ from typing import Any, Final, override
 
 from yarl import URL
 
+from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event
+from teslafi_companion.domain.billing.port import (
+    BillingEvent,
+    BillingMisconfigured,
+    BillingPort,
+    BillingUnavailable,
+    Checkout,
+    HostedPage,
+    Portal,
+)
+from teslafi_companion.domain.billing.subscription import Subscription, Unreadable, parse_subscription
 from teslafi_companion.settings import Settings
-
-from .inbox import NotAnEvent, parse_event
-from .port import BillingEvent, BillingMisconfigured, BillingPort, BillingUnavailable, Checkout, HostedPage, Portal
-from .subscription import Subscription, Unreadable, parse_subscription
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10

@@ -13,12 +13,11 @@ import structlog
 
 from teslafi_companion.domain.accounts.account import load
 from teslafi_companion.domain.accounts.addresses import address_index
+from teslafi_companion.domain.billing import inbox, mirror
+from teslafi_companion.domain.billing.access import Access
+from teslafi_companion.domain.billing.port import BillingPort, BillingUnavailable
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import billing_customer, billing_event, billing_poll, billing_portal, session
-
-from . import inbox, mirror
-from .access import Access
-from .port import BillingPort, BillingUnavailable
 
 _PAUSE_SECONDS: Final = 1.0
 _LEASE: Final = timedelta(minutes=1)

@@ -1,0 +1,1 @@
+"""One folder for each provider outside: everything of it behind its port, settings, words and templates included."""

@@ -1,0 +1,1 @@
+"""Subscriptions kept at Chargebee."""

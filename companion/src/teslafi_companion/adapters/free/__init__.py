@@ -1,0 +1,1 @@
+"""No subscriptions: everything is free of charge."""

@@ -1,0 +1,1 @@
+"""What runs beside the requests, watched over by the supervisor."""
