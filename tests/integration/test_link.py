@@ -25,10 +25,10 @@ from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.clock import system_clock
 from teslafi_companion.domain.accounts import totp
 from teslafi_companion.domain.links.links import links_of
+from teslafi_companion.http.services import Services
 from teslafi_companion.server import started
 from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.tables import access_token, authorization_code
-from teslafi_companion.web.services import Services
 from tests.companion.web.person import OLGA, PASSWORD, Person
 
 from .owner import Owner

@@ -12,8 +12,8 @@ import pytest
 from custom_components.teslafi.link.client import SubscriptionState
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.access import Reason
+from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
-from teslafi_companion.web.services import Services
 from teslafi_companion.work.billing import refresh
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from tests.companion.web.person import OLGA, Person

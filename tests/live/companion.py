@@ -11,10 +11,10 @@ import structlog
 
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.domain.accounts import account, totp
+from teslafi_companion.http.services import Services
 from teslafi_companion.server import configure_logs, started
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction
-from teslafi_companion.web.services import Services
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
 

@@ -16,14 +16,14 @@ from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.domain.billing import inbox as billing_inbox
 from teslafi_companion.domain.links import purge as link_purge
+from teslafi_companion.http import answers, guard
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
+from teslafi_companion.http.pages.routes import page_routes
+from teslafi_companion.http.services import SERVICES, Services, services
 from teslafi_companion.http.webhooks.billing import routes as webhook_routes
 from teslafi_companion.outbox import OutboxWorker, Resolver
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.keyring import REFRESH, refresh_cipher
-from teslafi_companion.web import answers, guard
-from teslafi_companion.web.routes import page_routes
-from teslafi_companion.web.services import SERVICES, Services, services
 from teslafi_companion.work import billing as billing_worker
 from teslafi_companion.work.billing import BillingWorker
 

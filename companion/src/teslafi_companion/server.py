@@ -12,9 +12,9 @@ import structlog
 from teslafi_companion.adapters.billing import open_billing
 from teslafi_companion.app import create_app
 from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
-from teslafi_companion.web.services import Services, make_services
 
 from . import outbox
 

@@ -24,10 +24,10 @@ from teslafi_companion.domain.links.links import Approval, Link, Proof, links_of
 from teslafi_companion.domain.links.pkce import challenge_of
 from teslafi_companion.domain.links.scopes import STATUS, Acr, Scope
 from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.http.services import make_services
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import audit, outbox
-from teslafi_companion.web.services import make_services
 
 CLIENT = CLIENTS["home-assistant"]
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"

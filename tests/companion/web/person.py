@@ -16,10 +16,10 @@ from yarl import URL
 from teslafi_companion.app import RESOLVERS, create_app
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.billing.port import BillingPort
+from teslafi_companion.http.services import make_services
 from teslafi_companion.outbox import OutboxWorker
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
-from teslafi_companion.web.services import make_services
 
 from ..clock import ManualClock
 from ..oauth.linking import Letter, letters

@@ -13,9 +13,9 @@ from teslafi_companion.app import create_app
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
 from teslafi_companion.domain.accounts.sessions import sessions_of
+from teslafi_companion.http.services import make_services
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
-from teslafi_companion.web.services import make_services
 
 from ..clock import ManualClock
 from .person import OLGA, PASSWORD, Person
@@ -124,7 +124,7 @@ async def test_a_fault_of_ours_shows_and_logs_no_secret(olga: Person, monkeypatc
     async def broken(*_: Any, **__: Any) -> None:  # noqa: ANN401 - whatever it is called with
         raise RuntimeError(marker)
 
-    monkeypatch.setattr("teslafi_companion.web.sign_in.with_password", broken)
+    monkeypatch.setattr("teslafi_companion.http.pages.sign_in.with_password", broken)
     await olga.opens("/sign-in")
     with structlog.testing.capture_logs() as lines:
         page = await olga.fills("/sign-in", email=OLGA, password=marker)
@@ -146,7 +146,7 @@ async def test_too_many_password_checks_at_once_are_told_to_wait(olga: Person, m
     async def busy(*_: Any, **__: Any) -> None:  # noqa: ANN401 - whatever it is called with
         raise PasswordsBusy
 
-    monkeypatch.setattr("teslafi_companion.web.sign_in.with_password", busy)
+    monkeypatch.setattr("teslafi_companion.http.pages.sign_in.with_password", busy)
     await olga.opens("/sign-in")
     page = await olga.fills("/sign-in", email=OLGA, password=PASSWORD)
     assert (page.status, page.heading, page.headers["Retry-After"]) == (503, "Very busy", "5")

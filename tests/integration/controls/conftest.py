@@ -7,8 +7,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 import pytest
 
+from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
-from teslafi_companion.web.services import Services
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.companion.web.person import Person

@@ -16,8 +16,8 @@ from custom_components.teslafi.controls.coordinator import ControlsCoordinator
 from custom_components.teslafi.controls.groups import ControlGroup
 from teslafi_companion.clock import system_clock
 from teslafi_companion.domain.accounts import totp
+from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
-from teslafi_companion.web.services import Services
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y

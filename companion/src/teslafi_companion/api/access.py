@@ -10,7 +10,7 @@ from aiohttp import web
 from teslafi_companion.domain.links.access import Caller, find_caller
 from teslafi_companion.domain.links.links import note_contact, wants_contact
 from teslafi_companion.domain.links.scopes import Acr, Scope, written
-from teslafi_companion.web.services import services
+from teslafi_companion.http.services import services
 
 from .problems import Problem, problem
 

@@ -18,8 +18,8 @@ from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits import consent as consents
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwk
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
-from teslafi_companion.web.services import services, visitor_of
 
 from .access import linked
 from .problems import Problem, problem

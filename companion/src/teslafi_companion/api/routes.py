@@ -14,8 +14,8 @@ from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits.consent import find
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Store
-from teslafi_companion.web.services import services, visitor_of
 
 from . import controls
 from .access import linked

@@ -26,9 +26,9 @@ from teslafi_companion.domain.links.instance import parse_instance
 from teslafi_companion.domain.links.pkce import METHOD
 from teslafi_companion.domain.links.scopes import Acr, Scope, parse_scopes, written
 from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
-from teslafi_companion.web.services import services, visitor_of
 
 type Form = Mapping[str, str]
 type Grant = Callable[[Store, Client, Form, Visitor], Awaitable[Tokens | OAuthFault]]

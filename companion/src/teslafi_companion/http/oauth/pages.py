@@ -27,13 +27,13 @@ from teslafi_companion.domain.links.lifetimes import REFRESH_ABSOLUTE
 from teslafi_companion.domain.links.links import Approval, end_own, find_of_instance, links_of, proof_of
 from teslafi_companion.domain.links.scopes import WORDS, Acr, Scope, written
 from teslafi_companion.domain.permits import consent
+from teslafi_companion.http.answers import FORMS_TO
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, signed_in
+from teslafi_companion.http.page import render, see
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction
-from teslafi_companion.web.answers import FORMS_TO
-from teslafi_companion.web.forms import typed
-from teslafi_companion.web.guard import Visit, signed_in
-from teslafi_companion.web.page import render, see
-from teslafi_companion.web.services import services, visitor_of
 
 from .authorize import (
     AuthorizationRequest,

@@ -9,8 +9,8 @@ from aiohttp import encode_basic_auth, web
 
 from teslafi_companion.domain.accounts.throttle import WEBHOOK_NETWORK, Attempt, network_key, reserve
 from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event, take
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Settings
-from teslafi_companion.web.services import services, visitor_of
 
 PATH: Final = "/webhooks/chargebee"
 LARGEST_BODY: Final = 1024 * 1024

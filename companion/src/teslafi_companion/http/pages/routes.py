@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
+from teslafi_companion.http.services import STATIC, services
+
 from . import account, forgotten_password, security, sign_in, sign_up, step_up, subscription
-from .services import STATIC, services
 
 _WEEK = 7 * 24 * 3600
 

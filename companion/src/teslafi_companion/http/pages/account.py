@@ -13,11 +13,11 @@ from teslafi_companion.domain.accounts.passwords import PasswordRefused, context
 from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.links.links import links_of
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, find_visit, fresh, renewed, signed_in
+from teslafi_companion.http.page import SESSION, render, see
+from teslafi_companion.http.services import services, visitor_of
 
-from .forms import typed
-from .guard import Visit, find_visit, fresh, renewed, signed_in
-from .page import SESSION, render, see
-from .services import services, visitor_of
 from .sign_up import may_mail, may_try_link
 from .subscription import lead_to_checkout, shown
 from .words import EVENTS, METHODS

@@ -6,10 +6,9 @@ from teslafi_companion.domain.accounts import account, throttle
 from teslafi_companion.domain.accounts.addresses import AddressRefused, address_index, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.domain.accounts.throttle import LINK_NETWORK, MAIL_ADDRESS, MAIL_NETWORK, Attempt, network_key
-
-from .forms import typed
-from .page import render
-from .services import Services, services, visitor_of
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.page import render
+from teslafi_companion.http.services import Services, services, visitor_of
 
 
 async def form(request: web.Request) -> web.Response:

@@ -50,7 +50,7 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
     folder = files(__package__).joinpath("static")
     static = {name: folder.joinpath(name).read_bytes() for name in STATIC}
     templates = Environment(
-        loader=PackageLoader("teslafi_companion.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("teslafi_companion.http"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     templates.filters["moment"] = moment
     versions = {name: sha256(content).hexdigest()[:12] for name, content in static.items()}

@@ -7,11 +7,11 @@ from aiohttp import web
 from teslafi_companion.domain.accounts import passkeys
 from teslafi_companion.domain.accounts.confirmation import confirm
 from teslafi_companion.domain.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, signed_in
+from teslafi_companion.http.page import SESSION, own_path, render, see
+from teslafi_companion.http.services import services, visitor_of
 
-from .forms import typed
-from .guard import Visit, signed_in
-from .page import SESSION, own_path, render, see
-from .services import services, visitor_of
 from .sign_in import WRONG_FACTOR, typed_proof
 
 NOT_THE_OWNERS = "This password is not right, or there were too many attempts. After five mistakes wait some minutes."

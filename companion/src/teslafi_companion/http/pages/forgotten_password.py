@@ -6,11 +6,11 @@ from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.account import RESET, Account
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.page import render
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
 
-from .forms import typed
-from .page import render
-from .services import services, visitor_of
 from .sign_in import WRONG_FACTOR, typed_proof
 from .sign_up import may_mail, may_try_link
 

@@ -10,12 +10,12 @@ from teslafi_companion.domain.accounts import account, factors, passkeys, recove
 from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
 from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.domain.accounts.totp import Enrolment
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, fresh, renewed, signed_in
+from teslafi_companion.http.page import render, see
+from teslafi_companion.http.services import services, visitor_of
 
 from .account import done
-from .forms import typed
-from .guard import Visit, fresh, renewed, signed_in
-from .page import render, see
-from .services import services, visitor_of
 
 WRONG_FIRST_CODE = (
     "This is not the code of this key right now. Check the phone's clock, wait for the next code, try again."

@@ -13,14 +13,13 @@ from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.port import BillingUnavailable, Checkout
+from teslafi_companion.http.answers import FORMS_TO
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, fresh, signed_in
+from teslafi_companion.http.page import render, see
+from teslafi_companion.http.services import services
 from teslafi_companion.store.database import Store
 from teslafi_companion.work.billing import note_portal, refresh
-
-from .answers import FORMS_TO
-from .forms import typed
-from .guard import Visit, fresh, signed_in
-from .page import render, see
-from .services import services
 
 LIVING: Final = frozenset({"future", "in_trial", "active", "non_renewing", "paused"})
 """Statuses beside which a second subscription would only cost money."""

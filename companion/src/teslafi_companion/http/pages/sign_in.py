@@ -18,12 +18,11 @@ from teslafi_companion.domain.accounts.sign_in import (
     with_second_factor,
 )
 from teslafi_companion.domain.accounts.step_up import Method
+from teslafi_companion.http.forms import typed
+from teslafi_companion.http.guard import Visit, find_visit, signed_in
+from teslafi_companion.http.page import DEVICE, PENDING, SESSION, own_path, render, see
+from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
-
-from .forms import typed
-from .guard import Visit, find_visit, signed_in
-from .page import DEVICE, PENDING, SESSION, own_path, render, see
-from .services import services, visitor_of
 
 WRONG = "Address or password is not right, or there were too many attempts. After five mistakes wait some minutes."
 WRONG_FACTOR = "This was not right, or has been used already. Wait for the next code and try again."
