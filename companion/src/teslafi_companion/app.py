@@ -11,12 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 import structlog
 
-from teslafi_companion.api.routes import routes as api_routes
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.domain.billing import inbox as billing_inbox
 from teslafi_companion.domain.links import purge as link_purge
 from teslafi_companion.http import answers, guard
+from teslafi_companion.http.api.routes import routes as api_routes
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
 from teslafi_companion.http.services import SERVICES, Services, services

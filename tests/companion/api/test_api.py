@@ -9,12 +9,12 @@ from aiohttp import web
 import pytest
 import yaml
 
-from teslafi_companion.api.access import linked
-from teslafi_companion.api.routes import routes
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.links import Proof
 from teslafi_companion.domain.links.scopes import Acr, Scope
 from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.http.api.access import linked
+from teslafi_companion.http.api.routes import routes
 from teslafi_companion.http.oauth.endpoints import endpoints
 from teslafi_companion.store.database import Store
 
@@ -184,7 +184,7 @@ async def test_the_contract_is_served_as_it_is_documented(http: Http) -> None:
         served = await response.read()
         assert response.content_type == "application/yaml"
     assert served == CONTRACT.read_bytes()
-    assert served == files("teslafi_companion.api").joinpath("openapi.yaml").read_bytes()
+    assert served == files("teslafi_companion.http.api").joinpath("openapi.yaml").read_bytes()
 
 
 def test_the_contract_knows_every_route() -> None:

@@ -14,9 +14,10 @@ from teslafi_companion.domain.accounts.notices import moment
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.port import BillingPort
-from teslafi_companion.metrics import Metrics
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
+
+from .metrics import Metrics
 
 STATIC: Final = {
     "companion.css": "text/css",
