@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, update
 import structlog
 
-from teslafi_companion import outbox
-from teslafi_companion.outbox import Mail, OutboxWorker
+from teslafi_companion.mail import outbox
+from teslafi_companion.mail.outbox import Mail, OutboxWorker
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
 from teslafi_simulators.mail import MailCatcher

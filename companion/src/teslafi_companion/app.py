@@ -21,13 +21,14 @@ from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
 from teslafi_companion.http.services import SERVICES, Services, services
 from teslafi_companion.http.webhooks.billing import routes as webhook_routes
-from teslafi_companion.outbox import OutboxWorker, Resolver
+from teslafi_companion.mail import outbox
+from teslafi_companion.mail.outbox import OutboxWorker, Resolver
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.keyring import REFRESH, refresh_cipher
 from teslafi_companion.work import billing as billing_worker
 from teslafi_companion.work.billing import BillingWorker
 
-from . import audit, outbox
+from . import audit
 
 LARGEST_BODY: Final = 64 * 1024
 HOUSEKEEPING: Final = timedelta(seconds=30)

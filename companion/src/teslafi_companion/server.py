@@ -13,10 +13,9 @@ from teslafi_companion.adapters.billing import open_billing
 from teslafi_companion.app import create_app
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.http.services import Services, make_services
+from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
-
-from . import outbox
 
 _log = structlog.get_logger(__name__)
 

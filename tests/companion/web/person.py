@@ -17,7 +17,7 @@ from teslafi_companion.app import RESOLVERS, create_app
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.http.services import make_services
-from teslafi_companion.outbox import OutboxWorker
+from teslafi_companion.mail.outbox import OutboxWorker
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
 

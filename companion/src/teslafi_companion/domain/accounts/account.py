@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, exists, func, insert, select, update
 
-from teslafi_companion import outbox
 from teslafi_companion.audit import entries_of, forget_details, record
 from teslafi_companion.crypto import new_token, token_hash
+from teslafi_companion.mail import outbox
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import (
     account,

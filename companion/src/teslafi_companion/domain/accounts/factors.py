@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from teslafi_companion import outbox
 from teslafi_companion.audit import Actor, record
+from teslafi_companion.mail import outbox
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import account, factor_removal
 

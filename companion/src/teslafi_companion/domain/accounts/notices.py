@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from teslafi_companion import outbox
-from teslafi_companion.outbox import Mail
+from teslafi_companion.mail import outbox
+from teslafi_companion.mail.outbox import Mail
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import account
