@@ -11,10 +11,12 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
-from .controls.coordinator import ControlsCoordinator
-from .coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
-from .link.coordinator import LinkCoordinator, end_link
+from .controls.enabled import EnabledControls
+from .coordinators.account import AccountCoordinator
+from .link.coordinator import LinkCoordinator
+from .link.session import end_link
 from .repairs import forget_issues
+from .runtime import TeslaFiConfigEntry, TeslaFiData
 from .services import async_setup_actions
 from .storage.last_values import LastValuesFile
 from .storage.vault import VaultKeeper, async_get_vault
@@ -72,15 +74,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
         ) from error
-    entry.runtime_data = account
+    entry.runtime_data = data = TeslaFiData(account)
     if CONF_COMPANION in entry.data:
-        account.link = LinkCoordinator(hass, entry, vault)
+        data.link = LinkCoordinator(hass, entry, vault)
         # Watching does not wait for the companion
-        entry.async_create_background_task(hass, account.link.async_refresh(), "teslafi companion")
+        entry.async_create_background_task(hass, data.link.async_refresh(), "teslafi companion")
         if CONF_CONTROLS in entry.data:
-            account.controls = ControlsCoordinator(hass, entry, account, account.link, vault, session)
-            entry.async_on_unload(account.controls.async_close)
-            entry.async_create_background_task(hass, account.controls.async_refresh(), "teslafi controls")
+            data.controls = EnabledControls(hass, entry, account, data.link, vault, session)
+            entry.async_on_unload(data.controls.async_close)
+            entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
@@ -89,7 +91,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     """Stop watching; what was seen last is kept."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
-        await entry.runtime_data.async_save()
+        await entry.runtime_data.account.async_save()
     return unloaded
 
 

@@ -11,7 +11,8 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.site import SiteData
+from .coordinators.vehicle import VehicleData
 from .entity import (
     LinkEntity,
     ShownDescription,
@@ -21,6 +22,7 @@ from .entity import (
     async_setup_vehicle_platform,
 )
 from .link.coordinator import LinkStatus
+from .runtime import TeslaFiConfigEntry
 from .tesla.snapshot import CarState
 
 PARALLEL_UPDATES = 0

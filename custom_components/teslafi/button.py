@@ -10,10 +10,11 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.commands import WAKE
-from .controls.entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 

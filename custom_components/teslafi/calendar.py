@@ -14,10 +14,10 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.location import distance
 
 from .const import DOMAIN
-from .controls.coordinator import enabled_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.next_event import car_zone
 from .tesla.schedules import Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
 
@@ -74,7 +74,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         """Follow the gate, where there is one: it decides whether events can be changed."""
         await super().async_added_to_hass()
         if (controls := self.coordinator.config_entry.runtime_data.controls) is not None:
-            self.async_on_remove(controls.async_add_listener(self._gate_moved))
+            self.async_on_remove(controls.coordinator.async_add_listener(self._gate_moved))
 
     @callback
     def _gate_moved(self) -> None:
@@ -209,7 +209,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
 
     async def _send(self, name: str, parameters: dict[str, Any]) -> None:
         controls = enabled_controls(self.coordinator.config_entry)
-        await controls.async_command(self.coordinator.vin, name, parameters, context=self._context)
+        await controls.sender.async_command(self.coordinator.vin, name, parameters, context=self._context)
 
 
 def _minutes(moment: datetime) -> int:

@@ -13,9 +13,10 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 WINDOWS: Final = ("fd_window", "fp_window", "rd_window", "rp_window")

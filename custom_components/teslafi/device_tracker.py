@@ -7,8 +7,9 @@ from homeassistant.components.device_tracker.entity import TrackerEntity, Tracke
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 

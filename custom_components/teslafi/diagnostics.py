@@ -16,8 +16,10 @@ from .const import (
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
 )
-from .controls.coordinator import ControlsCoordinator
-from .coordinators.vehicle import SiteCoordinator, TeslaFiConfigEntry, VehicleCoordinator
+from .controls.enabled import EnabledControls
+from .coordinators.site import SiteCoordinator
+from .coordinators.vehicle import VehicleCoordinator
+from .runtime import TeslaFiConfigEntry
 from .tesla.errors import SignInRequired
 from .tesla.reader import Reader
 from .tesla.snapshot import Snapshot
@@ -55,7 +57,7 @@ SINGLE_VALUES: Final = {
 
 async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: TeslaFiConfigEntry) -> dict[str, Any]:
     """Return the state of one account."""
-    account = entry.runtime_data
+    account = entry.runtime_data.account
     return {
         "entry": {key: entry.data.get(key) for key in ENTRY_DATA},
         "options": {key: entry.options.get(key) for key in OPTIONS},
@@ -64,9 +66,9 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: TeslaF
             "reachable": account.reachable,
             "last_update_success": account.last_update_success,
             "last_error": type(account.last_exception).__name__ if account.last_exception else None,
-            "cost_usd": round(account.cost_usd, 3),
+            "cost_usd": round(account.budget.cost_usd, 3),
         },
-        "controls": _controls(account.controls),
+        "controls": _controls(entry.runtime_data.controls),
         "vehicles": [_vehicle(vehicle) for vehicle in account.vehicles.values()],
         "energy_sites": [_site(site) for site in account.sites.values()],
     }
@@ -87,7 +89,7 @@ def _grant(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _controls(controls: ControlsCoordinator | None) -> dict[str, Any] | None:
+def _controls(controls: EnabledControls | None) -> dict[str, Any] | None:
     """Return how the gate is; nothing that opens it."""
     if controls is None:
         return None
@@ -95,7 +97,7 @@ def _controls(controls: ControlsCoordinator | None) -> dict[str, Any] | None:
         "lock": controls.gate.lock,
         "groups": sorted(controls.groups),
         "vehicles": len(controls.vehicles),
-        "permit_until": controls.data.permit_until,
+        "permit_until": controls.coordinator.data.permit_until,
     }
 
 

@@ -18,8 +18,11 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
-from .coordinators.vehicle import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
-from .link.coordinator import LinkCoordinator, LinkStatus, companion_identifier
+from .coordinators.site import SiteCoordinator, SiteData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .link.coordinator import LinkCoordinator, LinkStatus
+from .link.session import companion_identifier
+from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import WallConnector
 from .tesla.snapshot import Snapshot
 
@@ -368,7 +371,7 @@ def _follow[KeyT, CoordinatorT: VehicleCoordinator | SiteCoordinator](
                 followed[key] = (coordinator, begin(coordinator))
 
     look()
-    entry.async_on_unload(entry.runtime_data.async_add_listener(look))
+    entry.async_on_unload(entry.runtime_data.account.async_add_listener(look))
     entry.async_on_unload(lambda: stop(followed))
 
 

@@ -8,10 +8,11 @@ from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
+from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .controls.record import CommandRecord, Result
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -61,7 +62,7 @@ class CommandEvent(VehicleControl, EventEntity):
     async def async_added_to_hass(self) -> None:
         """Hear of each command."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._controls.async_on_command(self.coordinator.vin, self._told))
+        self.async_on_remove(self._controls.sender.async_on_command(self.coordinator.vin, self._told))
 
     @callback
     def _told(self, record: CommandRecord) -> None:

@@ -10,9 +10,10 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .controls.entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleCoordinator, VehicleData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 PIN: Final = r"^\d{4}$"
@@ -84,7 +85,7 @@ class VehicleLock(VehicleControl, LockEntity):
         controls = coordinator.config_entry.runtime_data.controls
         if description.pin:
             self._attr_code_format = PIN
-        elif controls is not None and controls.asks_code:
+        elif controls is not None and controls.code.required:
             # Home Assistant asks for it at both; locking takes none as well
             self._attr_code_format = r"^.*$"
 

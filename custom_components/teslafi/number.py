@@ -14,7 +14,7 @@ from homeassistant.const import PERCENTAGE, Platform, UnitOfElectricCurrent, Uni
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.entity import (
+from .control_entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -23,7 +23,9 @@ from .controls.entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.site import SiteData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 type Bound = Callable[[VehicleData], float | None]

@@ -9,7 +9,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.entity import (
+from .control_entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -18,7 +18,9 @@ from .controls.entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.site import SiteData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 

@@ -31,7 +31,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.site import SiteData
+from .coordinators.vehicle import VehicleData
 from .entity import (
     MODELS,
     LinkEntity,
@@ -46,6 +47,7 @@ from .entity import (
 )
 from .link.client import SubscriptionState
 from .link.coordinator import LinkState, LinkStatus
+from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import car_zone, next_charge, next_preconditioning
 from .tesla.snapshot import CarState

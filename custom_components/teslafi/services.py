@@ -6,7 +6,7 @@ They exist whether controls are on or not, so that automations are valid, and re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_LATITUDE, ATTR_LONGITUDE
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse, callback
@@ -16,11 +16,8 @@ from homeassistant.util.json import JsonObjectType
 import probatio
 
 from .const import DOMAIN
-from .controls.coordinator import enabled_controls
+from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.schedules import command_days
-
-if TYPE_CHECKING:
-    from .coordinators.vehicle import TeslaFiConfigEntry
 
 PIN: Final = probatio.All(cv.string, probatio.Match(r"^\d{4}$"))
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -237,13 +234,13 @@ def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any
             if site_id is None:
                 raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_site")
             name, parameters = action.build(hass, call.data, False)  # noqa: FBT003 - no signature at sites
-            answer = await controls.async_command_site(site_id, name, parameters, context=call.context)
+            answer = await controls.sender.async_command_site(site_id, name, parameters, context=call.context)
             return cast(JsonObjectType, dict(answer)) if call.return_response else None
         vehicle = entry.runtime_data.vehicles.get(identifier)
         if vehicle is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
         name, parameters = action.build(hass, call.data, vehicle.signs)
-        answer = await controls.async_command(
+        answer = await controls.sender.async_command(
             identifier, name, parameters, context=call.context, code=call.data.get(CODE)
         )
         shown = dict(answer) | ({"id": parameters["id"]} if "id" in parameters else {})
@@ -265,7 +262,7 @@ def _confirm_code(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Take the code for sensitive commands."""
         entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
-        await enabled_controls(entry).async_confirm(call.data[CODE], call.context)
+        await enabled_controls(entry).code.async_confirm(call.data[CODE], call.context)
 
     return handle
 

@@ -11,7 +11,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .controls.entity import (
+from .control_entity import (
     ControlDescription,
     Order,
     SiteControl,
@@ -20,7 +20,9 @@ from .controls.entity import (
     async_setup_vehicle_controls,
 )
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import SiteData, TeslaFiConfigEntry, VehicleData
+from .coordinators.site import SiteData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 CHARGING: Final = frozenset({"Charging", "Starting"})

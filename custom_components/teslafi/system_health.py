@@ -6,7 +6,7 @@ from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
-from .coordinators.vehicle import TeslaFiConfigEntry
+from .runtime import TeslaFiConfigEntry
 from .tesla.servers import SERVERS
 
 
@@ -23,7 +23,7 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
         "accounts": len(hass.config_entries.async_entries(DOMAIN)),
         "vehicles": sum(len(account.vehicles) for account in accounts),
         "energy_sites": sum(len(account.sites) for account in accounts),
-        "reachable": all(account.reachable for account in accounts),
-        "cost_usd": round(sum(account.cost_usd for account in accounts), 2),
+        "reachable": all(account.account.reachable for account in accounts),
+        "cost_usd": round(sum(account.budget.cost_usd for account in accounts), 2),
         "reach_tesla": system_health.async_check_can_reach_url(hass, f"{SERVERS['na'].api}/status"),
     }

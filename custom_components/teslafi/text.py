@@ -8,9 +8,10 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
+from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
+from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 LONGEST: Final = 255

@@ -13,10 +13,10 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls.coordinator import enabled_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import TeslaFiConfigEntry, VehicleData
+from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
+from .runtime import TeslaFiConfigEntry, enabled_controls
 
 PARALLEL_UPDATES = 0
 
@@ -103,7 +103,7 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
         """Have the car install what it downloaded, at once."""
         controls = enabled_controls(self.coordinator.config_entry)
         assumed = {"vehicle_state.software_update.status": INSTALLING}
-        await controls.async_command(
+        await controls.sender.async_command(
             self.coordinator.vin, "schedule_software_update", {"offset_sec": 0}, context=self._context, assumed=assumed
         )
 
@@ -112,7 +112,7 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
         """Follow the gate, where there is one: it decides whether *Install* is offered."""
         await super().async_added_to_hass()
         if (controls := self.coordinator.config_entry.runtime_data.controls) is not None:
-            self.async_on_remove(controls.async_add_listener(self.async_write_ha_state))
+            self.async_on_remove(controls.coordinator.async_add_listener(self.async_write_ha_state))
 
     @callback
     @override

@@ -18,11 +18,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 
 from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
-from custom_components.teslafi.polling.ledger import Category
+from custom_components.teslafi.coordinators.account import AccountCoordinator
+from custom_components.teslafi.runtime import TeslaFiConfigEntry, TeslaFiData
 from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
 from custom_components.teslafi.tesla.errors import TeslaError
 from custom_components.teslafi.tesla.reader import Products, Reader
+from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.snapshot import CarState, Snapshot
 
 SAMPLES: Final = Path(__file__).parent.parent / "samples"
@@ -165,7 +166,7 @@ async def begin(
     async def set_up(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
         account = AccountCoordinator(hass, entry, cast("Reader", reader))
         await account.async_begin()
-        entry.runtime_data = account
+        entry.runtime_data = TeslaFiData(account)
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
         return True
 
@@ -198,7 +199,7 @@ async def watch_car(
 
 async def look_again(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Refresh every car and site, as if each were due."""
-    account: AccountCoordinator = entry.runtime_data
+    account: AccountCoordinator = entry.runtime_data.account
     for coordinator in account.vehicles.values():
         await coordinator.async_request_refresh()
         await coordinator.async_refresh()

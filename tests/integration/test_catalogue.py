@@ -33,7 +33,8 @@ from custom_components.teslafi import (
     update,
 )
 from custom_components.teslafi.controls.groups import ControlGroup
-from custom_components.teslafi.coordinators.vehicle import SiteData, VehicleData
+from custom_components.teslafi.coordinators.site import SiteData
+from custom_components.teslafi.coordinators.vehicle import VehicleData
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.tesla import decode, energy_site
 from custom_components.teslafi.tesla.snapshot import CarState

@@ -81,7 +81,14 @@ async def search(hass: HomeAssistant, tmp_path: Path, secrets: Secrets, caplog: 
         if hasattr(entry, "runtime_data"):
             diagnostics = await async_get_config_entry_diagnostics(hass, entry)
             assert secrets.in_text(json.dumps(diagnostics, default=str)) == []
-            assert secrets.in_text(repr(vars(entry.runtime_data)) + repr(vars(entry.runtime_data.reader))) == []
+            assert (
+                secrets.in_text(
+                    repr(entry.runtime_data)
+                    + repr(vars(entry.runtime_data.account))
+                    + repr(vars(entry.runtime_data.account.reader))
+                )
+                == []
+            )
     flows = hass.config_entries.flow.async_progress()
     assert secrets.in_text(repr(flows)) == []
 

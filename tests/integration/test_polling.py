@@ -10,8 +10,9 @@ import pytest
 
 from custom_components.teslafi.polling import policy
 from custom_components.teslafi.polling.activity import activity_of
-from custom_components.teslafi.polling.ledger import PRICES_USD, Category, Ledger
+from custom_components.teslafi.polling.ledger import Ledger
 from custom_components.teslafi.polling.policy import Activity, Ask, Failure, Request, Watch, next_request
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from custom_components.teslafi.tesla.snapshot import (
     ChargeState,
     ClimateState,

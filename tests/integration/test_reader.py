@@ -9,11 +9,11 @@ import aiohttp
 from aiohttp import web
 import pytest
 
-from custom_components.teslafi.polling.ledger import Category
 from custom_components.teslafi.tesla import errors
 from custom_components.teslafi.tesla.errors import TeslaError
 from custom_components.teslafi.tesla.grant import Grant, Kind
 from custom_components.teslafi.tesla.reader import Reader
+from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.session import GrantSession
 from custom_components.teslafi.tesla.token import TokenEndpoint
 

@@ -13,7 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.coordinators.vehicle import UNREACHABLE_AFTER
+from custom_components.teslafi.coordinators.base import UNREACHABLE_AFTER
 from custom_components.teslafi.tesla.errors import TeslaError
 from tests.integration.recorded import (
     CARS,
@@ -154,7 +154,7 @@ async def test_what_was_once_reported_comes_back_after_a_restart(hass: HomeAssis
     """From the last values, without a word from Tesla."""
     entry, reader = await watch_car(hass, MODEL_3)
     assert shown(hass, "drive_state_active_route_destination") == "Home"
-    await entry.runtime_data.async_save()
+    await entry.runtime_data.account.async_save()
     assert await hass.config_entries.async_unload(entry.entry_id)
     reader.trouble = TeslaError()
     await begin(hass, entry, reader)
@@ -169,7 +169,7 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     entry, reader = await watch_car(hass, MODEL_3)
     other = "5YJSA1E4XGF000003"
     reader.cars[other] = recorded(MODEL_S_OF_2018)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.account.async_refresh()
     await hass.async_block_till_done()
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
     device = device_registry.async_get_device_by_identifier((DOMAIN, other), entry.entry_id)
@@ -177,12 +177,12 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S", "P90D")
     del reader.cars[other]
     for _ in range(3):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.account.async_refresh()
     await hass.async_block_till_done()
     assert shown(hass, "charge_state_battery_level", vin=other) is None
     assert shown(hass, "charge_state_battery_level") == "77"
     reader.cars[other] = recorded(MODEL_S_OF_2018)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.account.async_refresh()
     await hass.async_block_till_done()
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
 

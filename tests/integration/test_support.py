@@ -45,7 +45,7 @@ async def test_diagnostics_without_a_grant(hass: HomeAssistant, owner: Owner) ->
     """A dead grant is told by its reason."""
     entry = await owner.sign_in()
     owner.tesla.control.change_password("anna@example.com", "new-pass-word")
-    await entry.runtime_data.async_request_refresh()
+    await entry.runtime_data.account.async_request_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     shown = await async_get_config_entry_diagnostics(hass, entry)
     assert shown["grant"] == {"missing": "login_required"}

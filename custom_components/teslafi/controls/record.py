@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from homeassistant.core import Context
+
 
 class Result(StrEnum):
     """How a command ended."""
@@ -50,3 +52,8 @@ class CommandRecord:
             "result": self.result.value,
             "answer": self.answer[:200],
         }
+
+
+def user_id(context: Context | None) -> str | None:
+    """Return the id of the Home Assistant user behind a call; None for automations of nobody."""
+    return context.user_id if context else None

@@ -7,7 +7,7 @@ the command key and its pairing. Nothing is stored before the last step, and sec
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -40,13 +40,14 @@ from ..const import (
     DOMAIN,
     MONITORING,
 )
-from ..controls.coordinator import forget_controls
+from ..controls.enabled import forget_controls
 from ..controls.gate import FAULTS, REFUSALS, Lock
 from ..controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from ..controls.permit import Expected, Moment, Permit, PermitFaulty, verified
 from ..controls.sealed import Arms, new_command_key, public_pem, seal
 from ..link.client import Companion, CompanionError, PermitRefused, Unlinked
-from ..link.coordinator import ControlsImplementation
+from ..link.oauth import ControlsImplementation
+from ..runtime import TeslaFiConfigEntry, TeslaFiData
 from ..secret import Secret
 from ..storage.vault import async_get_vault
 from ..tesla.errors import TeslaError
@@ -57,9 +58,6 @@ from ..tesla.servers import SERVERS
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
 from .oauth import TeslaImplementation
-
-if TYPE_CHECKING:
-    from ..coordinators.vehicle import AccountCoordinator, TeslaFiConfigEntry
 
 IMPLEMENTATION: Final = "implementation"
 DOMAIN_FIELD: Final = "domain"
@@ -139,13 +137,13 @@ class ControlsFlow(ConfigFlow):
     _brought_back: dict[str, Any]
 
     @property
-    def _account(self) -> AccountCoordinator | None:
+    def _loaded(self) -> TeslaFiData | None:
         entry: TeslaFiConfigEntry = self._get_reconfigure_entry()
         return entry.runtime_data if entry.state is ConfigEntryState.LOADED else None
 
     async def async_step_enable_controls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Say what will be possible, and let the owner choose groups and cars."""
-        account = self._account
+        account = self._loaded
         if CONF_COMPANION not in self._get_reconfigure_entry().data:
             return self.async_abort(reason="controls_need_companion")
         if account is None:
@@ -166,7 +164,7 @@ class ControlsFlow(ConfigFlow):
             description_placeholders={"account": self._get_reconfigure_entry().title},
         )
 
-    def _choice(self, account: AccountCoordinator) -> probatio.Schema:
+    def _choice(self, account: TeslaFiData) -> probatio.Schema:
         known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
         groups = [group for group in ControlGroup if group is not ControlGroup.ENERGY or account.sites]
         vehicles = [SelectOptionDict(value=vin, label=one.vehicle_name) for vin, one in account.vehicles.items()]
@@ -187,7 +185,7 @@ class ControlsFlow(ConfigFlow):
             )
         return probatio.Schema(offered)
 
-    def _consent_for(self, account: AccountCoordinator, enabling: Enabling) -> ControlsImplementation:
+    def _consent_for(self, account: TeslaFiData, enabling: Enabling) -> ControlsImplementation:
         entry = self._get_reconfigure_entry()
         companion = entry.data[CONF_COMPANION]
         details = {
@@ -235,7 +233,7 @@ class ControlsFlow(ConfigFlow):
     async def _take_permit(self, returned: Mapping[str, Any]) -> None:
         entry = self._get_reconfigure_entry()
         tokens = await self._consent.async_redeem(returned)
-        account = self._account
+        account = self._loaded
         if account is not None and account.link is not None:
             await account.link.session.adopt(tokens)
         address = entry.data[CONF_COMPANION][CONF_ADDRESS]
@@ -324,7 +322,7 @@ class ControlsFlow(ConfigFlow):
         return bool(self._signed_vehicles(enabling))
 
     def _signed_vehicles(self, enabling: Enabling) -> list[str]:
-        account = self._account
+        account = self._loaded
         vehicles = account.vehicles if account else {}
         return [vin for vin in enabling.vehicles if vin in vehicles and vehicles[vin].signs]
 
@@ -408,7 +406,7 @@ class ControlsFlow(ConfigFlow):
                 probatio.Required(LATER, default=False): BooleanSelector(),
             }
         )
-        account = cast("AccountCoordinator", self._account)
+        account = cast(TeslaFiData, self._loaded)
         return self.async_show_form(
             step_id="controls_pair",
             data_schema=schema,
@@ -468,7 +466,7 @@ class ControlsFlow(ConfigFlow):
 
     async def _wipe_controls(self) -> None:
         entry = self._get_reconfigure_entry()
-        account = self._account
+        account = self._loaded
         if account is not None and account.controls is not None:
             await account.controls.async_wipe(tell=True)
             return

@@ -10,7 +10,8 @@ import probatio
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
 from ..link.client import Companion, CompanionError, Unlinked, origin_of
-from ..link.coordinator import CompanionImplementation, end_link
+from ..link.oauth import CompanionImplementation
+from ..link.session import end_link
 from ..repairs import note_controls_locked
 from ..storage.vault import async_get_vault
 

@@ -6,28 +6,9 @@ Prices and the rule of what counts: Tesla's developer documents, "Billing and li
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Self
 
-
-class Category(StrEnum):
-    """Kinds of requests by how Tesla bills them."""
-
-    DATA = "data"
-    COMMAND = "command"
-    WAKE = "wake"
-    STATE = "state"
-    ENERGY = "energy"
-
-
-PRICES_USD: Final[Mapping[Category, float]] = {
-    Category.DATA: 1 / 500,
-    Category.COMMAND: 1 / 1000,
-    Category.WAKE: 1 / 50,
-    Category.STATE: 0.0,
-    Category.ENERGY: 0.0,
-}
-"""US dollars for one request."""
+from ..tesla.requests import PRICES_USD, Category
 
 
 def month_of(now: float) -> str:

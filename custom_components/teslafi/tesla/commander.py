@@ -21,7 +21,6 @@ from tesla_fleet_api.tesla.vehicle.signed import VehicleSigned
 from tesla_protocol.command.universal_message_pb2 import Domain, OperationStatus_E, RoutableMessage
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, OperationStatus_E as SecurityStatus
 
-from ..polling.ledger import Category
 from . import library_log  # noqa: F401 - takes effect by being there
 from .errors import (
     AccessTokenRefused,
@@ -40,6 +39,7 @@ from .errors import (
     WrongRegion,
     translated,
 )
+from .requests import Category
 from .servers import region_at
 from .session import GrantSession
 from .snapshot import CarState, Snapshot

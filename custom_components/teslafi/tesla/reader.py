@@ -13,10 +13,10 @@ import aiohttp
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla import EnergySite, VehicleFleet
 
-from ..polling.ledger import Category
 from .decode import Decoded, decode_vehicle
 from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, translated
 from .grant import Grant, Kind
+from .requests import Category
 from .servers import region_at
 from .session import GrantSession
 from .snapshot import Snapshot

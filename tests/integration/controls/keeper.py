@@ -12,7 +12,7 @@ import pyotp
 from yarl import URL
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.controls.coordinator import ControlsCoordinator
+from custom_components.teslafi.controls.enabled import EnabledControls
 from custom_components.teslafi.controls.groups import ControlGroup
 from teslafi_companion.clock import system_clock
 from teslafi_companion.domain.accounts import totp
@@ -62,9 +62,9 @@ class Keeper:
         self.tesla = self.owner.tesla
 
     @property
-    def controls(self) -> ControlsCoordinator:
+    def controls(self) -> EnabledControls:
         """The controls of the entry."""
-        found: ControlsCoordinator | None = self.entry.runtime_data.controls
+        found: EnabledControls | None = self.entry.runtime_data.controls
         assert found is not None
         return found
 

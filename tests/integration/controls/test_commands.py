@@ -233,7 +233,7 @@ async def test_every_entity_and_action_of_an_unsigned_car(
     car = linked.car()
     car.signing = "off"
     linked.car("7SAYGDEE8NF000002").signing = "off"
-    await linked.entry.runtime_data.async_refresh()
+    await linked.entry.runtime_data.account.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     flow = await linked.at_companion(await linked.choose())
     flow = await linked.at_tesla(flow, "teslafi-controls")

@@ -194,8 +194,8 @@ async def test_the_monitoring_token_is_refused_before_it_is_spent(hass: HomeAssi
     assert flow["errors"] == {"refresh_token": "controls_same_token"}
     flow = await linked.owner.answer(flow, {"access_token": grant.access_token.reveal()})
     assert flow["errors"] == {"access_token": "controls_same_token"}
-    await linked.entry.runtime_data.async_refresh()
-    assert linked.entry.runtime_data.last_update_success
+    await linked.entry.runtime_data.account.async_refresh()
+    assert linked.entry.runtime_data.account.last_update_success
 
 
 async def test_a_declined_scope_is_told(linked: Keeper) -> None:

@@ -403,7 +403,7 @@ async def test_a_changed_tesla_password_ends_both_grants(hass: HomeAssistant, ke
     assert keeper.controls.gate.lock is Lock.GRANT_ENDED
     await keeper.ask_again()
     assert keeper.issues() == {"controls_locked_grant_ended"}
-    await keeper.entry.runtime_data.async_refresh()
+    await keeper.entry.runtime_data.account.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()] == ["reauth"]
 

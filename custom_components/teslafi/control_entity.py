@@ -1,6 +1,6 @@
 """What entities that command share: they exist with their group, are available while controls are open, and send.
 
-A command's way: entity -> controls coordinator -> gate -> commander -> Tesla -> the car is looked at again.
+A command's way: entity -> sender -> gate -> commander -> Tesla -> the car is looked at again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,11 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from ..coordinators.vehicle import SiteCoordinator, SiteData, TeslaFiConfigEntry, VehicleCoordinator, VehicleData
-from ..entity import (
+from .controls.enabled import EnabledControls
+from .controls.groups import ControlGroup
+from .coordinators.site import SiteCoordinator, SiteData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .entity import (
     ShownDescription,
     TeslaFiEntity,
     async_setup_site_platform,
@@ -21,8 +24,7 @@ from ..entity import (
     site_device_info,
     vehicle_device_info,
 )
-from .coordinator import ControlsCoordinator, enabled_controls
-from .groups import ControlGroup
+from .runtime import TeslaFiConfigEntry, enabled_controls
 
 MARK: Final = "control"
 """Part of the unique ids of entities that command, so that they are found when they have to go."""
@@ -48,7 +50,7 @@ class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFi
     """An entity that is there to command."""
 
     @property
-    def _controls(self) -> ControlsCoordinator:
+    def _controls(self) -> EnabledControls:
         return enabled_controls(self.coordinator.config_entry)
 
     @property
@@ -61,7 +63,7 @@ class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFi
     async def async_added_to_hass(self) -> None:
         """Follow the gate as well: what it opens and shuts is shown at once."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._controls.async_add_listener(self._gate_moved))
+        self.async_on_remove(self._controls.coordinator.async_add_listener(self._gate_moved))
 
     @callback
     def _gate_moved(self) -> None:
@@ -82,7 +84,7 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
 
     async def _send(self, order: Order, *, code: str | None = None) -> Mapping[str, Any]:
         """Send a command for whoever called."""
-        return await self._controls.async_command(
+        return await self._controls.sender.async_command(
             self.coordinator.vin,
             order.name,
             order.parameters,
@@ -106,7 +108,9 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
 
     async def _send(self, name: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
         """Send a command for whoever called."""
-        await self._controls.async_command_site(self.coordinator.site_id, name, parameters, context=self._context)
+        await self._controls.sender.async_command_site(
+            self.coordinator.site_id, name, parameters, context=self._context
+        )
 
 
 @callback

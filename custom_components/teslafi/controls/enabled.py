@@ -1,0 +1,111 @@
+"""What an entry has while controls are enabled, and how that ends."""
+
+import time
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from ..const import CONF_COMPANION, CONF_CONTROLS, CONF_GROUPS, CONF_INSTANCE_ID, CONF_VEHICLES, LOGGER
+from ..coordinators.account import AccountCoordinator
+from ..link.client import CompanionError
+from ..link.coordinator import LinkCoordinator
+from ..repairs import note_controls_locked
+from ..storage.vault import Vault
+from ..tesla.session import GrantSession
+from ..tesla.token import TokenEndpoint
+from .audit import AuditReporter
+from .code_check import CodeCheck
+from .coordinator import CompanionOverLink, ControlsCoordinator
+from .gate import Gate, Lock, Surroundings
+from .groups import ControlGroup
+from .permit import Expected, Moment
+from .sender import CommandSender
+
+
+def moment() -> Moment:
+    """Return the moment by both clocks."""
+    return Moment(time.time(), time.monotonic())
+
+
+class EnabledControls:
+    """The controls of one account: which groups and cars, the gate's coordinator, the sender, the code."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        account: AccountCoordinator,
+        link: LinkCoordinator,
+        vault: Vault,
+        monitoring: GrantSession,
+    ) -> None:
+        """Begin shut; `monitoring` is the grant that reads, and with one application the one that commands as well."""
+        enabled = entry.data[CONF_CONTROLS]
+        self.groups = frozenset(ControlGroup(group) for group in enabled[CONF_GROUPS])
+        self.vehicles = frozenset(enabled[CONF_VEHICLES])
+        self._hass = hass
+        self._entry = entry
+        self._link = link
+        http = async_get_clientsession(hass)
+        self.gate = Gate(
+            CompanionOverLink(link),
+            Expected(link.origin, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id)),
+            Surroundings(
+                http=http,
+                endpoint=TokenEndpoint(http, time.time),
+                vault=vault,
+                entry_id=entry.entry_id,
+                monitoring=monitoring,
+                look=account.reader.vehicle_state,
+                now=moment,
+                create_task=hass.async_create_task,
+            ),
+        )
+        self.coordinator = ControlsCoordinator(hass, entry, self.gate, link.origin)
+        self.code = CodeCheck(hass, entry)
+        self._audit = AuditReporter(hass, entry, link)
+        self.sender = CommandSender(hass, entry, account, self.coordinator, self.code, self._audit, link.origin)
+        # A listener also keeps the gate watched while no entity of a platform does
+        entry.async_on_unload(self.coordinator.async_add_listener(self._status_changed))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a command would be sent."""
+        return self.coordinator.is_open
+
+    def covers(self, vin: str, group: ControlGroup) -> bool:
+        """Say whether a group was enabled for a car."""
+        return vin in self.vehicles and group in self.groups
+
+    @callback
+    def _status_changed(self) -> None:
+        """Wipe what the owner locked at the companion; tell the companion what it was not told while it was away."""
+        if self.coordinator.data.lock is Lock.NOT_ALLOWED:
+            self._hass.async_create_task(self.async_wipe(tell=False), "teslafi controls locked")
+        elif self.is_open:
+            self._audit.report_soon()
+
+    async def async_wipe(self, *, tell: bool) -> None:
+        """Lock for good: forget grant, key and share on disk and in memory, and let the entities go."""
+        await self.gate.wipe()
+        if tell:
+            try:
+                await self._link.session.ask(self._link.companion.lock_controls)
+            except CompanionError as error:
+                LOGGER.warning("The companion could not be told that controls are locked (%s)", error)
+        forget_controls(self._hass, self._entry)
+
+    async def async_close(self) -> None:
+        """Forget what is in memory."""
+        self.sender.close()
+        await self.gate.close()
+
+
+@callback
+def forget_controls(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Let the entry forget that controls were enabled, and its entities go; what was sealed is wiped by the caller."""
+    note_controls_locked(hass, entry, "", None)
+    data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}
+    hass.config_entries.async_update_entry(entry, data=data)
+    hass.config_entries.async_schedule_reload(entry.entry_id)

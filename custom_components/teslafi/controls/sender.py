@@ -1,0 +1,158 @@
+"""One command, from press to record: code, budget, gate, and a look at the car to see what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
+from homeassistant.helpers.event import async_call_later
+from homeassistant.util import dt as dt_util
+
+from ..const import DOMAIN
+from ..coordinators.account import AccountCoordinator
+from ..coordinators.vehicle import VehicleCoordinator
+from ..tesla.commander import Answer
+from ..tesla.errors import CommandRefused, CommandUncertain, TeslaError
+from ..tesla.requests import PRICES_USD, Category
+from ..tesla.snapshot import CarState
+from .audit import AuditReporter
+from .code_check import CodeCheck
+from .commands import shown_parameters
+from .coordinator import ControlsCoordinator
+from .gate import Forbidden, GateShut
+from .record import CommandRecord, user_id
+from .sentences import result_of, sentence
+
+LOOK_AFTER: Final = 3.0
+"""Seconds after a command at which the car is asked what came of it."""
+
+
+class CommandSender:
+    """Sends commands for entities and actions, and tells of the outcome."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        account: AccountCoordinator,
+        coordinator: ControlsCoordinator,
+        code: CodeCheck,
+        audit: AuditReporter,
+        companion: str,
+    ) -> None:
+        """Send through the coordinator's gate; `companion` is the companion's address, for sentences."""
+        self._hass = hass
+        self._entry = entry
+        self._account = account
+        self._coordinator = coordinator
+        self._gate = coordinator.gate
+        self._code = code
+        self._audit = audit
+        self._companion = companion
+        self._looks: dict[str, CALLBACK_TYPE] = {}
+
+    async def async_command(
+        self,
+        vin: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        context: Context | None,
+        code: str | None = None,
+        assumed: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """Send a command to a car for somebody; `assumed` is what the car will report if all went well.
+
+        Raise ServiceValidationError when it is not sent, HomeAssistantError when it was not carried out.
+        """
+        vehicle = self._account.vehicles[vin]
+        cost_before = vehicle.cost_usd
+        record = await self._record(vin, name, parameters, context)
+        try:
+            await self._code.async_check(name, parameters, context, code)
+            self._check_budget(vehicle)
+            answer = await self._gate.command(vin, name, parameters, vehicle.count, signed=vehicle.signs)
+        except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
+            self._tell(record, error, cost=vehicle.cost_usd - cost_before)
+            self._look_soon(vehicle, error)
+            raise self._sentence(error, vehicle.vehicle_name) from error
+        self._tell(record, None, cost=vehicle.cost_usd - cost_before)
+        if assumed:
+            vehicle.assume(assumed)
+        self._look_soon(vehicle)
+        return answer
+
+    async def async_command_site(
+        self, site_id: int, name: str, parameters: Mapping[str, Any], *, context: Context | None
+    ) -> Answer:
+        """Send a command to an energy site for somebody; raise as `async_command` does."""
+        site = self._account.sites[site_id]
+        record = await self._record(str(site_id), name, parameters, context)
+        try:
+            answer = await self._gate.command_site(site_id, name, parameters)
+        except (GateShut, Forbidden, TeslaError) as error:
+            self._tell(record, error)
+            raise self._sentence(error, site.site_name) from error
+        self._tell(record, None)
+        await site.async_look_at_settings()
+        return answer
+
+    def async_on_command(self, target: str, told: Callable[[CommandRecord], None]) -> CALLBACK_TYPE:
+        """Call `told` after each command to a car (VIN) or energy site (number); return how to stop."""
+        return async_dispatcher_connect(self._hass, self._signal(target), told)
+
+    def close(self) -> None:
+        """Call off the looks that are still to come."""
+        for vin in list(self._looks):
+            self._call_off_look(vin)
+
+    def _check_budget(self, vehicle: VehicleCoordinator) -> None:
+        asleep = vehicle.data.state not in (None, CarState.ONLINE)
+        price = PRICES_USD[Category.COMMAND] + (PRICES_USD[Category.WAKE] if asleep else 0.0)
+        if not self._account.budget.may_spend_on(price):
+            raise Forbidden("budget_reached")
+
+    def _look_soon(self, vehicle: VehicleCoordinator, error: Exception | None = None) -> None:
+        """Ask the car in a moment what came of it; not when nothing was sent."""
+        if error is not None and not isinstance(error, CommandUncertain | CommandRefused):
+            return
+
+        async def look(_now: datetime) -> None:
+            self._looks.pop(vehicle.vin, None)
+            await vehicle.async_request_refresh()
+
+        self._call_off_look(vehicle.vin)
+        self._looks[vehicle.vin] = async_call_later(self._hass, LOOK_AFTER, look)
+
+    def _call_off_look(self, vin: str) -> None:
+        if (call_off := self._looks.pop(vin, None)) is not None:
+            call_off()
+
+    async def _record(
+        self, target: str, name: str, parameters: Mapping[str, Any], context: Context | None
+    ) -> CommandRecord:
+        caller = user_id(context)
+        user = await self._hass.auth.async_get_user(caller) if caller else None
+        who = (user.name or caller or "") if user else "Home Assistant"
+        return CommandRecord(dt_util.utcnow(), who, target, name, shown_parameters(parameters))
+
+    def _tell(self, record: CommandRecord, error: Exception | None, *, cost: float = 0.0) -> None:
+        """Let the event entity show it, and have the companion's audit log told with the next occasion."""
+        result, answer = result_of(error)
+        told = replace(record, result=result, answer=answer, cost_usd=cost)
+        async_dispatcher_send(self._hass, self._signal(record.target), told)
+        self._audit.add(told)
+        if self._coordinator.is_open:
+            self._audit.report_soon()
+
+    def _sentence(self, error: Exception, target: str) -> HomeAssistantError:
+        if isinstance(error, GateShut):
+            self._coordinator.look_at_gate()
+        return sentence(error, target=target, companion=self._companion)
+
+    def _signal(self, target: str) -> str:
+        return f"{DOMAIN}_command_{self._entry.entry_id}_{target}"
