@@ -24,16 +24,16 @@ from sqlalchemy import func, select
 
 from custom_components.teslafi.const import CONTROLS, DOMAIN, MONITORING
 from custom_components.teslafi.controls.sealed import public_pem, unseal
-from custom_components.teslafi.vault import async_get_vault
-from teslafi_companion.accounts import account, factors
+from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.app import RESOLVERS
-from teslafi_companion.outbox import OutboxWorker
+from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.http.services import Services
+from teslafi_companion.mail.outbox import OutboxWorker
 from teslafi_companion.server import started
 from teslafi_companion.service import migrate_database
 from teslafi_companion.settings import Policy, Settings, load_settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import metadata
-from teslafi_companion.web.services import Services
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
 from teslafi_simulators.tesla import TeslaSimulator

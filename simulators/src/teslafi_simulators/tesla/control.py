@@ -109,6 +109,13 @@ class Control:
             raise KeyError(email)
         return self._state.tokens.mint(account, client_id, frozenset(scopes), **how)
 
+    def recall(self, email: str, client_id: str, scopes: set[str], refresh_token: str) -> None:
+        """Take a refresh token that an earlier run issued; raise KeyError for an unknown account."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        self._state.tokens.recall(account, client_id, frozenset(scopes), refresh_token)
+
     def host_key(self, client_id: str, pem: str) -> None:
         """Put a public key at an application's domain, as its owner does by hand; raise KeyError or ValueError."""
         application = self._state.applications.by_client_id(client_id)

@@ -328,6 +328,22 @@ class TokenStore:
         makes a token whose exchange named no audience; `app_fingerprint` stands in for the store's own setting.
         Raise KeyError for a client that is not registered.
         """
+        grant = self._consented(account, client_id, scopes, for_fleet=for_fleet)
+        if app_fingerprint is not None:
+            grant.app_fingerprint = app_fingerprint
+        return self._tokens(grant)
+
+    def recall(self, account: Account, client_id: str, scopes: frozenset[str], refresh_token: str) -> None:
+        """Take a refresh token of an earlier run for the current one; its access tokens stay unknown.
+
+        Raise KeyError for a client that is not registered.
+        """
+        grant = self._consented(account, client_id, scopes, for_fleet=True)
+        grant.current, grant.current_ends = refresh_token, self._clock() + REFRESH_LIFE
+        self._by_refresh_token[refresh_token] = grant
+
+    def _consented(self, account: Account, client_id: str, scopes: frozenset[str], *, for_fleet: bool) -> _Grant:
+        """Begin what a sign-in with full consent begins."""
         if self._applications.by_client_id(client_id) is None:
             raise KeyError(client_id)
         if client_id != OWNER_CLIENT:
@@ -341,10 +357,7 @@ class TokenStore:
             amr=("pwd", "mfa", "otp") if account.devices else ("pwd",),
             auth_time=self._clock(),
         )
-        grant = self._begin(authorization, for_fleet=for_fleet)
-        if app_fingerprint is not None:
-            grant.app_fingerprint = app_fingerprint
-        return self._tokens(grant)
+        return self._begin(authorization, for_fleet=for_fleet)
 
     def expire(self, access_token: str) -> None:
         """Let an access token be over now, whatever its `exp` says. Raise KeyError when it was never issued."""
