@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors
-from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, context_words
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting, load_settings
@@ -73,7 +73,7 @@ def _typed_password() -> str:
 
 async def _disable_two_factor(settings: Settings, arguments: Namespace) -> int:
     async with opened_store(settings) as store, store.transaction() as transaction:
-        owner = await account.find(transaction, parse_address(arguments.email))
+        owner = await account.find(transaction, parse_known(arguments.email))
         if owner is None:
             raise Refused("No account has this address.")
         if arguments.call_off:

@@ -7,6 +7,8 @@ Lists are separated by commas in the environment.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from email.errors import MessageError
+from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 import tomllib
@@ -73,7 +75,7 @@ class Policy:
     audit_visible: timedelta = timedelta(days=90)
     audit_retention: timedelta = timedelta(days=400)
     mail_lease: timedelta = timedelta(seconds=60)
-    mail_give_up: timedelta = timedelta(hours=24)
+    mail_give_up: timedelta = timedelta(days=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,9 +378,15 @@ def _safe_endpoint(address: str) -> bool:
 
 
 def _mail(settings: Settings) -> None:
-    if any(character in settings.mail_sender + settings.service_name for character in "\r\n"):
-        raise UnsafeSetting("mail_sender and service_name are single lines.")
-    if "@" not in settings.mail_sender:
+    if not settings.service_name.isprintable():
+        raise UnsafeSetting("service_name is a single line of printable characters.")
+    local, at, host = settings.mail_sender.rpartition("@")
+    try:
+        Address(settings.service_name, local, host)
+        usable = bool(at and local and host) and settings.mail_sender.isascii() and settings.mail_sender.isprintable()
+    except ValueError, IndexError, MessageError:
+        usable = False
+    if not usable:
         raise UnsafeSetting("mail_sender is not an e-mail address.")
     if not settings.smtp_host or settings.smtp_security != "none":
         return

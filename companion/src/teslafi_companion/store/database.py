@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid7
 
+import asyncpg
 from sqlalchemy import CursorResult, Executable, Row, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from teslafi_companion.clock import Clock
@@ -17,6 +19,18 @@ from teslafi_companion.crypto import FieldCipher, Place
 from teslafi_companion.settings import Settings
 
 type LastStep = Callable[[Transaction], Awaitable[None]]
+
+TROUBLE: Final = (
+    OSError,
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresConnectionError,
+)
+"""What is raised when the database is out of reach, full or shutting down; asyncpg's come by while connecting."""
 
 _SQLITE_BUSY_MS: Final = 20_000
 _READING: Final = "companion_reading"

@@ -54,6 +54,8 @@ class MailCatcher:
         """How often each Message-ID was handed over."""
         self.busy = False
         """Whether every mail is refused for now, as by a server in trouble."""
+        self.refusal: str | None = None
+        """What every recipient is refused with: `450 …` as by greylisting, `550 …` for good."""
         self.smtp_port = 0
         self.url = ""
         self._arrived = asyncio.Condition()
@@ -108,6 +110,15 @@ class MailCatcher:
     def to(self, address: str) -> list[CaughtMail]:
         """Return the mails to an address, oldest first."""
         return [mail for mail in self.mails if address in mail.recipients]
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take a recipient, unless everybody is refused."""
+        if self.refusal is not None:
+            return self.refusal
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 ok"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Take a mail, as aiosmtpd asks its handler to."""

@@ -26,7 +26,7 @@ from teslafi_companion.store.tables import (
 )
 
 from . import sessions
-from .addresses import address_index, masked
+from .addresses import address_index, indexes_of, is_same, masked
 from .notices import Letter, moment, security_notice, write
 from .visitor import Visitor
 
@@ -97,11 +97,12 @@ async def load(transaction: Transaction, account_id: UUID) -> Account | None:
 
 
 async def find(transaction: Transaction, address: str) -> Account | None:
-    """Return the account of an e-mail address, or None."""
-    row = await transaction.first(
-        _statement().where(account.c.email_index == address_index(transaction.cipher, address))
+    """Return the account of an e-mail address in any of its spellings, or None."""
+    rows = await transaction.rows(
+        _statement().where(account.c.email_index.in_(indexes_of(transaction.cipher, address)))
     )
-    return None if row is None else _account(transaction, row)
+    known = (_account(transaction, row) for row in rows)
+    return next((one for one in known if is_same(one.email, address)), None)
 
 
 async def password_of(transaction: Transaction, account_id: UUID) -> str | None:

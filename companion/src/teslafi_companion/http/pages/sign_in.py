@@ -8,7 +8,7 @@ from aiohttp import web
 
 from teslafi_companion.domain.accounts import account, passkeys, sessions
 from teslafi_companion.domain.accounts.account import Account
-from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
+from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_known
 from teslafi_companion.domain.accounts.sessions import PendingSignIn
 from teslafi_companion.domain.accounts.sign_in import (
     Refusal,
@@ -40,7 +40,7 @@ async def send(request: web.Request) -> web.Response:
     """Check address and password."""
     back, email = own_path(await typed(request, "next")), await typed(request, "email")
     try:
-        address = parse_address(email)
+        address = parse_known(email)
     except AddressRefused as refusal:
         return await render(request, "sign_in.html", status=400, email=email, next=back, error=str(refusal))
     parts = services(request)
