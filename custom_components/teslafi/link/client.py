@@ -352,7 +352,9 @@ class Companion:
             raise NoTls(address=self.origin) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(address=self.origin) from error
-        if status == HTTPStatus.UNAUTHORIZED or (form and status == HTTPStatus.BAD_REQUEST and _is_dead(body)):
+        if (status == HTTPStatus.UNAUTHORIZED and _is_ours(body)) or (
+            form and status == HTTPStatus.BAD_REQUEST and _is_dead(body)
+        ):
             raise Unlinked
         if status == HTTPStatus.FORBIDDEN:
             raise _not_vouched(body)
@@ -383,6 +385,15 @@ def _not_vouched(body: bytes) -> CompanionError:
     if not isinstance(kind, str) or not kind.startswith(PROBLEM):
         return CompanionError()
     return PermitRefused(kind.removeprefix(PROBLEM), detail if isinstance(detail, str) else "")
+
+
+def _is_ours(body: bytes) -> bool:
+    """Say whether the companion itself refused a token: what stands in front of it may want a password of its own."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and str(said.get("type", "")).startswith(PROBLEM)
 
 
 def _is_dead(body: bytes) -> bool:

@@ -21,6 +21,8 @@ from .client import LAPSED, Companion, CompanionError, SubscriptionState, Unlink
 from .session import LinkSession
 
 INTERVAL: Final = timedelta(minutes=10)
+SOON: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 45, 135, 405))
+"""How soon a companion is asked again that did not answer; after that at the usual times."""
 
 
 class LinkState(StrEnum):
@@ -55,17 +57,23 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
         self.companion = Companion(async_get_clientsession(hass), self.origin)
         self.session = LinkSession(hass, entry.entry_id, vault, self.companion)
         self.data = LinkStatus()
+        self._misses = 0
 
     @override
     async def _async_update_data(self) -> LinkStatus:
         try:
             account = await self.session.ask(self.companion.status)
         except Unlinked:
+            self._misses, self.update_interval = 0, INTERVAL
             return self._ended()
         except CompanionError as error:
             if self.data.state is not LinkState.UNREACHABLE:
                 LOGGER.warning("The companion at %s does not answer as expected (%s)", self.origin, error)
+            # A renewal whose answer was lost has to be asked for again before anything makes it look like a copy's
+            self.update_interval = SOON[self._misses] if self._misses < len(SOON) else INTERVAL
+            self._misses += 1
             return replace(self.data, state=LinkState.UNREACHABLE)
+        self._misses, self.update_interval = 0, INTERVAL
         if self.data.state is LinkState.UNREACHABLE:
             LOGGER.info("The companion at %s answers again", self.origin)
         clear_link_issue(self.hass, self.config_entry)

@@ -8,7 +8,10 @@ from sqlalchemy import func, select, text
 
 from teslafi_companion.crypto import FieldCipher
 from teslafi_companion.domain.links import tokens
+from teslafi_companion.domain.links.access import find_caller
+from teslafi_companion.domain.links.links import note_contact
 from teslafi_companion.domain.links.scopes import STATUS, Scope
+from teslafi_companion.domain.links.suspicion import Sign
 from teslafi_companion.domain.links.tokens import Tokens, read_refresh_token, refresh_token
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import access_token, link
@@ -40,6 +43,14 @@ async def others_wait(transaction: Transaction) -> None:
     pytest.fail("nobody waits")
 
 
+async def used(store: Store, given: Tokens) -> None:
+    """Use an access token, as a request to the API does."""
+    async with store.transaction() as transaction:
+        caller = await find_caller(transaction, given.access)
+        assert caller is not None
+        await note_contact(transaction, caller.link, caller.generation)
+
+
 async def test_each_use_gives_the_next_token(store: Store, clock: ManualClock) -> None:
     owner = await make_account(store)
     given = await link_up(store, owner)
@@ -69,8 +80,11 @@ async def test_fifty_parallel_uses_rotate_once_and_break_nothing(store: Store, c
     assert error_of(await refresh(store, successor)) is None
 
 
-@pytest.mark.parametrize(("seconds", "error"), [(60, None), (60.001, "invalid_grant")])
-async def test_a_lost_answer_is_given_again_for_a_minute(
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(0, None), (600, None), (DAY, None), (DAY + 0.001, "invalid_grant")])
+async def test_a_lost_answer_is_given_again_for_a_day(
     store: Store, clock: ManualClock, seconds: float, error: str | None
 ) -> None:
     owner = await make_account(store)
@@ -82,17 +96,60 @@ async def test_a_lost_answer_is_given_again_for_a_minute(
     if isinstance(again, Tokens):
         assert again.refresh == lost.refresh
         assert again.access != lost.access
+    known = await links(store, owner)
+    assert len(known) == (error is None)
+    assert all(one.suspicious_since is None for one in known)
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(60, None), (60.001, "invalid_grant")])
+async def test_an_answer_whose_access_token_was_used_did_arrive(
+    store: Store, clock: ManualClock, seconds: float, error: str | None
+) -> None:
+    """Requests cross for a minute; after that the spent token is a copy's."""
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    await used(store, await refreshed(store, given))
+    clock.advance(seconds=seconds)
+    assert error_of(await refresh(store, given.refresh)) == error
     assert len(await links(store, owner)) == (error is None)
 
 
-async def test_asking_again_does_not_prolong_the_grace(store: Store, clock: ManualClock) -> None:
+async def test_an_old_access_token_says_nothing_about_the_newest_answer(store: Store, clock: ManualClock) -> None:
     owner = await make_account(store)
     given = await link_up(store, owner)
     await refreshed(store, given)
-    clock.advance(seconds=50)
+    clock.advance(minutes=5)
+    await used(store, given)
+    assert error_of(await refresh(store, given.refresh)) is None
+
+
+async def test_asking_again_does_not_prolong_the_day(store: Store, clock: ManualClock) -> None:
+    owner = await make_account(store)
+    given = await link_up(store, owner)
     await refreshed(store, given)
-    clock.advance(seconds=11)
+    clock.advance(hours=23)
+    await refreshed(store, given)
+    clock.advance(hours=1, seconds=1)
     assert error_of(await refresh(store, given.refresh)) == "invalid_grant"
+
+
+async def test_every_answer_lost_is_a_sign_and_one_lost_for_long_is_none(store: Store, clock: ManualClock) -> None:
+    """Somebody who always renews a little earlier makes the other look as if answers were lost, each time."""
+    owner = await make_account(store)
+    given = await link_up(store, owner)
+    for _ in range(3):
+        successor = await refreshed(store, given)
+        for _ in range(20):
+            clock.advance(minutes=2)
+            await refreshed(store, given)
+        assert (await links(store, owner))[0].suspicious_since is None
+        given = successor
+    await refreshed(store, given)
+    clock.advance(minutes=10)
+    assert error_of(await refresh(store, given.refresh)) is None
+    (known,) = await links(store, owner)
+    assert known.suspicious_since == clock.now
+    assert known.signs == (Sign.SPENT,)
 
 
 async def test_a_refresh_sees_what_others_did_before_it(store: Store) -> None:
@@ -122,6 +179,7 @@ async def test_reuse_after_the_grace_ends_the_family_once_and_tells_the_owner(st
     owner = await make_account(store)
     given = await link_up(store, owner)
     newest = await refreshed(store, given)
+    await used(store, newest)
     clock.advance(seconds=61)
     answers = await asyncio.gather(*[refresh(store, given.refresh, visitor=ELSEWHERE) for _ in range(10)])
     assert {error_of(answer) for answer in answers} == {"invalid_grant"}

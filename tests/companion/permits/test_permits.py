@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.domain.accounts.step_up import Method, Purpose
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.links.access import find_caller
 from teslafi_companion.domain.links.scopes import Acr
 from teslafi_companion.domain.permits.consent import find
@@ -23,6 +25,7 @@ from ..oauth.linking import (
     BROWSER,
     DETAILS,
     ELSEWHERE,
+    HOME,
     INSTANCE,
     Browser,
     Http,
@@ -129,28 +132,75 @@ async def test_a_changed_password_ends_it_until_the_owner_allows_it_again(
     assert await holder.refused() == "proof-outdated"
 
 
-async def test_another_network_gets_none_and_the_owner_hears_of_it(store: Store, holder: Holder) -> None:
-    """A thief's access token, still good, is enough for nothing; the owner's next request is refused as well."""
+async def judged(store: Store, holder: Holder, visitor: Visitor) -> Refusal | None:
+    """Ask for a permit from somewhere, with the access token."""
     async with store.transaction() as transaction:
         caller = await find_caller(transaction, holder.access)
         assert caller is not None
-        consent = await find(transaction, caller.link.id)
-        refusal, _ = await judge(transaction, caller, consent, ELSEWHERE)
-    assert refusal is Refusal.SUSPICIOUS
-    assert "A linked Home Assistant looks unusual" in await subjects(store)
-    assert await holder.refused() == "link-suspicious"
+        refusal, _ = await judge(transaction, caller, await find(transaction, caller.link.id), visitor)
+    return refusal
 
 
-async def test_a_suspicious_link_gets_none_until_the_owner_allows_it_again(
+async def test_an_address_that_changes_locks_nothing(store: Store, holder: Holder) -> None:
+    """A router got another address over night, or the other protocol was quicker."""
+    for address in ("203.0.113.50", "2001:db8::1", "203.0.113.51", "192.0.2.7", "2001:db8:7::1"):
+        assert await judged(store, holder, Visitor(address)) is None
+
+
+async def test_a_permit_given_elsewhere_is_noticed_when_the_home_is_heard_of_again(
+    store: Store, holder: Holder
+) -> None:
+    """A thief's one strike with a fresh copy gets through; the original's next use tells the owner and locks."""
+    assert await judged(store, holder, HOME) is None
+    assert await judged(store, holder, ELSEWHERE) is None
+    assert await judged(store, holder, HOME) is Refusal.SUSPICIOUS
+    assert await judged(store, holder, ELSEWHERE) is Refusal.SUSPICIOUS
+    assert (await subjects(store)).count("A linked Home Assistant looks unusual") == 1
+
+
+async def test_a_suspicious_link_gets_none_until_the_owner_confirms_it(
     store: Store, http: Http, holder: Holder, clock: ManualClock
 ) -> None:
+    """One page, one code: neither linked again nor allowed anew, and the share that seals at home stays the same."""
     first = await holder.permit()
     clock.advance(days=31)
     late = await holder.refreshed()
     assert await late.refused() == "link-suspicious"
     assert "A linked Home Assistant looks unusual" in await subjects(store)
-    again = await link_with_controls(store, http, holder.owner)
-    assert (await again.permit())["key_share"] != first["key_share"]
+    (link,) = await links(store, holder.owner)
+    page = f"/links/{link.id}/confirm"
+
+    browser = await Browser.signed_in(store, http, holder.owner)
+    assert page in (await browser.open("/links")).text
+    asks = await browser.open(page)
+    assert asks.location.startswith("/step-up?purpose=confirm-link")
+    step_up = (await browser.open(asks.location)).text
+    assert 'name="code"' in step_up
+    assert 'name="password"' not in step_up
+    assert (await browser.send(page)).location.startswith("/step-up?purpose=confirm-link")
+    assert await late.refused() == "link-suspicious"
+
+    proved = await Browser.signed_in(store, http, holder.owner, Purpose.UNUSUAL, method=Method.CODE)
+    shown = (await proved.open(page)).text
+    assert "after a long silence" in shown
+    assert "127.0.0.0/24" in shown
+    assert (await proved.send(page)).location == "/links"
+    assert (await late.permit())["key_share"] == first["key_share"]
+    assert (await subjects(store))[-1] == "A linked Home Assistant was confirmed"
+    assert (await proved.send(page)).status == 404
+
+
+async def test_another_purpose_s_proof_and_another_s_account_confirm_nothing(
+    store: Store, http: Http, holder: Holder, clock: ManualClock
+) -> None:
+    clock.advance(days=31)
+    late = await holder.refreshed()
+    (link,) = await links(store, holder.owner)
+    stranger = await make_account(store, "stranger@example.org")
+    for owner, purpose in ((holder.owner, Purpose.LINK), (stranger, Purpose.UNUSUAL)):
+        browser = await Browser.signed_in(store, http, owner, purpose)
+        await browser.send(f"/links/{link.id}/confirm")
+    assert await late.refused() == "link-suspicious"
 
 
 async def test_the_home_assistant_locks(store: Store, holder: Holder) -> None:

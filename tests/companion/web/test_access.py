@@ -88,6 +88,8 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/device/{id}"): SIGNED,
     ("POST", "/device/{id}"): SIGNED,
     ("GET", "/links"): SIGNED,
+    ("GET", "/links/{id}/confirm"): FRESH,
+    ("POST", "/links/{id}/confirm"): FRESH,
     ("POST", "/links/{id}/end"): SIGNED,
     ("POST", "/links/{id}/lock"): SIGNED,
     ("POST", "/oauth/token"): OPEN,

@@ -252,7 +252,8 @@ audit_chain: Final = Table(
 )
 
 # One linked Home Assistant. instance_mac finds it by what it calls itself; network_mac is the network it was last
-# allowed from. Its refresh tokens are a family (`family`, `generation`), none of them kept: see oauth/tokens.py.
+# used from (for versions before 0005). Its refresh tokens are a family (`family`, `generation`), none of them kept: see
+# oauth/tokens.py; used_generation is the newest whose access token was used.
 link: Final = Table(
     "link",
     metadata,
@@ -265,6 +266,7 @@ link: Final = Table(
     Column("scopes", String(120), nullable=False),
     Column("family", Uuid, nullable=False, unique=True),
     Column("generation", Integer, nullable=False),
+    Column("used_generation", Integer, nullable=False, server_default="0"),
     Column("rotated_at", Moment, nullable=False),
     Column("authorized_at", Moment, nullable=False),
     Column("authenticated_at", Moment, nullable=False),
@@ -294,6 +296,7 @@ access_token: Final = Table(
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("scopes", String(120), nullable=False),
+    Column("generation", Integer),
 )
 
 # What a consent was turned into. spent_at and family stay a day, so that a second use ends what the first one began.

@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     BILLING = "billing"
     LINK = "link"
     CONTROLS = "controls"
+    UNUSUAL = "confirm-link"
 
 
 class Method(StrEnum):
@@ -54,6 +55,7 @@ REQUIREMENTS: Final = {
     Purpose.DELETE: Requirement("delete your account"),
     Purpose.BILLING: Requirement("manage your subscription"),
     Purpose.LINK: Requirement("link a Home Assistant", recovery_code=False),
+    Purpose.UNUSUAL: Requirement("confirm an unusual link", recovery_code=False),
     Purpose.CONTROLS: Requirement("allow controls of your car", second_factor=True, recovery_code=False),
 }
 

@@ -21,6 +21,7 @@ _STATEMENT: Final = (
     select(
         link,
         access_token.c.scopes.label("token_scopes"),
+        access_token.c.generation.label("token_generation"),
         account.c.credential_version.label("present_version"),
         account.c.sealed_email,
         _TOTP.label("has_totp"),
@@ -43,6 +44,8 @@ class Caller:
     has_totp: bool
     passkeys: int
     credential_version: int
+    generation: int
+    """The generation of the link's tokens that the access token came with."""
 
     @property
     def has_second_factor(self) -> bool:
@@ -74,4 +77,6 @@ async def find_caller(transaction: Transaction, token: str) -> Caller | None:
         has_totp=bool(row.has_totp),
         passkeys=row.passkeys,
         credential_version=row.present_version,
+        # Tokens of before there were generations live a quarter of an hour
+        generation=row.token_generation or 0,
     )

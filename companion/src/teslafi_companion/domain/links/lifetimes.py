@@ -10,7 +10,9 @@ SPENT_CODE: Final = timedelta(days=1)
 """How long a spent code is remembered, so that its second use is recognised."""
 ACCESS_TOKEN: Final = timedelta(minutes=15)
 GRACE: Final = timedelta(seconds=60)
-"""How long the refresh token before the newest still answers with that newest one: its answer may have been lost."""
+"""How long the refresh token before the newest still answers with that newest one in any case: requests cross."""
+LOST_ANSWER: Final = timedelta(days=1)
+"""How long it does so as long as nobody has used its successor: the answer was lost, or the power failed just then."""
 REFRESH_IDLE: Final = timedelta(days=90)
 REFRESH_ABSOLUTE: Final = timedelta(days=365)
 DEVICE_GRANT: Final = timedelta(minutes=10)

@@ -21,7 +21,7 @@ from teslafi_companion.store.tables import access_token, account, controls, link
 
 from .instance import Instance
 from .lifetimes import CONTACT
-from .networks import network_mac
+from .networks import Seen, network_mac, network_of, of_json
 from .scopes import Acr, Scope, stored, written
 
 _STRONG: Final = frozenset({Method.CODE, Method.PASSKEY})
@@ -70,9 +70,14 @@ class Link:
     rotated_at: datetime
     authorized_at: datetime
     proof: Proof
-    network_mac: bytes
     suspicious_since: datetime | None
     instance: Instance
+    used_generation: int
+    """The newest generation of tokens whose access token was used: its answer did arrive."""
+    networks: tuple[Seen, ...] = ()
+    """Where it was used from, the last first."""
+    signs: tuple[str, ...] = ()
+    """What looked unusual since `suspicious_since`, in words."""
 
 
 class End(StrEnum):
@@ -138,10 +143,22 @@ def link_of(transaction: Transaction, row: Row[Any]) -> Link:
         rotated_at=row.rotated_at,
         authorized_at=row.authorized_at,
         proof=Proof(row.authenticated_at, Acr(row.acr), row.credential_version),
-        network_mac=row.network_mac,
         suspicious_since=row.suspicious_since,
         instance=Instance(about["name"], about["instance"]),
+        used_generation=row.used_generation,
+        networks=tuple(of_json(one) for one in about.get("networks", ())),
+        signs=tuple(about.get("signs", ())),
     )
+
+
+def sealed_about(known: Link) -> dict[str, Any]:
+    """Return what is sealed of a link."""
+    return {
+        "name": known.instance.name,
+        "instance": known.instance.id,
+        "networks": [one.to_json() for one in known.networks],
+        "signs": list(known.signs),
+    }
 
 
 async def lock_owner(transaction: Transaction, account_id: UUID) -> Account | None:
@@ -168,6 +185,7 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
     row = new_id() if known is None else known.id
     # controls are added to what a link may do; a request without them sets anew what it may do
     kept = known.scopes if known is not None and Scope.CONTROLS in approval.scopes else frozenset[Scope]()
+    here = Seen(network_of(requester.address), transaction.now)
     values = {
         "client_id": approval.client_id,
         "contact_at": transaction.now,
@@ -175,6 +193,7 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
         # Not ordered by time like a row's identifier: the family is part of a token
         "family": uuid4(),
         "generation": 1,
+        "used_generation": 0,
         "rotated_at": transaction.now,
         "authorized_at": transaction.now,
         "authenticated_at": approval.proof.authenticated_at,
@@ -183,7 +202,10 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
         "network_mac": network_mac(transaction, requester.address),
         "suspicious_since": None,
         "sealed": transaction.seal(
-            {"name": approval.instance.name, "instance": approval.instance.id}, link, row, owner.id
+            {"name": approval.instance.name, "instance": approval.instance.id, "networks": [here.to_json()]},
+            link,
+            row,
+            owner.id,
         ),
     }
     if known is None:
@@ -267,15 +289,21 @@ async def links_of(transaction: Transaction, account_id: UUID) -> list[Link]:
     return [link_of(transaction, row) for row in rows]
 
 
-def wants_contact(known: Link, now: datetime) -> bool:
-    """Say whether the time of last contact is worth writing down."""
-    return now - known.contact_at >= CONTACT
+def wants_contact(known: Link, generation: int, now: datetime) -> bool:
+    """Say whether a use of an access token is worth writing down: the first of the newest, then once a minute."""
+    return now - known.contact_at >= CONTACT or known.used_generation < generation
 
 
-async def note_contact(transaction: Transaction, known: Link) -> None:
-    """Write down that a link was heard of."""
+async def note_contact(transaction: Transaction, known: Link, generation: int) -> None:
+    """Write down that a link was heard of, by an access token of this generation."""
     await transaction.execute(
         update(link)
         .where(link.c.id == known.id, link.c.contact_at < transaction.now)
         .values(contact_at=transaction.now)
+    )
+    # A family that was renewed meanwhile counts anew
+    await transaction.execute(
+        update(link)
+        .where(link.c.id == known.id, link.c.family == known.family, link.c.used_generation < generation)
+        .values(used_generation=generation)
     )

@@ -1,13 +1,20 @@
-"""Refreshes that look like somebody else's: from another network, or after a long silence.
+"""What a copy of a Home Assistant's data cannot avoid, looked for at each refresh and each permit.
 
-A copy of a Home Assistant's data holds its refresh token. Monitoring goes on whatever is found here; the link keeps the
-fact, so that what protects controls can be refused until the owner has linked again with a fresh proof.
+The copy holds the link's refresh token. It comes after a long silence when it is an old backup; the original goes on
+beside it, so that two networks are used by turns, or one of both presents a token that the other has replaced.
+Monitoring goes on whatever is found here; the link keeps the fact, and what protects controls is refused until the
+owner has confirmed on the links page, with the second factor, that it was them. docs/security.md says which thief this
+misses.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import func, literal, update
+from sqlalchemy import func, literal, select, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.domain.accounts import account as accounts, throttle
@@ -19,47 +26,125 @@ from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import link
 
 from .lifetimes import SILENCE
-from .links import Link
-from .networks import network_mac
+from .links import Link, link_of, sealed_about
+from .networks import contact, network_mac, network_of
 
 _NOTICE: Final = Rule("link-suspicious", 1, timedelta(days=1))
-_NETWORK: Final = "from another network than before"
-_AFTER_SILENCE: Final = "after a long silence"
+_LOST_ANSWER: Final = Rule("link-lost-answer", 1, timedelta(days=1))
+_LOST_ANSWERS: Final = Rule("link-lost-answers", 3, timedelta(days=1))
+"""So many renewals a day may lose their answer: somebody who always renews a little earlier looks just like that."""
 
 
-async def judge(transaction: Transaction, known: Link, visitor: Visitor) -> None:
-    """Look at a refresh; what is suspicious is kept, put into the audit log, and told to the owner once a day."""
-    network = network_mac(transaction, visitor.address)
-    reasons = []
-    if network != known.network_mac:
-        reasons.append(_NETWORK)
+CONFIRMED: Final = "A linked Home Assistant was confirmed"
+
+
+class Sign(StrEnum):
+    """What looks unusual, as the owner reads it."""
+
+    TURNS = "from two networks by turns"
+    SILENCE = "after a long silence"
+    SPENT = "again and again by a key that was replaced already"
+
+
+async def look(
+    transaction: Transaction, known: Link, visitor: Visitor, *, spent: bool = False, permit: bool = False
+) -> Link:
+    """Look at a use of a link that the caller has locked; return the link with what is known now.
+
+    `spent` says that the refresh token was replaced already, its successor never used; `permit` that a permit is asked
+    for. What is suspicious is kept, put into the audit log, and told to the owner once a day.
+    """
+    networks, by_turns = contact(known.networks, network_of(visitor.address), transaction.now)
+    signs = []
+    if by_turns:
+        signs.append(Sign.TURNS)
     if transaction.now - known.contact_at > SILENCE:
-        reasons.append(_AFTER_SILENCE)
-    if not reasons:
-        return
-    await transaction.execute(
-        update(link)
-        .where(link.c.id == known.id)
-        .values(
-            network_mac=network,
-            suspicious_since=func.coalesce(link.c.suspicious_since, literal(transaction.now, Moment)),
-        )
-    )
+        signs.append(Sign.SILENCE)
+    if spent and await _too_many_lost(transaction, known):
+        signs.append(Sign.SPENT)
+    suspicious = known.suspicious_since is not None or bool(signs)
+    if permit and not suspicious:
+        networks = (replace(networks[0], permit_at=transaction.now), *networks[1:])
+    found = replace(known, networks=networks, signs=tuple(sorted({*known.signs, *signs})))
+    values: dict[str, Any] = {
+        "sealed": transaction.seal(sealed_about(found), link, known.id, known.account_id),
+        "network_mac": network_mac(transaction, visitor.address),
+    }
+    if signs:
+        values["suspicious_since"] = func.coalesce(link.c.suspicious_since, literal(transaction.now, Moment))
+    row = await transaction.execute(update(link).where(link.c.id == known.id).values(values).returning(link))
+    if signs:
+        await _tell(transaction, known, signs, visitor)
+    return link_of(transaction, row.one())
+
+
+async def locked(transaction: Transaction, link_id: UUID) -> Link | None:
+    """Return a link that nobody else changes before this transaction ends, None when it has ended."""
+    row = await transaction.first(select(link).where(link.c.id == link_id).with_for_update())
+    return None if row is None else link_of(transaction, row)
+
+
+async def _too_many_lost(transaction: Transaction, known: Link) -> bool:
+    """Count a lost answer, once for each token however often it is presented."""
+    token = Attempt(_LOST_ANSWER, known.family.bytes + known.generation.to_bytes(4))
+    if await throttle.reserve(transaction, [token]) is not None:
+        return False
+    return await throttle.reserve(transaction, [Attempt(_LOST_ANSWERS, known.id.bytes)]) is not None
+
+
+async def _tell(transaction: Transaction, known: Link, signs: Sequence[Sign], visitor: Visitor) -> None:
     record(
         transaction,
         "link_suspicious",
         account_id=known.account_id,
         actor="link",
         outcome="failure",
-        detail=visitor.detail() | {"instance": known.instance.name, "why": reasons},
+        detail=visitor.detail() | {"instance": known.instance.name, "why": [sign.value for sign in signs]},
     )
     owner = await accounts.load(transaction, known.account_id)
     told_today = await throttle.reserve(transaction, [Attempt(_NOTICE, known.id.bytes)]) is not None
     if owner is None or told_today:
         return
     what = (
-        f"“{known.instance.name}” renewed its link to your account {' and '.join(reasons)}. If its internet address "
-        "changed, or you put it back from a backup, all is well: link it again to confirm. If not, somebody may have "
-        f"a copy of its data: end the link at {transaction.settings.origin}/links"
+        f"The link of “{known.instance.name}” to your account was used {' and '.join(signs)}. Controls are locked "
+        "until you say whether that was you. If you moved it, have two internet lines, or put it back from a backup, "
+        "press “It was me” on the page of your links. If not, somebody may have a copy of its data: end the link "
+        f"there: {transaction.settings.origin}/links"
     )
     await security_notice(transaction, owner.id, owner.email, "A linked Home Assistant looks unusual", what, visitor)
+
+
+async def confirm(transaction: Transaction, account_id: UUID, link_id: UUID, visitor: Visitor) -> bool:
+    """Take the owner's word that it was them: the networks seen are theirs. False when there is nothing to confirm.
+
+    The caller has seen the owner's second factor.
+    """
+    known = await locked(transaction, link_id)
+    if known is None or known.account_id != account_id or known.suspicious_since is None:
+        return False
+    vouched = replace(known, networks=tuple(replace(one, vouched=True) for one in known.networks), signs=())
+    await transaction.execute(
+        update(link)
+        .where(link.c.id == known.id)
+        .values(
+            suspicious_since=None,
+            # Also what was silent for long counts as heard of now
+            contact_at=transaction.now,
+            sealed=transaction.seal(sealed_about(vouched), link, known.id, account_id),
+        )
+    )
+    await throttle.refund(transaction, [Attempt(_LOST_ANSWERS, known.id.bytes)])
+    record(
+        transaction,
+        "link_confirmed",
+        account_id=account_id,
+        detail=visitor.detail() | {"instance": known.instance.name, "why": list(known.signs)},
+    )
+    owner = await accounts.load(transaction, account_id)
+    if owner is not None:
+        what = (
+            f"The unusual use of “{known.instance.name}” was confirmed from the browser below: it gets permits again. "
+            f"If that was not you, end the link: {transaction.settings.origin}/links"
+        )
+        await security_notice(transaction, owner.id, owner.email, CONFIRMED, what, visitor)
+    return True

@@ -2,15 +2,15 @@
 
 A refresh token is `family (16 bytes) | generation (4) | HMAC-SHA-256 of both (32)` in base64url: none is stored, yet
 the answer that got lost can be given again, word for word. Of a family only the newest generation is good; the one
-before it still answers for a minute with that newest one, while nobody has used that. Home Assistant
-writes what it got a second later and loses it when the power fails just then. Anything older is a copy in the wrong
-hands or a restored backup: the family ends (RFC 9700, 4.14.2).
+before it still answers for a day with that newest one, while nobody has used that: neither its refresh token nor, but
+for requests that cross within a minute, an access token that came with it. Anything older, or replaced and used, is a
+copy in the wrong hands or a restored backup: the family ends (RFC 9700, 4.14.2).
 """
 
 import base64
 import binascii
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 import hmac
 import struct
 from typing import Final
@@ -26,7 +26,7 @@ from teslafi_companion.store.tables import access_token, link
 from . import suspicion
 from .clients import Client
 from .faults import INVALID_GRANT, INVALID_SCOPE, OAuthFault
-from .lifetimes import ACCESS_TOKEN, GRACE, REFRESH_ABSOLUTE, REFRESH_IDLE
+from .lifetimes import ACCESS_TOKEN, GRACE, LOST_ANSWER, REFRESH_ABSOLUTE, REFRESH_IDLE
 from .links import End, Link, end_family, end_link, link_of
 from .scopes import Scope, written
 
@@ -80,6 +80,7 @@ async def issue(transaction: Transaction, owner: Link, scopes: frozenset[Scope] 
             token_hash=token_hash(token),
             expires_at=transaction.now + ACCESS_TOKEN,
             scopes=written(granted),
+            generation=owner.generation,
         )
     )
     refresh = refresh_token(transaction.cipher, owner.family, owner.generation)
@@ -103,7 +104,8 @@ async def refresh(
         return refusal
     if scopes is not None and not scopes <= known.scopes:
         return OAuthFault(INVALID_SCOPE, "a refresh gives no more than the link has")
-    await suspicion.judge(transaction, known, visitor)
+    lost = generation < known.generation and not _crosses(known, transaction.now)
+    await suspicion.look(transaction, known, visitor, spent=lost)
     newest = await _newest(transaction, known, generation)
     return await issue(transaction, newest, scopes)
 
@@ -116,11 +118,21 @@ async def _refusal(transaction: Transaction, known: Link, generation: int, visit
     if generation > known.generation:
         # The database was restored from a backup: the token is right, what it belongs to was lost
         return OAuthFault(INVALID_GRANT, "this refresh token is none of this server")
-    in_grace = generation == known.generation - 1 and now - known.rotated_at <= GRACE
-    if generation == known.generation or in_grace:
+    is_previous = generation == known.generation - 1
+    if generation == known.generation or (is_previous and (_crosses(known, now) or _may_be_lost(known, now))):
         return None
     await end_link(transaction, known, End.REUSE, visitor)
     return OAuthFault(INVALID_GRANT, "this refresh token was used before: the link has ended")
+
+
+def _crosses(known: Link, now: datetime) -> bool:
+    """Say whether a request may have been sent before the answer of the newest generation came."""
+    return now - known.rotated_at <= GRACE
+
+
+def _may_be_lost(known: Link, now: datetime) -> bool:
+    """Say whether the answer of the newest generation may never have come: nothing of it was ever used."""
+    return known.used_generation < known.generation and now - known.rotated_at <= LOST_ANSWER
 
 
 async def _newest(transaction: Transaction, known: Link, generation: int) -> Link:

@@ -7,7 +7,6 @@ from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.mirror import access_of
 from teslafi_companion.domain.links import suspicion
 from teslafi_companion.domain.links.access import Caller
-from teslafi_companion.domain.links.networks import network_mac
 from teslafi_companion.domain.links.scopes import Acr, Scope
 from teslafi_companion.store.database import Transaction
 
@@ -29,8 +28,8 @@ async def judge(
 ) -> tuple[Refusal | None, Access]:
     """Return why not, or None, with what the account's subscription gives.
 
-    A request from another network than the link's is as suspicious as a refresh from there: whoever has a copy of a
-    Home Assistant's data may hold an access token that is still good.
+    A permit is looked at like a refresh: whoever has a copy of a Home Assistant's data may hold an access token that is
+    still good.
     """
     access = await access_of(transaction, caller.link.account_id, Use.CONTROLS)
     if consent is None or Scope.CONTROLS not in caller.link.scopes:
@@ -39,9 +38,10 @@ async def judge(
         return Refusal.SECOND_FACTOR, access
     if not caller.has_proved(Acr.SECOND_FACTOR, None, transaction.now):
         return Refusal.STEP_UP, access
-    if caller.link.suspicious_since is None and network_mac(transaction, visitor.address) != caller.link.network_mac:
-        await suspicion.judge(transaction, caller.link, visitor)
-        return Refusal.SUSPICIOUS, access
-    if caller.link.suspicious_since is not None:
+    known = await suspicion.locked(transaction, caller.link.id)
+    if known is None:
+        return Refusal.NOT_ALLOWED, access
+    known = await suspicion.look(transaction, known, visitor, permit=access.granted)
+    if known.suspicious_since is not None:
         return Refusal.SUSPICIOUS, access
     return (None if access.granted else Refusal.SUBSCRIPTION), access

@@ -50,9 +50,9 @@ def linked(*scopes: Scope, acr: Acr | None = None, max_age: timedelta | None = N
                 return problem(Problem.SCOPE_MISSING, f"This needs {wanted}.", challenge)
             if acr is not None and not caller.has_proved(acr, max_age, now):
                 return problem(Problem.STEP_UP_NEEDED, headers=_step_up(acr, max_age))
-            if wants_contact(caller.link, now):
+            if wants_contact(caller.link, caller.generation, now):
                 async with store.transaction() as transaction:
-                    await note_contact(transaction, caller.link)
+                    await note_contact(transaction, caller.link, caller.generation)
             return await handler(request, caller)
 
         return guarded

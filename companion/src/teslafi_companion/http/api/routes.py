@@ -47,7 +47,7 @@ async def status(request: web.Request, caller: Caller) -> web.Response:
             "id": str(link.id),
             "instance_name": link.instance.name,
             "linked_at": link.created_at.isoformat(),
-            "last_contact": (now if wants_contact(link, now) else link.contact_at).isoformat(),
+            "last_contact": (now if wants_contact(link, caller.generation, now) else link.contact_at).isoformat(),
             "scopes": sorted(link.scopes),
         },
         "account": {

@@ -13,6 +13,7 @@ from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use
 from teslafi_companion.domain.billing.mirror import access_of
+from teslafi_companion.domain.links import suspicion
 from teslafi_companion.domain.links.clients import CLIENTS
 from teslafi_companion.domain.links.codes import issue_code
 from teslafi_companion.domain.links.devices import Claim, DeviceRequest, approve, claim, deny, find_claimed
@@ -29,7 +30,7 @@ from teslafi_companion.domain.links.scopes import WORDS, Acr, Scope, written
 from teslafi_companion.domain.permits import consent
 from teslafi_companion.http.answers import FORMS_TO
 from teslafi_companion.http.forms import typed
-from teslafi_companion.http.guard import Visit, signed_in
+from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Policy
@@ -279,6 +280,28 @@ async def end(request: web.Request, visit: Visit) -> web.StreamResponse:
 
 
 @signed_in
+@fresh(Purpose.UNUSUAL)
+async def confirm_form(request: web.Request, visit: Visit) -> web.StreamResponse:
+    """Show what looked unusual, and ask whether that was the owner."""
+    link_id = _identifier(request)
+    async with services(request).store.reading() as transaction:
+        known = {link.id: link for link in await links_of(transaction, visit.owner.id)}.get(link_id)
+    if known is None or known.suspicious_since is None:
+        return see("/links")
+    return await render(request, "oauth/confirm_link.html", visit=visit, link=known)
+
+
+@signed_in
+@fresh(Purpose.UNUSUAL)
+async def confirm(request: web.Request, visit: Visit) -> web.StreamResponse:
+    """Take the owner's word, with a second factor just proved, that an unusual use of a link was theirs."""
+    async with services(request).store.transaction() as transaction:
+        if not await suspicion.confirm(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
+            raise web.HTTPNotFound
+    return see("/links")
+
+
+@signed_in
 async def lock(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Lock the controls of one link: its key share is wiped at once."""
     async with services(request).store.transaction() as transaction:
@@ -298,5 +321,7 @@ def pages() -> list[web.RouteDef]:
         web.post("/device/{id}", answer_device),
         web.get("/links", links),
         web.post("/links/{id}/end", end),
+        web.get("/links/{id}/confirm", confirm_form),
+        web.post("/links/{id}/confirm", confirm),
         web.post("/links/{id}/lock", lock),
     ]

@@ -24,6 +24,7 @@ EVENTS: Final = {
     "factor_removal_called_off": "The announced removal of two-factor authentication was called off",
     "factors_removed": "The operator removed two-factor authentication",
     "login_notices_set": "Mails about sign-ins were switched",
+    "link_confirmed": "An unusual use of a link was confirmed",
     "link_created": "A Home Assistant was linked",
     "link_denied": "A Home Assistant was refused",
     "link_renewed": "A Home Assistant was linked again",
