@@ -140,7 +140,7 @@ class Keeper:
 
     async def ask_again(self) -> None:
         """Have the companion asked now."""
-        await self.controls.async_refresh()
+        await self.controls.coordinator.async_refresh()
         await self.hass.async_block_till_done(wait_background_tasks=True)
 
     def issues(self) -> set[str]:
