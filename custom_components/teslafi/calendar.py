@@ -13,6 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.location import distance
 
+from .compat import calling_context
 from .const import DOMAIN
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleData
@@ -209,7 +210,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
 
     async def _send(self, name: str, parameters: dict[str, Any]) -> None:
         controls = enabled_controls(self.coordinator.config_entry)
-        await controls.sender.async_command(self.coordinator.vin, name, parameters, context=self._context)
+        await controls.sender.async_command(self.coordinator.vin, name, parameters, context=calling_context(self))
 
 
 def _minutes(moment: datetime) -> int:

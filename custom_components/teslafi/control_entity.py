@@ -12,6 +12,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .compat import calling_context
 from .controls.enabled import EnabledControls
 from .controls.groups import ControlGroup
 from .coordinators.site import SiteCoordinator, SiteData
@@ -88,7 +89,7 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
             self.coordinator.vin,
             order.name,
             order.parameters,
-            context=self._context,
+            context=calling_context(self),
             code=code,
             assumed=order.assumed,
         )
@@ -109,7 +110,7 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
     async def _send(self, name: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
         """Send a command for whoever called."""
         await self._controls.sender.async_command_site(
-            self.coordinator.site_id, name, parameters, context=self._context
+            self.coordinator.site_id, name, parameters, context=calling_context(self)
         )
 
 

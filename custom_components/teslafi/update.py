@@ -13,6 +13,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .compat import calling_context
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
@@ -104,7 +105,11 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
         controls = enabled_controls(self.coordinator.config_entry)
         assumed = {"vehicle_state.software_update.status": INSTALLING}
         await controls.sender.async_command(
-            self.coordinator.vin, "schedule_software_update", {"offset_sec": 0}, context=self._context, assumed=assumed
+            self.coordinator.vin,
+            "schedule_software_update",
+            {"offset_sec": 0},
+            context=calling_context(self),
+            assumed=assumed,
         )
 
     @override

@@ -12,10 +12,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import get_system_health_info  # type: ignore[import-untyped]
 
 import custom_components.teslafi
-from custom_components.teslafi import async_remove_config_entry_device, config_flow, repairs
+from custom_components.teslafi import async_remove_config_entry_device, repairs
 from custom_components.teslafi.application_credentials import async_get_description_placeholders
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.diagnostics import async_get_config_entry_diagnostics
+from custom_components.teslafi.flow import account
 from custom_components.teslafi.tesla.errors import Reason, TeslaError
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 
@@ -103,7 +104,7 @@ def test_every_error_has_its_sentence() -> None:
 
 def test_every_refusal_of_the_flow_has_its_sentence() -> None:
     """As an error of the form and as a reason to end."""
-    sentences = {*config_flow.SENTENCES.values(), *config_flow.DEAD_GRANT_SENTENCES.values(), "cannot_connect"}
+    sentences = {*account.SENTENCES.values(), *account.DEAD_GRANT_SENTENCES.values(), "cannot_connect"}
     assert sentences <= set(TEXTS["config"]["error"])
     assert sentences <= set(TEXTS["config"]["abort"])
-    assert set(config_flow.DECLINED_STEPS.values()) <= set(TEXTS["config"]["step"])
+    assert set(account.DECLINED_STEPS.values()) <= set(TEXTS["config"]["step"])

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from homeassistant.config_entries import ConfigEntryState, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
 from homeassistant.helpers import config_entry_oauth2_flow as oauth2
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
@@ -34,6 +34,7 @@ from ..const import (
     CONF_GROUPS,
     CONF_INSTANCE_ID,
     CONF_PAIRING_DOMAIN,
+    CONF_REGION,
     CONF_SAME_APPLICATION,
     CONF_VEHICLES,
     CONTROLS,
@@ -57,22 +58,16 @@ from ..tesla.reader import Reader
 from ..tesla.servers import SERVERS
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
+from .account import sentence
 from .oauth import TeslaImplementation
+from .sign_in import GrantRefused, GrantRequest, SignInFlow, tesla_application
+from .token import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_SCHEMA, TokenFlow, TokenRefused, claims_of, clean
 
 IMPLEMENTATION: Final = "implementation"
 DOMAIN_FIELD: Final = "domain"
 LATER: Final = "later"
 SKEW: Final = 60.0
 """Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
-
-
-class GrantUnfit(Exception):
-    """The grant is not taken for controls; `key` is the translation key of the sentence."""
-
-    def __init__(self, key: str) -> None:
-        """Keep the sentence."""
-        super().__init__(key)
-        self.key = key
 
 
 @dataclass(slots=True)
@@ -129,7 +124,7 @@ def _shares_token(grant: Grant, other: Grant) -> bool:
     )
 
 
-class ControlsFlow(ConfigFlow):
+class ControlsFlow(SignInFlow, TokenFlow):
     """Leads from the choice of groups to a sealed grant, and back out."""
 
     _enabling: Enabling | None = None
@@ -251,9 +246,7 @@ class ControlsFlow(ConfigFlow):
         if not implementations:
             return self.async_abort(reason="missing_credentials")
         if user_input is not None:
-            return await self._sign_in_for_controls(
-                cast(TeslaImplementation, implementations[user_input[IMPLEMENTATION]])
-            )
+            return await self._sign_in_for_controls(tesla_application(implementations[user_input[IMPLEMENTATION]]))
         monitoring = await self._monitoring()
         reading = monitoring.client_id if monitoring else ""
         others = [domain for domain, one in implementations.items() if _client(one) != reading]
@@ -270,9 +263,48 @@ class ControlsFlow(ConfigFlow):
             step_id="controls_sign_in", data_schema=schema, description_placeholders={"monitoring": used}
         )
 
-    async def _sign_in_for_controls(self, implementation: TeslaImplementation) -> ConfigFlowResult:
-        """Open Tesla's page for the controls grant; the class that knows Tesla's sign-in does it."""
-        raise NotImplementedError
+    async def _sign_in_for_controls(self, application: TeslaImplementation) -> ConfigFlowResult:
+        """Open Tesla's page for the controls grant."""
+
+        async def take(grant: Grant, application: TeslaImplementation) -> ConfigFlowResult:
+            return await self.controls_grant_came(grant, Claims.of(grant.access_token.reveal()), application)
+
+        region = self._get_reconfigure_entry().data[CONF_REGION]
+        scopes = await self.controls_scopes(application.client_id)
+        return await self.async_open_tesla(GrantRequest(region, scopes, take), application.domain)
+
+    async def async_step_controls_token(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take a token that the owner generated after the step-up."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                await self._refuse_known(user_input)
+                grant = await self.async_grant_of_typed(user_input)
+                return await self.controls_grant_came(grant, self._oldestclaims_of(user_input, grant), None)
+            except TokenRefused as error:
+                errors = {error.field: error.key}
+            except GrantRefused as unfit:
+                errors = {"base": unfit.key}
+            except TeslaError as error:
+                errors = {"base": sentence(error)}
+        return self.async_show_form(step_id="controls_token", data_schema=TOKEN_SCHEMA, errors=errors)
+
+    async def _refuse_known(self, typed: Mapping[str, str]) -> None:
+        """Refuse the monitoring grant's own tokens before a refresh token among them is spent."""
+        monitoring = await self._monitoring()
+        known = [monitoring.access_token, monitoring.refresh_token] if monitoring else []
+        for name in (ACCESS_TOKEN, REFRESH_TOKEN):
+            if typed.get(name) and Secret(clean(typed[name])) in known:
+                raise TokenRefused(name, "controls_same_token")
+
+    @staticmethod
+    def _oldestclaims_of(typed: Mapping[str, str], grant: Grant) -> Claims:
+        """Return the claims that tell when the owner made the token: a refresh of an old one looks new."""
+        pasted = clean(typed.get(ACCESS_TOKEN))
+        claims = claims_of(pasted) if pasted else Claims.of(grant.access_token.reveal())
+        if not pasted and claims.authenticated_at is None:
+            raise TokenRefused(ACCESS_TOKEN, "access_token_needed")
+        return claims
 
     async def _monitoring(self) -> Grant | None:
         vault = await async_get_vault(self.hass)
@@ -289,13 +321,13 @@ class ControlsFlow(ConfigFlow):
     async def controls_grant_came(
         self, grant: Grant, claims: Claims, application: TeslaImplementation | None
     ) -> ConfigFlowResult:
-        """Take a new grant, from Tesla's page or pasted; raise GrantUnfit or a TeslaError."""
+        """Take a new grant, from Tesla's page or pasted; raise GrantRefused or a TeslaError."""
         enabling = cast(Enabling, self._enabling)
         entry = self._get_reconfigure_entry()
         monitoring = await self._monitoring()
         same = monitoring is not None and monitoring.client_id == grant.client_id
         if reason := unfit(grant, claims, monitoring, str(entry.unique_id), enabling, same=same):
-            raise GrantUnfit(reason)
+            raise GrantRefused(reason)
         enabling.grant, enabling.same_application, enabling.application = grant, same, application
         await self._try_grant(enabling)
         if not self._needs_key(enabling):

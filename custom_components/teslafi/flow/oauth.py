@@ -47,7 +47,7 @@ class TeslaImplementation(LocalOAuth2ImplementationWithPkce):
         """Exchange the code; raise a TeslaError. Its prefix (`EU_…`) tells the region whose API the token is for."""
         prefix = str(external_data["code"]).partition("_")[0].lower()
         region = next((region for region in SERVERS if region == prefix), self._region)
-        return await self._token_request(
+        return await self._redeem(
             {
                 "grant_type": "authorization_code",
                 "code": external_data["code"],
@@ -57,8 +57,7 @@ class TeslaImplementation(LocalOAuth2ImplementationWithPkce):
             }
         )
 
-    @override
-    async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:
+    async def _redeem(self, data: dict[str, Any]) -> dict[str, Any]:
         """Ask through the endpoint that knows Tesla's refusals, which Home Assistant's takes all for dead grants."""
         form = {**data, "client_id": self.client_id}
         if self.client_secret:

@@ -1,0 +1,93 @@
+"""What the owner may change without signing in."""
+
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.util import dt as dt_util
+import probatio
+
+from ..const import (
+    CONF_COMMAND_CODE,
+    CONF_CONTROLS,
+    CONF_MONTHLY_BUDGET,
+    CONF_REPORT_COMMANDS,
+    CONF_SHOW_TOKENS,
+    MONITORING,
+)
+from ..controls.code import hashed
+from ..storage.vault import async_get_vault
+
+NEW_CODE: Final = "new_code"
+REMOVE_CODE: Final = "remove_code"
+
+OPTIONS_SCHEMA: Final = probatio.Schema(
+    {
+        probatio.Optional(CONF_MONTHLY_BUDGET): NumberSelector(
+            NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
+        ),
+        probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
+    }
+)
+CONTROL_OPTIONS_SCHEMA: Final = probatio.Schema(
+    {
+        probatio.Required(CONF_REPORT_COMMANDS, default=True): BooleanSelector(),
+        probatio.Optional(NEW_CODE): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="new-password")
+        ),
+        probatio.Optional(REMOVE_CODE, default=False): BooleanSelector(),
+    }
+)
+
+
+class TeslaFiOptionsFlow(OptionsFlow):
+    """What the owner may change without signing in."""
+
+    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Lead to the settings; to the masked tokens as well, once the owner has switched that on."""
+        if self.config_entry.options.get(CONF_SHOW_TOKENS):
+            return self.async_show_menu(step_id="init", menu_options=["settings", "tokens"])
+        return await self.async_step_settings()
+
+    async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the monthly budget; none means no limit. It counts from the next request."""
+        controls = CONF_CONTROLS in self.config_entry.data
+        if user_input is not None:
+            return self.async_create_entry(data=await self._with_code(user_input))
+        schema = OPTIONS_SCHEMA.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else OPTIONS_SCHEMA
+        schema = self.add_suggested_values_to_schema(schema, self.config_entry.options)
+        return self.async_show_form(step_id="settings", data_schema=schema)
+
+    async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:
+        """Keep the code as a salted hash; an empty field leaves it as it is."""
+        new, remove = typed.pop(NEW_CODE, ""), typed.pop(REMOVE_CODE, False)
+        kept = self.config_entry.options.get(CONF_COMMAND_CODE)
+        if new:
+            kept = await self.hass.async_add_executor_job(hashed, new)
+        if kept and (new or not remove):
+            typed[CONF_COMMAND_CODE] = kept
+        return typed
+
+    async def async_step_tokens(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the last characters of the tokens in use. Home Assistant opens options for administrators alone."""
+        if user_input is not None:
+            return await self.async_step_settings()
+        grant = (await async_get_vault(self.hass)).get_or_none(self.config_entry.entry_id, MONITORING)
+        if grant is None:
+            return self.async_abort(reason="no_tokens")
+        placeholders = {
+            "access_token": grant.access_token.masked(),
+            "refresh_token": grant.refresh_token.masked() if grant.refresh_token else "-",
+            "client_id": grant.client_id,
+            "scopes": " ".join(sorted(grant.scopes)),
+            "expires_at": dt_util.as_local(dt_util.utc_from_timestamp(grant.expires_at)).strftime("%Y-%m-%d %H:%M"),
+        }
+        return self.async_show_form(step_id="tokens", description_placeholders=placeholders)
