@@ -1,0 +1,86 @@
+"""Who may import whom in the integration (docs/architecture.md): a new arrow is red until the table has it, a circle always."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import custom_components.teslafi
+
+from .arrows import circles, differences, module_arrows, room_arrows
+
+ROOT: Final = Path(custom_components.teslafi.__file__).parent
+PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslafi.PLATFORMS)
+
+ROOMS: Final = {
+    "": "const controls coordinators link repairs runtime services storage tesla",
+    "application_credentials": "flow",
+    "catalogue": "tesla",
+    "compat": "",
+    "config_flow": "const flow runtime secret storage",
+    "const": "",
+    "control_entity": "compat controls coordinators entity runtime",
+    "controls": "const coordinators link repairs secret storage tesla",
+    "coordinators": "catalogue const polling repairs storage tesla",
+    "diagnostics": "const controls coordinators runtime tesla",
+    "entity": "catalogue const coordinators link runtime tesla",
+    "flow": "catalogue compat const controls coordinators link repairs runtime secret storage tesla",
+    "link": "const repairs secret storage",
+    "polling": "tesla",
+    "repairs": "const tesla",
+    "runtime": "const controls coordinators link",
+    "secret": "",
+    "services": "catalogue compat const controls coordinators runtime tesla",
+    "storage": "const polling repairs secret tesla",
+    "system_health": "const runtime tesla",
+    "tesla": "secret",
+}
+"""Room -> rooms it may import; "" is the component's own `__init__`."""
+
+PLATFORM_ROOMS: Final = "catalogue compat const control_entity controls coordinators entity link runtime tesla"
+"""What any platform may import. No platform imports another."""
+
+ALLOWED: Final = {
+    room: frozenset(targets.split()) for room, targets in {**dict.fromkeys(PLATFORMS, PLATFORM_ROOMS), **ROOMS}.items()
+}
+
+PURE: Final = {
+    "catalogue": ("aiohttp", "homeassistant"),
+    "polling": ("aiohttp", "homeassistant"),
+    "tesla": ("homeassistant",),
+}
+"""Room -> packages that it must not know."""
+
+
+def test_only_the_arrows_of_the_table() -> None:
+    found = room_arrows(module_arrows(ROOT))
+    used = {room: targets & found.get(room, set()) for room, targets in ALLOWED.items()}
+    assert differences(found, used) == []
+
+
+def test_no_circle_between_modules_or_rooms() -> None:
+    arrows = module_arrows(ROOT)
+    assert circles(arrows) == []
+    assert circles(room_arrows(arrows)) == []
+
+
+@pytest.mark.parametrize(("room", "foreign"), [(room, name) for room, names in PURE.items() for name in names])
+def test_pure_rooms_stay_pure(room: str, foreign: str) -> None:
+    found = [f"{path.relative_to(ROOT)}: {name}" for path in (ROOT / room).rglob("*.py") for name in _imported(path)]
+    assert [name for name in found if name.endswith(f": {foreign}")] == []
+
+
+def test_the_integration_stands_alone() -> None:
+    names = {name for path in ROOT.rglob("*.py") for name in _imported(path)}
+    assert not names & {"custom_components", "teslafi_companion", "teslafi_simulators", "tests"}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield the top-level packages that a file imports by absolute name."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
