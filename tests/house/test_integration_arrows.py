@@ -1,4 +1,4 @@
-"""Who may import whom in the integration (docs/architecture.md): a new arrow is red until the table has it, a circle always."""
+"""Who may import whom in the integration: an arrow that the table does not have is red, and so is a circle."""
 
 import ast
 from collections.abc import Iterator
