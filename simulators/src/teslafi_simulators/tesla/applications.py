@@ -49,7 +49,8 @@ class Application:
 
     Without `client_secret` it is an open-source application: PKCE stands in for the secret, and there are no partner
     tokens. `regions` are those in which its partner account is registered; elsewhere the Fleet API answers 412.
-    `domain` is the allowed origin; `public_key` the uncompressed point in hex, 04….
+    `domain` is the allowed origin; `public_key` the uncompressed point in hex, 04…. `developer` is the e-mail address
+    of the developer account that is billed.
     """
 
     client_id: str
@@ -60,6 +61,7 @@ class Application:
     regions: set[Region] = field(default_factory=lambda: set(REGIONS))
     domain: str | None = None
     public_key: str | None = None
+    developer: str = "developer@example.com"
 
     @property
     def is_owner_app(self) -> bool:

@@ -1,4 +1,10 @@
-"""What Tesla bills an account for: every answer below 500 to a billable request ("Billing and limits")."""
+"""What Tesla bills a developer account for: every answer below 500 to a billable request ("Billing and limits").
+
+A bill is the developer's, over all of their applications and all owners who let these in; 401, 408 and 429 are on it.
+What nobody can be found for, as a token that Tesla never issued, is on none. Tesla does not say whether its limit also
+stops what is free, nor whether an answer "account disabled: EXCEEDED_LIMIT" is billed: here the first is not stopped,
+and the second counts, for it is below 500.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,24 +17,32 @@ PRICES_USD: Final[dict[Category, float]] = {"data": 1 / 500, "command": 1 / 1000
 
 @dataclass(slots=True)
 class Billing:
-    """Requests by account and category, and how much an account may spend (USD; None: no limit)."""
+    """Answered requests by category, and how much a developer may spend (USD; no entry: no limit).
 
-    counts: dict[str, Counter[Category]] = field(default_factory=dict)
+    `by_owner` has them by the account that was asked about, `by_developer` by the account that pays.
+    """
+
+    by_owner: dict[str, Counter[Category]] = field(default_factory=dict)
+    by_developer: dict[str, Counter[Category]] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
 
-    def count(self, account: str, category: Category) -> None:
-        """Note an answered request."""
-        self.counts.setdefault(account, Counter())[category] += 1
+    def count(self, owner: str, developer: str | None, category: Category) -> None:
+        """Note an answered request; Tesla's own app has no developer, and nobody pays for it."""
+        self.by_owner.setdefault(owner, Counter())[category] += 1
+        if developer is not None:
+            self.by_developer.setdefault(developer, Counter())[category] += 1
 
-    def cost(self, account: str) -> float:
-        """Return what the account owes, in USD."""
-        return sum(PRICES_USD[category] * count for category, count in self.counts.get(account, Counter()).items())
+    def cost(self, developer: str) -> float:
+        """Return what the developer owes, in USD."""
+        counts = self.by_developer.get(developer, Counter())
+        return sum(PRICES_USD[category] * count for category, count in counts.items())
 
-    def exceeded(self, account: str) -> bool:
-        """Tell whether the account's limit is reached."""
-        limit = self.limits.get(account)
-        return limit is not None and self.cost(account) >= limit
+    def exceeded(self, developer: str | None) -> bool:
+        """Tell whether the developer's limit is reached."""
+        limit = None if developer is None else self.limits.get(developer)
+        return developer is not None and limit is not None and self.cost(developer) >= limit
 
     def reset(self) -> None:
         """Begin a new month."""
-        self.counts.clear()
+        self.by_owner.clear()
+        self.by_developer.clear()

@@ -171,18 +171,35 @@ class Control:
         self._state.faults.clear()
 
     def limit(self, email: str, usd: float) -> None:
-        """Set an account's spending limit."""
-        account = self._state.accounts.by_email(email)
-        if account is None:
+        """Set a developer account's spending limit.
+
+        An owner's address stands for the developers whose applications that owner has let in. Raise KeyError for one
+        who has let none in, and for an unknown address.
+        """
+        applications = list(self._state.applications)
+        developers = {application.developer for application in applications if application.developer == email}
+        if not developers:
+            account = self._state.accounts.by_email(email)
+            let_in = account.consents if account is not None else {}
+            developers = {application.developer for application in applications if application.client_id in let_in}
+        if not developers:
             raise KeyError(email)
-        self._state.billing.limits[account.sub] = usd
+        self._state.billing.limits.update(dict.fromkeys(developers, usd))
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Return answered requests by e-mail and category."""
+        """Return answered requests by the owner's e-mail address and category."""
         named = {account.sub: account.email for account in self._state.accounts}
         return {
             named.get(sub, sub): {str(name): count for name, count in counts.items()}
-            for sub, counts in self._state.billing.counts.items()
+            for sub, counts in self._state.billing.by_owner.items()
+        }
+
+    def bills(self) -> dict[str, dict[str, float]]:
+        """Return what each developer account is billed for: answered requests by category, and `usd`."""
+        billing = self._state.billing
+        return {
+            developer: {**{str(name): count for name, count in counts.items()}, "usd": billing.cost(developer)}
+            for developer, counts in billing.by_developer.items()
         }
 
     def commands_received(self) -> int:
@@ -271,11 +288,15 @@ def control_routes(control: Control) -> list[web.RouteDef]:
     async def counters(_request: web.Request) -> web.Response:
         return web.json_response(control.counters())
 
+    async def bills(_request: web.Request) -> web.Response:
+        return web.json_response(control.bills())
+
     return [
         web.get(f"{CONTROL}/cars", _cars),
         web.get(f"{CONTROL}/accounts", _accounts),
         web.get(f"{CONTROL}/clock", _clock),
         web.get(f"{CONTROL}/counters", counters),
+        web.get(f"{CONTROL}/bills", bills),
         web.post(f"{CONTROL}/mint", mint),
         web.post(f"{CONTROL}/{{action}}", act),
     ]

@@ -35,6 +35,7 @@ def _applications(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None
         client_secret="ts-secret.core",  # noqa: S106 - simulated
         redirect_uris=redirects,
     )
+    core.developer = "self-hoster@example.com"
     state.applications.add(core)
     state.applications.add(
         Application(

@@ -79,12 +79,13 @@ class BearerRefusal(StrEnum):
 
 
 class BearerRefused(Exception):
-    """The access token is not accepted: the API answers 401."""
+    """The access token is not accepted: the API answers 401. `bearer` is whose it was, if it ever was anybody's."""
 
-    def __init__(self, reason: BearerRefusal) -> None:
-        """Keep why."""
+    def __init__(self, reason: BearerRefusal, bearer: Bearer | None = None) -> None:
+        """Keep why and whose."""
         super().__init__(reason.value)
         self.reason = reason
+        self.bearer = bearer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,11 +382,11 @@ class TokenStore:
         if access is None:
             raise BearerRefused(BearerRefusal.UNKNOWN)
         if access.grant is not None and (not self._is_known(access.grant.account) or self._ended(access.grant)):
-            raise BearerRefused(BearerRefusal.REVOKED)
+            raise BearerRefused(BearerRefusal.REVOKED, access.bearer)
         if access.ends <= self._clock():
-            raise BearerRefused(BearerRefusal.EXPIRED)
+            raise BearerRefused(BearerRefusal.EXPIRED, access.bearer)
         if not access.accepted:
-            raise BearerRefused(BearerRefusal.AUDIENCE)
+            raise BearerRefused(BearerRefusal.AUDIENCE, access.bearer)
         return access.bearer
 
     def _region_of(self, audience: str, deployment: Deployment) -> Region:
@@ -397,7 +398,7 @@ class TokenStore:
         raise GrantRefused(Refusal.AUDIENCE)
 
     def _begin(self, authorization: Authorization, *, for_fleet: bool) -> _Grant:
-        """Begin a grant of tokens. A third party has one grant per account; Tesla's own app runs on many devices."""
+        """Begin a grant. A third party has one per account; Tesla's own app runs on many devices."""
         account = authorization.account
         if authorization.client_id != OWNER_CLIENT:
             for grant in self._grants_of(account, authorization.client_id):
@@ -481,8 +482,10 @@ class TokenStore:
         return access_token
 
     def _id_token(self, grant: _Grant) -> str:
+        issuer = ISSUER[deployment_of(grant.account.region)]
         claims: dict[str, Any] = {
-            "iss": ISSUER[deployment_of(grant.account.region)],
+            # The one that the OpenID configuration for third parties names; an id_token whose issuer differs is none
+            "iss": issuer if grant.client_id == OWNER_CLIENT else f"{issuer}/nts",
             "aud": grant.client_id,
             "sub": grant.account.sub,
             "email": grant.account.email,

@@ -1,5 +1,6 @@
 """The token endpoint: codes, refresh tokens, partner tokens, and every refusal with status and body."""
 
+import base64
 from typing import Any
 
 import jwt
@@ -7,7 +8,7 @@ import pytest
 
 from teslafi_simulators.tesla.sign_in.throttle import TOKEN_REQUESTS
 from teslafi_simulators.tesla.tokens import BearerRefusal, BearerRefused
-from tests.simulators.tesla.sign_in.browser import SCOPES, VERIFIER, Simulated, claims_of
+from tests.simulators.tesla.sign_in.browser import REDIRECT, SCOPES, VERIFIER, Simulated, claims_of
 
 LOGIN_REQUIRED = (401, {"error": "login_required", "error_description": "Login required"})
 INVALID_GRANT = (
@@ -539,3 +540,66 @@ async def test_no_secret_shows_in_a_repr(simulated: Simulated) -> None:
     ):
         assert secret
         assert secret not in shown
+
+
+@pytest.mark.parametrize("in_body", [True, False])
+async def test_the_client_may_authenticate_by_basic(simulated: Simulated, in_body: bool) -> None:
+    """What the OpenID configuration offers is taken (RFC 6749, section 2.3.1)."""
+    async with simulated.session.get(simulated.addresses.discovery) as response:
+        assert "client_secret_basic" in (await response.json())["token_endpoint_auth_methods_supported"]
+    client = simulated.monitoring
+    form = {
+        "grant_type": "authorization_code",
+        "code": await code_for(simulated),
+        "redirect_uri": REDIRECT,
+        "audience": simulated.addresses.fleet("na"),
+        "code_verifier": VERIFIER,
+        **({"client_id": client.client_id} if in_body else {}),
+    }
+    basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    async with simulated.session.post(simulated.addresses.token("na"), data=form, headers=headers) as response:
+        assert response.status == 200, await response.text()
+
+
+@pytest.mark.parametrize(
+    ("header", "form", "expected"),
+    [
+        ("Basic !!!", {}, (401, "invalid_client")),
+        ("Bearer abc", {}, (401, "invalid_client")),
+        ("Basic OnNlY3JldA==", {}, (401, "invalid_client")),
+        (
+            "Basic dGVzbGFmaS1tb25pdG9yaW5nOnRzLXNlY3JldC5tb25pdG9yaW5n",
+            {"client_secret": "x"},
+            (400, "invalid_request"),
+        ),
+        ("Basic dGVzbGFmaS1tb25pdG9yaW5nOnRzLXNlY3JldC5tb25pdG9yaW5n", {"client_id": "x"}, (400, "invalid_request")),
+        ("Basic dGVzbGFmaS1tb25pdG9yaW5nOndyb25n", {}, (400, "unauthorized_client")),
+    ],
+    ids=["no base64", "no basic", "no client", "two secrets", "two clients", "wrong secret"],
+)
+async def test_basic_authentication_that_does_not_do(
+    simulated: Simulated, header: str, form: dict[str, str], expected: tuple[int, str]
+) -> None:
+    sent = {"grant_type": "client_credentials", "scope": "openid", **form}
+    headers = {"Authorization": header}
+    async with simulated.session.post(simulated.addresses.token("na"), data=sent, headers=headers) as response:
+        assert (response.status, (await response.json())["error"]) == expected
+
+
+async def test_the_issuer_of_an_id_token_is_the_one_that_discovery_names(simulated: Simulated) -> None:
+    """Without that it is no id_token of this issuer (OpenID Connect Core 1.0, section 3.1.3.7)."""
+    async with simulated.session.get(simulated.addresses.discovery) as response:
+        configuration = await response.json()
+    async with simulated.session.get(configuration["jwks_uri"]) as response:
+        keys = jwt.PyJWKSet.from_dict(await response.json())
+    _, tokens = await simulated.exchange(await code_for(simulated))
+    for name, audience in (("id_token", simulated.monitoring.client_id), ("access_token", None)):
+        jwt.decode(
+            tokens[name],
+            keys.keys[0].key,
+            algorithms=configuration["id_token_signing_alg_values_supported"],
+            issuer=configuration["issuer"],
+            audience=audience,
+            options={"verify_aud": audience is not None, "verify_exp": False, "verify_iat": False},
+        )

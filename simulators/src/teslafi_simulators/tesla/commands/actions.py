@@ -12,7 +12,12 @@ from tesla_protocol.command.common_pb2 import StwHeatLevel
 from tesla_protocol.command.vcsec_pb2 import ClosureMoveType_E, RKEAction_E, UnsignedMessage
 from tesla_protocol.command.vehicle_pb2 import ClimateState
 
+from .parameters import BadParameter
+
 type DecodedCommand = tuple[str, dict[str, Any]]
+"""A command's name, and its parameters as REST would have them."""
+
+type Decode = Callable[[Any], list[DecodedCommand]]
 
 
 class UnknownAction(Exception):
@@ -33,15 +38,15 @@ CLOSURES: Final[Mapping[tuple[str, int], DecodedCommand]] = {
 }
 
 
-def decode_vehicle_security(message: UnsignedMessage) -> DecodedCommand:
-    """DecodedCommand what the security computer was told; raise UnknownAction."""
+def decode_vehicle_security(message: UnsignedMessage) -> list[DecodedCommand]:
+    """Read what the security computer was told; raise UnknownAction."""
     kind = message.WhichOneof("sub_message")
     if kind == "RKEAction" and message.RKEAction in RKE:
-        return RKE[message.RKEAction], {}
+        return [(RKE[message.RKEAction], {})]
     if kind == "closureMoveRequest":
         moves = [(field.name, value) for field, value in message.closureMoveRequest.ListFields()]
         if len(moves) == 1 and moves[0] in CLOSURES:
-            return CLOSURES[moves[0]]
+            return [CLOSURES[moves[0]]]
     raise UnknownAction(kind or "nothing")
 
 
@@ -87,56 +92,75 @@ CHARGING: Final = {
 }
 
 
-def _named(name: str, *fields: str, **renamed: str) -> Callable[[Any], DecodedCommand]:
+def _choice[K, V](options: Mapping[K, V], chosen: K, name: str) -> V:
+    """Return what a value of the wire stands for; raise BadParameter for none and for those that mean nothing."""
+    if chosen not in options:
+        raise BadParameter(name)
+    return options[chosen]
+
+
+def _named(name: str, *fields: str, **renamed: str) -> Decode:
     """Return a reader that takes fields as parameters; `renamed` gives parameter=field where they differ."""
     taken = {field: field for field in fields} | renamed
 
-    def read(action: Any) -> DecodedCommand:  # noqa: ANN401 - one of many messages
-        return name, {parameter: getattr(action, field) for parameter, field in taken.items()}
+    def decode(action: Any) -> list[DecodedCommand]:  # noqa: ANN401 - one of many messages
+        return [(name, {parameter: getattr(action, field) for parameter, field in taken.items()})]
 
-    return read
-
-
-def _charging(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return CHARGING[action.WhichOneof("charging_action")], {}
+    return decode
 
 
-def _volume(action: Any) -> DecodedCommand:  # noqa: ANN401
+def _charging(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [(_choice(CHARGING, action.WhichOneof("charging_action"), "charging_action"), {})]
+
+
+def _volume(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
     if action.WhichOneof("media_volume") == "volume_delta":
-        return ("media_volume_up" if action.volume_delta > 0 else "media_volume_down"), {}
-    return "adjust_volume", {"volume": round(action.volume_absolute_float, 4)}
+        return [("media_volume_up" if action.volume_delta > 0 else "media_volume_down", {})]
+    return [("adjust_volume", {"volume": round(action.volume_absolute_float, 4)})]
 
 
-def _heater(action: Any) -> DecodedCommand:  # noqa: ANN401
-    (one,) = action.hvacSeatHeaterAction
+def _heaters(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    """Read any number of seats, none included: the message repeats them, and a car takes one after the other."""
+    return [("remote_seat_heater_request", _heater(one)) for one in action.hvacSeatHeaterAction]
+
+
+def _heater(one: Any) -> dict[str, Any]:  # noqa: ANN401
     names = {field.name for field, _ in one.ListFields()}
-    seat = next(place for place, name in enumerate(SEATS) if name in names)
-    level = next(place for place, name in enumerate(LEVELS) if name in names)
-    return "remote_seat_heater_request", {"heater": seat, "level": level}
+    seats = [place for place, name in enumerate(SEATS) if name in names]
+    levels = [place for place, name in enumerate(LEVELS) if name in names]
+    if len(seats) != 1 or len(levels) != 1:
+        raise BadParameter("hvacSeatHeaterAction")
+    return {"heater": seats[0], "level": levels[0]}
 
 
-def _cooler(action: Any) -> DecodedCommand:  # noqa: ANN401
-    (one,) = action.hvacSeatCoolerAction
-    level = COOLER_LEVELS[one.seat_cooler_level]
-    return "remote_seat_cooler_request", {"seat_position": one.seat_position, "seat_cooler_level": level}
+def _coolers(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("remote_seat_cooler_request", _cooler(one)) for one in action.hvacSeatCoolerAction]
 
 
-def _auto_seat(action: Any) -> DecodedCommand:  # noqa: ANN401
-    (one,) = action.carseat
-    return "remote_auto_seat_climate_request", {"auto_seat_position": one.seat_position, "auto_climate_on": one.on}
+def _cooler(one: Any) -> dict[str, Any]:  # noqa: ANN401
+    level = _choice(COOLER_LEVELS, one.seat_cooler_level, "seat_cooler_level")
+    return {"seat_position": one.seat_position, "seat_cooler_level": level}
 
 
-def _temperatures(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return "set_temps", {
+def _auto_seats(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [
+        ("remote_auto_seat_climate_request", {"auto_seat_position": one.seat_position, "auto_climate_on": one.on})
+        for one in action.carseat
+    ]
+
+
+def _temperatures(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    temperatures = {
         "driver_temp": round(action.driver_temp_celsius, 2),
         "passenger_temp": round(action.passenger_temp_celsius, 2),
     }
+    return [("set_temps", temperatures)]
 
 
-def _departure(action: Any) -> DecodedCommand:  # noqa: ANN401
-    """DecodedCommand a departure: a block of times that is there switches its feature on."""
+def _departure(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    """Read a departure: a block of times that is there switches its feature on."""
     preconditioning, off_peak = action.HasField("preconditioning_times"), action.HasField("off_peak_charging_times")
-    return "set_scheduled_departure", {
+    departure = {
         "enable": action.enabled,
         "departure_time": action.departure_time,
         "preconditioning_enabled": preconditioning,
@@ -145,11 +169,12 @@ def _departure(action: Any) -> DecodedCommand:  # noqa: ANN401
         "off_peak_charging_weekdays_only": off_peak and action.off_peak_charging_times.HasField("weekdays"),
         "end_off_peak_time": action.off_peak_hours_end_time,
     }
+    return [("set_scheduled_departure", departure)]
 
 
-def _schedule(name: str, *times: str) -> Callable[[Any], DecodedCommand]:
-    def read(action: Any) -> DecodedCommand:  # noqa: ANN401
-        return name, {
+def _schedule(name: str, *times: str) -> Decode:
+    def decode(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+        schedule = {
             "id": action.id,
             "name": action.name,
             "days_of_week": action.days_of_week,
@@ -159,46 +184,64 @@ def _schedule(name: str, *times: str) -> Callable[[Any], DecodedCommand]:
             "lon": action.longitude,
             **{time: getattr(action, time) for time in times},
         }
+        return [(name, schedule)]
 
-    return read
-
-
-def _valet(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return "set_valet_mode", {"on": action.on, "password": action.password or None}
+    return decode
 
 
-def _speed_limit(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return ("speed_limit_activate" if action.activate else "speed_limit_deactivate"), {"pin": action.pin}
+def _valet(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("set_valet_mode", {"on": action.on, "password": action.password or None})]
 
 
-def _sun_roof(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return "sun_roof_control", {"state": action.WhichOneof("action")}
+def _speed_limit(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("speed_limit_activate" if action.activate else "speed_limit_deactivate", {"pin": action.pin})]
 
 
-def _window(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return "window_control", {"command": action.WhichOneof("action")}
+def _sun_roof(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("sun_roof_control", {"state": action.WhichOneof("action")})]
 
 
-def _homelink(action: Any) -> DecodedCommand:  # noqa: ANN401
+def _window(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("window_control", {"command": action.WhichOneof("action")})]
+
+
+def _homelink(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
     if not action.HasField("location"):
-        return "trigger_homelink", {}
-    return "trigger_homelink", {"lat": action.location.latitude, "lon": action.location.longitude}
+        return [("trigger_homelink", {})]
+    return [("trigger_homelink", {"lat": action.location.latitude, "lon": action.location.longitude})]
 
 
-def _power(action: Any) -> DecodedCommand:  # noqa: ANN401
-    return ("auto_conditioning_start" if action.power_on else "auto_conditioning_stop"), {}
+def _power(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("auto_conditioning_start" if action.power_on else "auto_conditioning_stop", {})]
 
 
-INFOTAINMENT: Final[Mapping[str, Callable[[Any], DecodedCommand]]] = {
+def _keeper(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    mode = _choice(KEEPERS, action.ClimateKeeperAction, "ClimateKeeperAction")
+    return [("set_climate_keeper_mode", {"climate_keeper_mode": mode})]
+
+
+def _overheat_level(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    return [("set_cop_temp", {"cop_temp": _choice(COP_LEVELS, action.copActivationTemp, "copActivationTemp")})]
+
+
+def _wheel_level(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    level = _choice(WHEEL_LEVELS, action.stw_heat_level, "stw_heat_level")
+    return [("remote_steering_wheel_heat_level_request", {"level": level})]
+
+
+INFOTAINMENT: Final[Mapping[str, Decode]] = {
     "addChargeScheduleAction": _schedule(
         "add_charge_schedule", "start_enabled", "start_time", "end_enabled", "end_time"
     ),
     "addPreconditionScheduleAction": _schedule("add_precondition_schedule", "precondition_time"),
-    "autoSeatClimateAction": _auto_seat,
+    "autoSeatClimateAction": _auto_seats,
     "autoStwHeatAction": _named("remote_auto_steering_wheel_heat_climate_request", "on"),
     "batchRemoveChargeSchedulesAction": _named("batch_remove_charge_schedules", "home", "work", "other"),
     "batchRemovePreconditionSchedulesAction": _named("batch_remove_precondition_schedules", "home", "work", "other"),
     "boomboxAction": _named("remote_boombox", "sound"),
+    # As Tesla's own SDK sends it (vehicle-command, pkg/vehicle/charge.go); others move the closure
+    "chargePortDoorClose": _named("charge_port_door_close"),
+    "chargePortDoorOpen": _named("charge_port_door_open"),
     "chargingSetLimitAction": _named("set_charge_limit", "percent"),
     "chargingStartStopAction": _charging,
     "drivingClearSpeedLimitPinAction": _named("speed_limit_clear_pin", "pin"),
@@ -209,12 +252,9 @@ INFOTAINMENT: Final[Mapping[str, Callable[[Any], DecodedCommand]]] = {
     "guestModeAction": _named("guest_mode", enable="GuestModeActive"),
     "hvacAutoAction": _power,
     "hvacBioweaponModeAction": _named("set_bioweapon_mode", "on", "manual_override"),
-    "hvacClimateKeeperAction": lambda action: (
-        "set_climate_keeper_mode",
-        {"climate_keeper_mode": KEEPERS[action.ClimateKeeperAction]},
-    ),
-    "hvacSeatCoolerActions": _cooler,
-    "hvacSeatHeaterActions": _heater,
+    "hvacClimateKeeperAction": _keeper,
+    "hvacSeatCoolerActions": _coolers,
+    "hvacSeatHeaterActions": _heaters,
     "hvacSetPreconditioningMaxAction": _named("set_preconditioning_max", "on", "manual_override"),
     "hvacSteeringWheelHeaterAction": _named("remote_steering_wheel_heater_request", on="power_on"),
     "hvacTemperatureAdjustmentAction": _temperatures,
@@ -234,14 +274,11 @@ INFOTAINMENT: Final[Mapping[str, Callable[[Any], DecodedCommand]]] = {
     "scheduledDepartureAction": _departure,
     "setCabinOverheatProtectionAction": _named("set_cabin_overheat_protection", "on", "fan_only"),
     "setChargingAmpsAction": _named("set_charging_amps", "charging_amps"),
-    "setCopTempAction": lambda action: ("set_cop_temp", {"cop_temp": COP_LEVELS[action.copActivationTemp]}),
+    "setCopTempAction": _overheat_level,
     "setKeepAccessoryPowerModeAction": _named("set_keep_accessory_power_mode", on="keep_accessory_power_mode"),
     "setLowPowerModeAction": _named("set_low_power_mode", on="low_power_mode"),
     "setVehicleNameAction": _named("set_vehicle_name", vehicle_name="vehicleName"),
-    "stwHeatLevelAction": lambda action: (
-        "remote_steering_wheel_heat_level_request",
-        {"level": WHEEL_LEVELS[action.stw_heat_level]},
-    ),
+    "stwHeatLevelAction": _wheel_level,
     "takeDrivenoteAction": _named("take_drivenote", "note"),
     "uiSetUpcomingCalendarEntries": _named("upcoming_calendar_entries", "calendar_data"),
     "vehicleControlCancelSoftwareUpdateAction": _named("cancel_software_update"),
@@ -261,8 +298,8 @@ INFOTAINMENT: Final[Mapping[str, Callable[[Any], DecodedCommand]]] = {
 """The infotainment computer's actions."""
 
 
-def decode_infotainment(action: VehicleAction) -> DecodedCommand:
-    """DecodedCommand what the infotainment computer was told; raise UnknownAction."""
+def decode_infotainment(action: VehicleAction) -> list[DecodedCommand]:
+    """Read what the infotainment computer was told; raise UnknownAction or BadParameter."""
     kind = action.WhichOneof("vehicle_action_msg")
     if kind not in INFOTAINMENT:
         raise UnknownAction(kind or "nothing")

@@ -81,9 +81,16 @@ def navigate(car: Car, sent: Parameters) -> Outcome:
         return refused("invalid_value")
     sent.text("type")
     sent.text("locale", "en-US")
-    sent.integer("timestamp_ms", 0)
+    _check_timestamp(sent)
     car.route_to(shared["android.intent.extra.TEXT"])
     return QUEUED
+
+
+def _check_timestamp(sent: Parameters) -> None:
+    """Refuse a `timestamp_ms` that is no whole number; digits in quotes, as Tesla's own example has them, are one."""
+    value = sent.sent().get("timestamp_ms")
+    if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+        sent.integer("timestamp_ms", 0)
 
 
 def signed_navigate(car: Car, sent: Parameters) -> Outcome:

@@ -1,9 +1,12 @@
 """Reading a command's parameters strictly: a wrong type or a missing name is refused before the car hears of it."""
 
 from collections.abc import Collection, Mapping
+import math
 from typing import Any, Final
 
 PIN_DIGITS: Final = 4
+LARGEST: Final = 2**53
+"""Beyond it JSON's numbers are no longer exact (RFC 8259, section 6)."""
 
 
 class BadParameter(ValueError):
@@ -37,6 +40,8 @@ class Parameters:
         value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise BadParameter(name)
+        if not -LARGEST <= value <= LARGEST or math.isnan(value):
+            raise BadParameter(name)
         return float(value)
 
     def integer(self, name: str, default: int | None = None) -> int:
@@ -64,6 +69,6 @@ class Parameters:
     def pin(self, name: str) -> str:
         """Return four digits."""
         value = self.text(name)
-        if len(value) != PIN_DIGITS or not value.isdigit():
+        if len(value) != PIN_DIGITS or not (value.isascii() and value.isdigit()):
             raise BadParameter(name)
         return value

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ from ..faults import apply_fault, with_values
 from ..state import STATE, SimulatorState
 from ..tokens import Bearer, BearerRefused
 from .answers import Refused, answered, asleep, missing_scopes, not_found, out_of_region, too_many, unregistered
+from .reading import NotJson, json_body
 
 PER_MINUTE: Final[dict[Category, int]] = {"data": 60, "command": 30, "wake": 3}
 """Requests about one car (developer.tesla.com, "Billing and limits")."""
@@ -27,7 +28,7 @@ SIGNING_REQUIRED: Final = (
 
 @dataclass(slots=True)
 class Call:
-    """A request that was let in: by whom, where, and with which state of the simulator."""
+    """A request that was let in: by whom, where, and with which state of the simulator. No region: the Owner API."""
 
     request: web.Request
     state: SimulatorState
@@ -39,6 +40,11 @@ class Call:
     def account(self) -> str:
         """The account's `sub`."""
         return self.bearer.account_sub
+
+    @property
+    def developer(self) -> str | None:
+        """The developer account that is billed for this call."""
+        return _developer(self.state, self.bearer)
 
     def needs(self, *scopes: str) -> None:
         """Refuse a token that has none of these scopes; tokens of Tesla's own app have them all."""
@@ -52,12 +58,9 @@ class Call:
             raise not_found()
         return car
 
-    def live_car(self, category: Category) -> Car:
-        """Return the car for a call that reaches it: counted against its limit, refused when it does not answer."""
+    def live_car(self) -> Car:
+        """Return the car for a call that reaches it: refused when it does not answer."""
         car = self.car()
-        self.limited(car.vin, category)
-        if self.state.billing.exceeded(self.account):
-            raise Refused(403, "account disabled: EXCEEDED_LIMIT")
         if not car.mobile_access:
             raise Refused(401, "mobile_access_disabled")
         if car.in_service:
@@ -66,72 +69,102 @@ class Call:
             raise asleep()
         return car
 
-    def limited(self, vin: str, category: Category) -> None:
-        """Count this account's request about a car; refuse the one too many of a minute."""
-        limit = PER_MINUTE[category]
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the body, which has to be JSON and to say so."""
+        if self.request.content_type != "application/json":
+            raise Refused(406, "not_a_JSON_request")
+        try:
+            return json_body(self.body)
+        except NotJson:
+            raise Refused(406, "not_a_JSON_request") from None
+
+    def meter(self, category: Category) -> None:
+        """Refuse what goes beyond the developer's spending limit, or beyond this account's requests of a minute.
+
+        Reads, commands and wake-ups of a car are counted apart. Whether a refused one counts as well is not known:
+        here it does not.
+        """
+        limit = PER_MINUTE.get(category)
+        if limit is None:
+            return
+        if self.state.billing.exceeded(self.developer):
+            raise Refused(403, "account disabled: EXCEEDED_LIMIT")
         now = self.state.clock()
-        recent = self.state.recent.setdefault((self.account, vin, category), deque())
+        recent = self.state.recent.setdefault((self.account, self._metered_car(), category), deque())
         while recent and recent[0] <= now - 60:
             recent.popleft()
         if len(recent) >= limit:
             raise too_many(max(1, round(60 - (now - recent[0]))), limit)
         recent.append(now)
 
+    def _metered_car(self) -> str:
+        """Return the VIN of the car that the request is about, "" when it is about none in particular."""
+        name = self.request.match_info.get("vehicle") or self.request.query.get("vin", "")
+        car = self.state.garage.find(name)
+        return car.vin if car is not None else ""
+
 
 type Handler = Callable[[Call], Awaitable[web.Response] | web.Response]
 
 
 def endpoint(
-    handler: Callable[[Call], object], category: Category, region: Region | None
+    handler: Callable[[Call], object], category: Category, region: Region | None, *, any_region: bool = False
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make an aiohttp handler: let the request in, answer in the envelope, count what Tesla bills, strike faults."""
+    """Make an aiohttp handler: let the request in, answer in the envelope, count what Tesla bills, strike faults.
+
+    `any_region`: accounts of other regions are answered as well.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         state = request.app[STATE]
         state.requests.append((request.method, request.path))
         fault = state.faults.take(request.path)
         body = await request.read()
-        account: str | None = None
+        bearer: Bearer | None = None
         try:
-            call = _authenticate(request, state, region)
-            call.body = body
-            account = call.account
+            bearer = _authenticate(request, state)
+            call = Call(request, state, bearer, region, body)
+            _check_host(call, any_region=any_region)
+            call.meter(category)
             answer = handler(call)
             response = answer if isinstance(answer, web.Response) else answered(with_values(fault, answer))
+        except BearerRefused as refused:
+            bearer = refused.bearer
+            response = Refused(401).response()
         except Refused as refused:
             response = refused.response()
         outcome = response if fault is None or fault.kind == "values" else await apply_fault(fault, request, response)
-        if account is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            state.billing.count(account, category)
+        if bearer is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            state.billing.count(bearer.account_sub, _developer(state, bearer), category)
         return outcome
 
     return handle
 
 
-def _authenticate(request: web.Request, state: SimulatorState, region: Region | None) -> Call:
+def _developer(state: SimulatorState, bearer: Bearer) -> str | None:
+    application = state.applications.by_client_id(bearer.client_id)
+    return None if application is None or application.is_owner_app else application.developer
+
+
+def _authenticate(request: web.Request, state: SimulatorState) -> Bearer:
+    """Return whose token the request carries; raise BearerRefused or Refused."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer" or not token:
         raise Refused(401)
-    try:
-        bearer = state.tokens.verify(token)
-    except BearerRefused:
-        raise Refused(401) from None
-    if region is None:
-        return _authenticate_owner(request, state, bearer)
-    if bearer.kind == "owner":
-        raise Refused(401, "invalid bearer token")
-    application = state.applications.by_client_id(bearer.client_id)
-    if bearer.region != region:
-        raise out_of_region(state.addresses().fleet(bearer.region))
-    registering = bearer.kind == "partner" and request.path.endswith("/partner_accounts")
-    if application is not None and region not in application.regions and not registering:
-        raise unregistered(bearer.client_id)
-    return Call(request, state, bearer, region)
+    return state.tokens.verify(token)
 
 
-def _authenticate_owner(request: web.Request, state: SimulatorState, bearer: Bearer) -> Call:
-    if bearer.kind != "owner":
+def _check_host(call: Call, *, any_region: bool) -> None:
+    """Refuse tokens of the other interface, accounts that live elsewhere, applications that are not registered here."""
+    if (call.bearer.kind == "owner") != (call.region is None):
         raise Refused(401, "invalid bearer token")
-    if not bearer.fingerprint_ok:
-        raise Refused(403, "forbidden, see https://developer.tesla.com/docs/fleet-api")
-    return Call(request, state, bearer, None)
+    if call.region is None:
+        if not call.bearer.fingerprint_ok:
+            raise Refused(403, "forbidden, see https://developer.tesla.com/docs/fleet-api")
+        return
+    if call.bearer.region != call.region and not any_region:
+        raise out_of_region(call.state.addresses().fleet(call.bearer.region))
+    application = call.state.applications.by_client_id(call.bearer.client_id)
+    registering = call.bearer.kind == "partner" and call.request.path.endswith("/partner_accounts")
+    if application is not None and call.region not in application.regions and not registering:
+        raise unregistered(call.bearer.client_id)

@@ -5,6 +5,7 @@ from typing import Any
 from ..energy.site import Site
 from .access import Call
 from .answers import Refused, not_found
+from .reading import whole_number
 
 
 def me(call: Call) -> Any:  # noqa: ANN401 - JSON
@@ -85,8 +86,7 @@ def partner_errors(call: Call) -> Any:  # noqa: ANN401
 
 def _site(call: Call) -> Site:
     call.needs("energy_device_data", "energy_cmds")
-    number = call.request.match_info["site"]
-    site = call.state.sites.get(int(number)) if number.isdigit() else None
+    site = call.state.sites.get(whole_number(call.request.match_info["site"]) or 0)
     if site is None or site.owner != call.account:
         raise not_found()
     site.advance(call.state.clock())

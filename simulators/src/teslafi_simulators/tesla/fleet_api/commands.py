@@ -1,6 +1,5 @@
 """Commands over REST, as cars without the signed protocol take them."""
 
-import json
 from typing import Any, Final
 
 from ..cars.car import Car
@@ -17,12 +16,7 @@ def sent_parameters(call: Call) -> Parameters:
     """Read the JSON body; an empty one has no parameters."""
     if not call.body:
         return Parameters({})
-    if call.request.content_type != "application/json":
-        raise Refused(406, "not_a_JSON_request")
-    try:
-        body = json.loads(call.body)
-    except ValueError:
-        raise Refused(406, "not_a_JSON_request") from None
+    body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "invalid_request")
     return Parameters(body)
@@ -36,7 +30,7 @@ def command(call: Call) -> Any:  # noqa: ANN401 - JSON
         raise Refused(400, "invalid_command")
     call.needs(*known.scopes)
     sent = sent_parameters(call)
-    car = call.live_car("command")
+    car = call.live_car()
     if _must_be_signed(car, name):
         raise Refused(403, SIGNING_REQUIRED)
     try:

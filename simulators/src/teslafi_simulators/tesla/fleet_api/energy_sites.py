@@ -7,6 +7,7 @@ from ..energy.site import Site
 from .access import Call
 from .answers import Refused, not_found
 from .commands import sent_parameters
+from .reading import whole_number
 
 MODES: Final = ("self_consumption", "autonomous", "backup")
 EXPORTS: Final = ("battery_ok", "pv_only", "never")
@@ -16,8 +17,7 @@ UPDATED: Final = {"code": 201, "message": "Updated"}
 
 def _with_site(call: Call, change: Any) -> Any:  # noqa: ANN401 - JSON
     call.needs("energy_cmds")
-    number = call.request.match_info["site"]
-    site = call.state.sites.get(int(number)) if number.isdigit() else None
+    site = call.state.sites.get(whole_number(call.request.match_info["site"]) or 0)
     if site is None or site.owner != call.account:
         raise not_found()
     site.advance(call.state.clock())

@@ -61,6 +61,9 @@ ROWS: Final[tuple[Row, ...]] = (
     ("GET", f"{SITE}/telemetry_history", account.telemetry_history, "free"),
 )
 
+ANY_REGION: Final = frozenset({"/api/1/users/region"})
+"""What every host answers: by it an application finds the right one ("Regional requirements")."""
+
 OWNER_PATHS: Final = frozenset(
     {"/api/1/products", "/api/1/vehicles", CAR, f"{CAR}/vehicle_data", f"{CAR}/wake_up", f"{CAR}/command/{{name}}"}
 )
@@ -73,7 +76,7 @@ def fleet_routes() -> list[web.RouteDef]:
     for region in REGIONS:
         prefix = f"{FLEET}/{region}"
         found += [
-            web.route(method, prefix + path, endpoint(handler, category, region))
+            web.route(method, prefix + path, endpoint(handler, category, region, any_region=path in ANY_REGION))
             for method, path, handler, category in ROWS
         ]
         found += [web.route("*", prefix + path, _wrong_method) for path in dict.fromkeys(row[1] for row in ROWS)]

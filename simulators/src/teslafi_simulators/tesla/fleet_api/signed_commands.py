@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -25,25 +24,19 @@ from tesla_protocol.command.universal_message_pb2 import (
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, UnsignedMessage
 
 from ..cars.car import Car
-from ..commands.actions import UnknownAction, decode_infotainment, decode_vehicle_security
+from ..commands.actions import DecodedCommand, UnknownAction, decode_infotainment, decode_vehicle_security
 from ..commands.computers import Computer, ProtocolFault, computer_of, session_info_tag, shared_key
-from ..commands.outcome import Outcome, refused
+from ..commands.outcome import DONE, Outcome, refused
 from ..commands.parameters import BadParameter, Parameters
 from ..commands.table import COMMANDS, execute
 from .access import Call
 from .answers import Refused
+from .reading import json_body
 
+UUID_BYTES: Final = 16
 DOMAINS: Final = (Domain.DOMAIN_VEHICLE_SECURITY, Domain.DOMAIN_INFOTAINMENT)
-SECURITY_COMMANDS: Final = frozenset(
-    {
-        "actuate_trunk",
-        "charge_port_door_close",
-        "charge_port_door_open",
-        "door_lock",
-        "door_unlock",
-        "remote_start_drive",
-    }
-)
+SECURITY_COMMANDS: Final = frozenset({"actuate_trunk", "door_lock", "door_unlock", "remote_start_drive"})
+EITHER_COMPUTER: Final = frozenset({"charge_port_door_close", "charge_port_door_open"})
 NOMINAL: Final = {
     "vehicle_not_in_park": GenericError_E.GENERICERROR_VEHICLE_NOT_IN_PARK,
     "not_supported": GenericError_E.GENERICERROR_NOT_SUPPORTED,
@@ -55,7 +48,7 @@ NOMINAL: Final = {
 def signed_command(call: Call) -> Any:  # noqa: ANN401 - JSON
     """Hand a message to the car's computer, and its answer back."""
     call.needs("vehicle_cmds", "vehicle_charging_cmds")
-    car = call.live_car("command")
+    car = call.live_car()
     if call.request.match_info["vehicle"] != car.vin:
         raise Refused(404, "not_found")
     if car.signing == "off":
@@ -67,7 +60,7 @@ def signed_command(call: Call) -> Any:  # noqa: ANN401 - JSON
 
 def _message(call: Call) -> RoutableMessage:
     try:
-        body = json.loads(call.body)
+        body = json_body(call.body)
         return RoutableMessage.FromString(base64.b64decode(body["routable_message"], validate=True))
     except ValueError, KeyError, TypeError, binascii.Error, DecodeError:
         raise Refused(400, "invalid_request") from None
@@ -81,6 +74,8 @@ def _answer(call: Call, car: Car, message: RoutableMessage) -> RoutableMessage:
     )
     if domain != Domain.DOMAIN_VEHICLE_SECURITY:
         answer.request_uuid = message.uuid
+    if len(message.uuid) > UUID_BYTES:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
     if car.signed_faults:
         return _injected_fault(answer, car.signed_faults.pop(0))
     if domain not in DOMAINS:
@@ -141,23 +136,35 @@ def _add_session_info(computer: Computer, client: bytes, challenge: bytes, now: 
 
 def _execute_payload(call: Call, car: Car, domain: int, payload: bytes, answer: RoutableMessage) -> RoutableMessage:
     try:
-        name, values = _read(domain, payload)
+        commands = _decoded(domain, payload)
     except DecodeError:
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_DECODING)
     except UnknownAction:
         return _command_result(answer, domain, refused("not_supported"))
-    if (name in SECURITY_COMMANDS) != (domain == Domain.DOMAIN_VEHICLE_SECURITY):
-        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_COMMAND)
-    # Signed commands are readable on the way, so that Tesla can hold them against the token's scopes
-    call.needs(*COMMANDS[name].scopes)
-    try:
-        outcome = execute(car, name, Parameters(values), signed=True)
     except BadParameter:
         return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
-    return _command_result(answer, domain, outcome)
+    if any(_is_for_the_other(name, domain) for name, _ in commands):
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_INVALID_COMMAND)
+    # Signed commands are readable on the way, so that Tesla can hold them against the token's scopes
+    for name, _ in commands:
+        call.needs(*COMMANDS[name].scopes)
+    try:
+        outcomes = [execute(car, name, Parameters(values), signed=True) for name, values in commands]
+    except BadParameter:
+        return _with_fault(answer, MessageFault_E.MESSAGEFAULT_ERROR_BAD_PARAMETER)
+    # What a car answers to a message that repeats nothing was not recorded: here there is nothing to refuse
+    first_refusal = next((outcome for outcome in outcomes if not outcome.result), DONE)
+    return _command_result(answer, domain, first_refusal)
 
 
-def _read(domain: int, payload: bytes) -> tuple[str, dict[str, Any]]:
+def _is_for_the_other(name: str, domain: int) -> bool:
+    """Tell whether the other of the two computers works this command off."""
+    if name in EITHER_COMPUTER:
+        return False
+    return (name in SECURITY_COMMANDS) != (domain == Domain.DOMAIN_VEHICLE_SECURITY)
+
+
+def _decoded(domain: int, payload: bytes) -> list[DecodedCommand]:
     if domain == Domain.DOMAIN_VEHICLE_SECURITY:
         return decode_vehicle_security(UnsignedMessage.FromString(payload))
     return decode_infotainment(Action.FromString(payload).vehicleAction)

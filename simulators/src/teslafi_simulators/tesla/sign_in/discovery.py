@@ -37,6 +37,8 @@ class Discovery:
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": [ALGORITHM],
                 "code_challenge_methods_supported": ["S256"],
+                # RFC 8414: with this left out, basic would be the one way there is
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
                 "scopes_supported": list(USER_SCOPES),
             }
         )
