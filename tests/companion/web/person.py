@@ -104,15 +104,16 @@ class Person:
     async def opens(self, path: str) -> Page:
         """Open a page, following redirects."""
         self.page = await self.send("GET", path)
-        return await self._follow()
+        return await self.follows()
 
     async def fills(self, action: str, **typed: str) -> Page:
         """Fill in the shown page's form that goes to `action`, and send it."""
         form = self.page.form(action)
         self.page = await self.send("POST", action, form.values | typed)
-        return await self._follow()
+        return await self.follows()
 
-    async def _follow(self) -> Page:
+    async def follows(self) -> Page:
+        """Follow the redirects of what was sent."""
         while self.page.status == 303:
             self.page = await self.send("GET", self.page.headers["Location"])
         return self.page

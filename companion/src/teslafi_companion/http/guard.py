@@ -1,6 +1,7 @@
 """Who may open what: signed in, freshly proved, and with a form that our own page sent."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 import hmac
@@ -13,8 +14,9 @@ from aiohttp.typedefs import Handler
 
 from teslafi_companion.domain.accounts import account, sessions
 from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.domain.accounts.factors import CredentialsChanged
 from teslafi_companion.domain.accounts.sessions import Session
-from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
+from teslafi_companion.domain.accounts.step_up import Method, Purpose, is_fresh
 
 from .page import SESSION, own_path, see
 from .services import services
@@ -108,8 +110,9 @@ def fresh(purpose: Purpose) -> Callable[[Signed], Signed]:
         @wraps(handler)
         async def guarded(request: web.Request, visit: Visit) -> web.StreamResponse:
             store = services(request).store
-            if is_fresh(visit.session, purpose, store.clock(), store.settings.policy):
-                return await handler(request, visit)
+            if is_fresh(visit.session, visit.owner, purpose, store.clock(), store.settings.policy):
+                with suppress(CredentialsChanged):
+                    return await handler(request, visit)
             return see(f"/step-up?{urlencode({'purpose': purpose.value, 'next': _back_to(request)})}")
 
         return guarded
@@ -122,10 +125,20 @@ def _back_to(request: web.Request) -> str:
     return own_path(request.path_qs if request.method in SAFE else request.path)
 
 
-async def renewed(request: web.Request, visit: Visit, response: web.StreamResponse) -> web.StreamResponse:
-    """Give the session a new token, as after every change of what protects the account."""
+async def renewed(
+    request: web.Request,
+    visit: Visit,
+    response: web.StreamResponse,
+    *,
+    proved: Method | None = None,
+) -> web.StreamResponse:
+    """Give the session a new token, as after every change of what protects the account.
+
+    With `proved` the change itself was a proof of that new factor, good for more of the same.
+    """
+    purpose = None if proved is None else Purpose.FACTORS
     async with services(request).store.transaction() as transaction:
-        token = await sessions.renew_token(transaction, visit.session)
+        token = await sessions.renew_token(transaction, visit.session, purpose=purpose, method=proved)
     if token is None:
         raise web.HTTPException(reason=HTTPStatus.FORBIDDEN.phrase)
     SESSION.set(request, response, token)

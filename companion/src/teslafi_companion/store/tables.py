@@ -130,6 +130,7 @@ session: Final = Table(
     Column("methods", String(40), nullable=False),
     Column("step_up_at", Moment),
     Column("step_up_purpose", String(40)),
+    Column("step_up_version", Integer),
     Column("sealed", LargeBinary, nullable=False),
 )
 

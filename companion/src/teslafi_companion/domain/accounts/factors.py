@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from teslafi_companion.audit import Actor, record
 from teslafi_companion.mail import outbox
 from teslafi_companion.store.database import Transaction, new_id
-from teslafi_companion.store.tables import account, factor_removal
+from teslafi_companion.store.tables import account, factor_removal, link
 
 from . import passkeys, recovery, sessions, throttle, totp
 from .account import Account, load
@@ -19,6 +19,10 @@ from .notices import Letter, moment, not_you, security_notice, write
 from .step_up import Method
 from .throttle import SECOND_FACTOR, Attempt
 from .visitor import Visitor
+
+
+class CredentialsChanged(Exception):
+    """Password or factors changed while a page was under way that was opened to their owner: nothing was done."""
 
 
 async def prove(
@@ -78,25 +82,36 @@ async def _tell_recovery_code_used(transaction: Transaction, owner: Account, vis
 
 
 async def enrol_totp(
-    transaction: Transaction, owner: Account, enrolment: totp.Enrolment, code: str, visitor: Visitor
+    transaction: Transaction, owner: Account, enrolment: totp.Enrolment, code: str, visitor: Visitor, *, keep: UUID
 ) -> bool:
-    """Switch an authenticator app on if its first code is right."""
+    """Switch an authenticator app on if its first code is right; `keep` is the session that does so."""
     if not await totp.activate(transaction, owner.id, enrolment, "".join(code.split())):
         return False
-    await _changed(transaction, owner, visitor, "An authenticator app was added to your account.", "totp_enrolled")
+    what = "An authenticator app was added to your account."
+    # In place of another app it is a change of what was proved for links, not an addition
+    await _changed(transaction, owner, visitor, what, "totp_enrolled", keep=keep, added=not owner.has_totp)
     return True
 
 
 async def add_passkey(
-    transaction: Transaction, owner: Account, bound_to: str, answer: Mapping[str, Any], name: str, visitor: Visitor
+    transaction: Transaction,
+    owner: Account,
+    bound_to: str,
+    answer: Mapping[str, Any],
+    name: str,
+    visitor: Visitor,
+    *,
+    keep: UUID,
 ) -> None:
-    """Add a passkey; raises PasskeyRefused."""
+    """Add a passkey in the session `keep`; raises PasskeyRefused."""
     await passkeys.finish_registration(transaction, owner, bound_to, answer, name)
-    await _changed(transaction, owner, visitor, "A passkey was added to your account.", "passkey_added")
+    what = "A passkey was added to your account."
+    await _changed(transaction, owner, visitor, what, "passkey_added", keep=keep, added=True)
 
 
-async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: Visitor) -> list[str]:
-    """Replace the recovery codes; returns the new ones, which nobody can read again."""
+async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: Visitor, *, keep: UUID) -> list[str]:
+    """Replace the recovery codes, in the session `keep`; returns the new ones, which nobody can read again."""
+    await sessions.end_all(transaction, owner.id, keep=keep)
     codes = await recovery.regenerate(transaction, owner.id)
     record(transaction, "recovery_codes_made", account_id=owner.id, detail=visitor.detail())
     what = f"{len(codes)} new recovery codes were made for your account; earlier ones are void."
@@ -104,34 +119,63 @@ async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: 
     return codes
 
 
-async def remove_totp(transaction: Transaction, owner: Account, visitor: Visitor) -> bool:
-    """Switch the authenticator app off; recovery codes go with the last factor."""
+async def remove_totp(transaction: Transaction, owner: Account, visitor: Visitor, *, keep: UUID | None = None) -> bool:
+    """Switch the authenticator app off, in the session `keep`; recovery codes go with the last factor."""
     if not await totp.remove(transaction, owner.id):
         return False
-    await _after_removal(transaction, owner, visitor, "The authenticator app was removed.", "totp_removed")
+    await _after_removal(transaction, owner, visitor, "The authenticator app was removed.", "totp_removed", keep)
     return True
 
 
-async def remove_passkey(transaction: Transaction, owner: Account, passkey_id: UUID, visitor: Visitor) -> bool:
-    """Remove one passkey; recovery codes go with the last factor."""
+async def remove_passkey(
+    transaction: Transaction, owner: Account, passkey_id: UUID, visitor: Visitor, *, keep: UUID | None = None
+) -> bool:
+    """Remove one passkey, in the session `keep`; recovery codes go with the last factor."""
     if not await passkeys.remove(transaction, owner.id, passkey_id):
         return False
-    await _after_removal(transaction, owner, visitor, "A passkey was removed from your account.", "passkey_removed")
+    what = "A passkey was removed from your account."
+    await _after_removal(transaction, owner, visitor, what, "passkey_removed", keep)
     return True
 
 
-async def _after_removal(transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str) -> None:
+async def _after_removal(
+    transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str, keep: UUID | None
+) -> None:
     now = await load(transaction, owner.id)
     if now is not None and not now.has_second_factor:
         await recovery.remove(transaction, owner.id)
         what += " Your account has no two-factor authentication now, and controls are locked."
-    await _changed(transaction, owner, visitor, what, event)
+    await _changed(transaction, owner, visitor, what, event, keep=keep)
 
 
-async def _changed(transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str) -> None:
-    await transaction.execute(
-        update(account).where(account.c.id == owner.id).values(credential_version=account.c.credential_version + 1)
+async def _changed(
+    transaction: Transaction,
+    owner: Account,
+    visitor: Visitor,
+    what: str,
+    event: str,
+    *,
+    keep: UUID | None,
+    added: bool = False,
+) -> None:
+    """Void what was proved with the factors before, end the other sessions, and tell the owner.
+
+    What linked Home Assistants were allowed outlasts a factor that was only `added`.
+    """
+    bumped = (
+        update(account)
+        .where(account.c.id == owner.id, account.c.credential_version == owner.credential_version)
+        .values(credential_version=owner.credential_version + 1)
     )
+    if not await transaction.changed_one(bumped):
+        raise CredentialsChanged
+    if added:
+        await transaction.execute(
+            update(link)
+            .where(link.c.account_id == owner.id, link.c.credential_version == owner.credential_version)
+            .values(credential_version=owner.credential_version + 1)
+        )
+    await sessions.end_all(transaction, owner.id, keep=keep)
     record(transaction, event, account_id=owner.id, detail=visitor.detail())
     await security_notice(
         transaction, owner.id, owner.email, "Your two-factor authentication was changed", what, visitor

@@ -15,7 +15,7 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 from teslafi_companion.audit import record
 from teslafi_companion.crypto import new_token, token_hash
 from teslafi_companion.store.database import Transaction, new_id
-from teslafi_companion.store.tables import known_device, pending_sign_in, session
+from teslafi_companion.store.tables import account, known_device, pending_sign_in, session
 
 from .visitor import Visitor
 
@@ -34,6 +34,8 @@ class Session:
     methods: frozenset[str]
     step_up_at: datetime | None
     step_up_purpose: str | None
+    step_up_version: int | None
+    """The account's credential version that the fresh proof was given under."""
     address: str
     browser: str
 
@@ -59,6 +61,7 @@ def _session(transaction: Transaction, row: Row[Any]) -> Session:
         frozenset(row.methods.split()),
         row.step_up_at,
         row.step_up_purpose,
+        row.step_up_version,
         about["address"],
         about["browser"],
     )
@@ -120,13 +123,19 @@ async def touch(transaction: Transaction, found: Session) -> None:
 async def renew_token(
     transaction: Transaction, found: Session, *, purpose: str | None = None, method: str | None = None
 ) -> str | None:
-    """Give a session a new token, and note what was freshly proved; returns None when the session has ended."""
+    """Give a session a new token, and note what was freshly proved; returns None when the session has ended.
+
+    The proof counts for the credentials that the account has now: any later change of them voids it.
+    """
     token = new_token()
     values: dict[str, object] = {"token_hash": token_hash(token), "seen_at": transaction.now}
     if purpose is not None and method is not None:
         values |= {
             "step_up_at": transaction.now,
             "step_up_purpose": purpose,
+            "step_up_version": select(account.c.credential_version)
+            .where(account.c.id == found.account_id)
+            .scalar_subquery(),
             "authenticated_at": transaction.now,
             "methods": " ".join(sorted(found.methods | {method})),
         }
@@ -164,6 +173,15 @@ async def end_all(transaction: Transaction, account_id: UUID, *, keep: UUID | No
     if ended:
         record(transaction, "sessions_ended", account_id=account_id, detail={"count": ended})
     return ended
+
+
+async def end_replaced(transaction: Transaction, token: str) -> None:
+    """End the session whose cookie a new sign-in overwrites: nobody could end it any more."""
+    row = await transaction.first(
+        delete(session).where(session.c.token_hash == token_hash(token)).returning(session.c.account_id)
+    )
+    if row is not None:
+        record(transaction, "session_ended", account_id=row.account_id, detail={"why": "replaced by a new sign-in"})
 
 
 async def open_pending(transaction: Transaction, account_id: UUID, visitor: Visitor) -> str:

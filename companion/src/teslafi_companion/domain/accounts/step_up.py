@@ -60,10 +60,15 @@ REQUIREMENTS: Final = {
 }
 
 
-def is_fresh(session: Session, purpose: Purpose, now: datetime, policy: Policy) -> bool:
-    """Say whether a session has proved a factor for this purpose within the allowed time."""
+def is_fresh(session: Session, owner: Account, purpose: Purpose, now: datetime, policy: Policy) -> bool:
+    """Say whether a session has proved a factor for this purpose within the allowed time.
+
+    A proof from before the password, the address or a factor changed counts no more: the password alone, typed before
+    there was a second factor, must not remove it.
+    """
     return (
         session.step_up_purpose == purpose
+        and session.step_up_version == owner.credential_version
         and session.step_up_at is not None
         and now - session.step_up_at <= policy.step_up
     )

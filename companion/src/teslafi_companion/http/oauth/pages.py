@@ -86,7 +86,7 @@ def _is_proved(visit: Visit, asked: AuthorizationRequest, transaction: Transacti
     session, now = visit.session, transaction.now
     recent = session.step_up_at is not None and now - session.step_up_at <= asked.freshness(policy)
     strong = asked.acr is Acr.PASSWORD or proof_of(session, visit.owner).acr is Acr.SECOND_FACTOR
-    return recent and strong and is_fresh(session, _purpose(asked), now, policy)
+    return recent and strong and is_fresh(session, visit.owner, _purpose(asked), now, policy)
 
 
 def _step_up(purpose: Purpose, back: str) -> web.Response:
@@ -215,7 +215,7 @@ async def _claimed(request: web.Request, visit: Visit) -> tuple[DeviceRequest, b
     identifier = _identifier(request)
     async with services(request).store.reading() as transaction:
         found = await find_claimed(transaction, visit.owner.id, identifier)
-        proved = is_fresh(visit.session, Purpose.LINK, transaction.now, transaction.policy)
+        proved = is_fresh(visit.session, visit.owner, Purpose.LINK, transaction.now, transaction.policy)
     if found is None:
         raise web.HTTPNotFound
     return found, proved

@@ -8,7 +8,7 @@ import segno
 
 from teslafi_companion.domain.accounts import account, factors, passkeys, recovery, totp
 from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
-from teslafi_companion.domain.accounts.step_up import Purpose
+from teslafi_companion.domain.accounts.step_up import Method, Purpose
 from teslafi_companion.domain.accounts.totp import Enrolment
 from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, renewed, signed_in
@@ -86,14 +86,13 @@ async def app(request: web.Request, visit: Visit) -> web.StreamResponse:
         enrolment = await totp.pending(transaction, visit.owner.id, visit.owner.email)
         if enrolment is None:
             return see("/account/security/app")
-        right = await factors.enrol_totp(
-            transaction, visit.owner, enrolment, await typed(request, "code"), visitor_of(request)
-        )
+        code, visitor = await typed(request, "code"), visitor_of(request)
+        right = await factors.enrol_totp(transaction, visit.owner, enrolment, code, visitor, keep=visit.session.id)
         left = await recovery.left(transaction, visit.owner.id)
     if not right:
         return await _show_key(request, visit, enrolment, WRONG_FIRST_CODE)
     after = "/account/security?done=app" if left else "/account/security/recovery-codes"
-    return await renewed(request, visit, see(after))
+    return await renewed(request, visit, see(after), proved=Method.CODE)
 
 
 @signed_in
@@ -110,7 +109,7 @@ async def remove_app_form(request: web.Request, visit: Visit) -> web.Response:
 async def remove_app(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Remove the app."""
     async with services(request).store.transaction() as transaction:
-        await factors.remove_totp(transaction, visit.owner, visitor_of(request))
+        await factors.remove_totp(transaction, visit.owner, visitor_of(request), keep=visit.session.id)
     return await renewed(request, visit, see("/account/security?done=app-removed"))
 
 
@@ -132,7 +131,7 @@ async def codes(request: web.Request, visit: Visit) -> web.Response:
     if not visit.owner.has_second_factor:
         return see("/account/security")
     async with services(request).store.transaction() as transaction:
-        made = await factors.new_recovery_codes(transaction, visit.owner, visitor_of(request))
+        made = await factors.new_recovery_codes(transaction, visit.owner, visitor_of(request), keep=visit.session.id)
     return await render(request, "recovery_codes.html", visit=visit, left=len(made), codes=made)
 
 
@@ -181,12 +180,13 @@ async def passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
                 answer if isinstance(answer, dict) else {},
                 await typed(request, "name"),
                 visitor_of(request),
+                keep=visit.session.id,
             )
             left = await recovery.left(transaction, visit.owner.id)
     except PasskeyRefused as refusal:
         return await _ask_passkey(request, visit, str(refusal))
     after = "/account/security?done=passkey" if left else "/account/security/recovery-codes"
-    return await renewed(request, visit, see(after))
+    return await renewed(request, visit, see(after), proved=Method.PASSKEY)
 
 
 @signed_in
@@ -206,7 +206,9 @@ async def remove_passkey_form(request: web.Request, visit: Visit) -> web.Respons
 async def remove_passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Remove one passkey."""
     async with services(request).store.transaction() as transaction:
-        removed = await factors.remove_passkey(transaction, visit.owner, _passkey_id(request), visitor_of(request))
+        removed = await factors.remove_passkey(
+            transaction, visit.owner, _passkey_id(request), visitor_of(request), keep=visit.session.id
+        )
     if not removed:
         raise web.HTTPNotFound
     return await renewed(request, visit, see("/account/security?done=passkey-removed"))

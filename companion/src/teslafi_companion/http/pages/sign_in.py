@@ -50,7 +50,7 @@ async def send(request: web.Request) -> web.Response:
     )
     match outcome:
         case SignedIn():
-            return _entered(request, outcome, back)
+            return await _entered(request, outcome, back)
         case SecondFactorWanted(token):
             response = see(f"/sign-in/second-factor?{urlencode({'next': back})}")
             PENDING.set(request, response, token)
@@ -61,7 +61,10 @@ async def send(request: web.Request) -> web.Response:
             return await render(request, "sign_in.html", status=400, email=email, next=back, error=WRONG)
 
 
-def _entered(request: web.Request, outcome: SignedIn, back: str) -> web.Response:
+async def _entered(request: web.Request, outcome: SignedIn, back: str) -> web.Response:
+    if replaced := SESSION.read(request):
+        async with services(request).store.transaction() as transaction:
+            await sessions.end_replaced(transaction, replaced)
     response = see(back)
     SESSION.set(request, response, outcome.token)
     if outcome.device is not None:
@@ -120,7 +123,7 @@ async def factor(request: web.Request) -> web.Response:
         bound_to=PENDING.read(request) or "",
     )
     if isinstance(outcome, SignedIn):
-        return _entered(request, outcome, back)
+        return await _entered(request, outcome, back)
     return await _ask_factor(request, back, WRONG_FACTOR)
 
 
