@@ -18,7 +18,8 @@ from .link.session import end_link
 from .repairs import forget_issues
 from .runtime import TeslaFiConfigEntry, TeslaFiData
 from .services import async_setup_actions
-from .storage.last_values import LastValuesFile
+from .storage.file import StorageFailed
+from .storage.last_values import last_values_file
 from .storage.vault import VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError
 from .tesla.reader import Reader
@@ -54,7 +55,10 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
     """Watch the cars and energy sites of one Tesla account."""
-    vault = await async_get_vault(hass)
+    try:
+        vault = await async_get_vault(hass)
+    except StorageFailed as error:
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="storage_failed") from error
     await vault.adopt(entry.entry_id, MONITORING, str(entry.unique_id))
     http = async_get_clientsession(hass)
     session = GrantSession(
@@ -70,6 +74,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         await account.async_begin()
     except SignInRequired as error:
         raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}") from error
+    except StorageFailed as error:
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="storage_failed") from error
     except TeslaError as error:
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
@@ -101,7 +107,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     if CONF_COMPANION in entry.data:
         await end_link(hass, entry, vault)
     await vault.wipe(entry.entry_id)
-    await LastValuesFile(hass, entry.entry_id).remove()
+    await last_values_file(hass, entry.entry_id).remove()
     forget_issues(hass, entry)
 
 

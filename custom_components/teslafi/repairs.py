@@ -21,6 +21,7 @@ from .tesla.errors import (
 BUDGET_REACHED: Final = "budget_reached"
 COMPANION_UNLINKED: Final = "companion_unlinked"
 CONTROLS_LOCKED: Final = "controls_locked"
+STORAGE_FAILED: Final = "storage_failed"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
 ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
@@ -74,6 +75,22 @@ def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> No
         severity=ir.IssueSeverity.WARNING,
         translation_key=BUDGET_REACHED,
         translation_placeholders={"account": entry.title},
+    )
+
+
+@callback
+def note_storage(hass: HomeAssistant, *, failed: bool) -> None:
+    """Raise or delete the issue that the disk does not take what has to be kept, whichever account it is of."""
+    if not failed:
+        ir.async_delete_issue(hass, DOMAIN, STORAGE_FAILED)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        STORAGE_FAILED,
+        is_fixable=False,
+        severity=ir.IssueSeverity.CRITICAL,
+        translation_key=STORAGE_FAILED,
     )
 
 

@@ -1,8 +1,21 @@
 """Every refusal of Tesla's has one meaning."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+import json
+from pathlib import Path
+from typing import Final
+
 import aiohttp
+from cryptography.exceptions import InvalidTag
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import DecodeError
 import pytest
 from tesla_fleet_api import exceptions as library
+from tesla_protocol.command.errors_pb2 import GenericError_E
+from tesla_protocol.command.signatures_pb2 import Session_Info_Status
+from tesla_protocol.command.universal_message_pb2 import MessageFault_E
+from tesla_protocol.command.vcsec_pb2 import SignedMessage_information_E
 
 from custom_components.teslafi.tesla import errors
 from custom_components.teslafi.tesla.errors import TeslaError, meaning, translated
@@ -19,41 +32,39 @@ OTHER_REGION = {
 
 
 @pytest.mark.parametrize(
-    ("raised", "ours", "billable"),
+    ("raised", "ours"),
     [
-        (library.OAuthExpired(), errors.AccessTokenRefused, True),
-        (library.LoginRequired({}), errors.SignInRequired, True),
-        (library.MobileAccessDisabled({}), errors.MobileAccessDisabled, True),
-        (library.PaymentRequired({}), errors.BillingLimitReached, True),
-        (library.Forbidden(MISSING_SCOPES), errors.ScopeMissing, True),
-        (library.InvalidScope({"error": "invalid_scope"}), errors.ScopeMissing, True),
-        (library.Forbidden(EXCEEDED), errors.BillingLimitReached, True),
-        (library.Forbidden(OWNER_CLOSED), errors.OwnerApiClosed, True),
-        (library.Forbidden({"error": "something new"}), errors.Refused, True),
-        (library.Forbidden("plain text"), errors.Refused, True),
-        (library.Forbidden(), errors.Refused, True),
-        (library.NotFound({}), errors.NotFound, True),
-        (library.NotAllowed({}), errors.VehicleInService, True),
-        (library.VehicleOffline({}), errors.VehicleAsleep, True),
-        (library.PreconditionFailed(FLEET_ONLY), errors.OwnerApiClosed, True),
-        (library.PreconditionFailed(NOT_REGISTERED), errors.NotRegistered, True),
-        (library.InvalidRegion(OTHER_REGION), errors.WrongRegion, True),
-        (library.RateLimited({"after": "12", "reset": "30"}), errors.RateLimited, True),
-        (library.ResponseError("<html>", 200), errors.UnexpectedAnswer, True),
-        (library.InternalServerError({}), errors.Unreachable, False),
-        (library.BadGateway({}), errors.Unreachable, False),
-        (library.ServiceUnavailable({}), errors.Unreachable, False),
-        (library.GatewayTimeout({}), errors.Unreachable, False),
-        (library.DeviceUnexpectedResponse({}), errors.Unreachable, False),
-        (library.InvalidCommand({}), errors.Refused, True),
-        (library.TeslaFleetError(status=418), errors.Refused, True),
+        (library.OAuthExpired(), errors.AccessTokenRefused),
+        (library.LoginRequired({}), errors.SignInRequired),
+        (library.MobileAccessDisabled({}), errors.MobileAccessDisabled),
+        (library.PaymentRequired({}), errors.BillingLimitReached),
+        (library.Forbidden(MISSING_SCOPES), errors.ScopeMissing),
+        (library.InvalidScope({"error": "invalid_scope"}), errors.ScopeMissing),
+        (library.Forbidden(EXCEEDED), errors.BillingLimitReached),
+        (library.Forbidden(OWNER_CLOSED), errors.OwnerApiClosed),
+        (library.Forbidden({"error": "something new"}), errors.Refused),
+        (library.Forbidden("plain text"), errors.Refused),
+        (library.Forbidden(), errors.Refused),
+        (library.NotFound({}), errors.NotFound),
+        (library.NotAllowed({}), errors.VehicleInService),
+        (library.VehicleOffline({}), errors.VehicleAsleep),
+        (library.PreconditionFailed(FLEET_ONLY), errors.OwnerApiClosed),
+        (library.PreconditionFailed(NOT_REGISTERED), errors.NotRegistered),
+        (library.InvalidRegion(OTHER_REGION), errors.WrongRegion),
+        (library.RateLimited({"after": "12", "reset": "30"}), errors.RateLimited),
+        (library.ResponseError("<html>", 200), errors.UnexpectedAnswer),
+        (library.InternalServerError({}), errors.Unreachable),
+        (library.BadGateway({}), errors.Unreachable),
+        (library.ServiceUnavailable({}), errors.Unreachable),
+        (library.GatewayTimeout({}), errors.Unreachable),
+        (library.DeviceUnexpectedResponse({}), errors.Unreachable),
+        (library.InvalidCommand({}), errors.Refused),
+        (library.TeslaFleetError(status=418), errors.Refused),
     ],
 )
-def test_the_table(raised: library.TeslaFleetError, ours: type[TeslaError], *, billable: bool) -> None:
-    """The library's exception -> ours, and whether Tesla bills the answer."""
-    error = meaning(raised)
-    assert type(error) is ours
-    assert error.billable is billable
+def test_the_table(raised: library.TeslaFleetError, ours: type[TeslaError]) -> None:
+    """The library's exception -> ours."""
+    assert type(meaning(raised)) is ours
     with pytest.raises(ours), translated():
         raise raised
 
@@ -79,6 +90,24 @@ def test_details_are_kept() -> None:
     assert moved.api == "https://fleet-api.prd.na.vn.cloud.tesla.com"
 
 
+STUMBLES: Final = (
+    TypeError,
+    KeyError,
+    IndexError,
+    AssertionError,
+    RecursionError,
+    OverflowError,
+    ZeroDivisionError,
+    RuntimeError,
+    NotImplementedError,
+    DecodeError,
+    InvalidTag,
+    MemoryError,
+    StopAsyncIteration,
+    library.LibraryError,
+)
+
+
 @pytest.mark.parametrize(
     ("raised", "ours"),
     [
@@ -86,6 +115,8 @@ def test_details_are_kept() -> None:
         (TimeoutError(), errors.Unreachable),
         (ValueError("no JSON"), errors.UnexpectedAnswer),
         (AttributeError("list has no get"), errors.UnexpectedAnswer),
+        (OSError("no route"), errors.Unreachable),
+        *((kind(), errors.UnexpectedAnswer) for kind in STUMBLES),
     ],
 )
 def test_the_network_and_bad_bodies(raised: Exception, ours: type[TeslaError]) -> None:
@@ -94,10 +125,117 @@ def test_the_network_and_bad_bodies(raised: Exception, ours: type[TeslaError]) -
         raise raised
 
 
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_ends_a_task_or_the_program_passes(raised: type[BaseException]) -> None:
+    """These are not about Tesla."""
+    with pytest.raises(raised), translated():
+        raise raised
+
+
 def test_our_own_exceptions_pass() -> None:
     """A grant that died while a request was prepared is not hidden."""
     with pytest.raises(errors.SignInRequired), translated():
         raise errors.SignInRequired(errors.Reason.EXPIRED)
+
+
+def protocol(enum: EnumTypeWrapper) -> list[tuple[str, int]]:
+    """Return names and numbers of Tesla's protocol, but for the one that says that all is well."""
+    return [(name, value) for name, value in enum.items() if value]
+
+
+@pytest.mark.parametrize(("name", "value"), protocol(MessageFault_E))
+def test_every_fault_of_the_protocol_has_a_row(name: str, value: int) -> None:
+    """The installed protocol says which faults there are."""
+    assert value in errors.FAULTS, f"errors.FAULTS has no row for {name} ({value})"
+
+
+@pytest.mark.parametrize(("name", "value"), protocol(SignedMessage_information_E))
+def test_every_fault_of_the_security_computer_has_a_row(name: str, value: int) -> None:
+    assert value in errors.SECURITY_FAULTS, f"errors.SECURITY_FAULTS has no row for {name} ({value})"
+
+
+@pytest.mark.parametrize(("name", "value"), protocol(Session_Info_Status))
+def test_every_status_of_a_session_has_a_row(name: str, value: int) -> None:
+    assert value in errors.SESSION_STATUSES, f"errors.SESSION_STATUSES has no row for {name} ({value})"
+
+
+@pytest.mark.parametrize("name", GenericError_E.keys())
+def test_every_reason_of_the_protocol_has_a_row(name: str) -> None:
+    rows = {*errors.REASONS, *errors.EXPLAINED, *errors.NEUTRAL_REASONS}
+    assert name in rows, f"errors.py explains {name} nowhere"
+
+
+def test_no_row_is_for_something_that_the_protocol_does_not_have() -> None:
+    assert set(errors.FAULTS) == {value for _, value in protocol(MessageFault_E)}
+    assert set(errors.SECURITY_FAULTS) == {value for _, value in protocol(SignedMessage_information_E)}
+    assert set(errors.SESSION_STATUSES) == {value for _, value in protocol(Session_Info_Status)}
+
+
+def every_kind(of: type[library.TeslaFleetError]) -> list[type[library.TeslaFleetError]]:
+    """Return the library's classes below one, in whatever depth."""
+    return [kind for below in of.__subclasses__() for kind in (below, *every_kind(below))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [
+        *((kind, errors.FAULTS) for kind in every_kind(library.TeslaFleetMessageFault)),
+        *((kind, errors.SECURITY_FAULTS) for kind in every_kind(library.SignedMessageInformationFault)),
+        *((kind, errors.SECURITY_FAULTS) for kind in every_kind(library.TeslaFleetInformationFault)),
+    ],
+)
+def test_the_librarys_fault_leads_to_the_row_of_its_number(
+    kind: type[library.TeslaFleetError], table: Mapping[int, Callable[[], TeslaError]]
+) -> None:
+    code: int = kind.code  # type: ignore[attr-defined]
+    ours, row = meaning(kind()), table[code]()
+    assert (type(ours), str(ours)) == (type(row), str(row))
+
+
+@pytest.mark.parametrize(
+    ("fault", "ours"),
+    [
+        (19, errors.KeyNotPaired),
+        (22, errors.KeyNotAllowed),
+        (24, errors.CommandNotUnderstood),
+        (25, errors.CommandUncertain),
+        (27, errors.KeyNotPaired),
+        (28, errors.CommandNotUnderstood),
+        (29, errors.KeyTooFar),
+    ],
+)
+def test_faults_that_once_meant_nothing(fault: int, ours: type[TeslaError]) -> None:
+    """24 is a request that is too long and 25 an answer that is: after that one nobody knows what the car did."""
+    assert type(errors.FAULTS[fault]()) is ours
+
+
+@pytest.mark.parametrize(
+    ("reason", "ours", "key"),
+    [
+        ("could_not_wake_buses", errors.VehicleBusy, "vehicle_busy"),
+        ("unsigned_cmds_hardlocked", errors.SigningRequired, "signing_required"),
+        ("Tesla Vehicle Command Protocol required, please …", errors.SigningRequired, "signing_required"),
+        ("GENERICERROR_UNAUTHORIZED", errors.KeyNotAllowed, "key_not_allowed"),
+        ("GENERICERROR_CLOSURES_OPEN", errors.CommandRefused, "command_refused_closures_open"),
+        ("something new", errors.CommandRefused, "command_refused"),
+        ("", errors.CommandRefused, "command_refused"),
+        (None, errors.CommandRefused, "command_refused"),
+        (["x"], errors.CommandRefused, "command_refused"),
+    ],
+)
+def test_reasons(reason: object, ours: type[TeslaError], key: str) -> None:
+    error = errors.refusal(reason)
+    assert type(error) is ours
+    assert error.key == key
+
+
+def test_every_reason_that_is_explained_has_its_sentence() -> None:
+    """In English; other languages fall back to it."""
+    folder = Path(errors.__file__).parents[1] / "translations"
+    sentences = json.loads((folder / "en.json").read_text("utf-8"))["exceptions"]
+    wanted = {f"command_refused_{name}" for name in errors.EXPLAINED.values()}
+    assert wanted == {key for key in sentences if key.startswith("command_refused_")}
+    assert {kind.key for kind in every_error()} <= {*sentences, "tesla_error", "sign_in_required"}
 
 
 def every_error() -> list[type[TeslaError]]:

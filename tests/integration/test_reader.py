@@ -157,14 +157,14 @@ async def dropped(request: web.Request) -> web.Response:
 @pytest.mark.parametrize(
     ("answer", "error", "counted"),
     [
-        (truncated, errors.UnexpectedAnswer, []),
+        (truncated, errors.UnexpectedAnswer, [Category.DATA]),
         (dropped, errors.Unreachable, []),
         (web.Response(text="<html>", content_type="text/html"), errors.UnexpectedAnswer, [Category.DATA]),
         (web.json_response({"response": None}), errors.UnexpectedAnswer, [Category.DATA]),
         (web.json_response({"response": [1]}), errors.UnexpectedAnswer, [Category.DATA]),
         (web.json_response({}), errors.UnexpectedAnswer, [Category.DATA]),
         (web.json_response([]), errors.UnexpectedAnswer, [Category.DATA]),
-        (web.json_response(["x"], status=403), errors.UnexpectedAnswer, []),
+        (web.json_response(["x"], status=403), errors.Refused, [Category.DATA]),
         (web.Response(status=408), errors.VehicleAsleep, [Category.DATA]),
         (web.Response(status=500), errors.Unreachable, []),
         (web.Response(status=429, headers={"Retry-After": "9"}), errors.RateLimited, [Category.DATA]),
@@ -193,7 +193,7 @@ async def test_a_request_does_not_hang(
     tesla: ScriptedServer, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every request ends after its time."""
-    monkeypatch.setattr("custom_components.teslafi.tesla.reader.REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr("custom_components.teslafi.tesla.exchange.TIMEOUT", 0.05)
     forever = asyncio.Event()
 
     async def silent(_request: web.Request) -> web.Response:
@@ -248,7 +248,7 @@ async def test_answers_stay_out_of_the_librarys_log(
     tesla.answers = [web.json_response({"response": {"vin": VIN, "tokens": ["TOKEN-MARKER"], "state": "online"}})]
     reader = await reader_of(Shelf(valid()), http)
     await reader.vehicle_state(VIN, lambda _: None)
-    assert "left out by TeslaFi" in caplog.text
+    assert "Left out by TeslaFi" in caplog.text
     assert "TOKEN-MARKER" not in caplog.text
     assert reader.grant.access_token.reveal() not in caplog.text
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+import json
 import logging
 from typing import Any
 
@@ -20,7 +21,7 @@ from custom_components.teslafi.tesla.errors import (
     Unreachable,
 )
 from custom_components.teslafi.tesla.grant import Grant, Kind
-from custom_components.teslafi.tesla.session import GrantSession
+from custom_components.teslafi.tesla.session import GrantKeeper, GrantSession
 from custom_components.teslafi.tesla.token import TokenEndpoint
 
 from .scripted import Answer, ScriptedServer, scripted_server
@@ -55,16 +56,13 @@ class Shelf:
         """Return what is kept."""
         return self.kept
 
-    async def save(self, grant: Grant) -> None:
-        """Keep it, after a moment as a disk needs it."""
+    async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
+        """Keep it, after a moment as a disk needs it, unless another came meanwhile."""
         await asyncio.sleep(0)
-        self.kept = grant
-        self.events.append("saved")
-
-    async def wipe(self) -> None:
-        """Forget it."""
-        self.kept = None
-        self.events.append("wiped")
+        if self.kept == before:
+            self.kept = after
+            self.events.append("saved" if after else "wiped")
+        return self.kept
 
 
 def good(number: int = 2) -> web.Response:
@@ -98,9 +96,20 @@ def create_task(coroutine: Any, name: str) -> asyncio.Task[Grant]:  # noqa: ANN4
     return asyncio.get_running_loop().create_task(coroutine, name=name)
 
 
-async def session_of(shelf: Shelf, http: aiohttp.ClientSession) -> GrantSession:
+@dataclass
+class Steady:
+    """A monotonic clock that a test moves."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        """Return the seconds."""
+        return self.now
+
+
+async def session_of(shelf: GrantKeeper, http: aiohttp.ClientSession, steady: Steady | None = None) -> GrantSession:
     """Return a loaded session."""
-    session = GrantSession(shelf, TokenEndpoint(http, lambda: NOW), lambda: NOW, create_task)
+    session = GrantSession(shelf, TokenEndpoint(http, lambda: NOW), lambda: NOW, create_task, steady or Steady())
     await session.load()
     return session
 
@@ -236,6 +245,11 @@ SERVER_ERROR = {
         (web.json_response({"access_token": "no JWT"}), UnexpectedAnswer),
         (web.json_response({"expires_in": 5}), UnexpectedAnswer),
         (web.Response(status=429, headers={"Retry-After": "7"}), RateLimited),
+        (web.Response(status=429), RateLimited),
+        (web.Response(body=b"[" * 100_000, content_type="application/json"), Unreachable),
+        (web.Response(body=b"x" * 3_000_000), UnexpectedAnswer),
+        (web.Response(body=b"\xff\xfe", headers={"Content-Type": "application/json; charset=punycode"}), Unreachable),
+        (web.json_response({"access_token": access_token(sub="another account")}), UnexpectedAnswer),
         (web.json_response({"error": "unauthorized_client"}, status=400), TokenRequestRefused),
         (web.json_response({"error": "invalid_request"}, status=400), TokenRequestRefused),
     ],
@@ -246,10 +260,12 @@ async def test_trouble_never_wipes_a_grant(
     """Server trouble, no network, an application set up wrongly: the grant stays, and the next try can succeed."""
     tesla.answers = [answer, good()]
     shelf = Shelf(grant())
-    session = await session_of(shelf, http)
+    steady = Steady()
+    session = await session_of(shelf, http, steady)
     with pytest.raises(error):
         await session.access_token()
     assert shelf.events == []
+    steady.now += 60
     assert await session.access_token() == access_token(jti="2")
 
 
@@ -289,3 +305,36 @@ async def test_no_log_line_carries_a_token(
     await session.access_token()
     assert "MARKER" not in caplog.text + repr(error.value)
     assert access_token(jti="2") not in caplog.text
+
+
+async def test_the_token_endpoint_is_not_asked_while_it_asks_to_wait(
+    tesla: ScriptedServer, http: aiohttp.ClientSession
+) -> None:
+    """Whoever needs a token meanwhile learns how long; nothing is sent."""
+    tesla.answers = [web.Response(status=429, text="Retry in 100 seconds"), good()]
+    steady = Steady()
+    session = await session_of(Shelf(grant()), http, steady)
+    waits: list[float | None] = []
+    for _ in range(3):
+        with pytest.raises(RateLimited) as limited:
+            await session.access_token()
+        waits.append(limited.value.retry_after)
+        steady.now += 33
+    assert waits == [100, 67, 34]
+    assert len(tesla.requests) == 1
+    steady.now += 1
+    assert await session.access_token() == access_token(jti="2")
+
+
+@pytest.mark.parametrize("expires_in", [0, 1, -5, 10**400, 1e308, "soon", None, float("nan"), [], True])
+async def test_a_new_token_lasts_for_some_minutes_whatever_is_said(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, expires_in: object
+) -> None:
+    """An absurd lifetime does not make a refresh of every request."""
+    body = {"access_token": access_token(jti="2"), "refresh_token": "EU_2", "expires_in": expires_in}
+    tesla.answers = [web.Response(text=json.dumps(body), content_type="application/json")]
+    session = await session_of(Shelf(grant()), http)
+    for _ in range(3):
+        await session.access_token()
+    assert len(tesla.requests) == 1
+    assert session.grant.expires_at >= NOW + 300

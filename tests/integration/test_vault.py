@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.teslafi.secret import Secret
+from custom_components.teslafi.storage import file
 from custom_components.teslafi.storage.vault import KeyRing, SealBroken, Vault, VaultKeeper
 from custom_components.teslafi.tesla.grant import Grant, Kind
 
@@ -168,20 +169,20 @@ async def test_the_key_is_rotated(hass: HomeAssistant) -> None:
     assert again.get("entry-2", "monitoring") == grant("other")
 
 
-async def test_a_rotation_may_be_cut_off_anywhere(hass: HomeAssistant) -> None:
+async def test_a_rotation_may_be_cut_off_anywhere(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between any two writes of a rotation, what is on disk opens."""
     vault = await loaded(hass)
     await vault.put(*PLACE, grant())
     states: list[list[str]] = []
-    for store in (vault._key_store, vault._grant_store):  # noqa: SLF001 - watches the order of writes
-        save = store.async_save
 
-        async def watched(data: object, save: object = save) -> None:
-            await save(data)  # type: ignore[operator]
-            states.append([path.read_text() for path in files(hass)])
+    def watched(path: Path, text: str) -> None:
+        write(path, text)
+        states.append([path.read_text() for path in files(hass)])
 
-        store.async_save = watched  # type: ignore[method-assign]
+    write = file._write  # noqa: SLF001 - watches the order of writes
+    monkeypatch.setattr(file, "_write", watched)
     await vault.rotate_key()
+    monkeypatch.undo()
     assert len(states) == 3
     for contents in states:
         for path, content in zip(files(hass), contents, strict=True):

@@ -82,11 +82,19 @@ class SealedKeeper:
         """Return the grant."""
         return self._arms.grant
 
-    async def save(self, grant: Grant) -> None:
-        """Seal the grant's successor."""
-        self._arms = Arms(grant, self._arms.key)
-        await seal(self._vault, self._entry_id, self._arms, self._share)
+    async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
+        """Seal the grant's successor, unless another was sealed meanwhile; return that.
 
-    async def wipe(self) -> None:
-        """Forget it all: without a grant the key is of no use either."""
-        await self._vault.wipe(self._entry_id, CONTROLS)
+        With None all of it is forgotten: without a grant the key is of no use either.
+        """
+
+        def change(text: str | None) -> str | None:
+            if text is None or Arms.from_plaintext(text).grant != before:
+                return text
+            return Arms(after, self._arms.key).to_plaintext() if after else None
+
+        text = await self._vault.change_text(self._entry_id, CONTROLS, change, self._share)
+        if text is None:
+            return None
+        self._arms = Arms.from_plaintext(text)
+        return self._arms.grant

@@ -96,6 +96,8 @@ class CommandSender:
             answer = await self._gate.command_site(site_id, name, parameters)
         except (GateShut, Forbidden, TeslaError) as error:
             self._tell(record, error)
+            if isinstance(error, CommandUncertain | CommandRefused):
+                await site.async_look_at_settings()
             raise self._sentence(error, site.site_name) from error
         self._tell(record, None)
         await site.async_look_at_settings()

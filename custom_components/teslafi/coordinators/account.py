@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 
 from ..const import DOMAIN, LOGGER
 from ..repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget
-from ..storage.last_values import LastValues, LastValuesFile
+from ..storage.last_values import LastValues, last_values_file
 from ..tesla.errors import SignInRequired, TeslaError
 from ..tesla.reader import Products, Reader
 from .base import TeslaCoordinator
@@ -34,7 +34,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.sites: dict[int, SiteCoordinator] = {}
         self.budget = Budget(entry)
-        self._file = LastValuesFile(hass, entry.entry_id)
+        self._file = last_values_file(hass, entry.entry_id)
         self._missing: dict[str | int, int] = {}
         self._begun = False
         self.data = Products({}, {})

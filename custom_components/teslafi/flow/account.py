@@ -113,12 +113,9 @@ class UnsavedGrant:
         """Return the grant."""
         return self._grant
 
-    async def save(self, grant: Grant) -> None:
-        """Hold its successor."""
-        self._grant = grant
-
-    async def wipe(self) -> None:
-        """Nothing is kept, so nothing is wiped."""
+    async def replace(self, _before: Grant, after: Grant | None) -> Grant | None:
+        """Go on with the successor: nobody else has this grant."""
+        return after
 
 
 class AccountFlow(ConfigFlow):

@@ -94,11 +94,10 @@ class _Held:
     async def load(self) -> Grant | None:
         return self._enabling.grant
 
-    async def save(self, grant: Grant) -> None:
-        self._enabling.grant = grant
-
-    async def wipe(self) -> None:
-        self._enabling.grant = None
+    async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
+        if self._enabling.grant == before:
+            self._enabling.grant = after
+        return self._enabling.grant
 
 
 def unfit(

@@ -11,29 +11,39 @@ key and a share that somebody else keeps: these files alone do not open it.
 import asyncio
 from base64 import b64decode, b64encode
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 import json
 import secrets
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.singleton import singleton
-from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
 from ..secret import Secret
 from ..tesla.grant import Grant
+from .file import Contents, PrivateFile, StorageFailed, async_clean_up
+
+type Sealed = dict[str, dict[str, str]]
+"""Sealed texts by the id of their config entry and their name."""
 
 type Place = tuple[str, str]
 """Id of a config entry, and the name of what is sealed."""
 
+KEY_FILE: Final = f"{DOMAIN}.vault_key"
+GRANT_FILE: Final = f"{DOMAIN}.vault"
+RETRY_SECONDS: Final = 60.0
+"""Seconds after which a write that the disk did not take is tried again."""
 KEY_BYTES: Final = 32
 VERSION: Final = b"\x01"
 SHARED_VERSION: Final = b"\x02"
@@ -118,7 +128,19 @@ class KeyRing:
 
 def needs_share(sealed: str) -> bool:
     """Say whether a sealed text opens with a share alone."""
-    return b64decode(sealed)[:1] == SHARED_VERSION
+    return _header(sealed)[:1] == SHARED_VERSION
+
+
+def key_number(sealed: str) -> int:
+    """Return the number of the key that a text is sealed with."""
+    return int.from_bytes(_header(sealed)[1:])
+
+
+def _header(sealed: str) -> bytes:
+    try:
+        return b64decode(sealed)[:HEADER_BYTES]
+    except ValueError:
+        return b""
 
 
 def _key(key: bytes, place: Place, share: Secret | None) -> bytes:
@@ -134,27 +156,35 @@ def _associated(header: bytes, place: Place) -> bytes:
 
 
 class Vault:
-    """All grants of one Home Assistant. Every change is on disk when its method returns."""
+    """All grants of one Home Assistant.
+
+    Every change is on disk when its method returns. When the disk does not take it, it holds in memory, the owner is
+    told, and it is tried again each minute and at the end.
+    """
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Use the two private files of this Home Assistant; `load` reads them."""
-        self._key_store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.vault_key", private=True, atomic_writes=True)
-        self._grant_store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.vault", private=True, atomic_writes=True)
+        self._hass = hass
+        self._key_file = PrivateFile(hass, KEY_FILE)
+        self._grant_file = PrivateFile(hass, GRANT_FILE)
         self._ring = KeyRing.new()
-        self._sealed: dict[str, dict[str, str]] = {}
+        self._ring_on_disk: KeyRing | None = None
+        self._sealed: Sealed = {}
+        self._removed: set[str] = set()
         self._parked: dict[str, Grant] = {}
         self._lock = asyncio.Lock()
+        self._retries: list[CALLBACK_TYPE] = []
 
     async def load(self) -> None:
         """Read keys and sealed grants. A lost or damaged key file means a new key: what it sealed stays shut."""
-        stored = await _contents(self._key_store)
-        self._sealed = await _contents(self._grant_store) or {}
+        await async_clean_up(self._hass, KEY_FILE)
+        stored = await self._key_file.load()
+        self._sealed = _sealed(await self._grant_file.load())
         try:
-            self._ring = KeyRing.from_json((stored or {}).get("keys"))
+            self._ring = self._ring_on_disk = KeyRing.from_json((stored or {}).get("keys"))
         except ValueError:
             if self._sealed or stored is not None:
                 LOGGER.warning("The vault's key is lost; the owner has to sign in to Tesla again")
-            await self._save_keys()
 
     async def put(self, entry_id: str, name: str, grant: Grant) -> None:
         """Seal a grant in place of the one before."""
@@ -163,8 +193,26 @@ class Vault:
     async def put_text(self, entry_id: str, name: str, text: str, share: Secret | None = None) -> None:
         """Seal any other secret text in place of the one before; with a share it opens with that alone."""
         async with self._lock:
-            self._sealed.setdefault(entry_id, {})[name] = self._ring.seal(text, (entry_id, name), share)
-            await self._grant_store.async_save(self._sealed)
+            await self._put(entry_id, name, text, share)
+
+    async def change_text(
+        self, entry_id: str, name: str, change: Callable[[str | None], str | None], share: Secret | None = None
+    ) -> str | None:
+        """Let `change` say what becomes of a text (None: there is none), with nobody between; return what is there.
+
+        A text that cannot be opened counts as none.
+        """
+        async with self._lock:
+            try:
+                before = self.get_text(entry_id, name, share)
+            except SealBroken:
+                before = None
+            after = change(before)
+            if after is None and before is not None:
+                await self._wipe(entry_id, name)
+            elif after is not None and after != before:
+                await self._put(entry_id, name, after, share)
+            return None if entry_id in self._removed else after
 
     def get_text(self, entry_id: str, name: str, share: Secret | None = None) -> str | None:
         """Open a sealed text; None when there is none. Raise SealBroken when it cannot be opened."""
@@ -178,12 +226,7 @@ class Vault:
     def get(self, entry_id: str, name: str) -> Grant | None:
         """Open a grant; None when there is none. Raise SealBroken when it cannot be opened."""
         text = self.get_text(entry_id, name)
-        if text is None:
-            return None
-        try:
-            return Grant.from_plaintext(json.loads(text))
-        except (KeyError, TypeError, ValueError) as error:
-            raise SealBroken("not a grant of this version") from error
+        return None if text is None else _grant(text)
 
     def get_or_none(self, entry_id: str, name: str) -> Grant | None:
         """Open a grant; None also when it cannot be opened, since only a new sign-in helps."""
@@ -194,36 +237,37 @@ class Vault:
             return None
 
     async def wipe(self, entry_id: str, name: str | None = None) -> None:
-        """Forget one grant of an entry, or all of them."""
+        """Forget one grant of an entry; without a name all of them for good, since the entry is being removed."""
         async with self._lock:
-            grants = self._sealed.get(entry_id, {})
-            if name is not None:
-                grants.pop(name, None)
-            if name is None or not grants:
-                self._sealed.pop(entry_id, None)
-            await self._grant_store.async_save(self._sealed)
+            if name is None:
+                self._removed.add(entry_id)
+            await self._wipe(entry_id, name)
+
+    async def forget_others(self, entry_ids: Collection[str]) -> None:
+        """Forget what belongs to none of these entries: left by a removal that the disk did not take."""
+        async with self._lock:
+            if orphans := self._sealed.keys() - set(entry_ids):
+                self._sealed = {entry_id: kept for entry_id, kept in self._sealed.items() if entry_id not in orphans}
+                await self._save()
 
     async def rotate_key(self, shares: Mapping[Place, Secret] = MappingProxyType({})) -> None:
         """Seal everything with a new key and forget the old one; safe to be cut off at any point.
 
-        What the old key could not open is forgotten with it. Raise ShareNeeded, with nothing changed, when something
-        is sealed with a share that is not among `shares`.
+        What the old key could not open is forgotten with it. Raise ShareNeeded or StorageFailed, with nothing changed,
+        when something is sealed with a share that is not among `shares`, or the disk does not take the new key.
         """
         async with self._lock:
             for place, sealed in self._places():
                 if needs_share(sealed) and place not in shares:
                     raise ShareNeeded
-            self._ring = self._ring.with_new_key()
-            await self._save_keys()
-            renewed: dict[str, dict[str, str]] = {}
+            await self._save_ring(self._ring.with_new_key())
+            renewed: Sealed = {}
             for place, sealed in self._places():
                 share = shares.get(place) if needs_share(sealed) else None
                 if (text := self._open_if_possible(sealed, place, share)) is not None:
                     renewed.setdefault(place[0], {})[place[1]] = self._ring.seal(text, place, share)
             self._sealed = renewed
-            await self._grant_store.async_save(self._sealed)
-            self._ring = self._ring.with_active_key_only()
-            await self._save_keys()
+            await self._save()
 
     def park(self, account: str, grant: Grant) -> None:
         """Hold the grant of a new account, in memory alone, until its config entry has an id to seal it under."""
@@ -233,6 +277,66 @@ class Vault:
         """Seal the account's parked grant, if there is one, as a grant of this entry."""
         if (grant := self._parked.pop(account, None)) is not None:
             await self.put(entry_id, name, grant)
+
+    async def _put(self, entry_id: str, name: str, text: str, share: Secret | None) -> None:
+        if entry_id in self._removed:
+            LOGGER.debug("Nothing is kept of an entry that was removed")
+            return
+        self._sealed.setdefault(entry_id, {})[name] = self._ring.seal(text, (entry_id, name), share)
+        await self._save()
+
+    async def _wipe(self, entry_id: str, name: str | None) -> None:
+        grants = self._sealed.get(entry_id, {})
+        if name is not None:
+            grants.pop(name, None)
+        if name is None or not grants:
+            self._sealed.pop(entry_id, None)
+        await self._save()
+
+    async def _save(self) -> None:
+        """Bring the disk to what memory holds: a key before what it seals, a key gone after what it sealed."""
+        self._call_off_retries()
+        try:
+            if not self._sealed:
+                await self._grant_file.remove()
+                await self._key_file.remove()
+                self._ring_on_disk = None
+            else:
+                if self._ring_on_disk != self._ring:
+                    await self._save_ring(self._ring)
+                await self._grant_file.write(self._sealed)
+                await self._forget_old_keys()
+        except StorageFailed:
+            self._save_again()
+
+    async def _forget_old_keys(self) -> None:
+        """Let go of keys that a rotation left, once nothing on disk needs them."""
+        newest = self._ring.active
+        if len(self._ring.keys) > 1 and all(key_number(sealed) == newest for _, sealed in self._places()):
+            await self._save_ring(self._ring.with_active_key_only())
+
+    async def _save_ring(self, ring: KeyRing) -> None:
+        """Write the key file, and seal with these keys from then on."""
+        self._ring_on_disk = None
+        await self._key_file.write({"keys": ring.to_json()})
+        self._ring = self._ring_on_disk = ring
+
+    def _save_again(self) -> None:
+        """Try again in a minute, and at the end."""
+
+        async def again(_when: datetime | Event) -> None:
+            async with self._lock:
+                await self._save()
+
+        self._retries = [
+            async_call_later(self._hass, RETRY_SECONDS, HassJob(again, cancel_on_shutdown=True)),
+            self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, again),
+        ]
+
+    def _call_off_retries(self) -> None:
+        retries, self._retries = self._retries, []
+        for call_off in retries:
+            call_off()
 
     def _places(self) -> list[tuple[Place, str]]:
         return [
@@ -245,17 +349,21 @@ class Vault:
         except SealBroken:
             return None
 
-    async def _save_keys(self) -> None:
-        await self._key_store.async_save({"keys": self._ring.to_json()})
+
+def _sealed(stored: Contents | None) -> Sealed:
+    """Take what is of the right shape out of the file; what is not cannot be opened anyway."""
+    return {
+        entry_id: {name: sealed for name, sealed in grants.items() if isinstance(sealed, str)}
+        for entry_id, grants in (stored or {}).items()
+        if isinstance(grants, dict)
+    }
 
 
-async def _contents(store: Store[dict[str, Any]]) -> dict[str, Any] | None:
-    """Read a store; {} when the file is JSON but no store, which Home Assistant's own recovery does not expect."""
+def _grant(text: str) -> Grant:
     try:
-        return await store.async_load()
-    except (KeyError, TypeError, AttributeError) as error:
-        LOGGER.warning("The file %s is damaged (%s)", store.key, type(error).__name__)
-        return {}
+        return Grant.from_plaintext(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SealBroken("not a grant of this version") from error
 
 
 class VaultKeeper:
@@ -270,13 +378,16 @@ class VaultKeeper:
         """Open the grant; a broken seal counts as none."""
         return self._vault.get_or_none(*self._place)
 
-    async def save(self, grant: Grant) -> None:
-        """Seal the grant."""
-        await self._vault.put(*self._place, grant)
+    async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
+        """Seal `after` in place of `before` (None: wipe it), unless another grant is there by now; return that."""
 
-    async def wipe(self) -> None:
-        """Forget the grant."""
-        await self._vault.wipe(*self._place)
+        def change(text: str | None) -> str | None:
+            if text is None or _grant(text) != before:
+                return text
+            return json.dumps(after.to_plaintext()) if after else None
+
+        text = await self._vault.change_text(*self._place, change)
+        return None if text is None else _grant(text)
 
 
 _VAULT: HassKey[Vault] = HassKey(f"{DOMAIN}_vault")
@@ -287,4 +398,6 @@ async def async_get_vault(hass: HomeAssistant) -> Vault:
     """Return the vault of this Home Assistant, loaded once."""
     vault = Vault(hass)
     await vault.load()
+    if entries := hass.config_entries.async_entries(DOMAIN):
+        await vault.forget_others({entry.entry_id for entry in entries})
     return vault

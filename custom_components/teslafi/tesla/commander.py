@@ -10,42 +10,33 @@ repeated.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, override
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla.energysite import EnergySite
 from tesla_fleet_api.tesla.vehicle.fleet import VehicleFleet
-from tesla_fleet_api.tesla.vehicle.signed import VehicleSigned
-from tesla_protocol.command.universal_message_pb2 import Domain, OperationStatus_E, RoutableMessage
-from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, OperationStatus_E as SecurityStatus
 
-from . import library_log  # noqa: F401 - takes effect by being there
+from .compat import SignedCar
 from .errors import (
-    AccessTokenRefused,
-    CommandRefused,
     CommandUncertain,
     KeyNotPaired,
     NotAwake,
     SigningRequired,
     SigningUnknown,
-    TeslaError,
-    UnexpectedAnswer,
     Unreachable,
     VehicleAsleep,
     VehicleBusy,
     VehicleSilent,
-    WrongRegion,
-    translated,
+    refusal,
 )
+from .exchange import Caller
 from .requests import Category
-from .servers import region_at
 from .session import GrantSession
 from .snapshot import CarState, Snapshot
 
-TIMEOUT: Final = 30.0
-"""Seconds after which a command without answer is uncertain."""
 HANDSHAKE_TRIES: Final = 4
 HANDSHAKE_PAUSE: Final = 2.0
 """After a wake-up the security computer answers before the infotainment computer does."""
@@ -73,30 +64,6 @@ type Sleep = Callable[[float], Awaitable[None]]
 type Answer = Mapping[str, Any]
 
 
-class _Waits(Exception):
-    """The car's computer asks to wait: it has the command, and nobody knows what becomes of it."""
-
-
-class _Signed(VehicleSigned[TeslaFleetApi]):
-    """The library's signed car, but for its habit of sending a command again when the car says "wait"."""
-
-    @override
-    async def _send(self, msg: RoutableMessage, requires: str, *args: Any, **more: Any) -> RoutableMessage:
-        answer = await super()._send(msg, requires, *args, **more)
-        if _says_wait(answer):
-            raise _Waits
-        return answer
-
-
-def _says_wait(answer: RoutableMessage) -> bool:
-    if answer.signedMessageStatus.operation_status == OperationStatus_E.OPERATIONSTATUS_WAIT:
-        return True
-    if answer.from_destination.domain != Domain.DOMAIN_VEHICLE_SECURITY:
-        return False
-    status = FromVCSECMessage.FromString(answer.protobuf_message_as_bytes).commandStatus.operationStatus
-    return status == SecurityStatus.OPERATIONSTATUS_WAIT
-
-
 class Commander:
     """Sends commands with one grant and one command key. Every method raises a TeslaError."""
 
@@ -109,20 +76,13 @@ class Commander:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Use the grant that `session` keeps valid; `look` asks whether a car is awake, free of charge."""
-        self._http = http
-        self._session = session
+        self._caller = Caller(http, session, key)
         self._key = key
         self._look = look
         self._sleep = sleep
-        self._api = self._connect()
-        self._signed: dict[str, _Signed] = {}
+        self._signed: dict[str, SignedCar] = {}
         self._speaks: dict[str, bool] = {}
         self._waking: dict[str, asyncio.Task[None]] = {}
-
-    def _connect(self) -> TeslaFleetApi:
-        api = TeslaFleetApi(self._http, access_token=self._session.access_token, server=self._session.grant.server.api)
-        api.private_key = self._key
-        return api
 
     async def close(self) -> None:
         """Give up waking."""
@@ -176,7 +136,7 @@ class Commander:
             task.exception()
 
     async def _wake(self, vin: str, count: Count) -> None:
-        await self._ask(lambda: VehicleFleet(self._api, vin).wake_up(), count, Category.WAKE)
+        await self._caller.ask(lambda: VehicleFleet(self._caller.api, vin).wake_up(), partial(count, Category.WAKE))
         for pause in WAKE_LOOKS:
             await self._sleep(pause)
             if (await self._look(vin, count)).vehicle.state is CarState.ONLINE:
@@ -184,100 +144,66 @@ class Commander:
         raise NotAwake("The car did not wake up")
 
     async def send_to_site(self, site_id: int, name: str, parameters: Mapping[str, Any]) -> Answer:
-        """Send a command to an energy site."""
-        answer = await self._ask(
-            lambda: getattr(EnergySite(self._api, site_id), name)(**parameters), _uncounted, Category.ENERGY, sent=True
-        )
-        return _body(answer)
+        """Send a command to an energy site, for which Tesla sends no bill."""
+        site = EnergySite(self._caller.api, site_id)
+        return _outcome_at_site(await self._command(lambda: getattr(site, name)(**parameters)))
 
     async def _try(self, vin: str, name: str, parameters: Mapping[str, Any], count: Count, *, sign: bool) -> Answer:
         if sign and self._key is None:
             raise KeyNotPaired("There is no command key")
-        vehicle = await self._session_with(vin, name, count) if sign else VehicleFleet(self._api, vin)
-        answer = await self._ask(lambda: getattr(vehicle, name)(**parameters), count, Category.COMMAND, sent=True)
-        try:
-            body = _body(answer)
-        except UnexpectedAnswer as error:
-            raise CommandUncertain("An answer that says nothing") from error
-        if body.get("result") is not True:
-            raise CommandRefused(str(body.get("reason") or "unknown"))
-        return body
+        vehicle = await self._met(vin, name, count) if sign else VehicleFleet(self._caller.api, vin)
+        answer = await self._command(lambda: getattr(vehicle, name)(**parameters), partial(count, Category.COMMAND))
+        return _outcome(answer)
 
-    async def _session_with(self, vin: str, name: str, count: Count) -> _Signed:
-        """Return the car with a session of the right computer; a handshake changes nothing, so it may be repeated."""
+    async def _met(self, vin: str, name: str, count: Count) -> SignedCar:
+        """Return the car with a session of the computer that works the command off."""
         vehicle = self._signed.get(vin)
         if vehicle is None:
-            vehicle = self._signed[vin] = _Signed(self._api, vin)
+            vehicle = self._signed[vin] = SignedCar(self._caller.api, vin)
         security = name in SECURITY_COMMANDS
-        domain = Domain.DOMAIN_VEHICLE_SECURITY if security else Domain.DOMAIN_INFOTAINMENT
-        if vehicle._sessions[domain].ready:  # noqa: SLF001 - the library has no public word for it
-            return vehicle
-        shake = vehicle.handshakeVehicleSecurity if security else vehicle.handshakeInfotainment
         for left in reversed(range(HANDSHAKE_TRIES)):
+            if vehicle.has_met(security=security):
+                break
             try:
-                await self._ask(shake, count, Category.COMMAND)
+                await self._caller.ask(lambda: vehicle.meet(security=security), partial(count, Category.COMMAND))
             except Unreachable, VehicleBusy, CommandUncertain:
                 if not left:
                     raise Unreachable("The car's computer does not answer") from None
-            else:
-                return vehicle
-            await self._sleep(HANDSHAKE_PAUSE)
+                await self._sleep(HANDSHAKE_PAUSE)
         return vehicle
 
-    async def _ask(
-        self, request: Callable[[], Awaitable[Any]], count: Count, category: Category, *, sent: bool = False
-    ) -> Any:  # noqa: ANN401 - JSON
-        """Ask, after 401 once more with a new access token; `sent` marks a command: no answer means nobody knows."""
+    async def _command(
+        self, request: Callable[[], Awaitable[object]], count: Callable[[], None] | None = None
+    ) -> object:
+        """Send what commands; when nobody knows what became of it, say so."""
         try:
-            return await self._send(request, count, category, sent=sent)
-        except AccessTokenRefused:
-            self._session.refuse(self._session.grant.access_token)
-        except WrongRegion as error:
-            await self._move(error)
-            raise Unreachable("The account has moved to another region; try again") from error
-        return await self._send(request, count, category, sent=sent)
-
-    async def _send(
-        self, request: Callable[[], Awaitable[Any]], count: Count, category: Category, *, sent: bool
-    ) -> Any:  # noqa: ANN401 - JSON
-        try:
-            with translated():
-                async with asyncio.timeout(TIMEOUT):
-                    answer = await request()
-        except _Waits as error:
-            count(category)
-            raise CommandUncertain("The car asks to wait") from error
-        except TeslaError as error:
-            if error.billable:
-                count(category)
-            if sent and _may_have_been_done(error):
-                raise CommandUncertain("No answer: the car may have done it") from error
-            raise
-        count(category)
-        return answer
-
-    async def _move(self, error: WrongRegion) -> None:
-        region = region_at(error.api) if error.api else None
-        if region is None or region == self._session.grant.region:
-            raise error
-        await self._session.move(self._session.grant.moved_to(region))
-        self._api = self._connect()
-        self._signed.clear()
+            return await self._caller.ask(request, count)
+        except (Unreachable, VehicleSilent) as error:
+            if error.delivered:
+                raise CommandUncertain("No usable answer: it may have been carried out") from error
+            raise Unreachable("Nothing was sent") from error
 
 
-def _may_have_been_done(error: TeslaError) -> bool:
-    """Say whether a command may have reached the car: not when no connection came about."""
-    if isinstance(error, VehicleSilent):
-        return True
-    return isinstance(error, Unreachable) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
-
-
-def _uncounted(_category: Category) -> None:
-    """Tesla does not bill what energy sites are told ("Billing and limits")."""
-
-
-def _body(answer: object) -> Answer:
+def _outcome(answer: object) -> Answer:
+    """Read what a car says of a command: done, or not done. Anything else says nothing."""
     body = answer.get("response") if isinstance(answer, dict) else None
+    if isinstance(body, dict) and body.get("result") is True:
+        return body
+    if isinstance(body, dict) and body.get("result") is False:
+        raise refusal(body.get("reason"))
+    raise CommandUncertain("An answer that says nothing")
+
+
+def _outcome_at_site(answer: object) -> Answer:
+    """Read what Tesla says of a command to a site: an object, with or without a code, or the empty text for done."""
+    if not isinstance(answer, dict) or "response" not in answer:
+        raise CommandUncertain("An answer that says nothing")
+    body = answer["response"]
+    if body == "":
+        return {}
     if not isinstance(body, dict):
-        raise UnexpectedAnswer("Tesla's answer has no response")
+        raise CommandUncertain("An answer that says nothing")
+    code = body.get("code")
+    if body.get("result") is False or (isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST):
+        raise refusal(body.get("reason") or body.get("message"))
     return body

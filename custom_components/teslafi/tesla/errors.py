@@ -4,7 +4,7 @@
 the only place that catches it. Codes and texts: Tesla's developer documents, "Response codes", and recorded answers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from http import HTTPStatus
@@ -21,11 +21,11 @@ from .retry_after import seconds_to_wait
 class TeslaError(Exception):
     """Any refusal or failure on Tesla's side; `key` names its sentence under "exceptions" in the translations.
 
-    `billable`: Tesla answered with a status below 500, and bills it ("Billing and limits").
+    `delivered`: the request may have reached Tesla.
     """
 
     key = "tesla_error"
-    billable = False
+    delivered = False
 
 
 class Unreachable(TeslaError):
@@ -155,7 +155,7 @@ class NotFound(TeslaError):
 
 
 class CommandRefused(TeslaError):
-    """The car answered, and does not do it; `reason` in Tesla's words."""
+    """The car answered, and does not do it; `reason` in Tesla's words. Reasons that need explaining have a sentence."""
 
     key = "command_refused"
 
@@ -163,6 +163,8 @@ class CommandRefused(TeslaError):
         """Keep the reason."""
         super().__init__(f"The car refused the command ({reason})")
         self.reason = reason
+        if reason in EXPLAINED:
+            self.key = f"command_refused_{EXPLAINED[reason]}"
 
 
 class CommandUncertain(TeslaError):
@@ -187,6 +189,18 @@ class KeyNotAllowed(TeslaError):
     """The car knows the key, but not for this command: remote access off, or too few privileges."""
 
     key = "key_not_allowed"
+
+
+class KeyTooFar(TeslaError):
+    """The car does this only with a key near it."""
+
+    key = "key_too_far"
+
+
+class CommandNotUnderstood(TeslaError):
+    """The car's computer does not take the command the way it was sent; nothing was done."""
+
+    key = "command_not_understood"
 
 
 class SigningRequired(TeslaError):
@@ -219,6 +233,10 @@ class Refused(TeslaError):
     key = "tesla_refused"
 
 
+SIGNING_REQUIRED: Final = "Tesla Vehicle Command Protocol required"
+"""How the text begins by which Tesla refuses an unsigned command; the address in it differs."""
+
+
 def _text(error: library.TeslaFleetError) -> str:
     """Return the error text of the body; "" when the answer had none."""
     data = error.data
@@ -232,7 +250,7 @@ def _forbidden(error: library.TeslaFleetError) -> TeslaError:
         return BillingLimitReached("The spending limit at Tesla is reached")
     if "missing scopes" in text or text == "invalid_scope":
         return ScopeMissing("The grant lacks a scope")
-    if text.startswith("Tesla Vehicle Command Protocol required"):
+    if text.startswith(SIGNING_REQUIRED):
         return SigningRequired("The car takes signed commands alone")
     if text.startswith("forbidden, see"):
         return OwnerApiClosed("Tesla closed this interface to the token")
@@ -273,11 +291,115 @@ def _other(error: library.TeslaFleetError) -> TeslaError:
     return Unreachable(f"Tesla has trouble ({status})")
 
 
-def _rate_limited(error: library.TeslaFleetError) -> TeslaError:
-    data = error.data if isinstance(error.data, dict) else {}
-    said = (data.get("after"), data.get("reset"), _text(error))
+def rate_limited(*said: object) -> RateLimited:
+    """Return the error for a 429 out of what its headers and its body say, the first that says something first."""
     waits = (seconds_to_wait(value, time.time()) for value in said)
     return RateLimited(next((wait for wait in waits if wait is not None), None))
+
+
+EXPLAINED: Final[Mapping[str, str]] = {
+    "GENERICERROR_ALREADY_ON": "already",
+    "GENERICERROR_CLOSURES_OPEN": "closures_open",
+    "GENERICERROR_DISABLED_FOR_USER_COMMAND": "disabled",
+    "GENERICERROR_NOT_ALLOWED_OVER_TRANSPORT": "transport",
+    "GENERICERROR_NOT_SUPPORTED": "not_supported",
+    "GENERICERROR_VEHICLE_NOT_IN_PARK": "not_in_park",
+    "cabin comfort remote settings not enabled": "cabin_comfort",
+    "cable connected": "cable_connected",
+    "car_wash": "car_wash",
+    "complete": "charging_complete",
+    "disconnected": "no_cable",
+    "no_power": "no_power",
+    "not_supported": "not_supported",
+}
+"""A car's reason -> the sentence that explains it, under "exceptions" as `command_refused_…`."""
+
+REASONS: Final[Mapping[str, Callable[[], TeslaError]]] = {
+    "GENERICERROR_KEY_NOT_FOUND": lambda: KeyNotPaired("The car does not find the key"),
+    "GENERICERROR_UNAUTHORIZED": lambda: KeyNotAllowed("The key may not do this"),
+    "could_not_wake_buses": lambda: VehicleBusy("The car is just waking up"),
+    "unsigned_cmds_hardlocked": lambda: SigningRequired("The car takes signed commands alone"),
+}
+"""A car's reason that is another error than a refused command. Names that begin with GENERICERROR: `errors.proto`."""
+
+NEUTRAL_REASONS: Final = frozenset({"GENERICERROR_NONE", "GENERICERROR_UNKNOWN"})
+"""Reasons that explain nothing; they are shown as they are."""
+
+
+def refusal(reason: object) -> TeslaError:
+    """Return the error for a car's answer that it did not do it."""
+    text = reason if isinstance(reason, str) and reason else "unknown"
+    if text.startswith(SIGNING_REQUIRED):
+        return SigningRequired("The car takes signed commands alone")
+    return REASONS[text]() if text in REASONS else CommandRefused(text)
+
+
+FAULTS: Final[Mapping[int, Callable[[], TeslaError]]] = {
+    1: lambda: VehicleBusy("The car is busy"),
+    2: lambda: CommandUncertain("The car's computer did not answer in time"),
+    3: lambda: KeyNotPaired("The car does not know the command key"),
+    4: lambda: KeyNotPaired("The command key is not active in the car"),
+    5: lambda: SessionOutOfStep("The signature does not fit"),
+    6: lambda: SessionOutOfStep("The counter does not fit"),
+    7: lambda: KeyNotAllowed("The key may not do this"),
+    8: lambda: CommandNotUnderstood("The car has no such computer"),
+    9: lambda: CommandNotUnderstood("The car does not know the command"),
+    10: lambda: CommandNotUnderstood("The car cannot decode the command"),
+    11: lambda: VehicleBusy("The car's computer has trouble"),
+    12: lambda: KeyNotPaired("The command was signed for another car"),
+    13: lambda: CommandNotUnderstood("The car does not take a parameter"),
+    14: lambda: KeyNotAllowed("The car's list of keys is full"),
+    15: lambda: SessionOutOfStep("The car's computer was restarted"),
+    16: lambda: CommandNotUnderstood("The car does not take the message's nonce"),
+    17: lambda: SessionOutOfStep("The command came too late"),
+    18: lambda: KeyNotPaired("The car has no identity for signed commands yet"),
+    19: lambda: KeyNotPaired("The car cannot make out whom the signature is for"),
+    20: lambda: SessionOutOfStep("The clocks do not fit"),
+    21: lambda: KeyNotAllowed("Remote access is off in the car"),
+    22: lambda: KeyNotAllowed("Remote access for services is off in the car"),
+    23: lambda: KeyNotAllowed("Only the owner may"),
+    24: lambda: CommandNotUnderstood("The command is longer than the car takes"),
+    25: lambda: CommandUncertain("The car's answer is longer than can be brought back"),
+    26: lambda: SessionOutOfStep("The counter was used before"),
+    27: lambda: KeyNotPaired("The car does not know the handle of the key"),
+    28: lambda: CommandNotUnderstood("The car wants to encrypt its answer"),
+    29: lambda: KeyTooFar("The car wants a key near it"),
+}
+"""`MessageFault_E` of `universal_message.proto` -> ours. After 2 and 25 nobody knows whether the car has done it."""
+
+SECURITY_FAULTS: Final[Mapping[int, Callable[[], TeslaError]]] = {
+    1: lambda: CommandNotUnderstood("The security computer does not say why"),
+    2: FAULTS[3],
+    3: FAULTS[16],
+    4: FAULTS[6],
+    5: FAULTS[6],
+    6: FAULTS[5],
+    7: FAULTS[5],
+    8: FAULTS[5],
+    9: lambda: KeyTooFar("The car wants somebody to confirm in the car"),
+    10: lambda: KeyTooFar("Nobody confirmed in the car"),
+    11: FAULTS[27],
+    12: FAULTS[6],
+    13: FAULTS[5],
+    14: FAULTS[6],
+    15: FAULTS[15],
+    16: FAULTS[16],
+    17: FAULTS[17],
+    18: FAULTS[18],
+    19: FAULTS[19],
+}
+"""`SignedMessage_information_E` of `vcsec.proto` -> ours."""
+
+KEYCHAIN_NOT_LISTED: Final = 12
+"""The one value of `WhitelistOperation_information_E` that tells of our key. We never ask a car to change its keys."""
+
+SESSION_STATUSES: Final[Mapping[int, Callable[[], TeslaError]]] = {1: FAULTS[3], 2: FAULTS[27]}
+"""`Session_Info_Status` of `signatures.proto` -> ours, but for 0: there is a session."""
+
+
+def _rate_limited(error: library.TeslaFleetError) -> RateLimited:
+    data = error.data if isinstance(error.data, dict) else {}
+    return rate_limited(data.get("after"), data.get("reset"), _text(error))
 
 
 type _Meaning = Callable[[library.TeslaFleetError], TeslaError]
@@ -296,23 +418,14 @@ MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
     library.InvalidRegion: _region,
     library.InvalidResource: lambda _: SigningUnknown("The car does not speak the signed protocol"),
     library.RateLimited: _rate_limited,
-    library.NotOnWhitelistFault: lambda _: KeyNotPaired("The car does not know the command key"),
-    library.TeslaFleetMessageFaultUnknownKeyId: lambda _: KeyNotPaired("The car does not know the command key"),
-    library.TeslaFleetMessageFaultInactiveKey: lambda _: KeyNotPaired("The command key is not active in the car"),
-    library.SignedMessageInformationFaultNotOnWhitelist: lambda _: KeyNotPaired("The car does not know the key"),
-    library.WhitelistOperationPublicKeyNotOnWhitelist: lambda _: KeyNotPaired("The car does not know the key"),
-    library.TeslaFleetMessageFaultInsufficientPrivileges: lambda _: KeyNotAllowed("The key may not do this"),
-    library.TeslaFleetMessageFaultRemoteAccessDisabled: lambda _: KeyNotAllowed("Remote access is off in the car"),
-    library.TeslaFleetMessageFaultCommandRequiresAccountCredentials: lambda _: KeyNotAllowed("Only the owner may"),
-    library.TeslaFleetMessageFaultBusy: lambda _: VehicleBusy("The car is busy"),
-    library.TeslaFleetMessageFaultInternal: lambda _: VehicleBusy("The car's computer has trouble"),
-    library.TeslaFleetMessageFaultTimeout: lambda _: CommandUncertain("The car's computer did not answer in time"),
-    library.TeslaFleetMessageFaultInvalidTokenOrCounter: lambda _: SessionOutOfStep("The counter does not fit"),
-    library.TeslaFleetMessageFaultRepeatedCounter: lambda _: SessionOutOfStep("The counter was used before"),
-    library.TeslaFleetMessageFaultIncorrectEpoch: lambda _: SessionOutOfStep("The car's computer was restarted"),
-    library.TeslaFleetMessageFaultTimeExpired: lambda _: SessionOutOfStep("The command came too late"),
-    library.TeslaFleetMessageFaultTimeToLiveTooLong: lambda _: SessionOutOfStep("The clocks do not fit"),
+    library.TeslaFleetMessageFault: lambda error: _fault(error, FAULTS),
+    library.SignedMessageInformationFault: lambda error: _fault(error, SECURITY_FAULTS),
+    library.TeslaFleetInformationFault: lambda error: _fault(error, SECURITY_FAULTS),
+    library.NotOnWhitelistFault: lambda _: FAULTS[3](),
+    library.WhitelistOperationStatus: lambda _: KeyNotAllowed("The car does not let its keys be changed"),
+    library.WhitelistOperationPublicKeyNotOnWhitelist: lambda _: FAULTS[3](),
     library.SessionInfoAuthenticationFault: lambda _: SessionOutOfStep("The car's answer could not be authenticated"),
+    library.SignedCommandResponseReplayed: lambda _: CommandUncertain("The car's answer came twice"),
     library.ResponseError: _other,
     library.InvalidResponse: lambda _: Unreachable("Tesla got no answer from the car"),
     library.ClientClosedRequest: lambda _: Unreachable("The connection to Tesla ended early"),
@@ -325,25 +438,30 @@ MEANINGS: Final[dict[type[library.TeslaFleetError], _Meaning]] = {
 """The library's exception class -> ours, looked up along the class's bases; anything else is `Refused`."""
 
 
+def _fault(error: library.TeslaFleetError, table: Mapping[int, Callable[[], TeslaError]]) -> TeslaError:
+    """Look up a fault by its number in Tesla's protocol, which the library's class carries."""
+    code = getattr(error, "code", None)
+    return table[code]() if isinstance(code, int) and code in table else CommandRefused(f"fault {code}")
+
+
 def meaning(error: library.TeslaFleetError) -> TeslaError:
     """Return our exception for one of the library's."""
-    found = next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), _refused)
-    ours = found(error)
-    ours.billable = error.status is not None and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return ours
+    return next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), _refused)(error)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn everything that a request through the library can raise into a `TeslaError`.
+    """Turn everything that foreign code can raise into a `TeslaError`.
 
-    `ValueError` and `AttributeError` are what the library lets through for a body that is not the JSON it says it is.
+    What is neither the library's nor the network's is its stumbling over an answer that is not what the documents say.
     """
     try:
         yield
+    except TeslaError:
+        raise
     except library.TeslaFleetError as error:
         raise meaning(error) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError) as error:
         raise Unreachable("Tesla could not be reached") from error
-    except (ValueError, AttributeError) as error:
-        raise UnexpectedAnswer("Tesla's answer is not JSON") from error
+    except Exception as error:
+        raise UnexpectedAnswer(f"Tesla's answer is not what its documents say ({type(error).__name__})") from error

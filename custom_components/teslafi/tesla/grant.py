@@ -17,6 +17,11 @@ type Json = Mapping[str, Any]
 
 OWNER_CLIENT: Final = "ownerapi"
 
+LEAST_SECONDS: Final = 300.0
+"""Lifetime that a new access token has at least, whatever is said of it: nothing is renewed in a loop."""
+_MOST_SECONDS: Final = 1e11
+"""Seconds from here on are no moment: the year 5138."""
+
 SCOPE_DATA: Final = "vehicle_device_data"
 SCOPE_LOCATION: Final = "vehicle_location"
 SCOPE_ENERGY: Final = "energy_device_data"
@@ -55,10 +60,12 @@ class Claims:
         """Read the claims of a JWT; raise TokenMalformed when it is none of Tesla's."""
         try:
             said = jwt.decode(access_token, options={"verify_signature": False})
-            expires_at = float(said["exp"])
+            expires_at = _seconds(said["exp"])
             account = said["sub"]
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        except (jwt.InvalidTokenError, KeyError, ValueError, RecursionError) as error:
             raise TokenMalformed("not an access token") from error
+        if expires_at is None:
+            raise TokenMalformed("the token has no end")
         if not isinstance(account, str) or not account:
             raise TokenMalformed("the token names no account")
         client_id = said.get("azp")
@@ -80,7 +87,10 @@ class Claims:
 
 
 def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Read a moment or a span in seconds; None when it is none that could be meant."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST_SECONDS:
+        return float(value)
+    return None
 
 
 def _region(ou_code: object, issuer: str) -> Region:
@@ -191,6 +201,5 @@ class Grant:
 
 def _expiry(expires_in: object, claims: Claims, now: float) -> float:
     """Rely on `expires_in`, in seconds, and on the token's own `exp` when the answer lacks it."""
-    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool):
-        return now + expires_in
-    return claims.expires_at
+    lasts = _seconds(expires_in)
+    return max(claims.expires_at if lasts is None else now + lasts, now + LEAST_SECONDS)

@@ -3,23 +3,21 @@
 Source: Tesla's developer documents, "Partner endpoints" and "Virtual keys".
 """
 
-import asyncio
 from collections.abc import Collection
 import re
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla.vehicle.fleet import VehicleFleet
 
 from ..secret import Secret
-from .errors import Refused, Unreachable, translated
+from .errors import Refused, Unreachable
+from .exchange import Caller, Exchange, connected, exchanged
 from .servers import Server
 from .session import GrantSession
 from .token import TokenEndpoint
 
 KEY_PATH: Final = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
-TIMEOUT: Final = 30.0
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.ASCII)
 
 
@@ -66,28 +64,28 @@ async def register(
             "audience": server.api,
         },
     )
-    api = TeslaFleetApi(http, access_token=str(answer.get("access_token", "")), server=server.api)
+    api = connected(http, str(answer.get("access_token", "")), server.api)
     try:
-        with translated():
-            async with asyncio.timeout(TIMEOUT):
-                registered = await api.partner.register(domain)
+        registered = await exchanged(lambda: api.partner.register(domain), Exchange(_uncounted))
     except Unreachable as error:
         if getattr(error.__cause__, "status", None) == 424:  # noqa: PLR2004 - "Public key download failed"
             raise KeyNotFound from error
         raise
-    found = registered.get("response")
+    found = registered.get("response") if isinstance(registered, dict) else None
     if not isinstance(found, dict) or str(found.get("public_key", "")).lower() != public_key.hex():
         raise KeyNotFound
 
 
 async def paired(http: aiohttp.ClientSession, session: GrantSession, vins: Collection[str]) -> frozenset[str]:
     """Return which of these cars know the key of the grant's application; raise a TeslaError."""
-    api = TeslaFleetApi(http, access_token=session.access_token, server=session.grant.server.api)
-    with translated():
-        async with asyncio.timeout(TIMEOUT):
-            answer: Any = await VehicleFleet(api, next(iter(vins))).fleet_status(list(vins))
-    response = answer.get("response")
+    caller = Caller(http, session)
+    answer = await caller.ask(lambda: VehicleFleet(caller.api, next(iter(vins))).fleet_status(list(vins)))
+    response = answer.get("response") if isinstance(answer, dict) else None
     listed = response.get("key_paired_vins") if isinstance(response, dict) else None
     if not isinstance(listed, list):
         raise Refused("Tesla did not tell which cars are paired")
-    return frozenset(vin for vin in listed if vin in vins)
+    return frozenset(vin for vin in vins if vin in listed)
+
+
+def _uncounted() -> None:
+    """Count nothing: Tesla bills neither of the two."""

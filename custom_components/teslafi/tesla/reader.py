@@ -3,25 +3,24 @@
 Endpoints and envelopes: Tesla's developer documents, "Vehicle endpoints" and "Energy endpoints".
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-import logging
-from typing import Any, Final, override
+from functools import partial
+from typing import Any, Final
 
 import aiohttp
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla import EnergySite, VehicleFleet
 
+from . import compat  # noqa: F401 - keeps secrets out of the library's log by being there
 from .decode import Decoded, decode_vehicle
-from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, translated
+from .errors import UnexpectedAnswer
+from .exchange import Caller
 from .grant import Grant, Kind
 from .requests import Category
-from .servers import region_at
 from .session import GrantSession
 from .snapshot import Snapshot
 
-REQUEST_TIMEOUT: Final = 30.0
 CLASSIC_ENDPOINTS: Final = (
     "charge_state",
     "climate_state",
@@ -37,20 +36,6 @@ type Count = Callable[[Category], None]
 type Ask = Callable[[TeslaFleetApi], Awaitable[Mapping[str, Any]]]
 
 
-class _AnswerFilter(logging.Filter):
-    """Keeps answers out of the library's debug log: they carry where the car is, and tokens of older cars."""
-
-    @override
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.msg, str) and record.msg.startswith("Response JSON"):
-            record.msg, record.args = "Response JSON: left out by TeslaFi", ()
-        return True
-
-
-_ANSWER_FILTER: Final = _AnswerFilter()
-logging.getLogger("tesla_fleet_api").addFilter(_ANSWER_FILTER)
-
-
 @dataclass(frozen=True, slots=True)
 class Products:
     """What the account holds: cars by VIN (state and names, no live data), energy sites by id with their names."""
@@ -64,9 +49,8 @@ class Reader:
 
     def __init__(self, http: aiohttp.ClientSession, session: GrantSession) -> None:
         """Read with the grant that `session` keeps valid."""
-        self._http = http
         self._session = session
-        self._api = self._connect(session.grant)
+        self._caller = Caller(http, session)
         self._ids: dict[str, str] = {}
 
     @property
@@ -122,9 +106,6 @@ class Reader:
         """Read the energy of the day so far, in pieces of five minutes or of the day."""
         return _object(await self._ask(lambda api: _site(api, site_id).energy_history("day"), count, Category.ENERGY))
 
-    def _connect(self, grant: Grant) -> TeslaFleetApi:
-        return TeslaFleetApi(self._http, access_token=self._session.access_token, server=grant.server.api)
-
     def _vehicle(self, api: TeslaFleetApi, vin: str) -> VehicleFleet[TeslaFleetApi]:
         """Return the library's car. The interface of Tesla's own app knows cars by their number alone."""
         return VehicleFleet(api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
@@ -134,37 +115,12 @@ class Reader:
         return [*CLASSIC_ENDPOINTS, *SCHEDULE_ENDPOINTS, *location]
 
     async def _ask(self, ask: Ask, count: Count | None = None, category: Category = Category.STATE) -> object:
-        """Send a request; after 401 once more with a new access token, after 421 once more at the right server."""
-        try:
-            return await self._send(ask, count, category)
-        except AccessTokenRefused:
-            self._session.refuse(self.grant.access_token)
-        except WrongRegion as error:
-            await self._move(error)
-        return await self._send(ask, count, category)
-
-    async def _send(self, ask: Ask, count: Count | None, category: Category) -> object:
-        try:
-            with translated():
-                async with asyncio.timeout(REQUEST_TIMEOUT):
-                    answer: object = await ask(self._api)
-        except TeslaError as error:
-            if count and error.billable:
-                count(category)
-            raise
-        if count:
-            count(category)
+        """Return what stands in the answer's `response`."""
+        api = self._caller.api
+        answer = await self._caller.ask(lambda: ask(api), partial(count, category) if count else None)
         if not isinstance(answer, dict) or "response" not in answer:
             raise UnexpectedAnswer("Tesla's answer has no response")
         return answer["response"]
-
-    async def _move(self, error: WrongRegion) -> None:
-        """Go to the server that Tesla names, if it is one of Tesla's."""
-        region = region_at(error.api) if error.api else None
-        if region is None or region == self.grant.region:
-            raise error
-        await self._session.move(self.grant.moved_to(region))
-        self._api = self._connect(self.grant)
 
 
 _SITES: Final = frozenset({"battery", "solar", "wall_connector"})

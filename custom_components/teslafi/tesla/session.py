@@ -1,48 +1,69 @@
-"""Keeps one grant's access token valid: one refresh at a time, the successor saved before it is used."""
+"""Keeps one grant's access token valid: one refresh for each dead token, the successor saved before it is used.
+
+Two things are never taken for one: an access token that is dead, and an endpoint of Tesla's that refuses whatever token
+it is sent. A 401 is blamed on the token that was sent, and on the endpoint when that token had just been renewed.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+import time
 from typing import Any, Final, Protocol
 
 from ..secret import Secret
-from .errors import Reason, SignInRequired
+from .errors import RateLimited, Reason, SignInRequired
 from .grant import Grant
+from .servers import Region
 from .token import TokenEndpoint
 
 EARLY: Final = 60.0
 """Seconds before its end at which an access token is replaced."""
+YOUNG: Final = 300.0
+"""Seconds in which a renewed access token is not blamed for a 401."""
+BLAMED_FOR: Final = 3600.0
+"""Seconds in which an endpoint that refused a renewed access token is blamed for its 401 itself."""
+RATE_LIMITED_FOR: Final = 60.0
+"""Seconds without a refresh after 429, when the token endpoint does not say how long."""
 
 
 type CreateTask = Callable[[Coroutine[Any, Any, Grant], str], asyncio.Task[Grant]]
 
 
 class GrantKeeper(Protocol):
-    """Where the grant lives between restarts."""
+    """Where the grant lives between restarts. Others may put a newer one there at any time."""
 
     async def load(self) -> Grant | None:
         """Return the grant; None when there is none or it cannot be read."""
 
-    async def save(self, grant: Grant) -> None:
-        """Put the grant in place of the one before."""
-
-    async def wipe(self) -> None:
-        """Forget the grant."""
+    async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
+        """Put `after` in the place of `before` (None: nothing), if that is still there; return what is there then."""
 
 
 class GrantSession:
-    """Gives a valid access token to whoever reads, or says that the owner must sign in again."""
+    """Gives a valid access token to whoever asks Tesla, or says that the owner must sign in again."""
 
     def __init__(
-        self, keeper: GrantKeeper, endpoint: TokenEndpoint, clock: Callable[[], float], create_task: CreateTask
+        self,
+        keeper: GrantKeeper,
+        endpoint: TokenEndpoint,
+        clock: Callable[[], float],
+        create_task: CreateTask,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep the grant of `keeper` valid by `clock` (epoch seconds); refreshes run as tasks of `create_task`."""
+        """Keep the grant of `keeper` valid by `clock` (epoch seconds); refreshes run as tasks of `create_task`.
+
+        `steady` is the clock that waits are measured by, in seconds.
+        """
         self._keeper = keeper
         self._endpoint = endpoint
         self._clock = clock
+        self._steady = steady
         self._create_task = create_task
         self._grant: Grant | None = None
         self._ended = Reason.MISSING
         self._refused: Secret | None = None
+        self._renewed_at: float | None = None
+        self._blamed: dict[str, float] = {}
+        self._wait_until = 0.0
         self._refreshing: asyncio.Task[Grant] | None = None
 
     async def load(self) -> Grant:
@@ -64,14 +85,26 @@ class GrantSession:
             grant = await self._refreshed()
         return grant.access_token.reveal()
 
-    def refuse(self, access_token: Secret) -> None:
-        """Note that Tesla answered 401 to this access token, so that the next caller refreshes."""
+    def refuse(self, access_token: Secret, endpoint: str = "") -> bool:
+        """Note that an endpoint answered 401 to this access token; return whether to ask it again with another one."""
+        if self._grant is None or access_token != self._grant.access_token or access_token == self._refused:
+            return True
+        now = self._steady()
+        if self._renewed_at is not None and now - self._renewed_at < YOUNG:
+            self._blamed[endpoint] = now
+        if endpoint in self._blamed and now - self._blamed[endpoint] < BLAMED_FOR:
+            return False
         self._refused = access_token
+        return True
 
-    async def move(self, grant: Grant) -> None:
-        """Save the grant with another region (Tesla answered 421)."""
-        await self._keeper.save(grant)
-        self._grant = grant
+    def accept(self, endpoint: str) -> None:
+        """Note that an endpoint took the access token that it was sent."""
+        self._blamed.pop(endpoint, None)
+
+    async def move(self, region: Region) -> None:
+        """Remember that the account lives in another region (Tesla answered 421)."""
+        before = self.grant
+        self._take(await self._keeper.replace(before, before.moved_to(region)))
 
     async def close(self) -> None:
         """Let a refresh under way end and be saved: Tesla has spent its refresh token already."""
@@ -84,6 +117,8 @@ class GrantSession:
     async def _refreshed(self) -> Grant:
         """Join the refresh under way, or begin it. A caller who gives up does not end it."""
         if self._refreshing is None:
+            if (wait := self._wait_until - self._steady()) > 0:
+                raise RateLimited(wait)
             self._refreshing = self._create_task(self._refresh(), "teslafi grant refresh")
             self._refreshing.add_done_callback(self._refresh_ended)
         return await asyncio.shield(self._refreshing)
@@ -95,14 +130,21 @@ class GrantSession:
             task.exception()
 
     async def _refresh(self) -> Grant:
+        before = self.grant
         try:
-            successor = await self._endpoint.refresh(self.grant)
+            after: Grant | None = await self._endpoint.refresh(before)
         except SignInRequired as error:
             self._ended = error.reason
-            self._grant = None
-            await self._keeper.wipe()
+            after = None
+        except RateLimited as error:
+            self._wait_until = self._steady() + (error.retry_after or RATE_LIMITED_FOR)
             raise
-        await self._keeper.save(successor)
-        self._grant = successor
+        else:
+            self._renewed_at = self._steady()
+        self._take(await self._keeper.replace(before, after))
+        return self.grant
+
+    def _take(self, grant: Grant | None) -> None:
+        """Go on with what the keeper has now: ours, a newer one, or none."""
+        self._grant = grant
         self._refused = None
-        return successor

@@ -11,7 +11,17 @@ from typing import Any, Final
 import aiohttp
 
 from ..secret import Secret
-from .errors import RateLimited, Reason, SignInRequired, TeslaError, TokenRequestRefused, UnexpectedAnswer, Unreachable
+from .body import body_of, waits_said
+from .errors import (
+    Reason,
+    SignInRequired,
+    TeslaError,
+    TokenRequestRefused,
+    UnexpectedAnswer,
+    Unreachable,
+    rate_limited,
+    translated,
+)
 from .grant import OWNER_CLIENT, Grant, TokenMalformed
 from .servers import Server
 
@@ -63,32 +73,31 @@ class TokenEndpoint:
 
     def _grant(self, answer: Mapping[str, Any], client_id: str, before: Grant | None = None) -> Grant:
         try:
-            return Grant.from_answer(answer, client_id=client_id, now=self._clock(), before=before)
+            grant = Grant.from_answer(answer, client_id=client_id, now=self._clock(), before=before)
         except TokenMalformed as error:
             raise UnexpectedAnswer("Tesla's token answer holds no token") from error
+        if before is not None and grant.account != before.account:
+            raise UnexpectedAnswer("Tesla's token answer is another account's")
+        return grant
 
     async def request(self, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
         """Post a token request; return the answer's JSON object or raise as `refresh` does."""
-        try:
+        with translated():
             async with self._session.post(url, data=form, timeout=TIMEOUT, allow_redirects=False) as response:
-                status = response.status
-                retry_after = response.headers.get("Retry-After", "")
-                text = await response.text(errors="replace")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable("Tesla's token endpoint could not be reached") from error
-        body = _json_object(text)
-        if status == HTTPStatus.OK and body is not None:
+                raw = await body_of(response)
+        body = _json_object(raw)
+        if response.status == HTTPStatus.OK and body is not None:
             return body
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise RateLimited(float(retry_after) if retry_after.isdigit() else None)
-        raise _refusal(status, body)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise rate_limited(*waits_said(response.headers, raw))
+        raise _refusal(response.status, body)
 
 
-def _json_object(text: str) -> Mapping[str, Any] | None:
+def _json_object(raw: bytes) -> Mapping[str, Any] | None:
     """Parse the body; None when it is no JSON object."""
     try:
-        body = json.loads(text)
-    except ValueError:
+        body = json.loads(raw)
+    except ValueError, RecursionError:
         return None
     return body if isinstance(body, dict) else None
 

@@ -654,6 +654,6 @@ async def test_no_pin_reaches_a_log(
     assert keeper.car().pins["drive"] == "7391"
     ours = [record for record in caplog.records if record.name.startswith(("tesla_fleet_api", "custom_components"))]
     said = "\n".join(record.getMessage() for record in ours)
-    assert "Body: withheld" in said
+    assert "Left out by TeslaFi" in said
     assert "7391" not in said
     assert "routable_message" not in said

@@ -1,0 +1,235 @@
+"""Calls of `tesla-fleet-api`: the one place where foreign code is run, and what is known of a call afterwards.
+
+The library is given a stand-in for its HTTP session. It follows no redirect, since token, PIN or signed payload would
+travel along; reads no endless body; takes a refusal's status as it is, whatever its body; and notes which access token
+was sent where, what Tesla bills, and whether anything may have reached it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+import json
+from typing import Any, Final, cast
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from multidict import CIMultiDictProxy
+from tesla_fleet_api import TeslaFleetApi
+from tesla_fleet_api.exceptions import ResponseError
+from yarl import URL
+
+from ..secret import Secret
+from .body import body_of, waits_said
+from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, rate_limited, translated
+from .servers import region_at
+from .session import GrantSession
+
+TIMEOUT: Final = 30.0
+"""Seconds for a call, the library's own repetitions included."""
+
+type Count = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What one call of the library sent to Tesla and got from it."""
+
+    count: Count
+    """Called for each answer that Tesla bills: every one with a status below 500 ("Billing and limits")."""
+    token: Secret | None = None
+    """The access token that was sent last."""
+    endpoint: str = ""
+    """Path of the last request: an endpoint of one car, site or account."""
+    delivered: bool = False
+    """Whether a request that changes something may have reached Tesla."""
+
+
+_exchange: ContextVar[Exchange | None] = ContextVar("teslafi_exchange", default=None)
+
+
+def under_way() -> Exchange | None:
+    """Return the exchange that the running code belongs to; None outside of our own calls."""
+    return _exchange.get()
+
+
+@contextmanager
+def changing_nothing() -> Iterator[None]:
+    """Send what may be repeated at will: it leaves open whether a command was delivered."""
+    exchange = _exchange.get()
+    delivered = exchange is not None and exchange.delivered
+    try:
+        yield
+    finally:
+        if exchange is not None:
+            exchange.delivered = delivered
+
+
+async def exchanged[T](request: Callable[[], Awaitable[T]], exchange: Exchange) -> T:
+    """Call the library; whatever goes wrong becomes a TeslaError that knows whether anything was delivered."""
+    mark = _exchange.set(exchange)
+    try:
+        with translated():
+            async with asyncio.timeout(TIMEOUT):
+                return await request()
+    except TeslaError as error:
+        error.delivered = exchange.delivered
+        raise
+    finally:
+        _exchange.reset(mark)
+
+
+class Answer:
+    """An HTTP answer with its whole body, as far as the library looks at one."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, body: bytes) -> None:
+        """Hold what is needed after the connection was given back."""
+        self.status: Final[int] = answer.status
+        self.headers: Final[CIMultiDictProxy[str]] = answer.headers
+        self.content_type: Final[str] = answer.content_type
+        self.url: Final[URL] = answer.url
+        self._body = body
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is no refusal."""
+        return self.status < HTTPStatus.BAD_REQUEST
+
+    async def text(self) -> str:
+        """Return the body as text. Tesla sends UTF-8; a charset that an answer claims is not believed."""
+        return self._body.decode(errors="replace")
+
+    async def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Parse the body. A refusal counts by its status alone when its body is no object."""
+        if self.ok:
+            return json.loads(self._body)
+        try:
+            body = json.loads(self._body)
+        except ValueError, RecursionError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    def raise_for_status(self) -> None:
+        """Refuse a status that the library has no name for."""
+        raise ResponseError(status=self.status)
+
+
+class Transport:
+    """The library's HTTP session."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        """Send with this session."""
+        self._http = http
+
+    def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], json: object = None, params: object = None
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send a request; raises as aiohttp does, and TeslaErrors for what the library would mistake."""
+        return self._sent(method, url, {"headers": headers, "json": json, "params": params})
+
+    @asynccontextmanager
+    async def _sent(self, method: str, url: str, options: dict[str, Any]) -> AsyncIterator[Answer]:
+        exchange = _exchange.get() or Exchange(_uncounted)
+        exchange.endpoint = URL(url).path
+        before, exchange.delivered = exchange.delivered, True
+        try:
+            response = await self._http.request(method, url, allow_redirects=False, **options)
+        except aiohttp.ClientConnectorError, aiohttp.InvalidURL:
+            exchange.delivered = before
+            raise
+        async with response:
+            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                exchange.count()
+            body = await _read(response)
+        answer = Answer(response, body)
+        if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            raise UnexpectedAnswer(f"Tesla's server sends us elsewhere ({answer.status})")
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise rate_limited(*waits_said(answer.headers, body))
+        yield answer
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body; of a refusal, what there is of it."""
+    try:
+        return await body_of(response)
+    except aiohttp.ClientError, UnexpectedAnswer:
+        if response.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return b""
+
+
+def connected(
+    http: aiohttp.ClientSession, access_token: str | Callable[[], Awaitable[str]], server: str
+) -> TeslaFleetApi:
+    """Return the library's API for a server of Tesla's."""
+    return TeslaFleetApi(cast("aiohttp.ClientSession", Transport(http)), access_token, server=server)
+
+
+class Caller:
+    """Calls the library with a grant that its session keeps valid."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, session: GrantSession, key: EllipticCurvePrivateKey | None = None
+    ) -> None:
+        """Use this grant, and this command key where there is one; raise SignInRequired when the grant is dead."""
+        self._session = session
+        self.api: Final = connected(http, self._token, session.grant.server.api)
+        self.api.private_key = key
+
+    async def ask(self, request: Callable[[], Awaitable[object]], count: Count | None = None) -> object:
+        """Call the library; after 401 once more with another access token, after 421 once more at the right server.
+
+        `count` is called for each answer that Tesla bills.
+        """
+        try:
+            return await self._ask(request, count or _uncounted)
+        except _AskAgain:
+            pass
+        try:
+            return await self._ask(request, count or _uncounted)
+        except _AskAgain as again:
+            raise again.error from again.error.__cause__
+
+    async def _ask(self, request: Callable[[], Awaitable[object]], count: Count) -> object:
+        exchange = Exchange(count)
+        sent_to = self.api.server = self._session.grant.server.api
+        try:
+            answer = await exchanged(request, exchange)
+        except AccessTokenRefused as error:
+            if exchange.token and self._session.refuse(exchange.token, exchange.endpoint):
+                raise _AskAgain(error) from error
+            raise
+        except WrongRegion as error:
+            await self._move(error, sent_to)
+            raise _AskAgain(error) from error
+        self._session.accept(exchange.endpoint)
+        return answer
+
+    async def _token(self) -> str:
+        token = await self._session.access_token()
+        if (exchange := _exchange.get()) is not None:
+            exchange.token = Secret(token)
+        return token
+
+    async def _move(self, error: WrongRegion, sent_to: str) -> None:
+        """Go to the server that Tesla names, if it is one of Tesla's and another than was asked."""
+        region = region_at(error.api) if error.api else None
+        if region is None or region == region_at(sent_to):
+            raise error
+        if region != self._session.grant.region:
+            await self._session.move(region)
+
+
+class _AskAgain(Exception):
+    """What stood in the way is gone."""
+
+    def __init__(self, error: TeslaError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _uncounted() -> None:
+    """Count nothing: Tesla does not bill it."""
