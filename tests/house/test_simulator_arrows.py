@@ -36,11 +36,13 @@ ALLOWED: Final = {
         applications="addresses",
         cars="addresses clock",
         commands="cars",
-        control="accounts addresses cars clock commands faults state tokens",
+        control="accounts addresses billing cars clock commands faults state tokens",
         fleet_api="addresses billing cars commands energy faults state tokens",
         scenario="accounts applications cars energy state",
         sign_in="accounts addresses applications clock tokens",
-        simulator="accounts addresses applications cars clock control faults fleet_api scenario sign_in state tokens",
+        simulator=(
+            "accounts addresses applications billing cars clock control faults fleet_api scenario sign_in state tokens"
+        ),
         state="accounts addresses applications billing cars clock energy faults tokens",
         tokens="accounts addresses applications clock pkce",
     ),

@@ -15,16 +15,34 @@ type Category = Literal["data", "command", "wake", "free"]
 PRICES_USD: Final[dict[Category, float]] = {"data": 1 / 500, "command": 1 / 1000, "wake": 1 / 50, "free": 0.0}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request as it was answered: when (epoch seconds), what, about which car ("" for none), at what price (USD).
+
+    An answer that a fault lost on its way stands here with the status that it had.
+    """
+
+    at: float
+    method: str
+    path: str
+    status: int
+    category: Category = "free"
+    vin: str = ""
+    usd: float = 0.0
+
+
 @dataclass(slots=True)
 class Billing:
     """Answered requests by category, and how much a developer may spend (USD; no entry: no limit).
 
-    `by_owner` has them by the account that was asked about, `by_developer` by the account that pays.
+    `by_owner` has them by the account that was asked about, `by_developer` by the account that pays. `exchanges` are
+    all requests in their order, sign-in's included.
     """
 
     by_owner: dict[str, Counter[Category]] = field(default_factory=dict)
     by_developer: dict[str, Counter[Category]] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    exchanges: list[Exchange] = field(default_factory=list)
 
     def count(self, owner: str, developer: str | None, category: Category) -> None:
         """Note an answered request; Tesla's own app has no developer, and nobody pays for it."""
@@ -46,3 +64,4 @@ class Billing:
         """Begin a new month."""
         self.by_owner.clear()
         self.by_developer.clear()
+        self.exchanges.clear()

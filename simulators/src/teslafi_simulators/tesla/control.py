@@ -1,6 +1,7 @@
 """Steers a running simulator: as methods for tests in the same process, as JSON under /control for others."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,11 +10,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from .accounts import Account
 from .addresses import CONTROL, Region
+from .billing import Exchange
 from .cars.car import Car, State, Supply
 from .clock import ManualClock
 from .commands.computers import computer_of, public_point
 from .faults import Fault
-from .state import STATE, SimulatorState
+from .state import STATE, SimulatorState, Stray
 from .tokens import TokenPair
 
 POSITIONS: Final = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
@@ -194,6 +196,14 @@ class Control:
             for sub, counts in self._state.billing.by_owner.items()
         }
 
+    def exchanges(self) -> list[Exchange]:
+        """Return every request since the counters began, as it was answered."""
+        return list(self._state.billing.exchanges)
+
+    def strays(self) -> list[Stray]:
+        """Return the requests that followed a redirect to nowhere."""
+        return list(self._state.strays)
+
     def bills(self) -> dict[str, dict[str, float]]:
         """Return what each developer account is billed for: answered requests by category, and `usd`."""
         billing = self._state.billing
@@ -211,6 +221,7 @@ class Control:
         """Begin to count anew."""
         self._state.billing.reset()
         self._state.requests.clear()
+        self._state.strays.clear()
 
     def advance(self, seconds: float) -> None:
         """Move a manual clock; raise TypeError when the clock is a real one."""
@@ -288,6 +299,14 @@ def control_routes(control: Control) -> list[web.RouteDef]:
     async def counters(_request: web.Request) -> web.Response:
         return web.json_response(control.counters())
 
+    async def exchanges(_request: web.Request) -> web.Response:
+        return web.json_response([asdict(exchange) for exchange in control.exchanges()])
+
+    async def strays(_request: web.Request) -> web.Response:
+        followed = [(stray.method, stray.path, stray.authorized) for stray in control.strays()]
+        names = ("method", "path", "authorized")
+        return web.json_response([dict(zip(names, stray, strict=True)) for stray in followed])
+
     async def bills(_request: web.Request) -> web.Response:
         return web.json_response(control.bills())
 
@@ -297,6 +316,8 @@ def control_routes(control: Control) -> list[web.RouteDef]:
         web.get(f"{CONTROL}/clock", _clock),
         web.get(f"{CONTROL}/counters", counters),
         web.get(f"{CONTROL}/bills", bills),
+        web.get(f"{CONTROL}/exchanges", exchanges),
+        web.get(f"{CONTROL}/strays", strays),
         web.post(f"{CONTROL}/mint", mint),
         web.post(f"{CONTROL}/{{action}}", act),
     ]

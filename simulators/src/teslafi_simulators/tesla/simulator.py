@@ -2,24 +2,27 @@
 
 from html import escape
 from random import Random
-from typing import Self
+from typing import Final, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from .accounts import AccountStore
-from .addresses import AUTH, FLEET_AUTH, Addresses
+from .addresses import AUTH, AUTH_CN, FLEET_AUTH, Addresses
 from .applications import ApplicationStore
+from .billing import Exchange
 from .cars.garage import Garage
 from .cars.routine import Routine
 from .clock import Clock, real_clock
 from .control import Control, control_routes
-from .faults import apply_fault
+from .faults import ELSEWHERE, Asked, apply_fault
 from .fleet_api import fleet_routes
 from .scenario import SCENARIOS
 from .sign_in import sign_in_routes
-from .state import STATE, SimulatorState
+from .state import STATE, SimulatorState, Stray
 from .tokens import TokenStore
+
+LARGEST_REQUEST: Final = 1024**2
 
 
 class TeslaSimulator:
@@ -74,9 +77,9 @@ class TeslaSimulator:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve; port 0 takes a free one."""
-        app = web.Application(middlewares=[_broken_sign_in])
+        app = web.Application(middlewares=[_broken_sign_in], client_max_size=LARGEST_REQUEST)
         app[STATE] = self.state
-        app.add_routes([web.get("/", self._index)])
+        app.add_routes([web.get("/", self._index), web.route("*", f"{ELSEWHERE}/{{rest:.*}}", _stray)])
         app.add_routes(
             sign_in_routes(
                 clock=self.clock,
@@ -129,9 +132,27 @@ class TeslaSimulator:
 
 @web.middleware
 async def _broken_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Strike the sign-in side with the faults that wait for it; the Fleet API takes its own."""
-    fault = request.app[STATE].faults.take(request.path) if request.path.startswith((AUTH, FLEET_AUTH)) else None
-    response = await handler(request)
-    if fault is None or not isinstance(response, web.Response):
-        return response
-    return await apply_fault(fault, request, response)
+    """Strike the sign-in side with the faults that wait for it, and note its exchanges; the Fleet API does its own."""
+    if not request.path.startswith((AUTH, AUTH_CN, FLEET_AUTH)):
+        return await handler(request)
+    state = request.app[STATE]
+    asked = Asked(path=request.path, method=request.method, at=state.clock())
+    fault = state.faults.take(asked)
+    executes = fault is None or fault.executes
+    response = await handler(request) if executes else web.Response()
+    if fault is not None and isinstance(response, web.Response):
+        response = await apply_fault(fault, request, response)
+    state.billing.exchanges.append(Exchange(at=asked.at, method=asked.method, path=asked.path, status=response.status))
+    return response
+
+
+async def _stray(request: web.Request) -> web.Response:
+    """Keep what followed a redirect, which no client should."""
+    stray = Stray(
+        method=request.method,
+        path=request.path,
+        authorized="Authorization" in request.headers,
+        body=await request.read(),
+    )
+    request.app[STATE].strays.append(stray)
+    return web.json_response({"response": {}})

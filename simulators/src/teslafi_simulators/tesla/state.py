@@ -17,11 +17,22 @@ from .faults import Faults
 from .tokens import TokenStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A request that followed a redirect: whether it carried the token along, and which body."""
+
+    method: str
+    path: str
+    authorized: bool
+    body: bytes = field(repr=False)
+
+
 @dataclass(slots=True, kw_only=True)
 class SimulatorState:
     """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken.
 
-    `recent`: times of requests by account, car and category. `requests`: method and path of each.
+    `recent`: times of requests by account, car and category. `requests`: method and path of each. `strays`: what
+    followed a redirect.
     """
 
     clock: Clock
@@ -35,6 +46,7 @@ class SimulatorState:
     faults: Faults = field(default_factory=Faults)
     recent: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
 
 
 STATE: web.AppKey[SimulatorState] = web.AppKey("state", SimulatorState)

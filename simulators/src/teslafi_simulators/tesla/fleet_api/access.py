@@ -4,14 +4,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any, Final
 
 from aiohttp import web
 
 from ..addresses import Region
-from ..billing import Category
+from ..billing import PRICES_USD, Category, Exchange
 from ..cars.car import Car, State
-from ..faults import apply_fault, with_values
+from ..faults import Asked, apply_fault, with_values
 from ..state import STATE, SimulatorState
 from ..tokens import Bearer, BearerRefused
 from .answers import Refused, answered, asleep, missing_scopes, not_found, out_of_region, too_many, unregistered
@@ -90,18 +91,12 @@ class Call:
         if self.state.billing.exceeded(self.developer):
             raise Refused(403, "account disabled: EXCEEDED_LIMIT")
         now = self.state.clock()
-        recent = self.state.recent.setdefault((self.account, self._metered_car(), category), deque())
+        recent = self.state.recent.setdefault((self.account, _asked_car(self.request, self.state), category), deque())
         while recent and recent[0] <= now - 60:
             recent.popleft()
         if len(recent) >= limit:
             raise too_many(max(1, round(60 - (now - recent[0]))), limit)
         recent.append(now)
-
-    def _metered_car(self) -> str:
-        """Return the VIN of the car that the request is about, "" when it is about none in particular."""
-        name = self.request.match_info.get("vehicle") or self.request.query.get("vin", "")
-        car = self.state.garage.find(name)
-        return car.vin if car is not None else ""
 
 
 type Handler = Callable[[Call], Awaitable[web.Response] | web.Response]
@@ -118,27 +113,52 @@ def endpoint(
     async def handle(request: web.Request) -> web.StreamResponse:
         state = request.app[STATE]
         state.requests.append((request.method, request.path))
-        fault = state.faults.take(request.path)
+        vin = _asked_car(request, state)
+        asked = Asked(path=request.path, method=request.method, vin=vin, at=state.clock())
+        fault = state.faults.take(asked)
         body = await request.read()
         bearer: Bearer | None = None
         try:
             bearer = _authenticate(request, state)
-            call = Call(request, state, bearer, region, body)
-            _check_host(call, any_region=any_region)
-            call.meter(category)
-            answer = handler(call)
-            response = answer if isinstance(answer, web.Response) else answered(with_values(fault, answer))
+            if fault is not None and not fault.executes:
+                response = web.Response()
+            else:
+                call = Call(request, state, bearer, region, body)
+                _check_host(call, any_region=any_region)
+                call.meter(category)
+                answer = handler(call)
+                if isawaitable(answer):
+                    answer = await answer
+                response = answer if isinstance(answer, web.Response) else answered(with_values(fault, answer))
         except BearerRefused as refused:
             bearer = refused.bearer
             response = Refused(401).response()
         except Refused as refused:
             response = refused.response()
-        outcome = response if fault is None or fault.kind == "values" else await apply_fault(fault, request, response)
-        if bearer is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        outcome = response if fault is None else await apply_fault(fault, request, response)
+        billed = bearer is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if bearer is not None and billed:
             state.billing.count(bearer.account_sub, _developer(state, bearer), category)
+        state.billing.exchanges.append(
+            Exchange(
+                at=asked.at,
+                method=asked.method,
+                path=asked.path,
+                status=outcome.status,
+                category=category,
+                vin=vin,
+                usd=PRICES_USD[category] if billed else 0.0,
+            )
+        )
         return outcome
 
     return handle
+
+
+def _asked_car(request: web.Request, state: SimulatorState) -> str:
+    """Return the VIN of the car that the request is about, "" when it is about none in particular."""
+    car = state.garage.find(request.match_info.get("vehicle") or request.query.get("vin", ""))
+    return car.vin if car is not None else ""
 
 
 def _developer(state: SimulatorState, bearer: Bearer) -> str | None:
