@@ -11,7 +11,7 @@ import pytest
 
 from custom_components.teslafi.link.client import SubscriptionState
 from teslafi_companion.domain.billing import mirror
-from teslafi_companion.domain.billing.access import Reason
+from teslafi_companion.domain.words import SubscriptionReason
 from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
 from teslafi_companion.work.billing import refresh
@@ -108,4 +108,4 @@ async def test_subscribed_cancelled_and_back(
 
 
 def test_both_sides_know_the_same_reasons() -> None:
-    assert {state.value for state in SubscriptionState} == {reason.value for reason in Reason}
+    assert {state.value for state in SubscriptionState} == {reason.value for reason in SubscriptionReason}

@@ -1,25 +1,21 @@
 """Groups of commands that an owner allows by themselves, and the scopes of Tesla's that each needs."""
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
 from typing import Final
+
+from ..link.words import Group as ControlGroup
+
+__all__ = [
+    "DEFAULT_GROUPS",
+    "ControlGroup",
+    "accepted_scopes",
+    "missing_groups",
+    "wanted_scopes",
+]
 
 SCOPE_COMMANDS: Final = "vehicle_cmds"
 SCOPE_CHARGING: Final = "vehicle_charging_cmds"
 SCOPE_ENERGY: Final = "energy_cmds"
-
-
-class ControlGroup(StrEnum):
-    """A group, by the name that permits have for it (docs/companion-api.yaml)."""
-
-    CHARGING = "charging"
-    CLIMATE = "climate"
-    OPENINGS = "openings"
-    SECURITY = "security"
-    MEDIA = "media"
-    SOFTWARE = "software"
-    SCHEDULES = "schedules"
-    ENERGY = "energy"
 
 
 DEFAULT_GROUPS: Final = (

@@ -1,4 +1,4 @@
-"""The companion's permit: an EdDSA JWT, taken only when every claim is as it has to be (docs/companion-api.yaml).
+"""The companion's permit: an EdDSA JWT, taken only when every claim is as it has to be (contract/companion-api.yaml).
 
 Its end is held against two clocks: the wall's, and one that only runs forward, so that a clock set back lengthens
 nothing.

@@ -1,4 +1,4 @@
-"""The client of the companion's HTTP API (docs/companion-api.yaml). It knows nothing of Tesla."""
+"""The client of the companion's HTTP API (contract/companion-api.yaml). It knows nothing of Tesla."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,7 +150,7 @@ class LinkTokens:
 
 
 class SubscriptionState(StrEnum):
-    """Why the account's subscription gives access or not, in the companion's words (docs/companion-api.yaml)."""
+    """Why the account's subscription gives access or not, in the companion's words (contract/companion-api.yaml)."""
 
     NOT_REQUIRED = "not_required"
     ACTIVE = "active"

@@ -57,7 +57,7 @@ class ControlsImplementation(CompanionImplementation):
     """The same server, asked to let this Home Assistant control cars: a fresh second factor, and consent to it."""
 
     def __init__(self, hass: HomeAssistant, origin: str, instance_id: str, details: Mapping[str, Any]) -> None:
-        """Ask for what `details` say (docs/companion-api.yaml, authorization_details)."""
+        """Ask for what `details` say (contract/companion-api.yaml, authorization_details)."""
         super().__init__(hass, origin, instance_id)
         self._details = details
 

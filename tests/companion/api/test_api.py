@@ -32,7 +32,7 @@ from ..oauth.linking import (
     subjects,
 )
 
-CONTRACT = Path(__file__).parents[3] / "docs" / "companion-api.yaml"
+CONTRACT = Path(__file__).parents[3] / "contract" / "companion-api.yaml"
 
 
 async def ask(http: Http, method: str, path: str, token: str | None = None) -> tuple[int, dict[str, Any], str]:

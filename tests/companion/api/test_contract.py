@@ -1,4 +1,4 @@
-"""The served companion keeps to its contract (docs/companion-api.yaml), whatever schemathesis sends."""
+"""The served companion keeps to its contract (contract/companion-api.yaml), whatever schemathesis sends."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..oauth.linking import Http, bearer, link_up, make_account
 
 pytestmark = pytest.mark.slow
 
-CONTRACT: Final = schemathesis.openapi.from_path(Path(__file__).parents[3] / "docs" / "companion-api.yaml")
+CONTRACT: Final = schemathesis.openapi.from_path(Path(__file__).parents[3] / "contract" / "companion-api.yaml")
 OPERATIONS: Final = {
     f"{operation.method.upper()} {operation.path}": operation
     for operation in (result.ok() for result in CONTRACT.get_all_operations() if isinstance(result, Ok))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, strategies as st
 import pytest
 
-from teslafi_companion.domain.billing.access import GRANTING, SENTENCES, Access, Known, Reason, Rules, Use, decide
+from teslafi_companion.domain.billing.access import GRANTING, SENTENCES, Access, Known, Rules, Use, decide
 from teslafi_companion.domain.billing.subscription import Subscription, Unreadable, parse_subscription
+from teslafi_companion.domain.words import SubscriptionReason
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -28,55 +29,55 @@ def decided(*subscriptions: Subscription, rules: Rules = RULES, age: timedelta =
 @pytest.mark.parametrize(
     ("subscription", "reason"),
     [
-        (held("active", term_end=NOW + DAY), Reason.ACTIVE),
-        (held("active", term_end=NOW - DAY), Reason.ACTIVE),
-        (held("in_trial", trial_end=NOW + DAY), Reason.TRIAL),
-        (held("in_trial", trial_end=NOW - HOUR / 2), Reason.TRIAL),
-        (held("in_trial", trial_end=NOW - HOUR), Reason.EXPIRED),
-        (held("in_trial"), Reason.EXPIRED),
-        (held("non_renewing", term_end=NOW + HOUR), Reason.ENDING),
-        (held("non_renewing", term_end=NOW), Reason.EXPIRED),
-        (held("non_renewing"), Reason.EXPIRED),
-        (held("future", start_at=NOW + DAY), Reason.FUTURE),
-        (held("future", start_at=NOW - DAY), Reason.FUTURE),
-        (held("paused", pause_at=NOW - HOUR), Reason.PAUSED),
-        (held("paused"), Reason.PAUSED),
-        (held("paused", pause_at=NOW + HOUR), Reason.ACTIVE),
-        (held("cancelled"), Reason.CANCELLED),
-        (held("cancelled", cancel_reason="not_paid"), Reason.UNPAID),
-        (held("transferred"), Reason.CANCELLED),
-        (held("decommissioned"), Reason.UNKNOWN),
-        (held("something new"), Reason.UNKNOWN),
-        (held("active", due_invoices=1, due_since=NOW - 13 * DAY), Reason.PAST_DUE),
-        (held("active", due_invoices=1, due_since=NOW - 14 * DAY), Reason.UNPAID),
-        (held("active", due_invoices=1), Reason.UNPAID),
-        (held("active", item_prices=("mug",)), Reason.OTHER_PLAN),
-        (held("active", deleted=True), Reason.NONE),
+        (held("active", term_end=NOW + DAY), SubscriptionReason.ACTIVE),
+        (held("active", term_end=NOW - DAY), SubscriptionReason.ACTIVE),
+        (held("in_trial", trial_end=NOW + DAY), SubscriptionReason.TRIAL),
+        (held("in_trial", trial_end=NOW - HOUR / 2), SubscriptionReason.TRIAL),
+        (held("in_trial", trial_end=NOW - HOUR), SubscriptionReason.EXPIRED),
+        (held("in_trial"), SubscriptionReason.EXPIRED),
+        (held("non_renewing", term_end=NOW + HOUR), SubscriptionReason.ENDING),
+        (held("non_renewing", term_end=NOW), SubscriptionReason.EXPIRED),
+        (held("non_renewing"), SubscriptionReason.EXPIRED),
+        (held("future", start_at=NOW + DAY), SubscriptionReason.FUTURE),
+        (held("future", start_at=NOW - DAY), SubscriptionReason.FUTURE),
+        (held("paused", pause_at=NOW - HOUR), SubscriptionReason.PAUSED),
+        (held("paused"), SubscriptionReason.PAUSED),
+        (held("paused", pause_at=NOW + HOUR), SubscriptionReason.ACTIVE),
+        (held("cancelled"), SubscriptionReason.CANCELLED),
+        (held("cancelled", cancel_reason="not_paid"), SubscriptionReason.UNPAID),
+        (held("transferred"), SubscriptionReason.CANCELLED),
+        (held("decommissioned"), SubscriptionReason.UNKNOWN),
+        (held("something new"), SubscriptionReason.UNKNOWN),
+        (held("active", due_invoices=1, due_since=NOW - 13 * DAY), SubscriptionReason.PAST_DUE),
+        (held("active", due_invoices=1, due_since=NOW - 14 * DAY), SubscriptionReason.UNPAID),
+        (held("active", due_invoices=1), SubscriptionReason.UNPAID),
+        (held("active", item_prices=("mug",)), SubscriptionReason.OTHER_PLAN),
+        (held("active", deleted=True), SubscriptionReason.NONE),
     ],
 )
-def test_each_status(subscription: Subscription, reason: Reason) -> None:
+def test_each_status(subscription: Subscription, reason: SubscriptionReason) -> None:
     assert decided(subscription).reason is reason
 
 
 def test_the_best_of_several_counts() -> None:
     ended, other = held("cancelled"), held("active", item_prices=("mug",))
-    assert decided(ended, other).reason is Reason.OTHER_PLAN
-    assert decided(ended, held("active"), other).reason is Reason.ACTIVE
+    assert decided(ended, other).reason is SubscriptionReason.OTHER_PLAN
+    assert decided(ended, held("active"), other).reason is SubscriptionReason.ACTIVE
     short, long = held("non_renewing", term_end=NOW + DAY), held("non_renewing", term_end=NOW + 2 * DAY)
     assert decided(short, long).until == NOW + 2 * DAY
 
 
 def test_a_feature_is_asked_for_only_where_one_is_configured() -> None:
     rules = replace(RULES, needs_feature=True)
-    assert decided(held("active"), rules=rules).reason is Reason.NOT_ENTITLED
-    assert decided(held("active", entitled=False), rules=rules).reason is Reason.NOT_ENTITLED
+    assert decided(held("active"), rules=rules).reason is SubscriptionReason.NOT_ENTITLED
+    assert decided(held("active", entitled=False), rules=rules).reason is SubscriptionReason.NOT_ENTITLED
     assert decided(held("active", entitled=True), rules=rules).granted
     assert decided(held("active", entitled=False)).granted
 
 
 def test_nothing_known_grants_nothing() -> None:
-    assert decide(Known(), NOW, RULES, Use.READING) == Access(Reason.NONE)
-    assert decide(Known((held("active"),)), NOW, RULES, Use.READING).reason is Reason.UNCERTAIN
+    assert decide(Known(), NOW, RULES, Use.READING) == Access(SubscriptionReason.NONE)
+    assert decide(Known((held("active"),)), NOW, RULES, Use.READING).reason is SubscriptionReason.UNCERTAIN
 
 
 @pytest.mark.parametrize("hours", range(97))
@@ -88,12 +89,12 @@ def test_an_outage_of_four_days_hour_by_hour(hours: int) -> None:
 
 
 def test_what_ended_is_not_made_uncertain_by_an_outage() -> None:
-    assert decided(held("cancelled"), age=100 * HOUR).reason is Reason.CANCELLED
+    assert decided(held("cancelled"), age=100 * HOUR).reason is SubscriptionReason.CANCELLED
 
 
 def test_every_reason_has_its_own_sentence() -> None:
-    assert set(SENTENCES) == set(Reason)
-    assert len(set(SENTENCES.values())) == len(Reason)
+    assert set(SENTENCES) == set(SubscriptionReason)
+    assert len(set(SENTENCES.values())) == len(SubscriptionReason)
 
 
 ANYTHING = st.recursive(

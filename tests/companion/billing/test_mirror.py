@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select, text
 
 from teslafi_companion.domain.billing import mirror
-from teslafi_companion.domain.billing.access import Reason, Use
+from teslafi_companion.domain.billing.access import Use
 from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event
 from teslafi_companion.domain.billing.subscription import parse_subscription
+from teslafi_companion.domain.words import SubscriptionReason
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import billing_event, metadata
 from teslafi_companion.work.billing import BillingWorker
@@ -33,7 +34,7 @@ async def customer_of(person: Person) -> str:
     return mirror.customer_id(owner)
 
 
-async def reason_of(person: Person, use: Use = Use.CONTROLS) -> Reason:
+async def reason_of(person: Person, use: Use = Use.CONTROLS) -> SubscriptionReason:
     """Return why there is access or not."""
     async with person.store.reading() as transaction:
         return (await mirror.access_of(transaction, await person.account(transaction), use)).reason
@@ -58,11 +59,11 @@ async def test_a_webhook_makes_chargebee_be_asked(
 ) -> None:
     await settle(worker)
     chargebee.site.subscribe(payer, PRICE)
-    assert await reason_of(olga) is Reason.NONE
+    assert await reason_of(olga) is SubscriptionReason.NONE
     await chargebee.sender.deliver()
     assert set(chargebee.sender.answers) == {200}
     await settle(worker)
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
 
 
 async def test_lost_webhooks_are_found_by_the_poll(
@@ -73,10 +74,10 @@ async def test_lost_webhooks_are_found_by_the_poll(
     chargebee.site.subscribe(payer, PRICE)
     clock.advance(minutes=9)
     await settle(worker)
-    assert await reason_of(olga) is Reason.NONE
+    assert await reason_of(olga) is SubscriptionReason.NONE
     clock.advance(minutes=1)
     await settle(worker)
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
 
 
 async def test_what_even_the_poll_misses_is_found_within_half_a_day(
@@ -84,13 +85,13 @@ async def test_what_even_the_poll_misses_is_found_within_half_a_day(
 ) -> None:
     number = chargebee.site.subscribe(payer, PRICE).id
     await settle(worker)
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
     chargebee.sender.copies = 0
     chargebee.site.cancel(number)
     chargebee.site.events.clear()
     clock.advance(hours=12)
     await settle(worker)
-    assert await reason_of(olga) is Reason.CANCELLED
+    assert await reason_of(olga) is SubscriptionReason.CANCELLED
 
 
 async def test_a_forged_webhook_changes_nothing_but_a_question(
@@ -109,7 +110,7 @@ async def test_a_forged_webhook_changes_nothing_but_a_question(
     async with aiohttp.ClientSession() as session:
         assert await chargebee.sender.post(session, forged) == 200
     await settle(worker)
-    assert await reason_of(olga) is Reason.CANCELLED
+    assert await reason_of(olga) is SubscriptionReason.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ async def test_card_data_leaves_no_trace(
     chargebee.site.subscribe(payer, PRICE)
     await chargebee.sender.deliver()
     await settle(worker)
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
     async with olga.store.reading() as transaction:
         kept = ""
         for name in metadata.tables:
@@ -200,12 +201,12 @@ async def test_an_outage_of_four_days(
     for hour in range(1, 97):
         clock.advance(hours=1)
         await settle(worker)
-        assert (await reason_of(olga, Use.READING) is Reason.ACTIVE) == (hour < 72), hour
-        assert (await reason_of(olga) is Reason.ACTIVE) == (hour < 24), hour
+        assert (await reason_of(olga, Use.READING) is SubscriptionReason.ACTIVE) == (hour < 72), hour
+        assert (await reason_of(olga) is SubscriptionReason.ACTIVE) == (hour < 24), hour
     chargebee.gate.down = False
     clock.advance(minutes=15)
     await settle(worker)
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
 
 
 async def test_after_a_fault_chargebee_is_left_alone(
@@ -237,7 +238,7 @@ async def test_an_answer_that_was_overtaken_changes_nothing(
         await mirror.keep(transaction, owner, [new], asked_then)
         await mirror.keep(transaction, owner, [old], asked_first)
         await mirror.keep(transaction, owner, [], asked_first)
-    assert await reason_of(olga) is Reason.CANCELLED
+    assert await reason_of(olga) is SubscriptionReason.CANCELLED
 
 
 async def test_two_processes_share_the_work(
@@ -251,7 +252,7 @@ async def test_two_processes_share_the_work(
     await asyncio.gather(settle(worker), settle(other))
     asked = [path for _, path in chargebee.gate.requests if path.endswith("/subscriptions")]
     assert len(asked) == 1
-    assert await reason_of(olga) is Reason.ACTIVE
+    assert await reason_of(olga) is SubscriptionReason.ACTIVE
 
 
 async def test_a_changed_address_reaches_chargebee(

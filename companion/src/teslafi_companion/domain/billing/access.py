@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from teslafi_companion.domain.words import SubscriptionReason as Reason
+
 from .subscription import Subscription
 
 SKEW: Final = timedelta(hours=1)
@@ -17,26 +19,6 @@ class Use(StrEnum):
 
     READING = "reading"
     CONTROLS = "controls"
-
-
-class Reason(StrEnum):
-    """Why access is given or not, from best to worst."""
-
-    NOT_REQUIRED = "not_required"
-    ACTIVE = "active"
-    TRIAL = "trial"
-    ENDING = "ending"
-    PAST_DUE = "past_due"
-    UNCERTAIN = "uncertain"
-    UNPAID = "unpaid"
-    PAUSED = "paused"
-    FUTURE = "future"
-    NOT_ENTITLED = "not_entitled"
-    OTHER_PLAN = "other_plan"
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    NONE = "none"
 
 
 SENTENCES: Final[Mapping[Reason, str]] = {
@@ -58,7 +40,15 @@ SENTENCES: Final[Mapping[Reason, str]] = {
 }
 """What a person reads."""
 
-GRANTING: Final = frozenset({Reason.NOT_REQUIRED, Reason.ACTIVE, Reason.TRIAL, Reason.ENDING, Reason.PAST_DUE})
+GRANTING: Final = frozenset(
+    {
+        Reason.NOT_REQUIRED,
+        Reason.ACTIVE,
+        Reason.TRIAL,
+        Reason.ENDING,
+        Reason.PAST_DUE,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,26 +1,13 @@
 """What a linked Home Assistant may do, and how freshly and strongly its owner must have been recognised."""
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import Final
+
+from teslafi_companion.domain.words import Acr, Scope
 
 from .faults import INVALID_SCOPE, OAuthFault
 
-
-class Scope(StrEnum):
-    """One permission."""
-
-    ACCOUNT = "account:read"
-    LINK = "link:read"
-    CONTROLS = "controls"
-
-
-class Acr(StrEnum):
-    """How the owner was recognised when the link was allowed (the `acr` of RFC 9470)."""
-
-    PASSWORD = "urn:teslafi:password"  # noqa: S105 - a name
-    SECOND_FACTOR = "urn:teslafi:second-factor"
-
+__all__ = ["STATUS", "WORDS", "Acr", "Scope", "parse_scopes", "stored", "written"]
 
 WORDS: Final = {
     Scope.ACCOUNT: "See whose account it is (your address, masked) and whether two-factor authentication is on",

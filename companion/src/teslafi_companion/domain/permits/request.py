@@ -5,12 +5,12 @@ It comes as `authorization_details` of the authorization request: one object of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 import json
 import re
 from typing import Any, Final
 
 from teslafi_companion.domain.links.faults import OAuthFault
+from teslafi_companion.domain.words import Group
 
 INVALID_DETAILS: Final = "invalid_authorization_details"
 TYPE: Final = "teslafi_controls"
@@ -20,19 +20,6 @@ MOST_VEHICLES: Final = 30
 _LONGEST_NAME: Final = 64
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}", re.ASCII)
-
-
-class Group(StrEnum):
-    """A group of commands that an owner can allow by itself."""
-
-    CHARGING = "charging"
-    CLIMATE = "climate"
-    OPENINGS = "openings"
-    SECURITY = "security"
-    MEDIA = "media"
-    SOFTWARE = "software"
-    SCHEDULES = "schedules"
-    ENERGY = "energy"
 
 
 WORDS: Final[Mapping[Group, str]] = {

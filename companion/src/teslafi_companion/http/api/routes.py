@@ -14,6 +14,7 @@ from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits.consent import find
+from teslafi_companion.domain.words import API_VERSION, PRODUCT
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Store
 
@@ -21,8 +22,6 @@ from . import controls
 from .access import linked
 from .problems import Problem, problem
 
-PRODUCT: Final = "teslafi-companion"
-API_VERSION: Final = 1
 OPENAPI: Final = files(__package__).joinpath("openapi.yaml")
 _NOT_STORED: Final = {"Cache-Control": "no-store"}
 
