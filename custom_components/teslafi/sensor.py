@@ -45,8 +45,8 @@ from .entity import (
     async_setup_wall_connector_platform,
     version_of,
 )
-from .link.client import SubscriptionState
 from .link.coordinator import LinkState, LinkStatus
+from .link.words import SubscriptionReason
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import car_zone, next_charge, next_preconditioning
@@ -1081,7 +1081,7 @@ LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
         key="subscription",
         value_fn=attrgetter("subscription"),
         device_class=SensorDeviceClass.ENUM,
-        options=[state.value for state in SubscriptionState],
+        options=[state.value for state in SubscriptionReason],
         entity_category=DIAGNOSTIC,
     ),
     TeslaFiSensorDescription(

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import pytest
 
-from custom_components.teslafi.link.client import SubscriptionState
+from custom_components.teslafi.link.words import SubscriptionReason as LinkReason
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.words import SubscriptionReason
 from teslafi_companion.http.services import Services
@@ -108,4 +108,4 @@ async def test_subscribed_cancelled_and_back(
 
 
 def test_both_sides_know_the_same_reasons() -> None:
-    assert {state.value for state in SubscriptionState} == {reason.value for reason in SubscriptionReason}
+    assert {state.value for state in LinkReason} == {reason.value for reason in SubscriptionReason}

@@ -1,9 +1,8 @@
 """Knows how controls are: open, or locked and why. Renews the permit; sends nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, override
+from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -11,7 +10,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from ..const import LOGGER
-from ..link.client import Vouched
+from ..link.client import CheckedIn
 from ..link.coordinator import LinkCoordinator
 from ..repairs import note_controls_locked
 from .gate import Gate, Lock
@@ -34,17 +33,11 @@ class CompanionOverLink:
         """Ask over `link`."""
         self._link = link
 
-    async def permit(self) -> Vouched:
-        """Return a permit with its key share; raise CompanionError."""
-        return await self._link.session.ask(self._link.companion.permit)
-
-    async def permit_keys(self) -> Mapping[str, Any]:
-        """Return the keys that permits are signed with; raise CompanionError."""
-        return await self._link.companion.permit_keys()
-
-    async def allows(self) -> bool:
-        """Return whether the owner's consent is still there; raise CompanionError."""
-        return (await self._link.session.ask(self._link.companion.status)).controls
+    async def check_in(self, *, permit: bool) -> CheckedIn:
+        """Ask how controls are, and for a permit where one is wanted; the link learns from the same answer."""
+        checked = await self._link.session.ask(lambda tokens: self._link.companion.check_in(tokens, permit=permit))
+        self._link.async_take(checked.status)
+        return checked
 
 
 class ControlsCoordinator(DataUpdateCoordinator[ControlsStatus]):

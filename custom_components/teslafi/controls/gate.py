@@ -6,7 +6,7 @@ time why it is shut. Nothing here is about Home Assistant.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -15,18 +15,20 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from ..const import CONTROLS
-from ..link.client import CompanionError, PermitRefused, Unlinked, Vouched
+from ..link.client import CheckedIn, CompanionError, PermitRefused, Unlinked, Vouched
 from ..secret import Secret
 from ..storage.vault import SealBroken, Vault
 from ..tesla.commander import Answer, Commander, Count, Look
 from ..tesla.errors import CommandRefused, SignInRequired
-from ..tesla.session import CreateTask, GrantSession
+from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
 from .commands import COMMANDS, SITE_COMMANDS, WAKE
 from .groups import ControlGroup
 from .permit import Expected, Fault, Moment, Permit, PermitFaulty, verified
 from .sealed import Arms, SealedKeeper, unseal
 
+PATIENCE: Final = 2.0
+"""Seconds that a command waits for the companion's answer while its permit counts."""
 PER_MINUTE: Final = 30
 """Commands that Tesla takes for a car in a minute ("Billing and limits")."""
 
@@ -88,17 +90,11 @@ class Forbidden(Exception):
         self.key = key
 
 
-class Voucher(Protocol):
-    """Who vouches: the companion, over the link."""
+class CompanionSide(Protocol):
+    """The companion, as the gate asks it."""
 
-    async def permit(self) -> Vouched:
-        """Return a permit with its share; raise CompanionError."""
-
-    async def permit_keys(self) -> Mapping[str, Any]:
-        """Return the keys that permits are signed with; raise CompanionError."""
-
-    async def allows(self) -> bool:
-        """Say whether the owner's consent is still there; raise CompanionError."""
+    async def check_in(self, *, permit: bool) -> CheckedIn:
+        """Say whether controls are still allowed, and give a permit where asked; raise CompanionError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ class Surroundings:
     monitoring: GrantSession
     look: Look
     now: Callable[[], Moment]
-    create_task: CreateTask
+    create_task: Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -130,15 +126,16 @@ class _Open:
 class Gate:
     """One config entry's gate."""
 
-    def __init__(self, voucher: Voucher, expected: Expected, around: Surroundings) -> None:
+    def __init__(self, companion: CompanionSide, expected: Expected, around: Surroundings) -> None:
         """Begin shut."""
-        self._voucher = voucher
+        self._companion = companion
         self._expected = expected
         self._around = around
         self._open: _Open | None = None
         self._lock = Lock.STARTING
         self._sentence = ""
-        self._renewing = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
+        self._companion_answers = True
         self._sent: dict[str, deque[float]] = {}
 
     @property
@@ -172,36 +169,52 @@ class Gate:
         return self._open.key if self._open and self.lock is None else None
 
     async def renew(self) -> None:
-        """Ask for a permit when half of the one at hand is over, else whether the consent is still there."""
-        async with self._renewing:
-            now = self._around.now()
-            try:
-                if self._open is not None and not self._open.permit.is_due(now):
-                    await self._ask_consent()
-                else:
-                    await self._ask_permit()
-            except PermitRefused as refusal:
-                await self._shut(REFUSALS.get(refusal.reason, Lock.PERMIT_INVALID), refusal.sentence)
-            except Unlinked:
-                await self._shut(Lock.UNLINKED)
-            except PermitFaulty as faulty:
-                await self._shut(FAULTS[faulty.fault])
-            except SealBroken:
-                await self._shut(Lock.SEAL_BROKEN)
-            except CompanionError:
-                # Until its permit ends, an open gate stays open
-                ended = Lock.UNREACHABLE if self._open is None else self.lock
-                if ended is not None:
-                    await self._shut(ended)
+        """Ask for a permit when half of the one at hand is over, else whether the consent is still there.
 
-    async def _ask_consent(self) -> None:
-        if not await self._voucher.allows():
-            await self._shut(Lock.NOT_ALLOWED)
+        Whoever asks while a question is under way waits for its answer.
+        """
+        await asyncio.shield(self._question())
 
-    async def _ask_permit(self) -> None:
-        vouched = await self._voucher.permit()
-        keys = await self._voucher.permit_keys()
-        permit = verified(vouched.permit, keys, self._expected, self._around.now())
+    def _question(self) -> asyncio.Task[None]:
+        if self._renewal is None or self._renewal.done():
+            self._renewal = self._around.create_task(self._ask_companion(), "teslafi controls permit")
+        return self._renewal
+
+    async def _ask_companion(self) -> None:
+        due = self._open is None or self._open.permit.is_due(self._around.now())
+        try:
+            checked = await self._companion.check_in(permit=due)
+        except Unlinked:
+            await self._shut(Lock.UNLINKED)
+            return
+        except CompanionError:
+            self._companion_answers = False
+            # Until its permit ends, an open gate stays open
+            ended = Lock.UNREACHABLE if self._open is None else self.lock
+            if ended is not None:
+                await self._shut(ended)
+            return
+        self._companion_answers = True
+        await self._take(checked, due=due)
+
+    async def _take(self, checked: CheckedIn, *, due: bool) -> None:
+        """Open, stay open or shut, as the companion's answer says."""
+        try:
+            if checked.refused is not None:
+                raise checked.refused
+            if checked.vouched is not None:
+                await self._take_permit(checked.vouched)
+            elif due or not checked.status.controls:
+                await self._shut(Lock.NOT_ALLOWED)
+        except PermitRefused as refusal:
+            await self._shut(REFUSALS.get(refusal.reason, Lock.PERMIT_INVALID), refusal.sentence)
+        except PermitFaulty as faulty:
+            await self._shut(FAULTS[faulty.fault])
+        except SealBroken:
+            await self._shut(Lock.SEAL_BROKEN)
+
+    async def _take_permit(self, vouched: Vouched) -> None:
+        permit = verified(vouched.permit, vouched.keys, self._expected, self._around.now())
         if self._open is not None and self._open.share == vouched.key_share:
             self._open.permit = permit
             return
@@ -211,7 +224,7 @@ class Gate:
         arms = unseal(self._around.vault, self._around.entry_id, vouched.key_share)
         if arms is None:
             raise SealBroken("nothing is sealed for controls")
-        await self._let_go()
+        await self._forget_opened()
         self._open = await self._opened(permit, vouched.key_share, arms)
 
     async def _opened(self, permit: Permit, share: Secret, arms: Arms) -> _Open:
@@ -228,9 +241,9 @@ class Gate:
         """Forget permit, share, grant and key."""
         self._lock = lock
         self._sentence = sentence
-        await self._let_go()
+        await self._forget_opened()
 
-    async def _let_go(self) -> None:
+    async def _forget_opened(self) -> None:
         opened, self._open = self._open, None
         if opened is not None:
             await opened.commander.close()
@@ -239,10 +252,12 @@ class Gate:
 
     async def close(self) -> None:
         """Forget everything that is in memory."""
+        self._call_off_question()
         await self._shut(Lock.STARTING)
 
     async def wipe(self) -> None:
         """Forget everything, on disk as well."""
+        self._call_off_question()
         await self._shut(Lock.NOT_ALLOWED)
         await self._around.vault.wipe(self._around.entry_id, CONTROLS)
 
@@ -291,14 +306,34 @@ class Gate:
             await self._grant_ended(opened)
             raise
 
+    def _call_off_question(self) -> None:
+        """See to it that no answer opens the gate anew."""
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None and renewal is not asyncio.current_task():
+            renewal.cancel()
+
     async def _vouched_for(self) -> _Open:
         if self._open is not None and self.lock is None:
-            await self.renew()
+            await self._ask_briefly()
         if (lock := self.lock) is not None:
             raise GateShut(lock)
         if self._open is None:
             raise GateShut(self._lock)
         return self._open
+
+    async def _ask_briefly(self) -> None:
+        """Ask whether controls are still allowed, so that a lock at the companion holds from that moment on.
+
+        The permit at hand counts where no answer comes. After one silence no command waits until an answer came.
+        """
+        question = self._question()
+        if not self._companion_answers:
+            return
+        await asyncio.wait({question}, timeout=PATIENCE)
+        if question.done():
+            await question
+        else:
+            self._companion_answers = False
 
     async def _grant_ended(self, opened: _Open) -> None:
         """Tesla ended the grant that commands are sent with; where it is the monitoring one, that sees to itself."""

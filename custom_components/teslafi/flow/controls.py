@@ -232,11 +232,14 @@ class ControlsFlow(SignInFlow, TokenFlow):
             await account.link.session.adopt(tokens)
         address = entry.data[CONF_COMPANION][CONF_ADDRESS]
         companion = Companion(async_get_clientsession(self.hass), address)
-        vouched = await companion.permit(tokens)
+        checked = await companion.check_in(tokens, permit=True)
+        if checked.vouched is None:
+            raise checked.refused or PermitRefused("")
+        vouched = checked.vouched
         expected = Expected(address, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id))
         now = Moment(time.time(), time.monotonic())
         enabling = cast(Enabling, self._enabling)
-        enabling.permit = verified(vouched.permit, await companion.permit_keys(), expected, now)
+        enabling.permit = verified(vouched.permit, vouched.keys, expected, now)
         enabling.share = vouched.key_share
 
     async def async_step_controls_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import json
@@ -15,14 +14,11 @@ from homeassistant.util import dt as dt_util
 from yarl import URL
 
 from ..secret import Secret
+from .words import API_VERSION, CLIENT_ID, PROBLEM, PRODUCT, Acr, Scope, SubscriptionReason
 
-CLIENT_ID: Final = "home-assistant"
-SCOPES: Final = ("account:read", "link:read")
-CONTROLS_SCOPE: Final = "controls"
-SECOND_FACTOR: Final = "urn:teslafi:second-factor"
-PROBLEM: Final = "urn:teslafi:problem:"
-PRODUCT: Final = "teslafi-companion"
-API_VERSION: Final = 1
+SCOPES: Final = (Scope.ACCOUNT, Scope.LINK)
+CONTROLS_SCOPE: Final = Scope.CONTROLS
+SECOND_FACTOR: Final = Acr.SECOND_FACTOR
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
 LONGEST_ANSWER: Final = 64 * 1024
 EARLY: Final = 30.0
@@ -100,6 +96,10 @@ class PermitRefused(CompanionError):
         self.sentence = sentence
 
 
+class NotKnown(CompanionError):
+    """The companion does not know this question: it is older than it."""
+
+
 class Unlinked(CompanionError):
     """The companion does not know this link any more: revoked there, or its tokens are spent."""
 
@@ -149,28 +149,8 @@ class LinkTokens:
         return replace(self, expires_at=0.0)
 
 
-class SubscriptionState(StrEnum):
-    """Why the account's subscription gives access or not, in the companion's words (contract/companion-api.yaml)."""
-
-    NOT_REQUIRED = "not_required"
-    ACTIVE = "active"
-    TRIAL = "trial"
-    ENDING = "ending"
-    PAST_DUE = "past_due"
-    UNCERTAIN = "uncertain"
-    UNPAID = "unpaid"
-    PAUSED = "paused"
-    FUTURE = "future"
-    NOT_ENTITLED = "not_entitled"
-    OTHER_PLAN = "other_plan"
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    NONE = "none"
-
-
 LAPSED: Final = frozenset(
-    {SubscriptionState.UNPAID, SubscriptionState.PAUSED, SubscriptionState.EXPIRED, SubscriptionState.CANCELLED}
+    {SubscriptionReason.UNPAID, SubscriptionReason.PAUSED, SubscriptionReason.EXPIRED, SubscriptionReason.CANCELLED}
 )
 """States in which something that was there is gone until the owner does something."""
 
@@ -182,17 +162,30 @@ class AccountStatus:
     instance_name: str
     linked_at: datetime | None
     two_factor: bool
-    subscription: SubscriptionState | None = None
+    subscription: SubscriptionReason | None = None
     until: datetime | None = None
     controls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A permit as the companion signed it, and the key share (base64). Both are for memory alone."""
+    """A permit as the companion signed it, its key share (base64), and the keys to verify it with (a JWK set).
+
+    Permit and share are for memory alone.
+    """
 
     permit: str = field(repr=False)
     key_share: Secret
+    keys: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIn:
+    """How link and account are; where a permit was asked for, the permit or why there is none."""
+
+    status: AccountStatus
+    vouched: Vouched | None = None
+    refused: PermitRefused | None = None
 
 
 def origin_of(typed: str) -> str:
@@ -273,32 +266,36 @@ class Companion:
 
     async def status(self, tokens: LinkTokens) -> AccountStatus:
         """Ask how link and account are."""
-        said = await self._json("GET", "/api/v1/status", tokens=tokens)
-        account, link = said.get("account"), said.get("link")
-        if not isinstance(account, dict) or not isinstance(link, dict):
-            raise CompanionError
-        subscription = said.get("subscription")
-        subscription = subscription if isinstance(subscription, dict) else {}
-        return AccountStatus(
-            instance_name=str(link.get("instance_name", "")),
-            linked_at=_moment(link.get("linked_at")),
-            two_factor=account.get("two_factor") is True,
-            subscription=_subscription_state(subscription.get("reason")),
-            until=_moment(subscription.get("until")),
-            controls=isinstance(said.get("controls"), dict),
-        )
+        return _status(await self._json("GET", "/api/v1/status", tokens=tokens))
 
-    async def permit_keys(self) -> Mapping[str, Any]:
-        """Return the keys that permits are signed with, as a JWK set."""
-        return await self._json("GET", "/api/v1/permit-keys")
+    async def check_in(self, tokens: LinkTokens, *, permit: bool) -> CheckedIn:
+        """Ask how link and account are, and for a permit where `permit` says so, by one question.
 
-    async def permit(self, tokens: LinkTokens) -> Vouched:
-        """Ask for a permit with its key share; raise PermitRefused when a condition is not met."""
-        said = await self._json("POST", "/api/v1/permit", tokens=tokens)
-        permit, share = said.get("permit"), said.get("key_share")
-        if not isinstance(permit, str) or not isinstance(share, str):
+        A companion of 0.1.0 does not know that question, and is asked the three that it knows.
+        """
+        try:
+            said = await self._json("POST", "/api/v1/status", tokens=tokens, said={"permit": permit})
+        except NotKnown:
+            return await self._check_in_by_parts(tokens, permit=permit)
+        status = _status(said)
+        if not permit:
+            return CheckedIn(status)
+        given, refusal = said.get("permit"), said.get("refusal")
+        if isinstance(given, dict):
+            return CheckedIn(status, _vouched(given, given))
+        if not isinstance(refusal, dict):
             raise CompanionError
-        return Vouched(permit, Secret(share))
+        return CheckedIn(status, refused=_refused(refusal))
+
+    async def _check_in_by_parts(self, tokens: LinkTokens, *, permit: bool) -> CheckedIn:
+        status = await self.status(tokens)
+        if not permit:
+            return CheckedIn(status)
+        try:
+            given = await self._json("POST", "/api/v1/permit", tokens=tokens)
+        except PermitRefused as refused:
+            return CheckedIn(status, refused=refused)
+        return CheckedIn(status, _vouched(given, await self._json("GET", "/api/v1/permit-keys")))
 
     async def lock_controls(self, tokens: LinkTokens) -> None:
         """Withdraw the owner's consent to controls; the companion forgets the key share."""
@@ -313,16 +310,19 @@ class Companion:
         await self._send("DELETE", "/api/v1/link", tokens=tokens)
 
     async def _json(
-        self, method: str, path: str, *, form: Mapping[str, str] | None = None, tokens: LinkTokens | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        tokens: LinkTokens | None = None,
+        said: object = None,
     ) -> Mapping[str, Any]:
-        body = await self._send(method, path, form=form, tokens=tokens)
-        try:
-            said = json.loads(body)
-        except ValueError as error:
-            raise CompanionError from error
-        if not isinstance(said, dict):
+        body = await self._send(method, path, form=form, tokens=tokens, said=said)
+        answer = _object(body)
+        if answer is None:
             raise CompanionError
-        return said
+        return answer
 
     async def _send(
         self,
@@ -344,7 +344,7 @@ class Companion:
                 timeout=TIMEOUT,
                 allow_redirects=False,
             ) as response:
-                body = await response.content.read(LONGEST_ANSWER)
+                body = await _whole(response.content)
                 status = response.status
         except aiohttp.ClientConnectorCertificateError as error:
             raise CertificateRefused(address=self.origin) from error
@@ -358,6 +358,8 @@ class Companion:
             raise Unlinked
         if status == HTTPStatus.FORBIDDEN:
             raise _not_vouched(body)
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            raise NotKnown
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unreachable(address=self.origin)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -365,41 +367,77 @@ class Companion:
         return body
 
 
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Read an answer to its end, however many pieces it comes in; raise CompanionError when it is too long."""
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > LONGEST_ANSWER:
+            raise CompanionError
+    return bytes(body)
+
+
+def _object(body: bytes) -> Mapping[str, Any] | None:
+    """Return the JSON object that an answer holds; None when it holds anything else."""
+    try:
+        said = json.loads(body)
+    except ValueError, RecursionError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _status(said: Mapping[str, Any]) -> AccountStatus:
+    account, link = said.get("account"), said.get("link")
+    if not isinstance(account, dict) or not isinstance(link, dict):
+        raise CompanionError
+    subscription = said.get("subscription")
+    subscription = subscription if isinstance(subscription, dict) else {}
+    return AccountStatus(
+        instance_name=str(link.get("instance_name", "")),
+        linked_at=_moment(link.get("linked_at")),
+        two_factor=account.get("two_factor") is True,
+        subscription=_subscription_reason(subscription.get("reason")),
+        until=_moment(subscription.get("until")),
+        controls=isinstance(said.get("controls"), dict),
+    )
+
+
+def _vouched(given: Mapping[str, Any], keys: Mapping[str, Any]) -> Vouched:
+    permit, share = given.get("permit"), given.get("key_share")
+    if not isinstance(permit, str) or not isinstance(share, str):
+        raise CompanionError
+    return Vouched(permit, Secret(share), keys)
+
+
+def _refused(said: Mapping[str, Any]) -> PermitRefused:
+    """Read a refusal; one without a type that we know of locks all the same."""
+    kind, detail = said.get("type"), said.get("detail")
+    reason = kind.removeprefix(PROBLEM) if isinstance(kind, str) else ""
+    return PermitRefused(reason, detail if isinstance(detail, str) else "")
+
+
 def _moment(value: object) -> datetime | None:
     found = dt_util.parse_datetime(value) if isinstance(value, str) else None
     return found if found is not None and found.tzinfo is not None else None
 
 
-def _subscription_state(value: object) -> SubscriptionState | None:
+def _subscription_reason(value: object) -> SubscriptionReason | None:
     """Return a state, None for one that a newer companion has and this integration does not."""
-    return SubscriptionState(value) if isinstance(value, str) and value in SubscriptionState else None
+    return SubscriptionReason(value) if isinstance(value, str) and value in SubscriptionReason else None
 
 
 def _not_vouched(body: bytes) -> CompanionError:
     """Tell why a request was forbidden (RFC 9457)."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return CompanionError()
-    kind, detail = (said.get(name) for name in ("type", "detail")) if isinstance(said, dict) else (None, None)
-    if not isinstance(kind, str) or not kind.startswith(PROBLEM):
-        return CompanionError()
-    return PermitRefused(kind.removeprefix(PROBLEM), detail if isinstance(detail, str) else "")
+    said = _object(body) or {}
+    kind = said.get("type")
+    return _refused(said) if isinstance(kind, str) and kind.startswith(PROBLEM) else CompanionError()
 
 
 def _is_ours(body: bytes) -> bool:
     """Say whether the companion itself refused a token: what stands in front of it may want a password of its own."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(said, dict) and str(said.get("type", "")).startswith(PROBLEM)
+    return str((_object(body) or {}).get("type", "")).startswith(PROBLEM)
 
 
 def _is_dead(body: bytes) -> bool:
     """Say whether a refusal of the token endpoint means that the grant is over (RFC 6749, section 5.2)."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(said, dict) and said.get("error") == "invalid_grant"
+    return (_object(body) or {}).get("error") == "invalid_grant"

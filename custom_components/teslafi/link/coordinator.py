@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
@@ -17,8 +17,9 @@ from homeassistant.util import dt as dt_util
 from ..const import CONF_ADDRESS, CONF_COMPANION, LOGGER
 from ..repairs import clear_link_issue, note_subscription, raise_link_issue
 from ..storage.vault import Vault
-from .client import LAPSED, Companion, CompanionError, SubscriptionState, Unlinked
+from .client import LAPSED, AccountStatus, Companion, CompanionError, Unlinked
 from .session import LinkSession
+from .words import SubscriptionReason
 
 INTERVAL: Final = timedelta(minutes=10)
 SOON: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 45, 135, 405))
@@ -39,7 +40,7 @@ class LinkStatus:
 
     state: LinkState | None = None
     two_factor: bool | None = None
-    subscription: SubscriptionState | None = None
+    subscription: SubscriptionReason | None = None
     subscription_until: datetime | None = None
     contact_at: datetime | None = None
 
@@ -74,6 +75,14 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
             self._misses += 1
             return replace(self.data, state=LinkState.UNREACHABLE)
         self._misses, self.update_interval = 0, INTERVAL
+        return self._linked(account)
+
+    @callback
+    def async_take(self, account: AccountStatus) -> None:
+        """Take in what the companion told when controls asked, which saves a question of ours."""
+        self.async_set_updated_data(self._linked(account))
+
+    def _linked(self, account: AccountStatus) -> LinkStatus:
         if self.data.state is LinkState.UNREACHABLE:
             LOGGER.info("The companion at %s answers again", self.origin)
         clear_link_issue(self.hass, self.config_entry)

@@ -10,7 +10,8 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import LocalOAuth2ImplementationWithPkce
 
 from ..const import DOMAIN
-from .client import CLIENT_ID, CONTROLS_SCOPE, SCOPES, SECOND_FACTOR, Companion, LinkTokens
+from .client import CONTROLS_SCOPE, SCOPES, SECOND_FACTOR, Companion, LinkTokens
+from .words import CLIENT_ID
 
 FRESH_SECONDS: Final = 300
 """How old the proof of a second factor may be for controls."""

@@ -160,7 +160,7 @@ NOT_THERE = [
     ("GET", "/api/v1/nothing", 404),
     ("GET", "/api/", 404),
     ("POST", "/api/v2/status", 404),
-    ("POST", "/api/v1/status", 405),
+    ("PUT", "/api/v1/status", 405),
     ("PUT", "/api/v1/about", 405),
     ("GET", "/api/v1/link", 405),
 ]
@@ -174,7 +174,7 @@ async def test_what_is_not_there(http: Http, subtests: pytest.Subtests) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_refused_method_says_which_are_taken(http: Http) -> None:
-    for path, allowed in (("/api/v1/status", "GET, HEAD"), ("/api/v1/link", "DELETE")):
+    for path, allowed in (("/api/v1/status", "GET, HEAD, POST"), ("/api/v1/link", "DELETE")):
         async with http.patch(path) as response:
             assert (response.status, response.headers["Allow"]) == (405, allowed)
 

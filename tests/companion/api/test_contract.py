@@ -18,10 +18,21 @@ from ..oauth.linking import Http, bearer, link_up, make_account
 
 pytestmark = pytest.mark.slow
 
-CONTRACT: Final = schemathesis.openapi.from_path(Path(__file__).parents[3] / "contract" / "companion-api.yaml")
-OPERATIONS: Final = {
-    f"{operation.method.upper()} {operation.path}": operation
-    for operation in (result.ok() for result in CONTRACT.get_all_operations() if isinstance(result, Ok))
+CONTRACTS: Final = Path(__file__).parents[3] / "contract"
+
+
+def operations_of(path: Path) -> dict[str, Any]:
+    """Return a contract's operations by method and address."""
+    contract = schemathesis.openapi.from_path(path)
+    found = (result.ok() for result in contract.get_all_operations() if isinstance(result, Ok))
+    return {f"{operation.method.upper()} {operation.path}": operation for operation in found}
+
+
+OPERATIONS: Final = operations_of(CONTRACTS / "companion-api.yaml")
+RELEASED: Final = {
+    f"{path.stem} {name}": operation
+    for path in sorted((CONTRACTS / "released").glob("*.yaml"))
+    for name, operation in operations_of(path).items()
 }
 
 
@@ -55,3 +66,13 @@ async def test_an_operation(store: Store, http: Http, name: str, mode: Generatio
     assert await asyncio.to_thread(
         exercise, operation, mode, address, bearer(given.access) if operation.security else {}
     )
+
+
+@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_an_operation_as_it_was_released(store: Store, http: Http, name: str) -> None:
+    """An integration that was not upgraded yet finds what it was promised."""
+    operation = RELEASED[name]
+    given = await link_up(store, await make_account(store), Instance("Home", "instance-0123456789"))
+    headers = bearer(given.access) if operation.security else {}
+    assert await asyncio.to_thread(exercise, operation, GenerationMode.POSITIVE, str(http.make_url("/")), headers)

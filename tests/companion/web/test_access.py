@@ -99,6 +99,7 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/api/v1/about"): OPEN,
     ("GET", "/api/v1/openapi.yaml"): OPEN,
     ("GET", "/api/v1/status"): LINKED,
+    ("POST", "/api/v1/status"): LINKED,
     ("DELETE", "/api/v1/link"): LINKED,
     ("GET", "/api/v1/permit-keys"): OPEN,
     ("POST", "/api/v1/permit"): LINKED,

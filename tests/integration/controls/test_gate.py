@@ -4,8 +4,10 @@ Each state is brought about for real: at the companion, in the vault, at Tesla, 
 person reads.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 import json
 from pathlib import Path
 import time
@@ -23,7 +25,7 @@ from custom_components.teslafi import services as actions
 from custom_components.teslafi.const import CONTROLS
 from custom_components.teslafi.controls.gate import Lock
 from custom_components.teslafi.controls.permit import Moment
-from custom_components.teslafi.link.client import Vouched
+from custom_components.teslafi.link.client import CheckedIn
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.visitor import Visitor
@@ -184,20 +186,21 @@ def forged(**changed: Any) -> Callable[[Keeper, pytest.MonkeyPatch], Awaitable[N
     """Return a state in which the companion's permit says something else; signed by it, but for `tampered`."""
 
     async def arrange(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-        original = keeper.controls.gate._voucher.permit  # noqa: SLF001 - what comes over the wire
+        original = keeper.controls.gate._companion.check_in  # noqa: SLF001 - what comes over the wire
 
-        async def permit() -> Vouched:
-            vouched = await original()
+        async def check_in(*, permit: bool) -> CheckedIn:
+            checked = await original(permit=permit)
+            vouched = checked.vouched
+            if vouched is None:
+                return checked
             claims = jwt.decode(vouched.permit, options={"verify_signature": False}) | changed
             ours = signing_key(keeper.companion.store.cipher)
             key = Ed25519PrivateKey.generate() if "tampered" in changed else ours
             header = jwt.get_unverified_header(vouched.permit)
-            return Vouched(
-                jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": header["typ"], "kid": header["kid"]}),
-                vouched.key_share,
-            )
+            signed = jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": header["typ"], "kid": header["kid"]})
+            return replace(checked, vouched=replace(vouched, permit=signed))
 
-        monkeypatch.setattr(keeper.controls.gate._voucher, "permit", permit)  # noqa: SLF001
+        monkeypatch.setattr(keeper.controls.gate._companion, "check_in", check_in)  # noqa: SLF001
 
     return arrange
 
@@ -350,6 +353,75 @@ async def test_the_companion_out_of_reach_locks_nothing_before_the_permit_ends(
     await stack.aclose()
     await keeper.unlock()
     assert keeper.car().data["vehicle_state"]["locked"] is False
+
+
+async def test_no_command_waits_behind_a_companion_that_does_not_answer(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first may wait for an answer as long as the gate's patience lasts, the others not at all."""
+    asked = 0
+    nothing = asyncio.Event()
+    original = keeper.controls.gate._companion.check_in  # noqa: SLF001 - what comes over the wire
+
+    async def check_in(*, permit: bool) -> CheckedIn:
+        nonlocal asked
+        asked += 1
+        await nothing.wait()
+        return await original(permit=permit)
+
+    monkeypatch.setattr(keeper.controls.gate._companion, "check_in", check_in)  # noqa: SLF001
+    monkeypatch.setattr("custom_components.teslafi.controls.gate.PATIENCE", 0.01)
+    before = keeper.sent
+    await keeper.unlock()
+    monkeypatch.setattr("custom_components.teslafi.controls.gate.PATIENCE", 24 * 3600)
+    async with asyncio.timeout(300):
+        for _ in range(5):
+            await keeper.unlock()
+    assert keeper.sent - before >= 6  # the first shakes hands as well
+    assert asked == 1
+    assert keeper.controls.is_open
+    nothing.set()
+    await keeper.ask_again()
+    assert keeper.controls.is_open
+
+
+async def test_presses_at_one_time_ask_the_companion_once(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    original = keeper.controls.gate._companion.check_in  # noqa: SLF001 - what comes over the wire
+
+    async def check_in(*, permit: bool) -> CheckedIn:
+        nonlocal asked
+        asked += 1
+        return await original(permit=permit)
+
+    monkeypatch.setattr(keeper.controls.gate._companion, "check_in", check_in)  # noqa: SLF001
+    before = keeper.sent
+    await asyncio.gather(*(keeper.unlock() for _ in range(5)))
+    assert keeper.sent - before >= 5  # and their handshakes
+    assert asked == 1
+
+
+async def test_an_answer_that_comes_after_the_end_opens_nothing(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is unloaded while the companion is asked: the gate stays shut, whatever is answered."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+    gate = keeper.controls.gate
+    original = gate._companion.check_in  # noqa: SLF001 - what comes over the wire
+
+    async def check_in(*, permit: bool) -> CheckedIn:
+        asked.set()
+        await answer.wait()
+        return await original(permit=True)
+
+    monkeypatch.setattr(gate._companion, "check_in", check_in)  # noqa: SLF001
+    waiting = asyncio.create_task(gate.renew())
+    await asked.wait()
+    await gate.close()
+    answer.set()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert gate.lock is Lock.STARTING
+    assert gate.share is None
 
 
 async def test_controls_come_back_by_themselves(hass: HomeAssistant, keeper: Keeper) -> None:

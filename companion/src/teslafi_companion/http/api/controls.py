@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
 import json
@@ -10,8 +11,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from teslafi_companion.audit import record
+from teslafi_companion.crypto import FieldCipher
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.access import Access
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.scopes import Scope
@@ -40,27 +43,50 @@ PROBLEMS: Final[Mapping[Refusal, Problem]] = {
 
 async def keys(request: web.Request) -> web.Response:
     """Publish the keys that permits are verified with (RFC 7517)."""
-    return web.json_response({"keys": [public_jwk(services(request).store.cipher)]})
+    return web.json_response(key_set(services(request).store.cipher))
+
+
+def key_set(cipher: FieldCipher) -> dict[str, object]:
+    """Return the keys that permits are verified with, as a JWK set."""
+    return {"keys": [public_jwk(cipher)]}
 
 
 @linked(Scope.LINK)
 async def permit(request: web.Request, caller: Caller) -> web.Response:
     """Give a permit and the key share, or say which condition is not met."""
     async with services(request).store.transaction() as transaction:
-        consent = await consents.find(transaction, caller.link.id)
-        refusal, access = await judge(transaction, caller, consent, visitor_of(request))
-        detail: dict[str, object] = {"instance": caller.link.instance.name}
-        if refusal is not None or consent is None:
-            refusal = refusal or Refusal.NOT_ALLOWED
-            await _record_refused(transaction, caller, detail | {"why": refusal.value})
-            return problem(PROBLEMS[refusal], _sentence(refusal, access))
-        record(transaction, "permit_issued", account_id=caller.link.account_id, actor="link", detail=detail)
-        body = {
+        decision = await decide(transaction, caller, visitor_of(request))
+    if decision.problem is not None:
+        return problem(decision.problem, decision.sentence)
+    return web.json_response(decision.permit, headers=_NOT_STORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A permit with its key share as the contract has it, or the problem why there is none, with its sentence."""
+
+    permit: dict[str, object] | None = field(default=None, repr=False)
+    problem: Problem | None = None
+    sentence: str | None = None
+
+
+async def decide(transaction: Transaction, caller: Caller, visitor: Visitor) -> Decision:
+    """Judge whether the link may have a permit now, record the outcome, and issue it."""
+    consent = await consents.find(transaction, caller.link.id)
+    refusal, access = await judge(transaction, caller, consent, visitor)
+    detail: dict[str, object] = {"instance": caller.link.instance.name}
+    if refusal is not None or consent is None:
+        refusal = refusal or Refusal.NOT_ALLOWED
+        await _record_refused(transaction, caller, detail | {"why": refusal.value})
+        return Decision(problem=PROBLEMS[refusal], sentence=_sentence(refusal, access))
+    record(transaction, "permit_issued", account_id=caller.link.account_id, actor="link", detail=detail)
+    return Decision(
+        {
             "permit": issue(transaction, caller.link, consent),
             "key_share": base64.b64encode(consent.share).decode(),
             "expires_in": int(LIFETIME.total_seconds()),
         }
-    return web.json_response(body, headers=_NOT_STORED)
+    )
 
 
 async def _record_refused(transaction: Transaction, caller: Caller, detail: dict[str, object]) -> None:

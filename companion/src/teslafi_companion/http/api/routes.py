@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from importlib.resources import files
+import json
 from typing import Final
 
 from aiohttp import web
@@ -39,9 +40,41 @@ async def openapi(_request: web.Request) -> web.Response:
 @linked(Scope.ACCOUNT, Scope.LINK)
 async def status(request: web.Request, caller: Caller) -> web.Response:
     """Say how the link and its account are."""
+    return web.json_response(await _status(services(request).store, caller), headers=_NOT_STORED)
+
+
+@linked(Scope.ACCOUNT, Scope.LINK)
+async def check_in(request: web.Request, caller: Caller) -> web.Response:
+    """Say how the link, its account and controls are, and give a permit where one is asked for."""
+    try:
+        wants_permit = _wants_permit(await request.text())
+    except ValueError as fault:
+        return problem(Problem.MALFORMED, str(fault))
     store = services(request).store
+    permit, refusal = None, None
+    if wants_permit:
+        async with store.transaction() as transaction:
+            decision = await controls.decide(transaction, caller, visitor_of(request))
+        if decision.permit is not None:
+            permit = decision.permit | controls.key_set(store.cipher)
+        if decision.problem is not None:
+            refusal = {"type": decision.problem.kind.value, "detail": decision.sentence}
+    body = await _status(store, caller) | {"permit": permit, "refusal": refusal}
+    return web.json_response(body, headers=_NOT_STORED)
+
+
+def _wants_permit(text: str) -> bool:
+    """Read the body; raise ValueError with what is wrong."""
+    said = json.loads(text)
+    wanted = said.get("permit", False) if isinstance(said, dict) else None
+    if not isinstance(wanted, bool):
+        raise ValueError("the body is an object, and permit is true or false")  # noqa: TRY004 - malformed JSON
+    return wanted
+
+
+async def _status(store: Store, caller: Caller) -> dict[str, object]:
     link, now = caller.link, store.clock()
-    body = {
+    return {
         "link": {
             "id": str(link.id),
             "instance_name": link.instance.name,
@@ -57,7 +90,6 @@ async def status(request: web.Request, caller: Caller) -> web.Response:
         "subscription": await _subscription(store, link),
         "controls": await _controls(store, link),
     }
-    return web.json_response(body, headers=_NOT_STORED)
 
 
 async def _controls(store: Store, link: Link) -> dict[str, object] | None:
@@ -123,7 +155,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/v1/openapi.yaml", openapi),
         web.route("*", "/api/v1/openapi.yaml", reading),
         web.get("/api/v1/status", status),
-        web.route("*", "/api/v1/status", reading),
+        web.post("/api/v1/status", check_in),
+        web.route("*", "/api/v1/status", _other_methods("GET", "HEAD", "POST")),
         web.delete("/api/v1/link", unlink),
         web.route("*", "/api/v1/link", _other_methods("DELETE")),
         web.get("/api/v1/permit-keys", controls.keys),
