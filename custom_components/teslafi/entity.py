@@ -17,6 +17,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .catalogue.models import model_of, version_of
 from .const import DOMAIN
 from .coordinators.site import SiteCoordinator, SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
@@ -24,32 +25,8 @@ from .link.coordinator import LinkCoordinator, LinkStatus
 from .link.session import companion_identifier
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import WallConnector
-from .tesla.snapshot import Snapshot
 
 MANUFACTURER: Final = "Tesla"
-
-MODELS: Final[Mapping[str, str]] = {
-    "models": "Model S",
-    "models2": "Model S",
-    "lychee": "Model S",
-    "model3": "Model 3",
-    "modelx": "Model X",
-    "tamarind": "Model X",
-    "modely": "Model Y",
-    "cybertruck": "Cybertruck",
-}
-"""Model by `vehicle_config.car_type`; the 2021 Model S and Model X go by their project names."""
-
-_VIN_MODELS: Final[Mapping[str, str]] = {
-    "S": "Model S",
-    "3": "Model 3",
-    "X": "Model X",
-    "Y": "Model Y",
-    "C": "Cybertruck",
-    "T": "Semi",
-    "R": "Roadster",
-}
-"""Model by the fourth place of the VIN, for cars whose configuration was never read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,16 +154,6 @@ class LinkEntity(TeslaFiEntity[LinkCoordinator]):
     @override
     def _read(self) -> Any:
         return self._value_fn(self.coordinator.data)
-
-
-def model_of(snapshot: Snapshot, vin: str) -> str | None:
-    """Return the model's name from the car's configuration, or from its VIN."""
-    return MODELS.get(snapshot.vehicle_config.car_type or "") or _VIN_MODELS.get(vin[3:4])
-
-
-def version_of(build: str | None) -> str | None:
-    """Return the version of `version, blank, build`, as cars and sites name their software."""
-    return build.split(maxsplit=1)[0] if build else None
 
 
 def vehicle_device_info(coordinator: VehicleCoordinator) -> DeviceInfo:

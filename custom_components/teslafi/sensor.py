@@ -31,10 +31,54 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
+from .catalogue.body import (
+    ACCESS_TYPES,
+    AUTOPARK_STATES,
+    AUTOPARK_STYLES,
+    CAR_STATES,
+    CENTER_DISPLAYS,
+    COMMAND_SIGNINGS,
+    DASHCAM_STATES,
+    OUTLET_STATES,
+    POWER_FEED_STATES,
+    SHIFT_STATES,
+    SUN_ROOF_STATES,
+)
+from .catalogue.charging import (
+    CHARGE_CABLES,
+    CHARGE_LIMIT_REASONS,
+    CHARGE_PORT_COLORS,
+    CHARGE_PORT_LATCHES,
+    CHARGE_PORT_TYPES,
+    CHARGE_RATE_UNITS,
+    CHARGING_STATES,
+    DISTANCE_UNITS,
+    FAST_CHARGERS,
+    PHASES,
+    POWERSHARE_STATUSES,
+    POWERSHARE_STOPS,
+    POWERSHARE_TYPES,
+    SCHEDULED_CHARGING_MODES,
+    WEEKLY_TIMES,
+)
+from .catalogue.climate import (
+    CABIN_OVERHEAT_PROTECTIONS,
+    CLIMATE_KEEPER_MODES,
+    COP_REASONS,
+    COP_TEMPERATURES,
+    DEFROST_MODES,
+    HVAC_AUTO_REQUESTS,
+    SEAT_LEVELS,
+    STEERING_WHEEL_LEVELS,
+)
+from .catalogue.display import PRESSURE_UNITS, RANGE_DISPLAYS, TEMPERATURE_UNITS
+from .catalogue.energy import EXPORT_RULES, ISLAND_STATUSES, OPERATION_MODES, WALL_CONNECTOR_STATES
+from .catalogue.media import MEDIA_SOURCES, PLAYBACK_STATES
+from .catalogue.models import CAR_TYPES, version_of
+from .catalogue.software import UPDATE_STATUSES
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleData
 from .entity import (
-    MODELS,
     LinkEntity,
     ShownDescription,
     SiteEntity,
@@ -43,14 +87,12 @@ from .entity import (
     async_setup_site_platform,
     async_setup_vehicle_platform,
     async_setup_wall_connector_platform,
-    version_of,
 )
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import car_zone, next_charge, next_preconditioning
-from .tesla.snapshot import CarState
 
 PARALLEL_UPDATES = 0
 
@@ -76,245 +118,6 @@ type VehicleSensorDescription = TeslaFiSensorDescription[VehicleData]
 type SiteSensorDescription = TeslaFiSensorDescription[SiteData]
 type LinkSensorDescription = TeslaFiSensorDescription[LinkStatus]
 type WallConnectorSensorDescription = TeslaFiSensorDescription[WallConnector]
-
-
-# What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
-
-CAR_STATES: Final[Mapping[CarState | None, str]] = {state: state.value for state in CarState}
-CHARGING_STATES: Final = {
-    "Disconnected": "disconnected",
-    "NoPower": "no_power",
-    "Starting": "starting",
-    "Charging": "charging",
-    "Complete": "complete",
-    "Stopped": "stopped",
-    "Calibrating": "calibrating",
-}
-PHASES: Final = {1: 1, 2: 3, 3: 3}
-"""Number of phases; Tesla's 2 means three-phase."""
-CHARGE_PORT_COLORS: Final = {
-    "Off": "off",
-    "Red": "red",
-    "Green": "green",
-    "Blue": "blue",
-    "White": "white",
-    "Amber": "amber",
-    "FlashingGreen": "flashing_green",
-    "FlashingAmber": "flashing_amber",
-    "FlashingBlue": "flashing_blue",
-}
-CHARGE_PORT_LATCHES: Final = {"Engaged": "engaged", "Disengaged": "disengaged", "Blocking": "blocking"}
-CHARGE_CABLES: Final = {"IEC": "iec", "SAE": "sae", "GB_AC": "gb_ac", "GB_DC": "gb_dc"}
-FAST_CHARGERS: Final = {
-    "ACSingleWireCAN": "ac_single_wire_can",
-    "MCSingleWireCAN": "mc_single_wire_can",
-    "Supercharger": "supercharger",
-    "Tesla": "tesla",
-    "Combo": "combo",
-    "Chademo": "chademo",
-    "Gb": "gb",
-    "Other": "other",
-}
-WEEKLY_TIMES: Final = {"all_week": "all_week", "weekdays": "weekdays"}
-SCHEDULED_CHARGING_MODES: Final = {"Off": "off", "StartAt": "start_at", "DepartBy": "depart_by"}
-HVAC_AUTO_REQUESTS: Final = {"On": "on", "Override": "override"}
-CLIMATE_KEEPER_MODES: Final = {
-    "off": "off",
-    "on": "keep",
-    "keep": "keep",
-    "dog": "dog",
-    "camp": "camp",
-    "party": "camp",
-}
-DEFROST_MODES: Final = {0: "off", 1: "normal", 2: "max"}
-SEAT_LEVELS: Final = {0: "off", 1: "low", 2: "medium", 3: "high"}
-STEERING_WHEEL_LEVELS: Final = {0: "off", 1: "low", 3: "high"}
-CABIN_OVERHEAT_PROTECTIONS: Final = {"Off": "off", "On": "on", "FanOnly": "fan_only"}
-COP_TEMPERATURES: Final = {"Low": "low", "Medium": "medium", "High": "high"}
-SHIFT_STATES: Final = {"P": "p", "R": "r", "N": "n", "D": "d", None: "p"}
-CHARGE_RATE_UNITS: Final = {"mi/hr": "miles_per_hour", "km/hr": "kilometers_per_hour", "kW": "kilowatts"}
-DISTANCE_UNITS: Final = {"mi/hr": "miles", "km/hr": "kilometers"}
-RANGE_DISPLAYS: Final = {"Rated": "rated", "Ideal": "ideal"}
-TEMPERATURE_UNITS: Final = {"F": "fahrenheit", "C": "celsius"}
-PRESSURE_UNITS: Final = {"Psi": "psi", "Bar": "bar"}
-CAR_TYPES: Final = {car_type: model.lower().replace(" ", "_") for car_type, model in MODELS.items()}
-CHARGE_PORT_TYPES: Final = {"US": "us", "EU": "eu", "CCS": "ccs", "GB": "gb"}
-SUN_ROOF_STATES: Final = {
-    "closed": "closed",
-    "open": "open",
-    "vent": "vent",
-    "moving": "moving",
-    "calibrating": "calibrating",
-}
-CENTER_DISPLAYS: Final = {
-    0: "off",
-    1: "dim",
-    2: "accessory",
-    3: "on",
-    4: "driving",
-    5: "charging",
-    6: "lock",
-    7: "sentry",
-    8: "dog",
-    9: "entertainment",
-}
-DASHCAM_STATES: Final = {
-    "Unavailable": "unavailable",
-    "Available": "available",
-    "Recording": "recording",
-    "Saved": "saved",
-    "Saving": "saving",
-    "Streaming": "streaming",
-    "NoSpace": "no_space",
-    "Paused": "paused",
-}
-AUTOPARK_STATES: Final = {
-    "ready": "ready",
-    "standby": "standby",
-    "disabled": "disabled",
-    "unavailable": "unavailable",
-}
-AUTOPARK_STYLES: Final = {"dead_man": "dead_man", "standard": "standard"}
-UPDATE_STATUSES: Final = {
-    None: "none",
-    "available": "available",
-    "downloading": "downloading",
-    "downloading_wifi_wait": "downloading_wifi_wait",
-    "scheduled": "scheduled",
-    "installing": "installing",
-}
-PLAYBACK_STATES: Final = {"Playing": "playing", "Paused": "paused", "Stopped": "stopped"}
-ACCESS_TYPES: Final = {"OWNER": "owner", "DRIVER": "driver"}
-COMMAND_SIGNINGS: Final = {"off": "off", "allowed": "allowed", "required": "required"}
-
-MEDIA_SOURCES: Final = {
-    "0": None,
-    "1": "AM",
-    "2": "FM",
-    "3": "XM",
-    "5": "Slacker",
-    "6": "Local files",
-    "7": "iPod",
-    "8": "Bluetooth",
-    "9": "Aux",
-    "10": "DAB",
-    "11": "Rdio",
-    "12": "Spotify",
-    "13": "Radio",
-    "14": "Radio",
-    "16": "Media file",
-    "17": "TuneIn",
-    "18": "Stingray",
-    "19": "SiriusXM",
-    "20": "Tidal",
-    "21": "QQ Music",
-    "22": "QQ Music",
-    "23": "Ximalaya",
-    "24": "Online radio",
-    "25": "Online radio",
-    "26": "NetEase Music",
-    "27": "Apple Music",
-    "28": "Browser",
-    "29": "Theater",
-    "30": "Game",
-    "31": "Tutorial",
-    "32": "Toybox",
-    "33": "Recents and favorites",
-    "34": "Home apps",
-    "35": "Search",
-    "36": "Apple Podcasts",
-    "37": "Audible",
-    "38": "Amazon Music",
-    "39": "YouTube Music",
-    "40": "SiriusXM",
-    "41": "Yunting",
-    "42": "TuneIn",
-    "43": "Kugou",
-    "44": "Vohico",
-}
-"""Names of the numbers by which the car tells its media source (its own data model)."""
-
-ISLAND_STATUSES: Final = {
-    "on_grid": "on_grid",
-    "off_grid": "off_grid",
-    "off_grid_intentional": "off_grid_intentional",
-    "off_grid_unintentional": "off_grid_unintentional",
-}
-OPERATION_MODES: Final = {"self_consumption": "self_consumption", "autonomous": "autonomous", "backup": "backup"}
-EXPORT_RULES: Final = {"never": "never", "pv_only": "pv_only", "battery_ok": "battery_ok"}
-WALL_CONNECTOR_STATES: Final[Mapping[int | None, str]] = {
-    0: "booting",
-    1: "charging",
-    2: "disconnected",
-    4: "connected",
-    5: "scheduled",
-    6: "negotiating",
-    7: "error",
-    8: "charging_finished",
-    9: "waiting_for_car",
-    10: "charging_reduced",
-}
-
-
-def _prefixed(prefix: str, states: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts with and without the prefix that the car's data model gives them."""
-    return dict(states) | {f"{prefix}{text}": state for text, state in states.items()}
-
-
-CHARGE_LIMIT_REASONS: Final = _prefixed(
-    "ChargeLimitReason",
-    {
-        "None": "none",
-        "Evse": "charger",
-        "BattTempLow": "cold_battery",
-        "HighSoc": "high_battery_level",
-        "Cabin": "cabin",
-        "EvseRelocationRecommended": "relocation_recommended",
-    },
-)
-COP_REASONS: Final = _prefixed(
-    "COPNotRunningReason",
-    {
-        "NoReason": "none",
-        "UserInteraction": "user_interaction",
-        "EnergyConsumptionReached": "energy_limit_reached",
-        "Timeout": "timeout",
-        "LowSolarLoad": "low_solar_load",
-        "Fault": "fault",
-        "CabinBelowThreshold": "cabin_below_threshold",
-    },
-)
-OUTLET_STATES: Final = _prefixed("OutletState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
-POWER_FEED_STATES: Final = _prefixed("PowerFeedState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
-POWERSHARE_TYPES: Final = _prefixed(
-    "PowershareType",
-    {"None": "none", "Load": "load", "Home": "home", "Grid": "grid", "Powerwall": "powerwall"},
-)
-POWERSHARE_STATUSES: Final = _prefixed(
-    "PowershareStatus",
-    {
-        "Inactive": "inactive",
-        "Init": "starting",
-        "Handshaking": "handshaking",
-        "Active": "active",
-        "ActiveReconnectingSoon": "reconnecting",
-        "Stopped": "stopped",
-    },
-)
-POWERSHARE_STOPS: Final = _prefixed(
-    "PowershareStopReason",
-    {
-        "None": "none",
-        "SOCTooLow": "battery_too_low",
-        "Retry": "retry",
-        "Fault": "fault",
-        "User": "user",
-        "Reconnecting": "reconnecting",
-        "Authentication": "authentication",
-        "AdapterUpdating": "adapter_updating",
-        "AdapterInitializationFailed": "adapter_failed",
-    },
-)
 
 
 # Rows of the tables: one function per kind of value. `path` is the value's path in the snapshot, and makes the key.

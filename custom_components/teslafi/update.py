@@ -13,10 +13,11 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.models import version_of
 from .compat import calling_context
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleData
-from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, version_of
+from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
 from .runtime import TeslaFiConfigEntry, enabled_controls
 
 PARALLEL_UPDATES = 0

@@ -1,0 +1,1 @@
+"""Tables, each once: Tesla's words, what cars report, and what they are fitted with."""

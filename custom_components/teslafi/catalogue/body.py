@@ -1,0 +1,53 @@
+"""What a car says of itself: state, gear, roof, displays, outlets, who has access.
+
+What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ..tesla.snapshot import CarState
+from .prefixes import prefixed
+
+CAR_STATES: Final[Mapping[CarState | None, str]] = {state: state.value for state in CarState}
+SHIFT_STATES: Final = {"P": "p", "R": "r", "N": "n", "D": "d", None: "p"}
+SUN_ROOF_STATES: Final = {
+    "closed": "closed",
+    "open": "open",
+    "vent": "vent",
+    "moving": "moving",
+    "calibrating": "calibrating",
+}
+CENTER_DISPLAYS: Final = {
+    0: "off",
+    1: "dim",
+    2: "accessory",
+    3: "on",
+    4: "driving",
+    5: "charging",
+    6: "lock",
+    7: "sentry",
+    8: "dog",
+    9: "entertainment",
+}
+DASHCAM_STATES: Final = {
+    "Unavailable": "unavailable",
+    "Available": "available",
+    "Recording": "recording",
+    "Saved": "saved",
+    "Saving": "saving",
+    "Streaming": "streaming",
+    "NoSpace": "no_space",
+    "Paused": "paused",
+}
+AUTOPARK_STATES: Final = {
+    "ready": "ready",
+    "standby": "standby",
+    "disabled": "disabled",
+    "unavailable": "unavailable",
+}
+AUTOPARK_STYLES: Final = {"dead_man": "dead_man", "standard": "standard"}
+OUTLET_STATES: Final = prefixed("OutletState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
+POWER_FEED_STATES: Final = prefixed("PowerFeedState", {"Off": "off", "CabinAndBed": "cabin_and_bed", "Cabin": "cabin"})
+ACCESS_TYPES: Final = {"OWNER": "owner", "DRIVER": "driver"}
+COMMAND_SIGNINGS: Final = {"off": "off", "allowed": "allowed", "required": "required"}

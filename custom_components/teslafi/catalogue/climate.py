@@ -1,0 +1,35 @@
+"""What a car says of its climate, seats and overheat protection.
+
+What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
+"""
+
+from typing import Final
+
+from .prefixes import prefixed
+
+HVAC_AUTO_REQUESTS: Final = {"On": "on", "Override": "override"}
+CLIMATE_KEEPER_MODES: Final = {
+    "off": "off",
+    "on": "keep",
+    "keep": "keep",
+    "dog": "dog",
+    "camp": "camp",
+    "party": "camp",
+}
+DEFROST_MODES: Final = {0: "off", 1: "normal", 2: "max"}
+SEAT_LEVELS: Final = {0: "off", 1: "low", 2: "medium", 3: "high"}
+STEERING_WHEEL_LEVELS: Final = {0: "off", 1: "low", 3: "high"}
+CABIN_OVERHEAT_PROTECTIONS: Final = {"Off": "off", "On": "on", "FanOnly": "fan_only"}
+COP_TEMPERATURES: Final = {"Low": "low", "Medium": "medium", "High": "high"}
+COP_REASONS: Final = prefixed(
+    "COPNotRunningReason",
+    {
+        "NoReason": "none",
+        "UserInteraction": "user_interaction",
+        "EnergyConsumptionReached": "energy_limit_reached",
+        "Timeout": "timeout",
+        "LowSolarLoad": "low_solar_load",
+        "Fault": "fault",
+        "CabinBelowThreshold": "cabin_below_threshold",
+    },
+)

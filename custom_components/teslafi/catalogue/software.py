@@ -1,0 +1,15 @@
+"""What a car says of its software.
+
+What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
+"""
+
+from typing import Final
+
+UPDATE_STATUSES: Final = {
+    None: "none",
+    "available": "available",
+    "downloading": "downloading",
+    "downloading_wifi_wait": "downloading_wifi_wait",
+    "scheduled": "scheduled",
+    "installing": "installing",
+}
