@@ -9,8 +9,8 @@ import pytest
 from yarl import URL
 
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
+from teslafi_companion.domain.links.controls_request import INVALID_DETAILS
 from teslafi_companion.domain.links.pkce import challenge_of
-from teslafi_companion.domain.permits.request import INVALID_DETAILS
 from teslafi_companion.settings import MY_HOME_ASSISTANT
 from teslafi_companion.store.database import Store
 

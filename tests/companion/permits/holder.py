@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from teslafi_companion.domain.links.controls_request import ControlsRequest, of_json
 from teslafi_companion.domain.links.links import Proof
 from teslafi_companion.domain.links.scopes import Acr, Scope
-from teslafi_companion.domain.permits.request import ControlsRequest, of_json
 from teslafi_companion.store.database import Store
 
 from ..oauth.linking import (

@@ -12,8 +12,8 @@ from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.links.access import find_caller
+from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.scopes import Acr
-from teslafi_companion.domain.permits.consent import find
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import public_jwk
 from teslafi_companion.store.database import Store

@@ -8,13 +8,12 @@ from sqlalchemy import Row, insert, select, update
 
 from teslafi_companion.crypto import new_token, token_hash
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.domain.permits import consent
-from teslafi_companion.domain.permits.request import of_json
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import authorization_code
 
-from . import pkce
+from . import consent, pkce
 from .clients import Client
+from .controls_request import of_json
 from .faults import INVALID_GRANT, OAuthFault
 from .instance import Instance
 from .lifetimes import CODE, DUPLICATE

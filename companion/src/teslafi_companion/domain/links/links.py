@@ -15,10 +15,10 @@ from teslafi_companion.domain.accounts.notices import security_notice
 from teslafi_companion.domain.accounts.sessions import Session
 from teslafi_companion.domain.accounts.step_up import Method
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.domain.permits.request import ControlsRequest
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import access_token, account, controls, link
 
+from .controls_request import ControlsRequest
 from .instance import Instance
 from .lifetimes import CONTACT
 from .networks import Seen, network_mac, network_of, of_json

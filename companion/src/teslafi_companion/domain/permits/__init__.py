@@ -1,1 +1,1 @@
-"""Permits: what a linked Home Assistant may control for a day, by whose consent, and the key share that goes along."""
+"""Permits: whether a linked Home Assistant may control something now, and the statement that says so."""

@@ -7,10 +7,9 @@ from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.mirror import access_of
 from teslafi_companion.domain.links import suspicion
 from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.consent import Consent
 from teslafi_companion.domain.links.scopes import Acr, Scope
 from teslafi_companion.store.database import Transaction
-
-from .consent import Consent
 
 
 class Refusal(StrEnum):

@@ -15,10 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import jwt
 
 from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.domain.links.consent import Consent
 from teslafi_companion.domain.links.links import Link
 from teslafi_companion.store.database import Transaction
-
-from .consent import Consent
 
 LIFETIME: Final = timedelta(hours=24)
 TYPE: Final = "teslafi-permit+jwt"

@@ -16,9 +16,9 @@ from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.access import Access
+from teslafi_companion.domain.links import consent as consents
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.scopes import Scope
-from teslafi_companion.domain.permits import consent as consents
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwk
 from teslafi_companion.http.services import services, visitor_of

@@ -12,9 +12,9 @@ from teslafi_companion.domain.accounts.addresses import masked
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.domain.links.access import Caller
+from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope
-from teslafi_companion.domain.permits.consent import find
 from teslafi_companion.domain.words import API_VERSION, PRODUCT
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Store

@@ -10,11 +10,11 @@ from yarl import URL
 
 from teslafi_companion.domain.links import pkce
 from teslafi_companion.domain.links.clients import Client, find_client, is_redirect_uri
+from teslafi_companion.domain.links.controls_request import ControlsRequest, parse_details
 from teslafi_companion.domain.links.faults import INVALID_REQUEST, UNSUPPORTED_RESPONSE_TYPE, OAuthFault
 from teslafi_companion.domain.links.instance import Instance, parse_instance
 from teslafi_companion.domain.links.lifetimes import FRESHEST
 from teslafi_companion.domain.links.scopes import Acr, Scope, parse_scopes
-from teslafi_companion.domain.permits.request import ControlsRequest, parse_details
 from teslafi_companion.settings import Policy, Settings
 
 _LONGEST_STATE: Final = 2000

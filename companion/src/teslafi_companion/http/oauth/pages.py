@@ -13,7 +13,7 @@ from teslafi_companion.domain.accounts.step_up import Purpose, is_fresh
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use
 from teslafi_companion.domain.billing.mirror import access_of
-from teslafi_companion.domain.links import suspicion
+from teslafi_companion.domain.links import consent, suspicion
 from teslafi_companion.domain.links.clients import CLIENTS
 from teslafi_companion.domain.links.codes import issue_code
 from teslafi_companion.domain.links.devices import Claim, DeviceRequest, approve, claim, deny, find_claimed
@@ -27,7 +27,6 @@ from teslafi_companion.domain.links.faults import (
 from teslafi_companion.domain.links.lifetimes import REFRESH_ABSOLUTE
 from teslafi_companion.domain.links.links import Approval, end_own, find_of_instance, links_of, proof_of
 from teslafi_companion.domain.links.scopes import WORDS, Acr, Scope, written
-from teslafi_companion.domain.permits import consent
 from teslafi_companion.http.answers import FORMS_TO
 from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, signed_in

@@ -9,8 +9,9 @@ import json
 import re
 from typing import Any, Final
 
-from teslafi_companion.domain.links.faults import OAuthFault
 from teslafi_companion.domain.words import Group
+
+from .faults import OAuthFault
 
 INVALID_DETAILS: Final = "invalid_authorization_details"
 TYPE: Final = "teslafi_controls"

@@ -17,12 +17,12 @@ from teslafi_companion.audit import Actor, record
 from teslafi_companion.domain.accounts import account as accounts
 from teslafi_companion.domain.accounts.notices import security_notice
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.domain.links.links import Link, link_of
-from teslafi_companion.domain.links.scopes import Scope, written
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import access_token, controls, link
 
-from .request import ControlsRequest, of_json
+from .controls_request import ControlsRequest, of_json
+from .links import Link, link_of
+from .scopes import Scope, written
 
 SHARE_BYTES: Final = 32
 
