@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from teslafi_companion import rotation
 from teslafi_companion.crypto import KeyFault, create_key_file, key_number
 from teslafi_companion.domain.accounts import account
+from teslafi_companion.rotation import rewrap_keys, rotate_field_key
 from teslafi_companion.settings import Settings
-from teslafi_companion.store import keyring as rotation, tables
+from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
-from teslafi_companion.store.keyring import open_cipher, refresh_cipher, rewrap_keys, rotate_field_key
+from teslafi_companion.store.keyring import open_cipher, refresh_cipher
 
 from .clock import ManualClock
 

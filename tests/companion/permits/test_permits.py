@@ -16,8 +16,8 @@ from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.scopes import Acr
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import public_jwk
+from teslafi_companion.rotation import rotate_field_key
 from teslafi_companion.store.database import Store
-from teslafi_companion.store.keyring import rotate_field_key
 from teslafi_companion.store.tables import controls
 
 from ..clock import ManualClock

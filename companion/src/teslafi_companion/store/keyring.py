@@ -1,19 +1,16 @@
-"""The key ring in the database: opening it, making the first keys, and rotation that a kill cannot spoil."""
+"""The key ring in the database: opening it, and making the first keys."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 import os
 from typing import Any, Final
-from uuid import UUID
 
-from sqlalchemy import LargeBinary, Row, func, insert, select, update
+from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from teslafi_companion.audit import record
 from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import (
     KEY_BYTES,
@@ -22,21 +19,18 @@ from teslafi_companion.crypto import (
     KeyEncryptionKey,
     KeyFault,
     LocalKey,
-    Place,
     create_key_file,
     decode_key,
-    key_prefix,
     read_key_file,
 )
 from teslafi_companion.settings import PREFIX, Settings
 
 from .database import Store
-from .tables import SEALED, SealedColumn, keyring
+from .tables import keyring
 
 ROOT_NUMBER: Final = 0
 REFRESH: Final = timedelta(seconds=30)
 """How often each process looks for new keys; rotation waits twice as long before it relies on that."""
-_BATCH: Final = 200
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ async def _make_keys(engine: AsyncEngine, settings: Settings, clock: Clock) -> N
                     number=number,
                     purpose=purpose,
                     state="active",
-                    wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), _context(number, purpose)),
+                    wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), wrapping_context(number, purpose)),
                     kek=keys.current.name,
                     created_at=clock(),
                 )
@@ -104,7 +98,8 @@ def key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
             )
 
 
-def _context(number: int, purpose: str) -> str:
+def wrapping_context(number: int, purpose: str) -> str:
+    """Return what a wrapped data key is bound to."""
     return f"{number}:{purpose}"
 
 
@@ -120,7 +115,7 @@ async def _opened(rows: Sequence[Row[tuple[object, ...]]], keys: KeyEncryptionKe
                 f"The database's keys are wrapped by {row.kek}, but the key at hand is {keys.current.name}: "
                 "give the service the key that belongs to this database. Nothing was changed."
             )
-        opened[row.number] = await key.unwrap(row.wrapped, _context(row.number, row.purpose))
+        opened[row.number] = await key.unwrap(row.wrapped, wrapping_context(row.number, row.purpose))
         if row.purpose == "field" and row.state == "active":
             active = row.number
     root = opened.pop(ROOT_NUMBER, None)
@@ -134,120 +129,3 @@ async def refresh_cipher(store: Store) -> None:
     async with store.reading() as transaction:
         rows = await transaction.rows(select(keyring))
     store.cipher = await _opened(rows, key_encryption_keys(store.settings))
-
-
-async def rewrap_keys(store: Store) -> int:
-    """Wrap every data key with the current key-encryption key; returns how many were wrapped by the previous one."""
-    keys = key_encryption_keys(store.settings)
-    async with store.transaction() as transaction:
-        rows = await transaction.rows(
-            select(keyring).where(keyring.c.kek != keys.current.name, keyring.c.state != "retired")
-        )
-        for row in rows:
-            old = keys.named(row.kek)
-            if old is None:
-                raise KeyFault(f"A data key is wrapped by {row.kek}: give that key as the previous one.")
-            context = _context(row.number, row.purpose)
-            wrapped = await keys.current.wrap(await old.unwrap(row.wrapped, context), context)
-            await transaction.execute(
-                update(keyring).where(keyring.c.number == row.number).values(wrapped=wrapped, kek=keys.current.name)
-            )
-        if rows:
-            record(transaction, "key_rotated", actor="operator", detail={"what": "key-encryption key"})
-    return len(rows)
-
-
-async def rotate_field_key(
-    store: Store,
-    *,
-    settle: Callable[[timedelta], Awaitable[None]] | None = None,
-) -> int:
-    """Bring a new field key into use and seal everything anew; returns how many fields were sealed.
-
-    Four committed stages, each of which a later run takes up where a killed one stopped: the new key is announced
-    (every process learns it), becomes active (everyone seals with it), all fields are sealed anew, the old is wiped.
-    `settle` waits between them for the other processes; pass a function that returns at once when none is running.
-    """
-    wait = settle or (lambda span: asyncio.sleep(span.total_seconds()))
-    if await _announce(store):
-        await wait(2 * REFRESH)
-    await _activate(store)
-    await refresh_cipher(store)
-    sealed = await _seal_anew(store)
-    await wait(2 * REFRESH)
-    # What other processes sealed with the old key before they learnt of the new one
-    sealed += await _seal_anew(store)
-    await _retire(store)
-    await refresh_cipher(store)
-    return sealed
-
-
-async def _announce(store: Store) -> bool:
-    keys = key_encryption_keys(store.settings)
-    async with store.transaction() as transaction:
-        under_way = await transaction.first(select(keyring).where(keyring.c.state.in_(("incoming", "replaced"))))
-        if under_way is not None:
-            return bool(under_way.state == "incoming")
-        number = 1 + int((await transaction.execute(select(func.max(keyring.c.number)))).scalar_one())
-        await transaction.execute(
-            insert(keyring).values(
-                number=number,
-                purpose="field",
-                state="incoming",
-                wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), _context(number, "field")),
-                kek=keys.current.name,
-                created_at=transaction.now,
-            )
-        )
-    return True
-
-
-async def _activate(store: Store) -> None:
-    async with store.transaction() as transaction:
-        incoming = await transaction.first(select(keyring).where(keyring.c.state == "incoming"))
-        if incoming is None:
-            return
-        await transaction.execute(
-            update(keyring).where(keyring.c.state == "active", keyring.c.purpose == "field").values(state="replaced")
-        )
-        await transaction.execute(update(keyring).where(keyring.c.number == incoming.number).values(state="active"))
-        record(transaction, "key_rotated", actor="operator", detail={"what": "field key", "number": incoming.number})
-
-
-async def _seal_anew(store: Store) -> int:
-    return sum([await _seal_column_anew(store, sealed) for sealed in SEALED])
-
-
-async def _seal_column_anew(store: Store, place: SealedColumn) -> int:
-    column, identifier = place.table.c[place.column], place.table.c[place.row]
-    active = key_prefix(store.cipher.active)
-    done = 0
-    while True:
-        async with store.transaction() as transaction:
-            rows = await transaction.rows(
-                select(identifier.label("row"), place.table.c[place.owner].label("owner"), column.label("value"))
-                .where(column.is_not(None), func.substr(column, 1, len(active), type_=LargeBinary) != active)
-                .order_by(identifier)
-                .limit(_BATCH)
-            )
-            for row in rows:
-                where = Place(place.table.name, place.column, row.row, _owner(row.row, row.owner))
-                sealed = store.cipher.seal(store.cipher.open(row.value, where), where)
-                # Somebody may have written the row since it was read: then theirs stands, and is already sealed anew
-                await transaction.execute(
-                    update(place.table).where(identifier == row.row, column == row.value).values({place.column: sealed})
-                )
-        done += len(rows)
-        if len(rows) < _BATCH:
-            return done
-
-
-def _owner(row: UUID, owner: UUID | None) -> UUID:
-    return row if owner is None else owner
-
-
-async def _retire(store: Store) -> None:
-    async with store.transaction() as transaction:
-        await transaction.execute(
-            update(keyring).where(keyring.c.state == "replaced").values(state="retired", wrapped=b"")
-        )

@@ -1,0 +1,135 @@
+"""Rotation of the keys, which a kill cannot spoil and which needs no pause of the service."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+import os
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, func, insert, select, update
+
+from .audit import record
+from .crypto import KEY_BYTES, KeyFault, Place, key_prefix
+from .store.database import Store
+from .store.keyring import REFRESH, key_encryption_keys, refresh_cipher, wrapping_context
+from .store.tables import SEALED, SealedColumn, keyring
+
+_BATCH: Final = 200
+
+
+async def rewrap_keys(store: Store) -> int:
+    """Wrap every data key with the current key-encryption key; returns how many were wrapped by the previous one."""
+    keys = key_encryption_keys(store.settings)
+    async with store.transaction() as transaction:
+        rows = await transaction.rows(
+            select(keyring).where(keyring.c.kek != keys.current.name, keyring.c.state != "retired")
+        )
+        for row in rows:
+            old = keys.named(row.kek)
+            if old is None:
+                raise KeyFault(f"A data key is wrapped by {row.kek}: give that key as the previous one.")
+            context = wrapping_context(row.number, row.purpose)
+            wrapped = await keys.current.wrap(await old.unwrap(row.wrapped, context), context)
+            await transaction.execute(
+                update(keyring).where(keyring.c.number == row.number).values(wrapped=wrapped, kek=keys.current.name)
+            )
+        if rows:
+            record(transaction, "key_rotated", actor="operator", detail={"what": "key-encryption key"})
+    return len(rows)
+
+
+async def rotate_field_key(
+    store: Store,
+    *,
+    settle: Callable[[timedelta], Awaitable[None]] | None = None,
+) -> int:
+    """Bring a new field key into use and seal everything anew; returns how many fields were sealed.
+
+    Four committed stages, each of which a later run takes up where a killed one stopped: the new key is announced
+    (every process learns it), becomes active (everyone seals with it), all fields are sealed anew, the old is wiped.
+    `settle` waits between them for the other processes; pass a function that returns at once when none is running.
+    """
+    wait = settle or (lambda span: asyncio.sleep(span.total_seconds()))
+    if await _announce(store):
+        await wait(2 * REFRESH)
+    await _activate(store)
+    await refresh_cipher(store)
+    sealed = await _seal_anew(store)
+    await wait(2 * REFRESH)
+    # What other processes sealed with the old key before they learnt of the new one
+    sealed += await _seal_anew(store)
+    await _retire(store)
+    await refresh_cipher(store)
+    return sealed
+
+
+async def _announce(store: Store) -> bool:
+    keys = key_encryption_keys(store.settings)
+    async with store.transaction() as transaction:
+        under_way = await transaction.first(select(keyring).where(keyring.c.state.in_(("incoming", "replaced"))))
+        if under_way is not None:
+            return bool(under_way.state == "incoming")
+        number = 1 + int((await transaction.execute(select(func.max(keyring.c.number)))).scalar_one())
+        await transaction.execute(
+            insert(keyring).values(
+                number=number,
+                purpose="field",
+                state="incoming",
+                wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), wrapping_context(number, "field")),
+                kek=keys.current.name,
+                created_at=transaction.now,
+            )
+        )
+    return True
+
+
+async def _activate(store: Store) -> None:
+    async with store.transaction() as transaction:
+        incoming = await transaction.first(select(keyring).where(keyring.c.state == "incoming"))
+        if incoming is None:
+            return
+        await transaction.execute(
+            update(keyring).where(keyring.c.state == "active", keyring.c.purpose == "field").values(state="replaced")
+        )
+        await transaction.execute(update(keyring).where(keyring.c.number == incoming.number).values(state="active"))
+        record(transaction, "key_rotated", actor="operator", detail={"what": "field key", "number": incoming.number})
+
+
+async def _seal_anew(store: Store) -> int:
+    return sum([await _seal_column_anew(store, sealed) for sealed in SEALED])
+
+
+async def _seal_column_anew(store: Store, place: SealedColumn) -> int:
+    column, identifier = place.table.c[place.column], place.table.c[place.row]
+    active = key_prefix(store.cipher.active)
+    done = 0
+    while True:
+        async with store.transaction() as transaction:
+            rows = await transaction.rows(
+                select(identifier.label("row"), place.table.c[place.owner].label("owner"), column.label("value"))
+                .where(column.is_not(None), func.substr(column, 1, len(active), type_=LargeBinary) != active)
+                .order_by(identifier)
+                .limit(_BATCH)
+            )
+            for row in rows:
+                where = Place(place.table.name, place.column, row.row, _owner(row.row, row.owner))
+                sealed = store.cipher.seal(store.cipher.open(row.value, where), where)
+                # Somebody may have written the row since it was read: then theirs stands, and is already sealed anew
+                await transaction.execute(
+                    update(place.table).where(identifier == row.row, column == row.value).values({place.column: sealed})
+                )
+        done += len(rows)
+        if len(rows) < _BATCH:
+            return done
+
+
+def _owner(row: UUID, owner: UUID | None) -> UUID:
+    return row if owner is None else owner
+
+
+async def _retire(store: Store) -> None:
+    async with store.transaction() as transaction:
+        await transaction.execute(
+            update(keyring).where(keyring.c.state == "replaced").values(state="retired", wrapped=b"")
+        )
