@@ -11,12 +11,13 @@ from sqlalchemy import select, update
 import structlog
 
 from teslafi_companion.mail import outbox
-from teslafi_companion.mail.outbox import Mail, OutboxWorker
+from teslafi_companion.mail.outbox import Mail
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
 from teslafi_simulators.mail import MailCatcher
 
 from .clock import ManualClock
+from .letters import outbox_worker
 
 TO = "olga.marker@example.org"
 
@@ -48,7 +49,7 @@ async def states(store: Store) -> list[str]:
 
 async def test_a_mail_is_handed_over_as_machines_should(store: Store, catcher: MailCatcher) -> None:
     await write(towards(store, catcher.smtp_port))
-    assert await OutboxWorker(store, {}).work_once() == 1
+    assert await outbox_worker(store).work_once() == 1
     (mail,) = catcher.mails
     assert mail.recipients == (TO,)
     assert mail.text == "Hello, Olga"
@@ -73,7 +74,7 @@ async def test_a_mail_of_a_failed_transaction_is_never_sent(store: Store, catche
 
     with pytest.raises(RuntimeError):
         await fail()
-    assert await OutboxWorker(store, {}).work_once() == 0
+    assert await outbox_worker(store).work_once() == 0
     assert catcher.mails == []
 
 
@@ -84,7 +85,7 @@ async def test_a_dead_server_is_tried_again_later_and_later(
         unused.bind(("127.0.0.1", 0))
         towards(store, unused.getsockname()[1])
     await write(store)
-    worker = OutboxWorker(store, {})
+    worker = outbox_worker(store)
     waits = []
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):
@@ -99,7 +100,7 @@ async def test_a_dead_server_is_tried_again_later_and_later(
     assert [line["event"] for line in lines] == ["mail_server_unreachable"]  # told once, without an address
     assert TO not in repr(lines)
     towards(store, catcher.smtp_port)
-    assert await OutboxWorker(store, {}).work_once() == 1
+    assert await outbox_worker(store).work_once() == 1
     assert [mail.subject for mail in catcher.mails] == ["Hello"]
 
 
@@ -108,7 +109,7 @@ async def test_after_five_days_it_is_given_up_and_written_down(
 ) -> None:
     catcher.busy = True
     await write(towards(store, catcher.smtp_port))
-    worker = OutboxWorker(store, {})
+    worker = outbox_worker(store)
     for _ in range(42):
         await worker.work_once()
         clock.advance(hours=3)
@@ -123,7 +124,7 @@ async def test_several_workers_hand_each_mail_over_once(store: Store, catcher: M
     towards(store, catcher.smtp_port)
     for number in range(30):
         await write(store, f"Mail {number}")
-    workers = [OutboxWorker(store, {}) for _ in range(4)]
+    workers = [outbox_worker(store) for _ in range(4)]
     while "waiting" in await states(store):
         await asyncio.gather(*(worker.work_once() for worker in workers))
     assert sorted(mail.subject for mail in catcher.mails) == sorted(f"Mail {number}" for number in range(30))
@@ -135,7 +136,7 @@ async def test_a_worker_that_died_is_followed_after_its_lease(
 ) -> None:
     """What it held is held for a minute; whether it was handed over nobody knows, so the Message-ID stays the same."""
     await write(towards(store, catcher.smtp_port))
-    first = OutboxWorker(store, {})
+    first = outbox_worker(store)
     assert await first.work_once() == 1
     (mail,) = catcher.mails
     async with store.transaction() as transaction:  # as if it had died between the server's 250 and its own commit
@@ -148,7 +149,7 @@ async def test_a_worker_that_died_is_followed_after_its_lease(
                 state="waiting", sealed=sealed, leased_until=transaction.now + timedelta(seconds=60)
             )
         )
-    second = OutboxWorker(store, {})
+    second = outbox_worker(store)
     assert await second.work_once() == 0
     clock.advance(seconds=60)
     assert await second.work_once() == 1
@@ -161,5 +162,5 @@ async def test_tls_is_asked_for_unless_it_is_switched_off(store: Store, catcher:
     towards(store, catcher.smtp_port)
     store.settings = replace(store.settings, smtp_security="starttls")
     await write(store)
-    assert await OutboxWorker(store, {}).work_once() == 0
+    assert await outbox_worker(store).work_once() == 0
     assert catcher.mails == []

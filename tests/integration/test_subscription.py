@@ -11,10 +11,10 @@ import pytest
 
 from custom_components.teslafi.link.words import SubscriptionReason as LinkReason
 from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_companion.domain.words import SubscriptionReason
 from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
-from teslafi_companion.work.billing import refresh
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from tests.companion.web.person import OLGA, Person
 

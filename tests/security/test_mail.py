@@ -10,16 +10,18 @@ from hypothesis import given, strategies as st
 import pytest
 from sqlalchemy import select
 
+from teslafi_companion.adapters.smtp.server import compose
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.mail import outbox
-from teslafi_companion.mail.outbox import Mail, OutboxWorker, compose
+from teslafi_companion.mail.outbox import Mail
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store, new_id
 from teslafi_simulators.mail import MailCatcher
 
 from ..companion.clock import ManualClock
+from ..companion.letters import outbox_worker
 from ..companion.web.person import OLGA, PASSWORD, Person
 
 HOSTILE = (
@@ -92,7 +94,7 @@ async def test_no_address_ends_the_mails_of_the_others(olga: Person, catcher: Ma
             answer = await olga.send("POST", path, {"email": address, "password": "nine purple teapots on a hill"})
             assert answer.status == 400, (path, ascii(address))
     await write(olga.store, OLGA)
-    await OutboxWorker(olga.store, {}).work_once()
+    await outbox_worker(olga.store).work_once()
     assert [mail.recipients for mail in catcher.mails] == [(OLGA,)]
 
 
@@ -103,7 +105,7 @@ async def test_a_letter_that_cannot_be_built_is_put_aside(store: Store, catcher:
             await write(store, address)
     await write(store, "olga@example.org", "broken\r\nBcc: everybody@example.org")
     await write(store, OLGA)
-    worker = OutboxWorker(store, {})
+    worker = outbox_worker(store)
     for _ in range(4):
         await worker.work_once()
     assert [mail.recipients for mail in catcher.mails] == [(OLGA,)]
@@ -163,7 +165,7 @@ async def test_work_that_fails_is_put_aside(store: Store, catcher: MailCatcher) 
     async with store.transaction() as transaction:
         await outbox.ask(transaction, "broken", {"email": "x"})
     await write(store, OLGA)
-    worker = OutboxWorker(store, {"broken": broken})
+    worker = outbox_worker(store, {"broken": broken})
     await worker.work_once()
     assert await states(store) == ["given-up", "done"]
     assert await events(store) == ["mail_given_up"]
@@ -175,7 +177,7 @@ async def test_greylisting_is_tried_again_for_days(
 ) -> None:
     catcher.refusal = f"{code} 4.2.0 come back later"
     await write(store, OLGA)
-    worker = OutboxWorker(store, {})
+    worker = outbox_worker(store)
     until = clock() + timedelta(days=3)
     while clock() < until:
         await worker.work_once()
@@ -190,6 +192,6 @@ async def test_greylisting_is_tried_again_for_days(
 async def test_who_is_refused_for_good_is_put_aside(store: Store, catcher: MailCatcher) -> None:
     catcher.refusal = "550 5.1.1 nobody here"
     await write(store, OLGA)
-    await OutboxWorker(store, {}).work_once()
+    await outbox_worker(store).work_once()
     assert await states(store) == ["given-up"]
     assert await events(store) == ["mail_given_up"]

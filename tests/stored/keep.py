@@ -25,21 +25,21 @@ from sqlalchemy import func, select
 from custom_components.teslafi.const import CONTROLS, DOMAIN, MONITORING
 from custom_components.teslafi.controls.sealed import public_pem, unseal
 from custom_components.teslafi.storage.vault import async_get_vault
-from teslafi_companion.app import RESOLVERS
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.http.services import Services
-from teslafi_companion.mail.outbox import OutboxWorker
 from teslafi_companion.server import started
 from teslafi_companion.service import migrate_database
 from teslafi_companion.settings import Policy, Settings, load_settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import metadata
+from teslafi_companion.work.outbox import RESOLVERS
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.companion.accounts.authenticator import Authenticator
 from tests.companion.billing.test_pages import goes_to_checkout, presses
+from tests.companion.letters import outbox_worker
 from tests.companion.oauth.test_endpoints import DEVICE
 from tests.companion.web.person import OLGA, PASSWORD, Person
 from tests.integration.controls.keeper import Keeper
@@ -210,7 +210,7 @@ async def half_done(companion: Services, settings: Settings, clock: Time, stack:
 
 async def letters_are_written(store: Store) -> None:
     """Do the work that ends in letters; nobody hands these over."""
-    worker = OutboxWorker(store, RESOLVERS)
+    worker = outbox_worker(store, RESOLVERS)
     while await worker.work_once():
         pass
 
@@ -219,10 +219,10 @@ async def mails_leave(store: Store, settings: Settings) -> None:
     """Hand over the mails that wait."""
     async with MailCatcher() as mails:
         served = replace(settings, smtp_host="127.0.0.1", smtp_port=mails.smtp_port, smtp_security="none")
-        worker = OutboxWorker(Store(store.engine, served, store.cipher, store.clock), RESOLVERS)
+        worker = outbox_worker(Store(store.engine, served, store.cipher, store.clock), RESOLVERS)
         while await worker.work_once():
             pass
-        assert worker.sent
+        assert mails.mails
 
 
 async def empty_tables(store: Store) -> list[str]:

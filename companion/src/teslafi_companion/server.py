@@ -10,12 +10,14 @@ from aiohttp import web
 import structlog
 
 from teslafi_companion.adapters.billing import open_billing
-from teslafi_companion.app import create_app
+from teslafi_companion.app import SUPERVISOR, create_app
 from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.http.metrics import LoopFigures
 from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
+from teslafi_companion.work.supervisor import Supervisor
 
 _log = structlog.get_logger(__name__)
 
@@ -53,11 +55,13 @@ async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = syst
     store = await stack.enter_async_context(opened_store(settings, clock))
     parts = make_services(store, await open_billing(settings))
     stack.callback(parts.passwords.close)
+    app = create_app(parts)
     if settings.metrics_port >= 0:
-        await _listen(stack, _metrics(parts), settings, settings.metrics_host, settings.metrics_port)
+        metrics = _metrics(parts, app[SUPERVISOR])
+        await _listen(stack, metrics, settings, settings.metrics_host, settings.metrics_port)
     runner = await _listen(
         stack,
-        create_app(parts),
+        app,
         settings,
         settings.listen_host,
         settings.listen_port,
@@ -68,12 +72,18 @@ async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = syst
     return parts
 
 
-def _metrics(parts: Services) -> web.Application:
+def _metrics(parts: Services, supervisor: Supervisor) -> web.Application:
     async def waiting() -> int:
         async with parts.store.reading() as transaction:
             return await outbox.waiting(transaction)
 
-    return parts.metrics.application(waiting)
+    return parts.metrics.application(waiting, lambda: loop_figures(supervisor))
+
+
+def loop_figures(supervisor: Supervisor) -> dict[str, LoopFigures]:
+    """Return how each loop does, for the metrics."""
+    degraded = supervisor.degraded
+    return {name: LoopFigures(name in degraded, state.failed) for name, state in supervisor.states.items()}
 
 
 async def _listen(

@@ -3,11 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.settings import Settings
-from teslafi_companion.store.database import Store, create_engine
+from teslafi_companion.store.database import Store, StoreUnreachable, create_engine, reaching
 from teslafi_companion.store.keyring import open_cipher
 from teslafi_companion.store.schema import migrate, prepare_schema
 
@@ -25,9 +23,10 @@ async def opened_store(settings: Settings, clock: Clock = system_clock) -> Async
     engine = create_engine(settings)
     try:
         try:
-            await prepare_schema(engine)
-            cipher = await open_cipher(engine, settings, clock)
-        except (OSError, SQLAlchemyError) as fault:
+            with reaching():
+                await prepare_schema(engine)
+                cipher = await open_cipher(engine, settings, clock)
+        except StoreUnreachable as fault:
             raise DatabaseUnreachable(_sentence(settings, fault)) from None
         yield Store(engine, settings, cipher, clock)
     finally:
@@ -38,8 +37,9 @@ async def migrate_database(settings: Settings) -> None:
     """Bring the tables up to date; raises DatabaseUnreachable."""
     engine = create_engine(settings)
     try:
-        await migrate(engine)
-    except (OSError, SQLAlchemyError) as fault:
+        with reaching():
+            await migrate(engine)
+    except StoreUnreachable as fault:
         raise DatabaseUnreachable(_sentence(settings, fault)) from None
     finally:
         await engine.dispose()
@@ -47,6 +47,4 @@ async def migrate_database(settings: Settings) -> None:
 
 def _sentence(settings: Settings, fault: Exception) -> str:
     place = settings.database_url.render_as_string(hide_password=True)
-    return (
-        f"The database {place} cannot be used ({type(fault).__name__}): is it running, and may this user write to it?"
-    )
+    return f"The database {place} cannot be used ({fault}): is it running, and may this user write to it?"

@@ -13,13 +13,13 @@ import pyotp
 from sqlalchemy import select
 from yarl import URL
 
-from teslafi_companion.app import RESOLVERS, create_app
+from teslafi_companion.app import create_app
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.http.services import make_services
-from teslafi_companion.mail.outbox import OutboxWorker
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
+from teslafi_companion.work.outbox import RESOLVERS, OutboxWorker
 
 from ..clock import ManualClock
 from ..oauth.linking import Letter, letters
@@ -122,7 +122,7 @@ class Person:
 
     async def mails(self) -> list[Letter]:
         """Have the outbox's work done, and return the mails."""
-        worker = OutboxWorker(self.store, RESOLVERS)
+        worker = OutboxWorker(self.store, RESOLVERS, None)
         while await self._works_waiting():
             await worker.work_once()
         return await letters(self.store)

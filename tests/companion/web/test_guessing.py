@@ -9,10 +9,10 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from teslafi_companion.app import keep_house
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.totp import matching_step
 from teslafi_companion.store.tables import audit, recovery_code
+from teslafi_companion.work.housekeeping import keep_house
 
 from .person import OLGA, PASSWORD, Companion, Page, Person
 from .test_access import ERIK

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from teslafi_companion.app import keep_house
 from teslafi_companion.audit import check_chain, entries_of
 from teslafi_companion.domain.accounts.account import Account, find
 from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.links.links import Proof
 from teslafi_companion.domain.links.scopes import Acr
+from teslafi_companion.work.housekeeping import keep_house
 
 from ..oauth.linking import INSTANCE, link_up
 from .person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Person

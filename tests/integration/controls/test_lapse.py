@@ -6,7 +6,7 @@ import pytest
 
 from custom_components.teslafi.controls.gate import Lock
 from teslafi_companion.domain.billing import mirror
-from teslafi_companion.work.billing import refresh
+from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from tests.companion.web.person import OLGA
 from tests.integration.test_link import settings as free_settings  # noqa: F401 - a fixture

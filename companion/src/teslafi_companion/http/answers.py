@@ -9,7 +9,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 import structlog
 
+from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.store import database as store
 
 from .guard import is_for_machines
 from .page import render
@@ -45,8 +47,11 @@ WORDS: Final = {
         "Our mistake",
         "Something went wrong here. Try again; if it stays so, tell whoever runs this service.",
     ),
-    503: ("Very busy", "Many people are signing in right now. Wait a few seconds, then try again."),
+    503: ("Not available right now", "This service can't do its work at the moment. Try again in a minute."),
 }
+BUSY: Final = ("Very busy", "Many people are signing in right now. Wait a few seconds, then try again.")
+TROUBLE: Final = (*store.TROUBLE, KeyFault)
+"""What fails because something of ours is out of reach: whoever asked has only to ask again."""
 
 _log = structlog.get_logger("request")
 
@@ -80,7 +85,10 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except PasswordsBusy:
-        return await explain(request, 503, {"Retry-After": "5"})
+        return await explain(request, 503, {"Retry-After": "5"}, BUSY)
+    except TROUBLE as fault:
+        _log.error("unavailable", fault=type(fault).__name__, place=format_tb(fault.__traceback__)[-3:])
+        return await explain(request, 503, {"Retry-After": "30"})
     except web.HTTPException as refusal:
         if refusal.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -92,9 +100,11 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return await explain(request, 500, {})
 
 
-async def explain(request: web.Request, status: int, headers: dict[str, str]) -> web.Response:
+async def explain(
+    request: web.Request, status: int, headers: dict[str, str], words: tuple[str, str] | None = None
+) -> web.Response:
     """Answer with what went wrong."""
-    title, text = WORDS.get(status, WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500])
+    title, text = words or WORDS.get(status, WORDS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500])
     if is_for_machines(request.path):
         body = {"type": "about:blank", "title": title, "status": status, "detail": text}
         answer = web.json_response(body, status=status, content_type="application/problem+json")

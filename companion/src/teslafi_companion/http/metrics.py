@@ -1,17 +1,26 @@
 """Figures for Prometheus, on a port of their own that loopback alone reaches. No label holds anything of a person."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from teslafi_companion.store.database import StoreUnreachable
+
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ELSEWHERE: Final = "(none)"
 """Route of what has no route: a scanner's paths would make a label each."""
+
+
+class LoopFigures(NamedTuple):
+    """How a loop that runs beside the requests does."""
+
+    degraded: bool
+    failed: int
 
 
 class Metrics:
@@ -32,6 +41,12 @@ class Metrics:
         )
         self._webhooks = Counter("companion_webhooks", "Webhooks of Chargebee's", ("answer",), registry=self.registry)
         self._waiting = Gauge("companion_outbox_waiting", "Mails not handed over yet", registry=self.registry)
+        self._degraded = Gauge(
+            "companion_loop_degraded", "1 while a loop cannot do its work", ("loop",), registry=self.registry
+        )
+        self._failed = Gauge(
+            "companion_loop_failed_turns", "Failed turns of a loop since the start", ("loop",), registry=self.registry
+        )
 
     def middleware(self) -> Middleware:
         """Return what counts each request of an application."""
@@ -59,11 +74,22 @@ class Metrics:
         """Count a webhook: `new`, `again` or `refused`."""
         self._webhooks.labels(answer).inc()
 
-    def application(self, waiting: Callable[[], Awaitable[int]]) -> web.Application:
-        """Return the application of the metrics port; `waiting` counts the mails that wait."""
+    def application(
+        self, waiting: Callable[[], Awaitable[int]], loops: Callable[[], Mapping[str, LoopFigures]]
+    ) -> web.Application:
+        """Return the application of the metrics port.
+
+        `waiting` counts the mails that wait; `loops` tells how what runs beside the requests does.
+        """
 
         async def show(_request: web.Request) -> web.Response:
-            self._waiting.set(await waiting())
+            try:
+                self._waiting.set(await waiting())
+            except StoreUnreachable:
+                self._waiting.set(float("nan"))
+            for name, figures in loops().items():
+                self._degraded.labels(name).set(figures.degraded)
+                self._failed.labels(name).set(figures.failed)
             return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
         app = web.Application()

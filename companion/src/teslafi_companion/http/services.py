@@ -16,6 +16,7 @@ from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
+from teslafi_companion.store.probe import Probe
 
 from .metrics import Metrics
 
@@ -36,6 +37,7 @@ class Services:
     billing: BillingPort
     templates: Environment
     static: dict[str, bytes]
+    probe: Probe
 
     @property
     def settings(self) -> Settings:
@@ -58,7 +60,9 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
     templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
     templates.globals["sold"] = billing is not None and billing.required
     templates.globals["service_name"] = store.settings.service_name
-    return Services(store, Passwords(store.settings.policy), Metrics(), billing or FreeOfCharge(), templates, static)
+    return Services(
+        store, Passwords(store.settings.policy), Metrics(), billing or FreeOfCharge(), templates, static, Probe(store)
+    )
 
 
 def services(request: web.Request) -> Services:

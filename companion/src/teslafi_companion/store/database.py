@@ -1,8 +1,8 @@
 """Transactions: one connection, one moment, one cipher, and audit entries that join the chain just before commit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid7
@@ -11,7 +11,7 @@ import asyncpg
 from sqlalchemy import CursorResult, Executable, Row, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError, TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from teslafi_companion.clock import Clock
@@ -20,20 +20,57 @@ from teslafi_companion.settings import Settings
 
 type LastStep = Callable[[Transaction], Awaitable[None]]
 
-TROUBLE: Final = (
-    OSError,
-    OperationalError,
-    InterfaceError,
-    PoolTimeout,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresConnectionError,
-)
-"""What is raised when the database is out of reach, full or shutting down; asyncpg's come by while connecting."""
-
 _SQLITE_BUSY_MS: Final = 20_000
 _READING: Final = "companion_reading"
+
+
+class StoreUnreachable(Exception):
+    """The database does not answer, or cannot do its work at present: gone, overloaded, read-only, its disk full.
+
+    The text is the kind of the driver's fault. The same may work later; nothing of the transaction was kept.
+    """
+
+
+_POSTGRESQL_PASSING: Final = ("08", "25006", "53", "55000", "57", "58")
+"""Beginnings of SQLSTATEs that say nothing about the statement: connection, read-only, resources, no connections
+accepted, operator, system."""
+_SQLITE_PASSING: Final = frozenset({5, 6, 8, 10, 11, 13, 14, 15, 26})
+"""SQLite's primary result codes of the same kind: busy, locked, read-only, input or output, corrupt, full, not to be
+opened, protocol, no database."""
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what the drivers and the pool raise when the database cannot be used into StoreUnreachable."""
+    try:
+        yield
+    except (OSError, NoConnection, DisconnectionError) as fault:
+        raise StoreUnreachable(type(fault).__name__) from fault
+    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        if not _is_passing(fault):
+            raise
+        raise StoreUnreachable(type(fault).__name__) from fault
+
+
+def _is_passing(fault: Exception) -> bool:
+    """Say whether a driver's fault is about the database rather than about what it was asked."""
+    if not isinstance(fault, DBAPIError):
+        # asyncpg's own, not SQLAlchemy's: only connecting raises it, so there is no statement that could be at fault
+        return True
+    driver: BaseException | None = fault.orig
+    if fault.connection_invalidated or driver is None:
+        return True
+    code, state = getattr(driver, "sqlite_errorcode", None), getattr(driver, "sqlstate", None)
+    if code is not None:
+        return code % 256 in _SQLITE_PASSING
+    if state is not None:
+        return str(state).startswith(_POSTGRESQL_PASSING)
+    # The client's own word; a value that it could not send is the statement's fault (asyncpg's DataError)
+    return isinstance(fault, InterfaceError) and not isinstance(driver.__cause__, ValueError)
+
+
+TROUBLE: Final = (StoreUnreachable, SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""Everything by which a request can fail because of the database, through no fault of who sent it."""
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -141,17 +178,18 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that may write."""
-        async with self._writers, self.engine.begin() as connection:
-            transaction = Transaction(connection, self.settings, self.cipher, self.clock())
-            yield transaction
-            await transaction.finish()
+        """Open a transaction that may write; raises StoreUnreachable."""
+        with reaching():
+            async with self._writers, self.engine.begin() as connection:
+                transaction = Transaction(connection, self.settings, self.cipher, self.clock())
+                yield transaction
+                await transaction.finish()
         if transaction.wakes_outbox:
             self.outbox_woken.set()
 
     @asynccontextmanager
     async def reading(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
-        """Open a transaction that only reads; it holds up no writer.
+        """Open a transaction that only reads; it holds up no writer. Raises StoreUnreachable.
 
         With `snapshot` all statements see the same state of the database; without, PostgreSQL is spared the
         two round trips of a transaction.
@@ -159,10 +197,11 @@ class Store:
         options: dict[str, Any] = {_READING: True}
         if self.engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
-        async with self.engine.connect() as plain:
-            connection = await plain.execution_options(**options)
-            async with connection.begin():
-                yield Transaction(connection, self.settings, self.cipher, self.clock())
+        with reaching():
+            async with self.engine.connect() as plain:
+                connection = await plain.execution_options(**options)
+                async with connection.begin():
+                    yield Transaction(connection, self.settings, self.cipher, self.clock())
 
     async def close(self) -> None:
         """Close all connections."""

@@ -56,7 +56,16 @@ keyring: Final = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+# One row that is written to find out whether the disk takes writes.
+probe: Final = Table(
+    "probe",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("written_at", Moment, nullable=False),
+)
+
 # A person. email_index finds an address without revealing it (HMAC). A new credential_version ends reset links.
+# language: the one that was chosen; without one, the browser's counts.
 account: Final = Table(
     "account",
     metadata,
@@ -66,6 +75,7 @@ account: Final = Table(
     Column("credential_version", Integer, nullable=False),
     Column("password_changed_at", Moment, nullable=False),
     Column("login_notices", Boolean, nullable=False),
+    Column("language", String(8)),
     Column("sealed_email", LargeBinary, nullable=False),
     Column("sealed_password", LargeBinary, nullable=False),
 )

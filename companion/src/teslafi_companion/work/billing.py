@@ -3,25 +3,27 @@
 Several processes may run it on one database: an account is claimed for a minute by one conditional UPDATE.
 """
 
-import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 import structlog
 
-from teslafi_companion.domain.accounts.account import load
-from teslafi_companion.domain.accounts.addresses import address_index
-from teslafi_companion.domain.billing import inbox, mirror
-from teslafi_companion.domain.billing.access import Access
+from teslafi_companion.audit import record
+from teslafi_companion.domain.billing import inbox, mirror, portals
 from teslafi_companion.domain.billing.port import BillingPort, BillingUnavailable
+from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_companion.store.database import Store, Transaction
-from teslafi_companion.store.tables import billing_customer, billing_event, billing_poll, billing_portal, session
+from teslafi_companion.store.tables import billing_customer, billing_poll
+
+from .rows import each
+from .supervisor import Loop
 
 _PAUSE_SECONDS: Final = 1.0
 _LEASE: Final = timedelta(minutes=1)
-_PORTAL_LIFE: Final = timedelta(hours=24)
 _AT_A_TIME: Final = 20
 
 _log = structlog.get_logger(__name__)
@@ -36,12 +38,11 @@ class BillingWorker:
         self._billing = billing
         self._quiet_until: datetime | None = None
         self._faults = 0
+        self._fault: str | None = None
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            if not await self.work_once():
-                await asyncio.sleep(_PAUSE_SECONDS)
+    def loop(self) -> Loop:
+        """Return what the supervisor has to do again and again."""
+        return Loop(name="billing", turn=self.work_once, seconds=_PAUSE_SECONDS, trouble=lambda: self._fault)
 
     async def work_once(self) -> int:
         """Do what is due now; returns how much was done."""
@@ -63,21 +64,37 @@ class BillingWorker:
         self._faults += 1
         pause = min(fault.pause * 2 ** min(self._faults - 1, 6), max(fault.pause, timedelta(minutes=10)))
         self._quiet_until = self._store.clock() + pause
+        self._fault = type(fault).__name__
         if self._faults == 1:
             _log.warning("billing_unavailable", fault=str(fault))
 
     def _recovered(self) -> None:
         if self._faults:
             _log.info("billing_back")
-        self._faults, self._quiet_until = 0, None
+        self._faults, self._fault, self._quiet_until = 0, None, None
+
+    # Events: hints to ask about an account
 
     async def _work_off_events(self) -> int:
         async with self._store.reading() as transaction:
-            waiting = await transaction.first(select(billing_event.c.id).where(billing_event.c.handled_at.is_(None)))
-        if waiting is None:
-            return 0
+            waiting = await inbox.waiting(transaction)
+        return await self._work_off(waiting) if waiting else 0
+
+    async def _work_off(self, events: Sequence[str]) -> int:
+        return await each(self._work_off_together(events), partial(self._work_off_apart, events)) or 0
+
+    async def _work_off_together(self, events: Sequence[str]) -> int:
         async with self._store.transaction() as transaction:
-            return await inbox.work_off(transaction)
+            return await inbox.work_off(transaction, events)
+
+    async def _work_off_apart(self, events: Sequence[str], fault: str) -> None:
+        """Find the one of some events that cannot be worked off, and put it aside."""
+        if len(events) > 1:
+            for event in events:
+                await self._work_off([event])
+            return
+        async with self._store.transaction() as transaction:
+            await inbox.put_aside(transaction, events[0], fault)
 
     # The poll: what webhooks lost
 
@@ -148,8 +165,27 @@ class BillingWorker:
             )
         done = 0
         for row in rows:
-            done += await self._ask_about(row.account_id)
+            work = self._ask_about(row.account_id)
+            put_aside = partial(self._put_aside, row.account_id)
+            done += await each(work, put_aside, passing=(BillingUnavailable,)) or 0
         return done
+
+    async def _put_aside(self, account_id: UUID, fault: str) -> None:
+        """Leave an account alone that cannot be asked about, as long as one is that nobody wants."""
+        async with self._store.transaction() as transaction:
+            await transaction.execute(
+                update(billing_customer)
+                .where(billing_customer.c.account_id == account_id)
+                .values(leased_until=transaction.now + transaction.policy.billing_reconcile)
+            )
+            record(
+                transaction,
+                "billing_put_aside",
+                account_id=account_id,
+                actor="service",
+                outcome="failure",
+                detail={"what": "account", "fault": fault},
+            )
 
     @staticmethod
     def _claimable(transaction: Transaction) -> Any:  # noqa: ANN401 - an SQL expression
@@ -189,50 +225,19 @@ class BillingWorker:
 
     async def _close_portals(self) -> int:
         async with self._store.reading() as transaction:
-            ended = and_(
-                billing_portal.c.session_id.not_in(select(session.c.id)),
-                billing_portal.c.opened_at > transaction.now - _PORTAL_LIFE,
-            )
-            rows = await transaction.rows(select(billing_portal.c.id).where(ended).limit(_AT_A_TIME))
-        for row in rows:
-            await self._billing.close_portal(row.id)
-            async with self._store.transaction() as transaction:
-                await transaction.execute(delete(billing_portal).where(billing_portal.c.id == row.id))
-        return len(rows)
+            ended = await portals.ended(transaction, _AT_A_TIME)
+        for portal_id in ended:
+            await each(self._close(portal_id), partial(self._forget, portal_id), passing=(BillingUnavailable,))
+        return len(ended)
 
+    async def _close(self, portal_id: str) -> None:
+        await self._billing.close_portal(portal_id)
+        async with self._store.transaction() as transaction:
+            await portals.forget(transaction, portal_id)
 
-async def refresh(store: Store, billing: BillingPort, account_id: UUID) -> Access | None:
-    """Ask about one account now, and keep the answer; returns the decision. Raises BillingUnavailable."""
-    asked_at = store.clock()
-    await _tell_address(store, billing, account_id)
-    fetched = await billing.fetch_subscriptions(mirror.customer_id(account_id))
-    async with store.transaction() as transaction:
-        return await mirror.keep(transaction, account_id, fetched, asked_at)
-
-
-async def _tell_address(store: Store, billing: BillingPort, account_id: UUID) -> None:
-    """Give the keeper an account's new address, so that invoices go where the owner reads them."""
-    async with store.reading() as transaction:
-        owner = await load(transaction, account_id)
-        told = await transaction.first(
-            select(billing_customer.c.email_index).where(billing_customer.c.account_id == account_id)
-        )
-        same = owner is None or told is None or told.email_index == address_index(transaction.cipher, owner.email)
-    if owner is not None and not same:
-        await billing.ensure_customer(mirror.customer_id(account_id), owner.email)
-        async with store.transaction() as transaction:
-            await mirror.note_customer(transaction, account_id, owner.email)
-
-
-async def note_portal(transaction: Transaction, portal_id: str, session_id: UUID) -> None:
-    """Note a portal session, so that it ends with the session it was opened from."""
-    await transaction.execute(
-        insert(billing_portal).values(id=portal_id, session_id=session_id, opened_at=transaction.now)
-    )
-
-
-async def purge(transaction: Transaction) -> None:
-    """Forget portal sessions that have ended by themselves."""
-    await transaction.execute(
-        delete(billing_portal).where(billing_portal.c.opened_at <= transaction.now - _PORTAL_LIFE)
-    )
+    async def _forget(self, portal_id: str, fault: str) -> None:
+        """Forget a portal that cannot be closed: it ends by itself within a day."""
+        async with self._store.transaction() as transaction:
+            await portals.forget(transaction, portal_id)
+            detail = {"what": "portal", "fault": fault}
+            record(transaction, "billing_put_aside", actor="service", outcome="failure", detail=detail)

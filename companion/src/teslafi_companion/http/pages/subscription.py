@@ -10,16 +10,16 @@ from aiohttp import web
 
 from teslafi_companion.audit import record
 from teslafi_companion.domain.accounts.step_up import Purpose
-from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.billing import mirror, portals
 from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.port import BillingUnavailable, Checkout
+from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_companion.http.answers import FORMS_TO
 from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
 from teslafi_companion.http.services import services
 from teslafi_companion.store.database import Store
-from teslafi_companion.work.billing import note_portal, refresh
 
 LIVING: Final = frozenset({"future", "in_trial", "active", "non_renewing", "paused"})
 """Statuses beside which a second subscription would only cost money."""
@@ -164,7 +164,7 @@ async def portal(request: web.Request, visit: Visit) -> web.Response:
     except BillingUnavailable:
         return await _unreachable(request, visit)
     async with parts.store.transaction() as transaction:
-        await note_portal(transaction, opened.id, visit.session.id)
+        await portals.note(transaction, opened.id, visit.session.id)
         record(transaction, "portal_opened", account_id=visit.owner.id)
     return see(opened.url)
 
