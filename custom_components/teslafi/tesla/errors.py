@@ -305,14 +305,8 @@ EXPLAINED: Final[Mapping[str, str]] = {
     "GENERICERROR_NOT_SUPPORTED": "not_supported",
     "GENERICERROR_VEHICLE_NOT_IN_PARK": "not_in_park",
     "cabin comfort remote settings not enabled": "cabin_comfort",
-    "cable connected": "cable_connected",
-    "car_wash": "car_wash",
-    "complete": "charging_complete",
-    "disconnected": "no_cable",
-    "no_power": "no_power",
-    "not_supported": "not_supported",
 }
-"""A car's reason -> the sentence that explains it, under "exceptions" as `command_refused_…`."""
+"""A car's reason that no owner can read -> its sentence, under "exceptions" as `command_refused_…`."""
 
 REASONS: Final[Mapping[str, Callable[[], TeslaError]]] = {
     "GENERICERROR_KEY_NOT_FOUND": lambda: KeyNotPaired("The car does not find the key"),
