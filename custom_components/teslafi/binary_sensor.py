@@ -11,6 +11,9 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.body import IS_DASHCAM_RECORDING
+from .catalogue.charging import IS_CHARGING, IS_PLUGGED_IN
+from .catalogue.energy import GRID_STATUSES
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleData
 from .entity import (
@@ -37,31 +40,6 @@ class TeslaFiBinarySensorDescription[SourceT](BinarySensorEntityDescription, Sho
 
 type VehicleBinarySensorDescription = TeslaFiBinarySensorDescription[VehicleData]
 type SiteBinarySensorDescription = TeslaFiBinarySensorDescription[SiteData]
-
-GRID_STATUSES: Final[Mapping[str | None, bool]] = {"Active": True, "Inactive": False}
-DASHCAM_RECORDING: Final[Mapping[str | None, bool]] = {
-    "Recording": True,
-    "Unavailable": False,
-    "Available": False,
-    "Saved": False,
-    "Saving": True,
-    "Streaming": False,
-    "NoSpace": False,
-    "Paused": False,
-}
-"""Whether the dashcam records, by its state."""
-CHARGING: Final[Mapping[str | None, bool]] = {
-    "Disconnected": False,
-    "NoPower": False,
-    "Starting": True,
-    "Charging": True,
-    "Complete": False,
-    "Stopped": False,
-    "Calibrating": False,
-}
-"""Whether energy flows into the battery, by the charging state."""
-PLUGGED_IN: Final[Mapping[str | None, bool]] = {state: state != "Disconnected" for state in CHARGING}
-"""Whether a cable is plugged in, by the charging state."""
 
 
 def _in(path: str) -> Callable[[Any], Any]:
@@ -108,7 +86,7 @@ def _tabled(path: str, states: Mapping[Any, bool]) -> Callable[[VehicleData], bo
 def _cable(data: VehicleData) -> bool | None:
     """Return whether a cable is plugged in: the car names its kind, or says that it is disconnected."""
     charge = data.snapshot.charge_state
-    return True if charge.conn_charge_cable else PLUGGED_IN.get(charge.charging_state)
+    return True if charge.conn_charge_cable else IS_PLUGGED_IN.get(charge.charging_state)
 
 
 def _unlocked(data: VehicleData) -> bool | None:
@@ -136,7 +114,7 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
         BinarySensorDeviceClass.BATTERY_CHARGING,
         category=None,
         enabled=True,
-        value_fn=_tabled("charge_state.charging_state", CHARGING),
+        value_fn=_tabled("charge_state.charging_state", IS_CHARGING),
     ),
     TeslaFiBinarySensorDescription(
         key="charge_state_conn_charge_cable",
@@ -244,7 +222,7 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     _flag(
         "vehicle_state.dashcam_state",
         BinarySensorDeviceClass.RUNNING,
-        value_fn=_tabled("vehicle_state.dashcam_state", DASHCAM_RECORDING),
+        value_fn=_tabled("vehicle_state.dashcam_state", IS_DASHCAM_RECORDING),
     ),
     _flag("vehicle_state.dashcam_clip_save_available"),
     _flag("vehicle_state.webcam_available"),

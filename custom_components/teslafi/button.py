@@ -12,11 +12,15 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .const import DOMAIN
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.commands import WAKE
-from .controls.groups import ControlGroup
+from .controls.groups import VEHICLE_GROUPS, ControlGroup
 from .coordinators.vehicle import VehicleData
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
+
+MEDIA: Final = (ControlGroup.MEDIA,)
+SECURITY: Final = (ControlGroup.SECURITY,)
+SOFTWARE: Final = (ControlGroup.SOFTWARE,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,28 +31,30 @@ class VehicleButtonDescription(ButtonEntityDescription, ControlDescription[Vehic
     needs_place: bool = False
 
 
-def _button(key: str, group: ControlGroup, order: Order, *paths: str, place: bool = False) -> VehicleButtonDescription:
+def _button(
+    key: str, groups: tuple[ControlGroup, ...], order: Order, *paths: str, place: bool = False
+) -> VehicleButtonDescription:
     return VehicleButtonDescription(
-        key=key, group=group, order=order, paths=paths, needs_place=place, value_fn=lambda _: None
+        key=key, groups=groups, order=order, paths=paths, needs_place=place, value_fn=lambda _: None
     )
 
 
 BUTTONS: Final = (
-    _button("flash_lights", ControlGroup.MEDIA, Order("flash_lights")),
-    _button("honk_horn", ControlGroup.MEDIA, Order("honk_horn")),
-    _button("boombox", ControlGroup.MEDIA, Order("remote_boombox", {"sound": 0})),
-    _button("locate", ControlGroup.MEDIA, Order("remote_boombox", {"sound": 2000})),
-    _button("remote_start", ControlGroup.SECURITY, Order("remote_start_drive"), "vehicle_state.remote_start_supported"),
+    _button("flash_lights", MEDIA, Order("flash_lights")),
+    _button("honk_horn", MEDIA, Order("honk_horn")),
+    _button("boombox", MEDIA, Order("remote_boombox", {"sound": 0})),
+    _button("locate", MEDIA, Order("remote_boombox", {"sound": 2000})),
+    _button("remote_start", SECURITY, Order("remote_start_drive"), "vehicle_state.remote_start_supported"),
     _button(
-        "homelink", ControlGroup.SECURITY, Order("trigger_homelink"), "vehicle_state.homelink_device_count", place=True
+        "homelink",
+        SECURITY,
+        Order("trigger_homelink"),
+        "vehicle_state.homelink_device_count",
+        place=True,
     ),
-    _button("cancel_update", ControlGroup.SOFTWARE, Order("cancel_software_update"), "vehicle_state.software_update"),
-    *(
-        # Each group brings it: whoever may do anything to the car may wake it
-        _button("wake", group, Order(WAKE))
-        for group in ControlGroup
-        if group is not ControlGroup.ENERGY
-    ),
+    _button("cancel_update", SOFTWARE, Order("cancel_software_update"), "vehicle_state.software_update"),
+    # Whoever may do anything to the car may wake it
+    _button("wake", VEHICLE_GROUPS, Order(WAKE)),
 )
 
 
@@ -56,11 +62,7 @@ async def async_setup_entry(
     hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the buttons of the cars that may be controlled."""
-    controls = entry.runtime_data.controls
-    groups = controls.groups if controls else frozenset()
-    first = next((row for row in BUTTONS if row.key == "wake" and row.group in groups), None)
-    rows = [row for row in BUTTONS if row.key != "wake" or row is first or first is None]
-    async_setup_vehicle_controls(hass, entry, Platform.BUTTON, async_add_entities, rows, VehicleButton)
+    async_setup_vehicle_controls(hass, entry, Platform.BUTTON, async_add_entities, BUTTONS, VehicleButton)
 
 
 class VehicleButton(VehicleControl, ButtonEntity):

@@ -9,6 +9,7 @@ from homeassistant.const import ATTR_TEMPERATURE, PRECISION_HALVES, Platform, Un
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.climate import CLIMATE_KEEPER_MODES, COP_LEVELS_C, KEEPER_WORDS
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
@@ -16,14 +17,7 @@ from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 
-KEEPER: Final = ("off", "keep", "dog", "camp")
-"""Presets, each at the number that the command has for it."""
-REPORTED_KEEPER: Final = {"off": "off", "on": "keep", "keep": "keep", "dog": "dog", "camp": "camp", "party": "camp"}
-"""The car's word -> our preset."""
-KEEPER_WORDS: Final = {"off": "off", "keep": "on", "dog": "dog", "camp": "camp"}
 OVERHEAT_MODES: Final = {"Off": HVACMode.OFF, "On": HVACMode.COOL, "FanOnly": HVACMode.FAN_ONLY}
-OVERHEAT_LEVELS: Final = {"Low": 30.0, "Medium": 35.0, "High": 40.0}
-"""Degrees Celsius from which the cabin is cooled."""
 COLDEST: Final = 15.0
 WARMEST: Final = 28.0
 
@@ -45,7 +39,7 @@ class VehicleClimateDescription(ClimateEntityDescription, ControlDescription[Veh
 def _cabin(data: VehicleData) -> Cabin:
     climate = data.snapshot.climate_state
     mode = None if climate.is_climate_on is None else HVACMode.HEAT_COOL if climate.is_climate_on else HVACMode.OFF
-    preset = REPORTED_KEEPER.get(climate.climate_keeper_mode or "")
+    preset = CLIMATE_KEEPER_MODES.get(climate.climate_keeper_mode or "")
     return Cabin(mode, climate.inside_temp, climate.driver_temp_setting, preset)
 
 
@@ -54,16 +48,16 @@ def _overheat(data: VehicleData) -> Cabin:
     return Cabin(
         OVERHEAT_MODES.get(climate.cabin_overheat_protection or ""),
         climate.inside_temp,
-        OVERHEAT_LEVELS.get(climate.cop_activation_temperature or ""),
+        COP_LEVELS_C.get(climate.cop_activation_temperature or ""),
     )
 
 
 CABIN: Final = VehicleClimateDescription(
-    key="climate", group=ControlGroup.CLIMATE, paths=("climate_state.is_climate_on",), value_fn=_cabin
+    key="climate", groups=(ControlGroup.CLIMATE,), paths=("climate_state.is_climate_on",), value_fn=_cabin
 )
 OVERHEAT: Final = VehicleClimateDescription(
     key="overheat_protection",
-    group=ControlGroup.CLIMATE,
+    groups=(ControlGroup.CLIMATE,),
     paths=("climate_state.cabin_overheat_protection",),
     value_fn=_overheat,
 )
@@ -102,7 +96,7 @@ class CabinClimate(_Climate):
     """The cabin's climate."""
 
     _attr_hvac_modes = [HVACMode.HEAT_COOL, HVACMode.OFF]  # noqa: RUF012 - as Home Assistant types it
-    _attr_preset_modes = list(KEEPER)  # noqa: RUF012 - as Home Assistant types it
+    _attr_preset_modes = list(KEEPER_WORDS)  # noqa: RUF012 - as Home Assistant types it
     _attr_target_temperature_step = PRECISION_HALVES
     _attr_supported_features = (
         ClimateEntityFeature.TARGET_TEMPERATURE
@@ -158,17 +152,19 @@ class CabinClimate(_Climate):
     async def async_set_preset_mode(self, preset_mode: str) -> None:
         """Keep the climate on when the driver leaves, or not."""
         assumed: dict[str, object] = {"climate_state.climate_keeper_mode": KEEPER_WORDS[preset_mode]}
-        if preset_mode != KEEPER[0]:
+        if preset_mode != "off":
             assumed["climate_state.is_climate_on"] = True
-        await self._send(Order("set_climate_keeper_mode", {"climate_keeper_mode": KEEPER.index(preset_mode)}, assumed))
+        await self._send(
+            Order("set_climate_keeper_mode", {"climate_keeper_mode": list(KEEPER_WORDS).index(preset_mode)}, assumed)
+        )
 
 
 class OverheatProtection(_Climate):
     """What keeps the parked cabin from overheating."""
 
     _attr_hvac_modes = [HVACMode.COOL, HVACMode.FAN_ONLY, HVACMode.OFF]  # noqa: RUF012 - as Home Assistant types it
-    _attr_min_temp = OVERHEAT_LEVELS["Low"]
-    _attr_max_temp = OVERHEAT_LEVELS["High"]
+    _attr_min_temp = COP_LEVELS_C["Low"]
+    _attr_max_temp = COP_LEVELS_C["High"]
     _attr_target_temperature_step = 5.0
 
     def __init__(self, coordinator: VehicleCoordinator, description: VehicleClimateDescription) -> None:
@@ -205,11 +201,11 @@ class OverheatProtection(_Climate):
         """Set the nearest of the three temperatures that the car knows."""
         wanted = kwargs.get(ATTR_TEMPERATURE)
         if wanted is not None:
-            word = min(OVERHEAT_LEVELS, key=lambda level: abs(OVERHEAT_LEVELS[level] - wanted))
+            word = min(COP_LEVELS_C, key=lambda level: abs(COP_LEVELS_C[level] - wanted))
             await self._send(
                 Order(
                     "set_cop_temp",
-                    {"cop_temp": list(OVERHEAT_LEVELS).index(word)},
+                    {"cop_temp": list(COP_LEVELS_C).index(word)},
                     {"climate_state.cop_activation_temperature": word},
                 )
             )

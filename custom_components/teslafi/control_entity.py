@@ -42,9 +42,9 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlDescription[SourceT](ShownDescription[SourceT]):
-    """An entity that commands, and the group it belongs to."""
+    """An entity that commands, and the groups of which any one brings it."""
 
-    group: ControlGroup
+    groups: tuple[ControlGroup, ...]
 
 
 class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFiEntity[CoordinatorT]):
@@ -127,7 +127,7 @@ def async_setup_vehicle_controls[DescriptionT: ControlDescription[VehicleData]](
     controls = entry.runtime_data.controls
     groups = controls.groups if controls else frozenset()
     vins = controls.vehicles if controls else frozenset()
-    enabled = [row for row in descriptions if row.group in groups]
+    enabled = [row for row in descriptions if not groups.isdisjoint(row.groups)]
     kept = {f"{vin}-{MARK}-{row.key}" for vin in vins for row in enabled}
     ours = {row.key for row in descriptions}
     _let_go(hass, entry, platform, ours, kept)

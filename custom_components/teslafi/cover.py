@@ -13,13 +13,14 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue import fitted
+from .catalogue.body import WINDOWS
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
-WINDOWS: Final = ("fd_window", "fp_window", "rd_window", "rp_window")
 WINDOW_PATHS: Final = tuple(f"vehicle_state.{name}" for name in WINDOWS)
 
 
@@ -63,7 +64,7 @@ def _roof_closed(data: VehicleData) -> bool | None:
 COVERS: Final = (
     VehicleCoverDescription(
         key="frunk",
-        group=ControlGroup.OPENINGS,
+        groups=(ControlGroup.OPENINGS,),
         device_class=CoverDeviceClass.DOOR,
         paths=("vehicle_state.ft",),
         value_fn=_closed("ft"),
@@ -71,7 +72,7 @@ COVERS: Final = (
     ),
     VehicleCoverDescription(
         key="trunk",
-        group=ControlGroup.OPENINGS,
+        groups=(ControlGroup.OPENINGS,),
         device_class=CoverDeviceClass.DOOR,
         paths=("vehicle_state.rt",),
         value_fn=_closed("rt"),
@@ -81,7 +82,7 @@ COVERS: Final = (
     ),
     VehicleCoverDescription(
         key="charge_port",
-        group=ControlGroup.CHARGING,
+        groups=(ControlGroup.CHARGING,),
         device_class=CoverDeviceClass.DOOR,
         paths=("charge_state.charge_port_door_open",),
         value_fn=_port_closed,
@@ -90,7 +91,7 @@ COVERS: Final = (
     ),
     VehicleCoverDescription(
         key="windows",
-        group=ControlGroup.OPENINGS,
+        groups=(ControlGroup.OPENINGS,),
         device_class=CoverDeviceClass.WINDOW,
         paths=WINDOW_PATHS,
         value_fn=_windows_closed,
@@ -102,10 +103,10 @@ COVERS: Final = (
     ),
     VehicleCoverDescription(
         key="sunroof",
-        group=ControlGroup.OPENINGS,
+        groups=(ControlGroup.OPENINGS,),
         device_class=CoverDeviceClass.WINDOW,
         paths=("vehicle_config.sun_roof_installed",),
-        fitted=lambda data: bool(data.snapshot.vehicle_config.sun_roof_installed),
+        fitted=fitted.sunroof,
         value_fn=_roof_closed,
         open=Order("sun_roof_control", {"state": "vent"}, {"vehicle_state.sun_roof_state": "vent"}),
         close=Order("sun_roof_control", {"state": "close"}, {"vehicle_state.sun_roof_state": "closed"}),

@@ -17,6 +17,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .catalogue.fitted import Fitted
 from .catalogue.models import model_of, version_of
 from .const import DOMAIN
 from .coordinators.site import SiteCoordinator, SiteData
@@ -40,7 +41,7 @@ class ShownDescription[SourceT](EntityDescription):
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
-    fitted: Callable[[SourceT], bool] | None = None
+    fitted: Fitted | None = None
 
 
 class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator](
@@ -225,7 +226,9 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
 
         def due() -> list[Entity]:
             reported = coordinator.data.snapshot.reported
-            rows = [row for row in pending.take(reported) if row.fitted is None or row.fitted(coordinator.data)]
+            rows = [
+                row for row in pending.take(reported) if row.fitted is None or row.fitted(coordinator.data.snapshot)
+            ]
             return [entity_class(coordinator, row) for row in rows]
 
         return _add_when_due(coordinator, due, async_add_entities)

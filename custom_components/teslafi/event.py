@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
-from .controls.groups import ControlGroup
+from .controls.groups import VEHICLE_GROUPS
 from .controls.record import CommandRecord, Result
 from .coordinators.vehicle import VehicleData
 from .runtime import TeslaFiConfigEntry
@@ -22,28 +22,22 @@ class VehicleEventDescription(EventEntityDescription, ControlDescription[Vehicle
     """The commands of a car."""
 
 
-def _commands(group: ControlGroup) -> VehicleEventDescription:
-    return VehicleEventDescription(
+EVENTS: Final = (
+    VehicleEventDescription(
         key="commands",
-        group=group,
+        groups=VEHICLE_GROUPS,
         entity_category=EntityCategory.DIAGNOSTIC,
         event_types=[result.value for result in Result],
         value_fn=lambda _: None,
-    )
+    ),
+)
 
 
 async def async_setup_entry(
     hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the event of each car that may be controlled, by whatever group."""
-    controls = entry.runtime_data.controls
-    of_cars = [group for group in ControlGroup if group is not ControlGroup.ENERGY]
-    group = next((group for group in of_cars if controls and group in controls.groups), of_cars[0])
-    async_setup_vehicle_controls(hass, entry, Platform.EVENT, async_add_entities, EVENTS[group], CommandEvent)
-
-
-EVENTS: Final = {group: (_commands(group),) for group in ControlGroup}
-"""The one row, as any group may bring it."""
+    async_setup_vehicle_controls(hass, entry, Platform.EVENT, async_add_entities, EVENTS, CommandEvent)
 
 
 class CommandEvent(VehicleControl, EventEntity):

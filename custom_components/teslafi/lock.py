@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.charging import IS_LATCHED
 from .const import DOMAIN
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
@@ -17,8 +18,6 @@ from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 PIN: Final = r"^\d{4}$"
-ENGAGED: Final = "Engaged"
-DISCONNECTED: Final = "Disconnected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +33,13 @@ LIMIT: Final = "vehicle_state.speed_limit_mode.active"
 
 
 def _cable_locked(data: VehicleData) -> bool | None:
-    latch = data.snapshot.charge_state.charge_port_latch
-    return None if latch is None else latch == ENGAGED
+    return IS_LATCHED.get(data.snapshot.charge_state.charge_port_latch)
 
 
 LOCKS: Final = (
     VehicleLockDescription(
         key="doors",
-        group=ControlGroup.OPENINGS,
+        groups=(ControlGroup.OPENINGS,),
         paths=("vehicle_state.locked",),
         value_fn=lambda data: data.snapshot.vehicle_state.locked,
         lock=Order("door_lock", {}, {"vehicle_state.locked": True}),
@@ -49,7 +47,7 @@ LOCKS: Final = (
     ),
     VehicleLockDescription(
         key="charge_cable",
-        group=ControlGroup.CHARGING,
+        groups=(ControlGroup.CHARGING,),
         paths=("charge_state.charge_port_latch",),
         value_fn=_cable_locked,
         lock=None,
@@ -57,7 +55,7 @@ LOCKS: Final = (
     ),
     VehicleLockDescription(
         key="speed_limit_mode",
-        group=ControlGroup.SECURITY,
+        groups=(ControlGroup.SECURITY,),
         paths=("vehicle_state.speed_limit_mode",),
         value_fn=lambda data: data.snapshot.vehicle_state.speed_limit_mode.active,
         lock=Order("speed_limit_activate", {}, {LIMIT: True}),

@@ -39,7 +39,7 @@ class VehicleMediaDescription(MediaPlayerEntityDescription, ControlDescription[V
 PLAYERS: Final = (
     VehicleMediaDescription(
         key="media",
-        group=ControlGroup.MEDIA,
+        groups=(ControlGroup.MEDIA,),
         device_class=MediaPlayerDeviceClass.SPEAKER,
         paths=("vehicle_state.media_info",),
         value_fn=lambda data: data.snapshot.vehicle_state.media_info,

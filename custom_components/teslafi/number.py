@@ -46,7 +46,7 @@ class SiteNumberDescription(NumberEntityDescription, ControlDescription[SiteData
 
     command: str
     parameter: str
-    group: ControlGroup = ControlGroup.ENERGY
+    groups: tuple[ControlGroup, ...] = (ControlGroup.ENERGY,)
     native_min_value: float = 0
     native_max_value: float = 100
     native_step: float = 1
@@ -57,7 +57,7 @@ class SiteNumberDescription(NumberEntityDescription, ControlDescription[SiteData
 NUMBERS: Final = (
     VehicleNumberDescription(
         key="charge_limit",
-        group=ControlGroup.CHARGING,
+        groups=(ControlGroup.CHARGING,),
         paths=("charge_state.charge_limit_soc",),
         device_class=NumberDeviceClass.BATTERY,
         native_unit_of_measurement=PERCENTAGE,
@@ -73,7 +73,7 @@ NUMBERS: Final = (
     ),
     VehicleNumberDescription(
         key="charge_current",
-        group=ControlGroup.CHARGING,
+        groups=(ControlGroup.CHARGING,),
         paths=("charge_state.charge_current_request",),
         device_class=NumberDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -88,7 +88,7 @@ NUMBERS: Final = (
     ),
     VehicleNumberDescription(
         key="speed_limit",
-        group=ControlGroup.SECURITY,
+        groups=(ControlGroup.SECURITY,),
         paths=("vehicle_state.speed_limit_mode",),
         device_class=NumberDeviceClass.SPEED,
         native_unit_of_measurement=UnitOfSpeed.MILES_PER_HOUR,
@@ -107,7 +107,7 @@ NUMBERS: Final = (
     ),
     VehicleNumberDescription(
         key="volume",
-        group=ControlGroup.MEDIA,
+        groups=(ControlGroup.MEDIA,),
         paths=("vehicle_state.media_info.audio_volume",),
         native_min_value=0,
         native_max_value=11,

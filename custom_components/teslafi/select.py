@@ -9,6 +9,9 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.climate import COP_TEMPERATURES, SEAT_LEVELS, STEERING_WHEEL_LEVELS
+from .catalogue.energy import EXPORT_RULES, OPERATION_MODES
+from .catalogue.fitted import SEATS
 from .control_entity import (
     ControlDescription,
     Order,
@@ -24,11 +27,17 @@ from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 
-LEVELS: Final = {"off": 0, "low": 1, "medium": 2, "high": 3}
-WHEEL_LEVELS: Final = {"off": 0, "low": 1, "high": 3}
-OVERHEAT: Final = {"low": "Low", "medium": "Medium", "high": "High"}
-MODES: Final = {"self_consumption": "self_consumption", "autonomous": "autonomous", "backup": "backup"}
-EXPORTS: Final = {"battery_ok": "battery_ok", "pv_only": "pv_only", "never": "never"}
+
+def _by_option[ValueT](reported: Mapping[ValueT, str]) -> dict[str, ValueT]:
+    """Return a table of the catalogue the other way round: the option -> what the car reports."""
+    return {option: value for value, option in reported.items()}
+
+
+LEVELS: Final = _by_option(SEAT_LEVELS)
+WHEEL_LEVELS: Final = _by_option(STEERING_WHEEL_LEVELS)
+OVERHEAT: Final = _by_option(COP_TEMPERATURES)
+MODES: Final = _by_option(OPERATION_MODES)
+EXPORTS: Final = _by_option(EXPORT_RULES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +47,7 @@ class VehicleSelectDescription(SelectEntityDescription, ControlDescription[Vehic
     values: Mapping[str, object]
     order: Callable[[str], Order]
     warms: bool = False
-    group: ControlGroup = ControlGroup.CLIMATE
+    groups: tuple[ControlGroup, ...] = (ControlGroup.CLIMATE,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +57,7 @@ class SiteSelectDescription(SelectEntityDescription, ControlDescription[SiteData
     values: Mapping[str, object]
     command: str
     parameter: str
-    group: ControlGroup = ControlGroup.ENERGY
+    groups: tuple[ControlGroup, ...] = (ControlGroup.ENERGY,)
 
 
 def _level(field: str) -> Callable[[VehicleData], object]:
@@ -60,6 +69,7 @@ def _heater(number: int, field: str) -> VehicleSelectDescription:
     return VehicleSelectDescription(
         key=field,
         paths=(f"climate_state.{field}",),
+        fitted=SEATS.get(field),
         value_fn=_level(field),
         values=LEVELS,
         warms=True,
@@ -75,6 +85,7 @@ def _cooler(number: int, field: str) -> VehicleSelectDescription:
     return VehicleSelectDescription(
         key=field,
         paths=(f"climate_state.{field}",),
+        fitted=SEATS.get(field),
         value_fn=_level(field),
         values=LEVELS,
         warms=True,

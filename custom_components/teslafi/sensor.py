@@ -73,6 +73,7 @@ from .catalogue.climate import (
 )
 from .catalogue.display import PRESSURE_UNITS, RANGE_DISPLAYS, TEMPERATURE_UNITS
 from .catalogue.energy import EXPORT_RULES, ISLAND_STATUSES, OPERATION_MODES, WALL_CONNECTOR_STATES
+from .catalogue.fitted import SEATS
 from .catalogue.media import MEDIA_SOURCES, PLAYBACK_STATES
 from .catalogue.models import CAR_TYPES, version_of
 from .catalogue.software import UPDATE_STATUSES
@@ -172,6 +173,7 @@ def _listed(
     return TeslaFiSensorDescription(
         key=_key(path),
         paths=(path,),
+        fitted=SEATS.get(path.removeprefix("climate_state.")),
         value_fn=lambda data: states.get(value(data)),
         device_class=SensorDeviceClass.ENUM,
         options=list(dict.fromkeys(states.values())),

@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.charging import IS_CHARGING, START_AT
 from .const import DOMAIN
 from .control_entity import (
     ControlDescription,
@@ -25,8 +26,6 @@ from .coordinators.vehicle import VehicleData
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
-CHARGING: Final = frozenset({"Charging", "Starting"})
-START_AT: Final = "StartAt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class SiteSwitchDescription(SwitchEntityDescription, ControlDescription[SiteData
     command: str
     parameter: str
     inverted: bool = False
-    group: ControlGroup = ControlGroup.ENERGY
+    groups: tuple[ControlGroup, ...] = (ControlGroup.ENERGY,)
 
 
 def _switch(
@@ -59,7 +58,7 @@ def _switch(
 
     return VehicleSwitchDescription(
         key=key,
-        group=group,
+        groups=(group,),
         paths=(path,),
         value_fn=lambda data: getattr(getattr(data.snapshot, block), field),
         on=order(on=True),
@@ -71,7 +70,7 @@ def _unreported(key: str, group: ControlGroup, name: str, parameter: str = "on")
     """Return a switch for what `vehicle_data` does not tell."""
     return VehicleSwitchDescription(
         key=key,
-        group=group,
+        groups=(group,),
         value_fn=lambda _: None,
         assumed_state=True,
         entity_registry_enabled_default=False,
@@ -81,8 +80,7 @@ def _unreported(key: str, group: ControlGroup, name: str, parameter: str = "on")
 
 
 def _charging(data: VehicleData) -> bool | None:
-    state = data.snapshot.charge_state.charging_state
-    return None if state is None else state in CHARGING
+    return IS_CHARGING.get(data.snapshot.charge_state.charging_state)
 
 
 def _defrosting(data: VehicleData) -> bool | None:
@@ -106,7 +104,7 @@ CLIMATE: Final = ControlGroup.CLIMATE
 SWITCHES: Final = (
     VehicleSwitchDescription(
         key="charge",
-        group=ControlGroup.CHARGING,
+        groups=(ControlGroup.CHARGING,),
         paths=("charge_state.charging_state",),
         value_fn=_charging,
         on=lambda _: Order("charge_start", {}, {"charge_state.charging_state": "Charging"}),
@@ -114,7 +112,7 @@ SWITCHES: Final = (
     ),
     VehicleSwitchDescription(
         key="scheduled_charging",
-        group=ControlGroup.SCHEDULES,
+        groups=(ControlGroup.SCHEDULES,),
         paths=("charge_state.scheduled_charging_start_time_minutes", "charge_state.scheduled_charging_start_time_app"),
         value_fn=lambda data: data.snapshot.charge_state.scheduled_charging_mode == START_AT,
         on=lambda data: _scheduled_order(data, enable=True),
@@ -122,7 +120,7 @@ SWITCHES: Final = (
     ),
     VehicleSwitchDescription(
         key="defrost",
-        group=CLIMATE,
+        groups=(CLIMATE,),
         paths=("climate_state.defrost_mode",),
         value_fn=_defrosting,
         on=lambda _: Order(

@@ -25,7 +25,7 @@ class VehicleTextDescription(TextEntityDescription, ControlDescription[VehicleDa
 TEXTS: Final = (
     VehicleTextDescription(
         key="navigation_destination",
-        group=ControlGroup.MEDIA,
+        groups=(ControlGroup.MEDIA,),
         native_min=1,
         native_max=LONGEST,
         value_fn=lambda data: data.snapshot.drive_state.active_route_destination,

@@ -14,6 +14,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .catalogue.models import version_of
+from .catalogue.software import INSTALLING, OFFERED
 from .compat import calling_context
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleData
@@ -21,10 +22,6 @@ from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platfor
 from .runtime import TeslaFiConfigEntry, enabled_controls
 
 PARALLEL_UPDATES = 0
-
-OFFERED: Final = frozenset({"available", "downloading", "downloading_wifi_wait", "scheduled", "installing"})
-"""Values of `software_update.status` under which `software_update.version` is a version to come."""
-INSTALLING: Final = "installing"
 
 
 class Software(NamedTuple):

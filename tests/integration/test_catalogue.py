@@ -32,7 +32,6 @@ from custom_components.teslafi import (
     text,
     update,
 )
-from custom_components.teslafi.controls.groups import ControlGroup
 from custom_components.teslafi.coordinators.site import SiteData
 from custom_components.teslafi.coordinators.vehicle import VehicleData
 from custom_components.teslafi.entity import ShownDescription
@@ -63,11 +62,11 @@ LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor":
 TABLES = {"car": VEHICLE_ROWS, "site": SITE_ROWS, "wall connector": WALL_CONNECTOR_ROWS, "link": LINK_ROWS}
 
 CONTROL_ROWS: dict[str, Rows] = {
-    "button": [*{row.key: row for row in button.BUTTONS}.values()],
+    "button": button.BUTTONS,
     "calendar": calendar.CALENDARS,
     "climate": climate.CLIMATES,
     "cover": cover.COVERS,
-    "event": event.EVENTS[ControlGroup.CHARGING],
+    "event": event.EVENTS,
     "lock": lock.LOCKS,
     "media_player": media_player.PLAYERS,
     "number": number.NUMBERS,

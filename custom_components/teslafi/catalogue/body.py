@@ -40,6 +40,19 @@ DASHCAM_STATES: Final = {
     "NoSpace": "no_space",
     "Paused": "paused",
 }
+IS_DASHCAM_RECORDING: Final[Mapping[str | None, bool]] = {
+    "Recording": True,
+    "Unavailable": False,
+    "Available": False,
+    "Saved": False,
+    "Saving": True,
+    "Streaming": False,
+    "NoSpace": False,
+    "Paused": False,
+}
+"""Whether the dashcam records, by its state."""
+WINDOWS: Final = ("fd_window", "fp_window", "rd_window", "rp_window")
+"""The fields of `vehicle_state` that tell of windows; 0 is closed."""
 AUTOPARK_STATES: Final = {
     "ready": "ready",
     "standby": "standby",

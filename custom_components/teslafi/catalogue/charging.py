@@ -3,6 +3,7 @@
 What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from .prefixes import prefixed
@@ -16,6 +17,18 @@ CHARGING_STATES: Final = {
     "Stopped": "stopped",
     "Calibrating": "calibrating",
 }
+IS_CHARGING: Final[Mapping[str | None, bool]] = {
+    "Disconnected": False,
+    "NoPower": False,
+    "Starting": True,
+    "Charging": True,
+    "Complete": False,
+    "Stopped": False,
+    "Calibrating": False,
+}
+"""Whether energy flows into the battery, by the charging state."""
+IS_PLUGGED_IN: Final[Mapping[str | None, bool]] = {state: state != "Disconnected" for state in IS_CHARGING}
+"""Whether a cable is plugged in, by the charging state."""
 PHASES: Final = {1: 1, 2: 3, 3: 3}
 """Number of phases; Tesla's 2 means three-phase."""
 CHARGE_PORT_COLORS: Final = {
@@ -30,6 +43,8 @@ CHARGE_PORT_COLORS: Final = {
     "FlashingBlue": "flashing_blue",
 }
 CHARGE_PORT_LATCHES: Final = {"Engaged": "engaged", "Disengaged": "disengaged", "Blocking": "blocking"}
+IS_LATCHED: Final[Mapping[str | None, bool]] = {"Engaged": True, "Disengaged": False, "Blocking": False}
+"""Whether the port holds the cable, by its latch."""
 CHARGE_CABLES: Final = {"IEC": "iec", "SAE": "sae", "GB_AC": "gb_ac", "GB_DC": "gb_dc"}
 FAST_CHARGERS: Final = {
     "ACSingleWireCAN": "ac_single_wire_can",
@@ -53,6 +68,8 @@ CHARGE_LIMIT_REASONS: Final = prefixed(
     },
 )
 SCHEDULED_CHARGING_MODES: Final = {"Off": "off", "StartAt": "start_at", "DepartBy": "depart_by"}
+START_AT: Final = "StartAt"
+"""The scheduled charging mode in which charging begins at a time of day."""
 WEEKLY_TIMES: Final = {"all_week": "all_week", "weekdays": "weekdays"}
 CHARGE_PORT_TYPES: Final = {"US": "us", "EU": "eu", "CCS": "ccs", "GB": "gb"}
 CHARGE_RATE_UNITS: Final = {"mi/hr": "miles_per_hour", "km/hr": "kilometers_per_hour", "kW": "kilowatts"}

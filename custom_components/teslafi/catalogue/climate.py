@@ -16,11 +16,15 @@ CLIMATE_KEEPER_MODES: Final = {
     "camp": "camp",
     "party": "camp",
 }
+KEEPER_WORDS: Final = {"off": "off", "keep": "on", "dog": "dog", "camp": "camp"}
+"""Our climate keeper mode -> the car's word, in the order of the numbers that the command has for them."""
 DEFROST_MODES: Final = {0: "off", 1: "normal", 2: "max"}
 SEAT_LEVELS: Final = {0: "off", 1: "low", 2: "medium", 3: "high"}
 STEERING_WHEEL_LEVELS: Final = {0: "off", 1: "low", 3: "high"}
 CABIN_OVERHEAT_PROTECTIONS: Final = {"Off": "off", "On": "on", "FanOnly": "fan_only"}
 COP_TEMPERATURES: Final = {"Low": "low", "Medium": "medium", "High": "high"}
+COP_LEVELS_C: Final = {"Low": 30.0, "Medium": 35.0, "High": 40.0}
+"""Degrees Celsius from which overheat protection cools, in the order of the command's numbers."""
 COP_REASONS: Final = prefixed(
     "COPNotRunningReason",
     {

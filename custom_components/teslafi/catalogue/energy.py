@@ -6,6 +6,8 @@ What Tesla writes -> what Home Assistant shows. A text that is not listed shows 
 from collections.abc import Mapping
 from typing import Final
 
+GRID_STATUSES: Final[Mapping[str | None, bool]] = {"Active": True, "Inactive": False}
+"""Whether the grid is there."""
 ISLAND_STATUSES: Final = {
     "on_grid": "on_grid",
     "off_grid": "off_grid",

@@ -7,11 +7,15 @@ from ..link.words import Group as ControlGroup
 
 __all__ = [
     "DEFAULT_GROUPS",
+    "VEHICLE_GROUPS",
     "ControlGroup",
     "accepted_scopes",
     "missing_groups",
     "wanted_scopes",
 ]
+
+VEHICLE_GROUPS: Final = tuple(group for group in ControlGroup if group is not ControlGroup.ENERGY)
+"""The groups that command cars; the other one commands energy sites."""
 
 SCOPE_COMMANDS: Final = "vehicle_cmds"
 SCOPE_CHARGING: Final = "vehicle_charging_cmds"

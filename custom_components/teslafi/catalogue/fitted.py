@@ -1,0 +1,56 @@
+"""What a car is fitted with, by its configuration, and where that is silent by what it reports.
+
+`vehicle_config` of old firmware lacks fields, and cars report values of seats that they do not have (recorded payloads
+of 2018 and 2022): a configuration that says no is believed, one that says nothing leaves it to the report.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ..tesla.snapshot import Snapshot, VehicleConfig
+
+NOT_FITTED: Final = "None"
+"""Tesla's word in `vehicle_config` for what the car does not have."""
+
+type Fitted = Callable[[Snapshot], bool]
+"""Whether the car has something; asked once its paths were reported."""
+
+
+def _unless_denied(value_of: Callable[[VehicleConfig], object]) -> Fitted:
+    """Return a rule: fitted unless the configuration says no."""
+
+    def fitted(snapshot: Snapshot) -> bool:
+        value = value_of(snapshot.vehicle_config)
+        return value is None or (bool(value) and value != NOT_FITTED)
+
+    return fitted
+
+
+rear_seat_heaters: Fitted = _unless_denied(lambda config: config.rear_seat_heaters)
+third_row: Fitted = _unless_denied(lambda config: config.third_row_seats)
+seat_cooling: Fitted = _unless_denied(lambda config: config.has_seat_cooling)
+power_liftgate: Fitted = _unless_denied(lambda config: config.plg)
+
+
+def third_row_heaters(snapshot: Snapshot) -> bool:
+    """Whether the seats of the third row have heaters."""
+    return rear_seat_heaters(snapshot) and third_row(snapshot)
+
+
+def sunroof(snapshot: Snapshot) -> bool:
+    """Whether the roof opens; only cars that say so have one."""
+    return bool(snapshot.vehicle_config.sun_roof_installed)
+
+
+SEATS: Final[Mapping[str, Fitted]] = {
+    "seat_heater_rear_left": rear_seat_heaters,
+    "seat_heater_rear_center": rear_seat_heaters,
+    "seat_heater_rear_right": rear_seat_heaters,
+    "seat_heater_rear_left_back": third_row_heaters,
+    "seat_heater_rear_right_back": third_row_heaters,
+    "seat_heater_third_row_left": third_row_heaters,
+    "seat_heater_third_row_right": third_row_heaters,
+    "seat_fan_front_left": seat_cooling,
+    "seat_fan_front_right": seat_cooling,
+}
+"""Field of `climate_state` -> whether there is such a seat. Front seats always have heaters."""
