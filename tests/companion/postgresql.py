@@ -10,6 +10,11 @@ from socket import socket
 import subprocess
 import tempfile
 
+import pytest
+from sqlalchemy import text
+
+from teslafi_companion.store.database import Transaction
+
 BIN = Path("/usr/lib/postgresql/15/bin")
 _USER = "postgres"
 
@@ -55,3 +60,12 @@ def running_server() -> Iterator[int]:
             _as_server_user([*control, "-m", "immediate", "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def others_wait(transaction: Transaction) -> None:
+    """Return once another connection waits for what this transaction holds."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(1000):
+        if (await transaction.connection.execute(waiting)).scalar_one() > 0:
+            return
+    pytest.fail("nobody waits")

@@ -14,6 +14,7 @@ from teslafi_companion.store.database import Store, new_id
 from teslafi_companion.store.tables import audit, audit_chain
 
 from .clock import ManualClock
+from .postgresql import others_wait
 
 VISITOR = Visitor("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0")
 
@@ -116,6 +117,45 @@ async def test_ageing_deletes_from_the_start_and_the_rest_stays_whole(store: Sto
     assert (report.rows, report.faults) == (1, ())
     faults = await tampered(store, update(audit_chain).values(tail_number=3, head_number=3))
     assert "The chain's start was changed." in faults
+
+
+async def test_a_clock_that_was_far_behind_takes_no_young_rows_along(store: Store, clock: ManualClock) -> None:
+    await note(store, "young")
+    clock.advance(days=-500)
+    await note(store, "dated back")
+    clock.advance(days=500)
+    await note(store, "young")
+    async with store.transaction() as transaction:
+        assert await purge(transaction, timedelta(days=400)) == 0
+    clock.advance(days=401)
+    async with store.transaction() as transaction:
+        assert await purge(transaction, timedelta(days=400)) == 3
+    await note(store, "new")
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (1, ())
+
+
+async def test_two_that_age_at_once_leave_a_whole_chain(store: Store, clock: ManualClock) -> None:
+    """Another process deletes further while this one waits for the chain: what it had chosen then is gone."""
+    for _ in range(6):
+        await note(store, "old")
+        clock.advance(days=10)
+    clock.advance(days=400)
+
+    async def age(retention: timedelta) -> None:
+        async with store.transaction() as transaction:
+            await purge(transaction, retention)
+
+    if store.engine.dialect.name == "sqlite":
+        await asyncio.gather(age(timedelta(days=440)), age(timedelta(days=420)))
+    else:
+        async with store.transaction() as transaction:
+            await purge(transaction, timedelta(days=420))
+            late = asyncio.create_task(age(timedelta(days=440)))
+            await others_wait(transaction)
+        await late
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (2, ())
 
 
 async def test_a_deleted_account_leaves_a_whole_chain_without_details(store: Store) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from teslafi_companion import rotation
-from teslafi_companion.crypto import KeyFault, create_key_file, key_number
+from teslafi_companion.crypto import KeyFault, LocalKey, create_key_file, key_number
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.rotation import rewrap_keys, rotate_field_key
 from teslafi_companion.settings import Settings
@@ -203,6 +203,30 @@ async def test_keys_wrapped_by_aws_kms(aws: str, engine: AsyncEngine, settings: 
         )
     with pytest.raises(KeyFault, match="refused to decrypt"):
         await reopened(store)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_key_is_asked_for_once_and_again_only_when_it_is_wrapped_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Looked for every thirty seconds, a key at AWS would be paid for by the month, and its outage would be ours."""
+    asked = []
+    original = LocalKey.unwrap
+
+    async def counted(key: LocalKey, wrapped: bytes, context: str) -> bytes:
+        asked.append(context)
+        return await original(key, wrapped, context)
+
+    monkeypatch.setattr(LocalKey, "unwrap", counted)
+    away = store.settings.key_file.rename(tmp_path / "elsewhere")
+    for _ in range(100):
+        await refresh_cipher(store)
+    assert asked == []
+    away.rename(store.settings.key_file)
+    await rotate_field_key(store, settle=at_once)
+    assert len(asked) == len(set(asked)) <= 2
+    await fill(store, 1)
+    assert await addresses(store) == {"person0@example.org"}
 
 
 async def test_processes_that_begin_together_share_one_key_ring(engine: AsyncEngine, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Settings come from file and environment; what would be unsafe is refused with a sentence that says what to do."""
 
 from pathlib import Path
+import ssl
 from typing import Any
 
 import pytest
@@ -24,7 +25,12 @@ UNSAFE: list[tuple[dict[str, Any], str]] = [
     ({"metrics_host": "0.0.0.0"}, "loopback alone"),  # noqa: S104 - is refused
     ({"database": "mysql://localhost/x"}, "neither sqlite"),
     ({"database": "sqlite://"}, "names no file"),
-    ({"database": "postgresql://companion@db.example.org/companion"}, "not encrypted"),
+    ({"database": "postgresql://companion@db.example.org/companion"}, "is not checked"),
+    ({"database": "postgresql://companion@db.example.org/companion?sslmode=require"}, "require does not"),
+    (
+        {"database": "postgresql://companion@db.example.org/companion?sslmode=verify-full&sslrootcert=/nowhere"},
+        "no file /nowhere",
+    ),
     ({"reuse_port": True}, "one process serves"),
     ({"key": "x"}, "key_provider is not env"),
     ({"key_provider": "env"}, "is empty"),
@@ -75,9 +81,20 @@ def test_what_is_safe_is_taken(changes: dict[str, Any]) -> None:
     Settings(**(SAFE | changes))
 
 
+@pytest.mark.parametrize(("mode", "host"), [("verify-full", True), ("verify-ca", False)])
+def test_another_machine_s_certificate_is_checked(mode: str, *, host: bool) -> None:
+    settings = Settings(**(SAFE | {"database": f"postgresql://companion@db.example.org/companion?sslmode={mode}"}))
+    context = settings.database_tls
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname is host
+    assert "sslmode" not in settings.database_url.query
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "companion.toml"
     file.write_text('smtp_host = "from-file.example"\nlisten_port = 1234\ntrusted_proxies = ["10.0.0.0/8"]\n')
+    file.chmod(0o600)
     settings = load_settings(
         {
             "TESLAFI_COMPANION_SMTP_HOST": "from-env.example",
@@ -115,6 +132,7 @@ def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
         load_settings({}, tmp_path / "missing.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("smtp_host = ")
+    broken.chmod(0o600)
     with pytest.raises(UnsafeSetting, match="not TOML"):
         load_settings({}, broken)
 
@@ -129,4 +147,4 @@ def test_no_secret_is_in_the_repr() -> None:
 def test_the_database_address_names_the_asynchronous_driver() -> None:
     assert Settings(database="sqlite:///data/x.sqlite3").database_url.drivername == "sqlite+aiosqlite"
     url = Settings(database="postgresql://c@db.example/x?sslmode=verify-full").database_url
-    assert (url.drivername, dict(url.query)) == ("postgresql+asyncpg", {"ssl": "verify-full"})
+    assert (url.drivername, dict(url.query)) == ("postgresql+asyncpg", {})

@@ -90,6 +90,8 @@ async def settings(kind: str, database: str, stored: Path, tmp_path: Path, socke
     key.parent.mkdir()
     (stored / KEY).rename(key)
     key.chmod(0o600)
+    # What git keeps of a mode is less than the companion asks of a file of passwords
+    (stored / SETTINGS).chmod(0o600)
     port = free_port()
     before = load_settings({}, stored / SETTINGS)
     home = stored / HOME / ".storage" / "core.config_entries"

@@ -223,22 +223,31 @@ async def forget_details(transaction: Transaction, account_id: UUID) -> None:
 
 
 async def purge(transaction: Transaction, retention: timedelta) -> int:
-    """Delete events older than `retention` from the chain's start; returns how many."""
-    newest = await transaction.first(
-        select(audit.c.number, audit.c.hash)
-        .where(audit.c.at < transaction.now - retention)
-        .order_by(audit.c.number.desc())
-        .limit(1)
-    )
-    if newest is None:
+    """Delete events older than `retention` from the chain's start; returns how many.
+
+    Only what comes before the first younger row goes: a row that a wrong clock dated far back takes nothing along.
+    """
+    oldest = await transaction.first(select(audit.c.at).order_by(audit.c.number).limit(1))
+    if oldest is None or oldest.at >= transaction.now - retention:
         return 0
-    await _locked_chain(transaction)
-    deleted = await transaction.execute(delete(audit).where(audit.c.number <= newest.number))
+    # Locked before anything is chosen: another process may be deleting from the same end
+    chain = await _locked_chain(transaction)
+    kept = await transaction.first(
+        select(audit.c.number).where(audit.c.at >= transaction.now - retention).order_by(audit.c.number).limit(1)
+    )
+    last = await transaction.first(
+        select(audit.c.number, audit.c.hash).where(
+            audit.c.number == (chain.head_number if kept is None else kept.number - 1)
+        )
+    )
+    if last is None:
+        return 0
+    deleted = await transaction.execute(delete(audit).where(audit.c.number <= last.number))
     await transaction.execute(
         update(audit_chain).values(
-            tail_number=newest.number,
-            tail_hash=newest.hash,
-            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(newest.number, newest.hash)),
+            tail_number=last.number,
+            tail_hash=last.hash,
+            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(last.number, last.hash)),
         )
     )
     return deleted.rowcount

@@ -18,7 +18,7 @@ from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwor
 from teslafi_companion.rotation import rewrap_keys, rotate_field_key
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting, load_settings
-from teslafi_companion.store.database import StoreUnreachable
+from teslafi_companion.store.database import DatabaseInUse, StoreUnreachable
 from teslafi_companion.store.schema import SchemaOutdated
 
 from . import audit
@@ -32,6 +32,7 @@ class Refused(Exception):
 
 SENTENCES: Final = (
     AddressRefused,
+    DatabaseInUse,
     DatabaseUnreachable,
     KeyFault,
     PasswordRefused,

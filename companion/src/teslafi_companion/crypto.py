@@ -70,11 +70,22 @@ def new_token() -> str:
 class FieldCipher:
     """The opened key ring: seals and opens fields, and derives the keys of indexes and message codes."""
 
-    def __init__(self, keys: Mapping[int, bytes], active: int, root: bytes) -> None:
-        """Take data keys by number, the number that seals, and the root of derived keys; 32 bytes each."""
+    def __init__(
+        self, keys: Mapping[int, bytes], active: int, root: bytes, wrapped: Mapping[int, bytes] | None = None
+    ) -> None:
+        """Take data keys by number, the number that seals, and the root of derived keys; 32 bytes each.
+
+        `wrapped` is the form in which the key ring keeps each, the root (number 0) as well.
+        """
         self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
+        self._keys = {**keys, 0: root}
+        self._wrapped = dict(wrapped or {})
         self._root = root
         self.active = active
+
+    def opened(self, number: int, wrapped: bytes) -> bytes | None:
+        """Return a key that was opened from this wrapped form already, so that nobody has to be asked for it again."""
+        return self._keys[number] if self._wrapped.get(number) == wrapped else None
 
     def __repr__(self) -> str:
         """Show key numbers, never keys."""

@@ -17,6 +17,7 @@ from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
+from teslafi_companion.store.database import serving_alone
 from teslafi_companion.work.supervisor import Supervisor
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ async def serve(settings: Settings) -> None:
 
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
     """Start everything; what was started is stopped, in order, when the stack closes."""
+    stack.enter_context(serving_alone(settings))
     store = await stack.enter_async_context(opened_store(settings, clock))
     parts = make_services(store, await open_billing(settings))
     stack.callback(parts.passwords.close)

@@ -10,7 +10,10 @@ from datetime import timedelta
 from email.errors import MessageError
 from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+import os
 from pathlib import Path
+import ssl
+import stat
 import tomllib
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +22,8 @@ from sqlalchemy.exc import ArgumentError
 from yarl import URL
 
 PREFIX: Final = "TESLAFI_COMPANION_"
+CHECKED_TLS: Final = frozenset({"verify-ca", "verify-full"})
+"""Modes of PostgreSQL's TLS that check the server's certificate."""
 MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
 
 _WEBHOOK_PASSWORD: Final = 20
@@ -96,7 +101,7 @@ class Settings:
     metrics_port: int = 9464
     """0 takes a free port; -1 serves no metrics."""
     database: str = "sqlite:///data/companion.sqlite3"
-    """`sqlite:///path` or `postgresql://user:password@host/name?sslmode=verify-full`."""
+    """`sqlite:///path` or `postgresql://user:password@host/name?sslmode=verify-full`, with `&sslrootcert=path`."""
     database_pool: int = 10
     key_provider: KeyProvider = "file"
     key_file: Path = Path("keys/companion.key")
@@ -151,9 +156,19 @@ class Settings:
         url = sqlalchemy.make_url(self.database)
         if url.get_backend_name() == "sqlite":
             return url.set(drivername="sqlite+aiosqlite")
-        query = dict(url.query)
-        mode = query.pop("sslmode", None)
-        return url.set(drivername="postgresql+asyncpg", query=query | ({"ssl": mode} if mode else {}))
+        query = {name: value for name, value in url.query.items() if name not in {"sslmode", "sslrootcert"}}
+        return url.set(drivername="postgresql+asyncpg", query=query)
+
+    @property
+    def database_tls(self) -> ssl.SSLContext | str | None:
+        """Return how PostgreSQL is spoken to: a context that checks its certificate, asyncpg's word, or None."""
+        query = sqlalchemy.make_url(self.database).query
+        mode, authority = (str(query[name]) if name in query else None for name in ("sslmode", "sslrootcert"))
+        if mode not in CHECKED_TLS:
+            return mode
+        context = ssl.create_default_context(cafile=authority)
+        context.check_hostname = mode == "verify-full"
+        return context
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -187,6 +202,7 @@ def load_settings(environ: Mapping[str, str], file: Path | None = None) -> Setti
     values: dict[str, object] = {}
     if file is not None:
         try:
+            _refuse_readable(file)
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as fault:
             raise UnsafeSetting(f"The settings file {file} cannot be read: {fault.strerror}.") from None
@@ -208,6 +224,14 @@ def load_settings(environ: Mapping[str, str], file: Path | None = None) -> Setti
         operator_recovery_delay=timedelta(hours=read.get("operator_recovery_hours", 72)),
     )
     return Settings(**read, policy=policy)
+
+
+def _refuse_readable(file: Path) -> None:
+    """Refuse a file of passwords that others on this machine can read; a group of root's file may be ours."""
+    status = file.stat()
+    others = stat.S_IRWXO if status.st_uid == 0 and status.st_gid == os.getegid() else stat.S_IRWXG | stat.S_IRWXO
+    if status.st_mode & others:
+        raise UnsafeSetting(f"The settings file {file} can be read by others: run `chmod 600 {file}`.")
 
 
 def _convert(name: str, value: object, kind: object) -> object:
@@ -348,11 +372,14 @@ def _database(settings: Settings) -> None:
     if backend == "sqlite" and settings.reuse_port:
         raise UnsafeSetting("reuse_port is for several processes of one PostgreSQL; with SQLite one process serves.")
     remote = backend == "postgresql" and url.host is not None and not is_loopback(url.host)
-    if remote and url.query.get("sslmode") not in {"require", "verify-ca", "verify-full"}:
+    if remote and url.query.get("sslmode") not in CHECKED_TLS:
         raise UnsafeSetting(
-            "The PostgreSQL server is another machine and the connection is not encrypted: "
-            "add ?sslmode=verify-full to database."
+            "The PostgreSQL server is another machine and its certificate is not checked (sslmode=require does not): "
+            "add ?sslmode=verify-full to database, and &sslrootcert=path for an authority of its own."
         )
+    authority = url.query.get("sslrootcert")
+    if authority is not None and not Path(str(authority)).is_file():
+        raise UnsafeSetting(f"sslrootcert: there is no file {authority}.")
 
 
 def _keys(settings: Settings) -> None:

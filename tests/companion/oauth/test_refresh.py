@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from teslafi_companion.crypto import FieldCipher
 from teslafi_companion.domain.links import tokens
@@ -13,10 +13,11 @@ from teslafi_companion.domain.links.links import note_contact
 from teslafi_companion.domain.links.scopes import STATUS, Scope
 from teslafi_companion.domain.links.suspicion import Sign
 from teslafi_companion.domain.links.tokens import Tokens, read_refresh_token, refresh_token
-from teslafi_companion.store.database import Store, Transaction
+from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import access_token, link
 
 from ..clock import ManualClock
+from ..postgresql import others_wait
 from .linking import (
     CLIENT,
     ELSEWHERE,
@@ -32,15 +33,6 @@ from .linking import (
 )
 
 CIPHER = FieldCipher({1: bytes(range(32))}, 1, bytes(range(32)))
-
-
-async def others_wait(transaction: Transaction) -> None:
-    """Return once another connection waits for what this transaction holds."""
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    for _ in range(1000):
-        if (await transaction.connection.execute(waiting)).scalar_one() > 0:
-            return
-    pytest.fail("nobody waits")
 
 
 async def used(store: Store, given: Tokens) -> None:

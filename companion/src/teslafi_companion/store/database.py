@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime
+import fcntl
+import os
+from pathlib import Path
+import stat
 from typing import Any, Final
 from uuid import UUID, uuid7
 
@@ -22,6 +26,11 @@ type LastStep = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
 _READING: Final = "companion_reading"
+_PRIVATE: Final = 0o600
+
+
+class DatabaseInUse(Exception):
+    """Another process serves this database; the text is a sentence for the operator."""
 
 
 class StoreUnreachable(Exception):
@@ -77,14 +86,58 @@ def create_engine(settings: Settings) -> AsyncEngine:
     """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged."""
     url = settings.database_url
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, hide_parameters=True)
+        tls = settings.database_tls
+        return create_async_engine(
+            url,
+            pool_size=settings.database_pool,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args={} if tls is None else {"ssl": tls},
+        )
     path = settings.sqlite_path
     if path is not None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _keep_private(path)
     engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _keep_private(path: Path) -> None:
+    """Make folder and file its owner's alone, whatever the umask; SQLite gives its log the file's mode."""
+    if not path.parent.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            if file.exists() and stat.S_IMODE(file.stat().st_mode) != _PRIVATE:
+                file.chmod(_PRIVATE)
+    except PermissionError:
+        # Not ours, or read-only: opening it says what is wrong in words
+        return
+
+
+@contextmanager
+def serving_alone(settings: Settings) -> Iterator[None]:
+    """Hold a SQLite file as the one process that serves it; raises DatabaseInUse. PostgreSQL takes any number."""
+    path = settings.sqlite_path
+    if path is None:
+        yield
+        return
+    _keep_private(path)
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, _PRIVATE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DatabaseInUse(
+            f"Another process serves {path} already: SQLite takes one. Stop that one, or use PostgreSQL."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's adapter

@@ -53,7 +53,7 @@ async def open_cipher(engine: AsyncEngine, settings: Settings, clock: Clock) -> 
         with suppress(IntegrityError):
             await _make_keys(engine, settings, clock)
         rows = await _stored(engine)
-    return await _opened(rows, key_encryption_keys(settings))
+    return await _opened(rows, settings, None)
 
 
 async def _stored(engine: AsyncEngine) -> Sequence[Row[Any]]:
@@ -103,29 +103,38 @@ def wrapping_context(number: int, purpose: str) -> str:
     return f"{number}:{purpose}"
 
 
-async def _opened(rows: Sequence[Row[tuple[object, ...]]], keys: KeyEncryptionKeys) -> FieldCipher:
+async def _opened(rows: Sequence[Row[Any]], settings: Settings, known: FieldCipher | None) -> FieldCipher:
+    """Open the keys; what the cipher at hand has opened is not asked for again."""
     opened: dict[int, bytes] = {}
+    wrapped: dict[int, bytes] = {}
     active = 0
     for row in rows:
         if row.state == "retired":
             continue
-        key = keys.named(row.kek)
-        if key is None:
-            raise KeyFault(
-                f"The database's keys are wrapped by {row.kek}, but the key at hand is {keys.current.name}: "
-                "give the service the key that belongs to this database. Nothing was changed."
-            )
-        opened[row.number] = await key.unwrap(row.wrapped, wrapping_context(row.number, row.purpose))
+        wrapped[row.number] = row.wrapped
+        at_hand = None if known is None else known.opened(row.number, row.wrapped)
+        opened[row.number] = await _unwrapped(row, settings) if at_hand is None else at_hand
         if row.purpose == "field" and row.state == "active":
             active = row.number
     root = opened.pop(ROOT_NUMBER, None)
     if root is None or active == 0:
         raise KeyFault("The key ring in the database is incomplete: restore the database from a backup.")
-    return FieldCipher(opened, active, root)
+    return FieldCipher(opened, active, root, wrapped)
+
+
+async def _unwrapped(row: Row[Any], settings: Settings) -> bytes:
+    keys = key_encryption_keys(settings)
+    key = keys.named(row.kek)
+    if key is None:
+        raise KeyFault(
+            f"The database's keys are wrapped by {row.kek}, but the key at hand is {keys.current.name}: "
+            "give the service the key that belongs to this database. Nothing was changed."
+        )
+    return await key.unwrap(row.wrapped, wrapping_context(row.number, row.purpose))
 
 
 async def refresh_cipher(store: Store) -> None:
-    """Take over keys that another process brought into use."""
+    """Take over keys that another process brought into use; with nothing new nobody is asked for a key."""
     async with store.reading() as transaction:
         rows = await transaction.rows(select(keyring))
-    store.cipher = await _opened(rows, key_encryption_keys(store.settings))
+    store.cipher = await _opened(rows, store.settings, store.cipher)

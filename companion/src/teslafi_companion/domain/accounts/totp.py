@@ -1,7 +1,8 @@
 """Time-based codes (RFC 6238): SHA-1, six digits, 30 seconds, each step good for one use.
 
-Codes are compared by our own loop, so that the step of the code that was right is known; a step is then spent by
-one conditional UPDATE, which of any number of parallel uses exactly one wins (ASVS 6.5.1).
+Codes are compared by our own loop, so that the step of the code that was right is known. It is spent under the row's
+lock: of any number of parallel uses exactly one wins (ASVS 6.5.1). Steps come in order, but a last step that lies in
+the future was spent under a wrong clock: then only the steps that were spent lately, which are remembered, are refused.
 """
 
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from typing import Final
 from uuid import UUID
 
 import pyotp
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import totp
 
 STEP_SECONDS: Final = 30
 _SECRET_CHARACTERS: Final = 32
+_REMEMBERED: Final = 50
 _CODE: Final = re.compile(r"[0-9]{6}", re.ASCII)
 
 
@@ -102,19 +104,27 @@ async def activate(transaction: Transaction, account_id: UUID, enrolment: Enrolm
 async def use_code(transaction: Transaction, account_id: UUID, code: str) -> bool:
     """Spend a code: True for the first use of a right one, False for a wrong or spent one."""
     row = await transaction.first(
-        select(totp.c.id, totp.c.sealed).where(totp.c.account_id == account_id, totp.c.state == "active")
+        select(totp.c.id, totp.c.last_step, totp.c.sealed)
+        .where(totp.c.account_id == account_id, totp.c.state == "active")
+        .with_for_update()
     )
     if row is None:
         return False
-    secret = transaction.open(row.sealed, totp, row.id, account_id)["secret"]
-    step = matching_step(secret, code, transaction.now, transaction.policy.totp_drift_steps)
-    if step is None:
+    content = transaction.open(row.sealed, totp, row.id, account_id)
+    drift = transaction.policy.totp_drift_steps
+    step = matching_step(content["secret"], code, transaction.now, drift)
+    spent: list[int] = content.get("spent", [])
+    if step is None or step in spent:
         return False
-    return await transaction.changed_one(
+    if row.last_step is not None and step <= row.last_step <= step_of(transaction.now) + drift:
+        return False
+    content["spent"] = [*spent, step][-_REMEMBERED:]
+    await transaction.execute(
         update(totp)
-        .where(totp.c.id == row.id, or_(totp.c.last_step.is_(None), totp.c.last_step < step))
-        .values(last_step=step)
+        .where(totp.c.id == row.id)
+        .values(last_step=step, sealed=transaction.seal(content, totp, row.id, account_id))
     )
+    return True
 
 
 async def remove(transaction: Transaction, account_id: UUID) -> bool:

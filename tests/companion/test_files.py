@@ -1,0 +1,91 @@
+"""What lies on the disk: who may read it, and who else may serve it."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+import os
+from pathlib import Path
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from teslafi_companion.server import started
+from teslafi_companion.settings import Settings, UnsafeSetting, load_settings
+from teslafi_companion.store.database import DatabaseInUse, create_engine
+from teslafi_companion.store.schema import prepare_schema
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177])
+async def test_files_are_their_owners_alone_whatever_the_umask(settings: Settings, umask: int) -> None:
+    assert settings.sqlite_path is not None
+    before = os.umask(umask)
+    try:
+        engine = create_engine(settings)
+        await prepare_schema(engine)
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM totp")
+            files = [file for file in settings.sqlite_path.parent.iterdir() if file.is_file()]
+            assert {file.name.rpartition("-")[2] for file in files} >= {"wal", "shm"}
+            assert {mode(file) for file in files} == {0o600}
+        await engine.dispose()
+    finally:
+        os.umask(before)
+    assert mode(settings.sqlite_path.parent) == 0o700
+
+
+async def test_a_database_of_an_older_version_is_made_private(settings: Settings) -> None:
+    assert settings.sqlite_path is not None
+    settings.sqlite_path.parent.mkdir()
+    settings.sqlite_path.touch(mode=0o644)
+    settings.sqlite_path.chmod(0o644)
+    await create_engine(settings).dispose()
+    assert mode(settings.sqlite_path) == 0o600
+
+
+async def test_a_second_process_on_a_file_is_refused_at_start(settings: Settings, socket_enabled: None) -> None:
+    settings = replace(settings, listen_port=0)
+    async with AsyncExitStack() as stack:
+        await started(stack, settings)
+        async with AsyncExitStack() as second:
+            with pytest.raises(DatabaseInUse, match="SQLite takes one"):
+                await started(second, settings)
+        said = subprocess.run(  # noqa: ASYNC221 - no user input, and a second
+            [sys.executable, "-m", "teslafi_companion", "serve"],
+            env={
+                "PATH": os.environ["PATH"],
+                "TESLAFI_COMPANION_DATABASE": settings.database,
+                "TESLAFI_COMPANION_KEY_FILE": str(settings.key_file),
+                "TESLAFI_COMPANION_METRICS_PORT": "-1",
+                "TESLAFI_COMPANION_LISTEN_PORT": "0",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert said.returncode == 1
+        assert "Another process serves" in said.stderr
+    async with AsyncExitStack() as again:
+        await started(again, settings)
+
+
+@pytest.mark.parametrize("others", [0o604, 0o602, 0o601, 0o640, 0o620, 0o666])
+def test_a_settings_file_that_others_can_read_is_refused(tmp_path: Path, database: str, others: int) -> None:
+    file = tmp_path / "companion.toml"
+    file.write_text('service_name = "Mine"\n')
+    file.chmod(0o600)
+    assert load_settings({}, file).service_name == "Mine"
+    file.chmod(others)
+    if os.geteuid() == 0 and os.getegid() == 0 and not others & 0o007:
+        # A file of root's for the group that the service runs in: systemd's usual way
+        assert load_settings({}, file).service_name == "Mine"
+        os.chown(file, 65534, 0)
+    with pytest.raises(UnsafeSetting, match="can be read by others"):
+        load_settings({}, file)
