@@ -1,0 +1,180 @@
+"""Trouble of ours is 503 with `Retry-After`, whatever is asked: never a 500, and never the visitor's fault."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import sqlite3
+
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+import asyncpg
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError, TimeoutError as NoConnection
+
+from teslafi_companion.app import create_app
+from teslafi_companion.crypto import KeyFault
+from teslafi_companion.http.services import make_services
+from teslafi_companion.store import tables
+from teslafi_companion.store.database import Store, StoreUnreachable, new_id
+
+from .clock import ManualClock
+from .web.person import OLGA, PASSWORD, Person
+from .web.test_access import ROUTES, address
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+def sqlite_fault(code: int) -> sqlite3.OperationalError:
+    """Return a fault as SQLite's driver raises it."""
+    fault = sqlite3.OperationalError("trouble")
+    fault.sqlite_errorcode = code
+    return fault
+
+
+FAULTS: dict[str, Callable[[], Exception]] = {
+    "refused": lambda: ConnectionRefusedError(111, "refused"),
+    "name not found": lambda: OSError(-2, "Name or service not known"),
+    "timeout": TimeoutError,
+    "pool": lambda: NoConnection("QueuePool limit"),
+    "starting up": lambda: asyncpg.CannotConnectNowError("starting up"),
+    "too many": lambda: asyncpg.TooManyConnectionsError("sorry"),
+    "not accepting": lambda: asyncpg.ObjectNotInPrerequisiteStateError("not accepting connections"),
+    "password": lambda: asyncpg.InvalidPasswordError("no"),
+    "closed": lambda: asyncpg.InterfaceError("connection is closed"),
+    "gone": lambda: asyncpg.ConnectionDoesNotExistError("gone"),
+    "disk full": lambda: sqlite_fault(sqlite3.SQLITE_FULL),
+    "read-only": lambda: sqlite_fault(sqlite3.SQLITE_READONLY_DBMOVED),
+    "not to be opened": lambda: sqlite_fault(sqlite3.SQLITE_CANTOPEN),
+    "input or output": lambda: sqlite_fault(sqlite3.SQLITE_IOERR_WRITE),
+}
+
+
+OF_SQLITE = {"disk full", "read-only", "not to be opened", "input or output"}
+
+
+@contextmanager
+def out_of_reach(store: Store, fault: Callable[[], Exception]) -> Iterator[None]:
+    """Let every new connection fail."""
+
+    def refuse(*_: object) -> None:
+        raise fault()
+
+    engine = store.engine.sync_engine
+    event.listen(engine, "do_connect", refuse)
+    engine.dispose()
+    try:
+        yield
+    finally:
+        event.remove(engine, "do_connect", refuse)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_what_the_drivers_raise_becomes_one_fault(store: Store, kind: str) -> None:
+    if kind in OF_SQLITE and store.engine.dialect.name != "sqlite":
+        pytest.skip("faults of the other driver")
+    with out_of_reach(store, FAULTS[kind]):
+        with pytest.raises(StoreUnreachable):
+            async with store.transaction():
+                pass
+        with pytest.raises(StoreUnreachable):
+            async with store.reading():
+                pass
+    async with store.reading():
+        pass
+
+
+async def test_a_fault_of_a_statement_stays_what_it_is(store: Store) -> None:
+    """It would not go away by asking again: whoever works off rows has to know it from trouble."""
+    row = {"id": 1, "written_at": store.clock()}
+    with pytest.raises(IntegrityError):
+        async with store.transaction() as transaction:
+            await transaction.execute(tables.probe.insert().values([row, row]))
+    with pytest.raises(Exception, match="nowhere") as caught:
+        async with store.reading() as transaction:
+            await transaction.execute(text("SELECT 1 FROM nowhere"))
+    assert not isinstance(caught.value, StoreUnreachable)
+    if store.engine.dialect.name == "postgresql":
+        with pytest.raises(Exception, match=r".") as caught:
+            async with store.transaction() as transaction:
+                await transaction.execute(tables.outbox.insert().values(id=new_id(), kind="\ud800"))
+        assert not isinstance(caught.value, StoreUnreachable)
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_no_request_is_answered_with_500(store: Store, clock: ManualClock, *, signed_in: bool) -> None:
+    parts = make_services(store)
+    app = create_app(parts, works=False)
+    async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as client:
+        person = await Person(client, store, clock).has_account()
+        if signed_in:
+            await person.signs_in()
+        needed = 0
+        with out_of_reach(store, FAULTS["starting up"]):
+            for method, path in ROUTES:
+                form = {"email": OLGA, "password": PASSWORD} if method == "POST" else None
+                headers = {"Authorization": "Bearer marker"} if path.startswith("/api/") else {}
+                answer = await person.send(method, address(path), form, **headers)
+                assert answer.status != 500, (method, path)
+                if answer.status == 503:
+                    needed += 1
+                    assert answer.headers["Retry-After"].isdigit(), (method, path)
+        assert needed > (30 if signed_in else 8)
+    parts.passwords.close()
+
+
+TROUBLE: list[Exception] = [
+    KeyFault("KMS is gone"),
+    OSError(28, "No space left"),
+    asyncpg.PostgresError("no such marker"),
+]
+
+
+@pytest.mark.parametrize("fault", TROUBLE, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("path", ["/sign-in", "/api/v1/status"])
+async def test_trouble_of_any_kind_in_a_handler_is_503(
+    store: Store, monkeypatch: pytest.MonkeyPatch, fault: Exception, path: str
+) -> None:
+    parts = make_services(store)
+
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("teslafi_companion.http.pages.sign_in.own_path", fails)
+    monkeypatch.setattr("teslafi_companion.http.api.access.find_caller", fails)
+    async with TestClient(TestServer(create_app(parts, works=False))) as client:
+        answer = await client.get(path, headers={"Authorization": "Bearer marker"})
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "30"
+        assert str(fault) not in await answer.text()
+    parts.passwords.close()
+
+
+READ_ONLY = {
+    "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+    "postgresql": ("SET transaction_read_only = on", "SET transaction_read_only = off"),
+}
+
+
+async def test_readiness_notices_a_database_that_takes_no_writes(store: Store, clock: ManualClock) -> None:
+    parts = make_services(store)
+    read_only, writable = READ_ONLY[store.engine.dialect.name]
+    words = [writable]
+
+    def set_up(connection: DBAPIConnection, *_: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(words[-1])
+        cursor.close()
+
+    event.listen(store.engine.sync_engine, "checkout", set_up)
+    async with TestClient(TestServer(create_app(parts, works=False))) as client:
+        assert (await client.get("/readyz")).status == 200
+        words.append(read_only)
+        clock.advance(seconds=10)
+        answer = await client.get("/readyz")
+        assert answer.status == 503
+        assert (await answer.json())["status"] == "database unreachable"
+        assert (await client.get("/healthz")).status == 200
+        words.append(writable)
+        assert (await client.get("/readyz")).status == 200
+    parts.passwords.close()
