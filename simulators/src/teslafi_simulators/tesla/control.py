@@ -157,6 +157,13 @@ class Control:
         """Set another password: all tokens end."""
         self._state.accounts.change_password(email, new)
 
+    def expire_access_tokens(self, email: str) -> int:
+        """Let an account's access tokens be over now, before their time; return how many. Raise KeyError."""
+        account = self._state.accounts.by_email(email)
+        if account is None:
+            raise KeyError(email)
+        return self._state.tokens.expire_all(account)
+
     def withdraw_consent(self, email: str, client_id: str) -> None:
         """Withdraw the consent to an application."""
         account = self._state.accounts.by_email(email)
@@ -251,6 +258,7 @@ ACTIONS: Final = frozenset(
         "charge",
         "clear_faults",
         "drive",
+        "expire_access_tokens",
         "fault",
         "host_key",
         "limit",
@@ -280,7 +288,7 @@ def control_routes(control: Control) -> list[web.RouteDef]:
         name = request.match_info["action"]
         if name not in ACTIONS:
             return web.json_response({"error": "no such action"}, status=404)
-        method: Callable[..., None] = getattr(control, name)
+        method: Callable[..., object] = getattr(control, name)
         try:
             method(**(await request.json()))
         except (KeyError, TypeError, ValueError) as error:

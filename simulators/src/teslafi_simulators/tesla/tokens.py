@@ -364,6 +364,15 @@ class TokenStore:
         """Let an access token be over now, whatever its `exp` says. Raise KeyError when it was never issued."""
         self._by_access_token[access_token].ends = self._clock()
 
+    def expire_all(self, account: Account) -> int:
+        """Let every access token of the account be over now; return how many still lived."""
+        now = self._clock()
+        mine = [one for one in self._by_access_token.values() if one.grant is not None and one.grant.account is account]
+        living = [one for one in mine if one.ends > now]
+        for one in living:
+            one.ends = now
+        return len(living)
+
     def revoke_all(self, account: Account) -> None:
         """End every token of the account: refreshes meet `login_required`."""
         for grant in self._grants:
