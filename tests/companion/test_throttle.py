@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from teslafi_companion.domain.accounts.throttle import (
-    MAIL_ADDRESS,
-    SIGN_IN_ACCOUNT,
     SIGN_IN_NETWORK,
+    SIGN_IN_STRANGER,
     Attempt,
     Rule,
+    forgive,
+    give_back,
+    mail_to_address,
     network_key,
     purge,
     refund,
@@ -19,18 +21,19 @@ from teslafi_companion.store.database import Store
 
 from .clock import ManualClock
 
+MAIL_ADDRESS = mail_to_address("reset-password")
+
 
 async def admitted(store: Store, *attempts: Attempt) -> bool:
-    async with store.transaction() as transaction:
-        return await reserve(transaction, attempts) is None
+    return (await reserve(store, attempts)).admitted
 
 
-async def forgive(store: Store, *attempts: Attempt) -> None:
+async def succeeded(store: Store, *attempts: Attempt) -> None:
     async with store.transaction() as transaction:
         await refund(transaction, attempts)
 
 
-@pytest.mark.parametrize("rule", [SIGN_IN_ACCOUNT, SIGN_IN_NETWORK, MAIL_ADDRESS], ids=lambda rule: rule.scope)
+@pytest.mark.parametrize("rule", [SIGN_IN_STRANGER, SIGN_IN_NETWORK, MAIL_ADDRESS], ids=lambda rule: rule.scope)
 async def test_a_hundred_parallel_attempts_pass_no_more_than_the_limit(store: Store, rule: Rule) -> None:
     answers = await asyncio.gather(*[admitted(store, Attempt(rule, b"key")) for _ in range(100)])
     assert sum(answers) == rule.attempts
@@ -38,7 +41,7 @@ async def test_a_hundred_parallel_attempts_pass_no_more_than_the_limit(store: St
 
 
 async def test_the_ladder_doubles_up_to_an_hour(store: Store, clock: ManualClock) -> None:
-    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
     for _ in range(5):
         assert await admitted(store, attempt)
     for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
@@ -50,34 +53,63 @@ async def test_the_ladder_doubles_up_to_an_hour(store: Store, clock: ManualClock
 
 
 async def test_a_success_forgives(store: Store, clock: ManualClock) -> None:
-    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
     for _ in range(4):
         await admitted(store, attempt)
-    await forgive(store, attempt)
+    await succeeded(store, attempt)
     assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
 
 
-async def test_a_hundred_failures_in_a_row_close_the_account_until_it_is_reset(
-    store: Store, clock: ManualClock
-) -> None:
-    attempt = Attempt(SIGN_IN_ACCOUNT, b"key")
+async def test_after_a_hundred_failures_in_a_row_one_attempt_a_day_is_left(store: Store, clock: ManualClock) -> None:
+    """Nothing is locked for ever, and what a month ago was is forgotten."""
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
     made = 0
-    for _ in range(200):
+    while made < 100:
         made += await admitted(store, attempt)
-        clock.advance(hours=2)
-    assert made == 100
+        clock.advance(hours=1)
+    for _ in range(5):
+        assert not await admitted(store, attempt)
+        clock.advance(hours=24)
+        assert await admitted(store, attempt)
+    clock.advance(days=29)
     async with store.transaction() as transaction:
         await purge(transaction)
-    clock.advance(days=30)
-    assert not await admitted(store, attempt)
-    await forgive(store, attempt)
     assert await admitted(store, attempt)
+    assert not await admitted(store, attempt)
+    async with store.transaction() as transaction:
+        assert await forgive(transaction, [attempt]) == 1
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+    clock.advance(days=31)
+    async with store.transaction() as transaction:
+        await purge(transaction)
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+
+
+async def test_what_was_never_judged_counts_nothing(store: Store) -> None:
+    """Even when it was the one that locked."""
+    attempts = [Attempt(SIGN_IN_STRANGER, b"key"), Attempt(SIGN_IN_NETWORK, b"net")]
+    for _ in range(4):
+        await reserve(store, attempts)
+    for _ in range(30):
+        reservation = await reserve(store, attempts)
+        assert reservation.admitted
+        await give_back(store, reservation)
+    assert [await admitted(store, *attempts) for _ in range(2)] == [True, False]
+
+
+async def test_a_network_over_its_limit_locks_no_account(store: Store) -> None:
+    for _ in range(SIGN_IN_NETWORK.attempts):
+        await admitted(store, Attempt(SIGN_IN_NETWORK, b"net"))
+    for _ in range(10):
+        reservation = await reserve(store, [Attempt(SIGN_IN_STRANGER, b"key"), Attempt(SIGN_IN_NETWORK, b"net")])
+        assert reservation.refused_by == SIGN_IN_NETWORK
+    assert await admitted(store, Attempt(SIGN_IN_STRANGER, b"key"))
 
 
 async def test_a_window_ends(store: Store, clock: ManualClock) -> None:
     attempt = Attempt(MAIL_ADDRESS, b"key")
     assert [await admitted(store, attempt) for _ in range(4)] == [True, True, True, False]
-    clock.advance(minutes=59, seconds=59)
+    clock.advance(minutes=29, seconds=59)
     assert not await admitted(store, attempt)
     clock.advance(seconds=1)
     assert await admitted(store, attempt)
@@ -87,7 +119,7 @@ async def test_a_refund_of_a_counting_rule_gives_one_back(store: Store) -> None:
     attempt = Attempt(MAIL_ADDRESS, b"key")
     for _ in range(3):
         await admitted(store, attempt)
-    await forgive(store, attempt)
+    await succeeded(store, attempt)
     assert [await admitted(store, attempt) for _ in range(2)] == [True, False]
 
 

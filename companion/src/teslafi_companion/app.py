@@ -10,6 +10,7 @@ from teslafi_companion.http import answers, guard, health
 from teslafi_companion.http.api.routes import routes as api_routes
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
+from teslafi_companion.http.received import LARGEST_BODY
 from teslafi_companion.http.services import SERVICES, Services
 from teslafi_companion.http.webhooks.billing import routes as webhook_routes
 from teslafi_companion.work.billing import BillingWorker
@@ -17,7 +18,6 @@ from teslafi_companion.work.housekeeping import Housekeeping
 from teslafi_companion.work.outbox import RESOLVERS, OutboxWorker
 from teslafi_companion.work.supervisor import Loop, Rest, Supervisor, rest
 
-LARGEST_BODY: Final = 64 * 1024
 SUPERVISOR: Final = web.AppKey("supervisor", Supervisor)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import hmac
-import json
 import struct
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -19,6 +18,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from teslafi_companion.crypto import Place, SealBroken
 from teslafi_companion.store.database import Store, Transaction, new_id
 from teslafi_companion.store.tables import audit, audit_chain
+from teslafi_companion.text import json_bytes
 
 type Actor = Literal["anonymous", "account", "link", "operator", "service"]
 type Outcome = Literal["success", "failure"]
@@ -28,6 +28,7 @@ _CHAIN_LABEL: Final = "audit-chain"
 _DETAIL_LABEL: Final = "audit-detail"
 _TAIL_LABEL: Final = "audit-tail"
 _BATCH: Final = 500
+_LONGEST_DETAIL: Final = 16 * 1024
 
 
 def record(
@@ -60,7 +61,7 @@ async def _append_entries(transaction: Transaction) -> None:
     number, last = chain.head_number, chain.head_hash
     for entry in transaction.audit_entries:
         number += 1
-        detail = json.dumps(entry["detail"], ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+        detail = _detail(entry["detail"])
         row = {name: value for name, value in entry.items() if name != "detail"} | {"number": number}
         row["detail_mac"] = transaction.cipher.mac(_DETAIL_LABEL, entry["id"].bytes + detail)
         row["sealed"] = transaction.cipher.seal(detail, _place(entry["id"], entry["account_id"]))
@@ -68,6 +69,14 @@ async def _append_entries(transaction: Transaction) -> None:
         await transaction.execute(insert(audit).values(row))
     await transaction.execute(update(audit_chain).values(head_number=number, head_hash=last))
     transaction.audit_entries.clear()
+
+
+def _detail(detail: Mapping[str, object]) -> bytes:
+    """Return a detail as it is kept: whatever strangers sent into it, it can be written and read back."""
+    written = json_bytes(detail, sort_keys=True)
+    if len(written) > _LONGEST_DETAIL or not written.startswith(b"{"):
+        return json_bytes({"unwritten": len(written)})
+    return written
 
 
 async def _locked_chain(transaction: Transaction) -> Row[Any]:
@@ -196,12 +205,28 @@ class AuditEntry:
 
 async def entries_of(transaction: Transaction, account_id: UUID, span: timedelta) -> list[AuditEntry]:
     """Return an account's own events of the last `span`, newest first."""
-    statement = (
+    statement = _own(transaction, account_id, span)
+    return [_entry(transaction, row) for row in await transaction.rows(statement)]
+
+
+async def page_of(
+    transaction: Transaction, account_id: UUID, span: timedelta, *, before: int | None, limit: int
+) -> tuple[list[AuditEntry], int | None]:
+    """Return up to `limit` of an account's own events from row `before` back, and where the next page begins."""
+    statement = _own(transaction, account_id, span)
+    if before is not None:
+        statement = statement.where(audit.c.number < before)
+    rows = await transaction.rows(statement.limit(limit + 1))
+    older: int | None = rows[limit - 1].number if len(rows) > limit else None
+    return [_entry(transaction, row) for row in rows[:limit]], older
+
+
+def _own(transaction: Transaction, account_id: UUID, span: timedelta) -> Any:  # noqa: ANN401 - an SQL expression
+    return (
         select(audit)
         .where(audit.c.account_id == account_id, audit.c.at > transaction.now - span)
         .order_by(audit.c.number.desc())
     )
-    return [_entry(transaction, row) for row in await transaction.rows(statement)]
 
 
 async def all_entries(transaction: Transaction, *, after: int = 0, limit: int = _BATCH) -> list[tuple[int, AuditEntry]]:

@@ -12,7 +12,7 @@ import sys
 from typing import Any, Final
 
 from teslafi_companion.crypto import KeyFault
-from teslafi_companion.domain.accounts import account, factors
+from teslafi_companion.domain.accounts import account, factors, lockout
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, context_words
 from teslafi_companion.rotation import rewrap_keys, rotate_field_key
@@ -90,6 +90,16 @@ async def _disable_two_factor(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
+async def _unlock(settings: Settings, arguments: Namespace) -> int:
+    async with opened_store(settings) as store, store.transaction() as transaction:
+        owner = await account.find(transaction, parse_known(arguments.email))
+        if owner is None:
+            raise Refused("No account has this address.")
+        locked = await lockout.unlock(transaction, owner, actor="operator")
+    print(f"All wrong attempts at this account are forgotten; {locked} locks were open until now.")
+    return 0
+
+
 async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
     async def at_once(_span: timedelta) -> None:
         """Wait for nobody: no other process seals with the old key."""
@@ -144,6 +154,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "migrate": _migrate,
     "create-account": _create_account,
     "disable-two-factor": _disable_two_factor,
+    "unlock": _unlock,
     "rotate-keys": _rotate_keys,
     "check": _check,
     "export-audit": _export_audit,
@@ -167,6 +178,8 @@ def _parser() -> ArgumentParser:
     disable = commands.add_parser("disable-two-factor", help="remove a lost second factor after the announced delay")
     disable.add_argument("email")
     disable.add_argument("--call-off", action="store_true", help="call an announced removal off")
+    unlock = commands.add_parser("unlock", help="forget all wrong attempts at an account")
+    unlock.add_argument("email")
     rotate = commands.add_parser("rotate-keys", help="seal everything with a new key, while the service runs")
     rotate.add_argument("--stopped", action="store_true", help="no process is serving: wait for none")
     check = commands.add_parser("check", help="check settings, database, keys and the audit chain")

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from teslafi_companion.text import json_bytes
+
 KEY_BYTES: Final = 32
 _VERSION: Final = b"\x01"
 _HEADER_BYTES: Final = 5
@@ -111,7 +113,7 @@ class FieldCipher:
 
     def seal_json(self, value: object, place: Place) -> bytes:
         """Encrypt a JSON value for `place`."""
-        return self.seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), place)
+        return self.seal(json_bytes(value), place)
 
     def open_json[Value](self, sealed: bytes, place: Place, kind: type[Value]) -> Value:
         """Decrypt a JSON value that was sealed for `place` and is of `kind`."""

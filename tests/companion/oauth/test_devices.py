@@ -41,8 +41,7 @@ async def ask(store: Store, instance: Instance = INSTANCE) -> DeviceCodes:
 async def claim(
     store: Store, owner: UUID, typed: str, *, session: UUID | None = None, visitor: Visitor = BROWSER
 ) -> UUID | Claim:
-    async with store.transaction() as transaction:
-        return await devices.claim(transaction, owner, session or uuid4(), typed, visitor)
+    return await devices.claim(store, owner, session or uuid4(), typed, visitor)
 
 
 async def claimed(store: Store, owner: UUID, codes: DeviceCodes) -> DeviceRequest:

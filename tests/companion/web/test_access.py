@@ -53,6 +53,7 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("POST", "/account/password"): FRESH,
     ("GET", "/account/sessions"): SIGNED,
     ("POST", "/account/sessions/others/end"): SIGNED,
+    ("POST", "/account/sessions/everywhere/end"): SIGNED,
     ("POST", "/account/sessions/{session}/end"): SIGNED,
     ("GET", "/account/activity"): SIGNED,
     ("GET", "/account/export"): FRESH,

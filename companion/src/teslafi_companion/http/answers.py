@@ -15,6 +15,7 @@ from teslafi_companion.store import database as store
 
 from .guard import is_for_machines
 from .page import render
+from .received import Malformed, method
 from .services import services
 
 POLICY: Final = (
@@ -71,7 +72,7 @@ async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         _log.info(
             "answered",
-            method=request.method,
+            method=method(request),
             route=resource.canonical if resource else None,
             status=status,
             milliseconds=round((time.perf_counter() - begun) * 1000, 1),
@@ -84,6 +85,8 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turn refusals and faults into a page with what to do, or into a problem document (RFC 9457)."""
     try:
         return await handler(request)
+    except Malformed as refusal:
+        return await explain(request, refusal.status, {})
     except PasswordsBusy:
         return await explain(request, 503, {"Retry-After": "5"}, BUSY)
     except TROUBLE as fault:

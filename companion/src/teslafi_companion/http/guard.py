@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 import hmac
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from teslafi_companion.domain.accounts.sessions import Session
 from teslafi_companion.domain.accounts.step_up import Method, Purpose, is_fresh
 
 from .page import SESSION, own_path, see
+from .received import header, path_and_query, typed
 from .services import services
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,10 +62,10 @@ async def same_origin(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def _from_our_page(request: web.Request) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
+    site = header(request, "Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    return request.headers.get("Origin") == services(request).settings.origin
+    return header(request, "Origin") == services(request).settings.origin
 
 
 async def find_visit(request: web.Request) -> Visit | None:
@@ -95,8 +95,8 @@ def signed_in(handler: Signed) -> Plain:
         if visit is None:
             return see(f"/sign-in?{urlencode({'next': _back_to(request)})}")
         if request.method not in SAFE:
-            sent = (await request.post()).get(TOKEN_FIELD) or request.headers.get("X-CSRF-Token", "")
-            if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), visit.csrf.encode()):
+            sent = await typed(request, TOKEN_FIELD) or header(request, "X-CSRF-Token") or ""
+            if not hmac.compare_digest(sent.encode(), visit.csrf.encode()):
                 raise web.HTTPForbidden(reason="form of another session")
         return await handler(request, visit)
 
@@ -122,7 +122,7 @@ def fresh(purpose: Purpose) -> Callable[[Signed], Signed]:
 
 def _back_to(request: web.Request) -> str:
     """Return where to come back to: this page, or for a form sent too late the page that holds it."""
-    return own_path(request.path_qs if request.method in SAFE else request.path)
+    return own_path(path_and_query(request) if request.method in SAFE else request.path)
 
 
 async def renewed(
@@ -140,6 +140,6 @@ async def renewed(
     async with services(request).store.transaction() as transaction:
         token = await sessions.renew_token(transaction, visit.session, purpose=purpose, method=proved)
     if token is None:
-        raise web.HTTPException(reason=HTTPStatus.FORBIDDEN.phrase)
+        raise web.HTTPForbidden(reason="the session has ended")
     SESSION.set(request, response, token)
     return response

@@ -11,6 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from teslafi_companion.store.database import StoreUnreachable
 
+from .received import method
+
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ELSEWHERE: Final = "(none)"
 """Route of what has no route: a scanner's paths would make a label each."""
@@ -64,7 +66,7 @@ class Metrics:
             finally:
                 resource = request.match_info.route.resource
                 route = resource.canonical if resource else _ELSEWHERE
-                self._requests.labels(request.method, route, status).inc()
+                self._requests.labels(method(request), route, status).inc()
                 self._seconds.labels(route).observe(time.perf_counter() - begun)
             return response
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from teslafi_companion.settings import Settings
 
+from .received import cookie
 from .services import services
 
 _DEVICE_SECONDS: Final = 180 * 24 * 3600
@@ -46,7 +47,7 @@ class Cookie:
 
     def read(self, request: web.Request) -> str | None:
         """Return what the browser sent."""
-        return request.cookies.get(self._full_name(services(request).settings))
+        return cookie(request, self._full_name(services(request).settings))
 
     def set(self, request: web.Request, response: web.StreamResponse, value: str) -> None:
         """Give it to the browser."""

@@ -19,6 +19,7 @@ from teslafi_companion.store.database import Store
 from teslafi_companion.store.probe import Probe
 
 from .metrics import Metrics
+from .received import header, header_lines
 
 STATIC: Final = {
     "companion.css": "text/css",
@@ -74,14 +75,14 @@ def visitor_of(request: web.Request) -> Visitor:
     """Return the client: its address as far as trusted proxies tell, its browser's own description."""
     networks = services(request).settings.proxy_networks
     address = _plain(request.remote or "0.0.0.0")  # noqa: S104 - an unknown client, nothing is bound to
-    said = [part.strip() for line in request.headers.getall("X-Forwarded-For", []) for part in line.split(",")]
+    said = [part.strip() for line in header_lines(request, "X-Forwarded-For") for part in line.split(",")]
     # Each trusted proxy appended whom it saw: walk back from the nearest until somebody who is no proxy of ours
     while said and any(ip_address(address) in network for network in networks):
         try:
             address = _plain(said.pop())
         except ValueError:
             break
-    return Visitor(address, request.headers.get("User-Agent", ""))
+    return Visitor(address, header(request, "User-Agent") or "")
 
 
 def _plain(text: str) -> str:

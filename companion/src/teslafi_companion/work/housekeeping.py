@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from teslafi_companion import audit
-from teslafi_companion.domain.accounts import factors, notices, passkeys, sessions, sign_in, throttle, totp
+from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.domain.billing import inbox, portals
 from teslafi_companion.domain.links import purge as links
 from teslafi_companion.mail import outbox
@@ -19,6 +19,7 @@ PAUSE: Final = timedelta(seconds=30)
 HEAD_LOGGED: Final = timedelta(hours=24)
 PURGES: Final = (
     sessions.purge,
+    account.purge_links,
     sign_in.purge_pending,
     totp.purge,
     passkeys.purge,

@@ -26,7 +26,7 @@ from teslafi_companion.store.tables import (
 )
 
 from . import sessions
-from .addresses import address_index, indexes_of, is_same, masked
+from .addresses import address_index, indexes_of, is_same, masked, parse_address
 from .notices import Letter, moment, security_notice, write
 from .visitor import Visitor
 
@@ -146,8 +146,12 @@ async def _new_link(
     account_id: UUID | None = None,
     credential_version: int | None = None,
 ) -> str:
-    """Make a link that works once; returns its token. Earlier links of the same account and purpose end."""
-    if account_id is not None:
+    """Make a link that works once; returns its token.
+
+    Earlier ones go on working until they are over, or a credential changes: a stranger who asks for another reset
+    takes none away. An owner who corrects a new address means the last one alone.
+    """
+    if purpose == CHANGE_EMAIL:
         await transaction.execute(
             delete(mail_link).where(mail_link.c.account_id == account_id, mail_link.c.purpose == purpose)
         )
@@ -194,14 +198,14 @@ def _address(transaction: Transaction, path: str, token: str) -> str:
     return f"{transaction.settings.origin}{path}?token={token}"
 
 
-async def ask_sign_up(transaction: Transaction, address: str, phc: str) -> None:
+async def ask_sign_up(transaction: Transaction, address: str) -> None:
     """Take a sign-up; whether the address has an account is found out by the outbox worker, out of anyone's sight."""
-    await outbox.ask(transaction, SIGN_UP, {"email": address, "phc": phc})
+    await outbox.ask(transaction, SIGN_UP, {"email": address})
 
 
 async def mail_sign_up(transaction: Transaction, work: dict[str, str]) -> None:
     """Write to the address of a sign-up: a link, or that there is an account already."""
-    address = work["email"]
+    address = parse_address(work["email"])
     existing = await find(transaction, address)
     if existing is not None:
         letter = Letter(
@@ -216,22 +220,26 @@ async def mail_sign_up(transaction: Transaction, work: dict[str, str]) -> None:
         )
         await outbox.send(transaction, write(transaction, address, letter), account_id=existing.id)
         return
-    token = await _new_link(transaction, SIGN_UP, work)
+    token = await _new_link(transaction, SIGN_UP, {"email": address})
     letter = Letter(
         "Confirm your address",
-        ("Open this page within 24 hours and press the button to finish signing up:",),
+        ("Open this page within 24 hours and choose your password there to finish signing up:",),
         link=_address(transaction, "/sign-up/confirm", token),
-        closing=("If you did not sign up, you need do nothing: without the button no account is made.",),
+        closing=("If you did not sign up, you need do nothing: no account is made.",),
     )
     await outbox.send(transaction, write(transaction, address, letter))
 
 
-async def confirm_sign_up(transaction: Transaction, token: str, visitor: Visitor) -> UUID | None:
-    """Make the account of a confirmed address; returns None when the link no longer works."""
+async def confirm_sign_up(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> UUID | None:
+    """Make the account of whoever reads the mails of an address; returns None when the link no longer works.
+
+    The password is chosen here, not at the sign-up: that may have been anybody's.
+    """
     link = await find_link(transaction, SIGN_UP, token)
     if link is None or not await _use_link(transaction, link):
         return None
-    made = await create(transaction, link.content["email"], link.content["phc"])
+    address = link.content["email"]
+    made = None if await find(transaction, address) is not None else await create(transaction, address, phc)
     if made is not None:
         record(transaction, "email_confirmed", account_id=made, detail=visitor.detail())
     return made
@@ -260,13 +268,24 @@ async def mail_reset(transaction: Transaction, work: dict[str, str]) -> None:
     await outbox.send(transaction, write(transaction, owner.email, letter), account_id=owner.id)
 
 
-async def reset_password(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> UUID | None:
-    """Set a new password by a reset link and end every session; returns None when the link no longer works."""
+async def reset_password(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> str | None:
+    """Set a new password by a reset link and end every session; returns None when the link no longer works.
+
+    The browser that did it is known from then on, by the token that is returned: strangers who go on guessing do not
+    lock its owner out.
+    """
     link = await find_link(transaction, RESET, token)
     if link is None or link.account_id is None or not await _use_link(transaction, link):
         return None
     await set_password(transaction, link.account_id, phc, visitor, how="by a link in a mail")
-    return link.account_id
+    return await sessions.remember_device(transaction, link.account_id, None)
+
+
+async def sign_out_everywhere(transaction: Transaction, owner: Account, keep: UUID) -> None:
+    """End every session but one, and forget every known device."""
+    await sessions.end_all(transaction, owner.id, keep=keep)
+    await transaction.execute(delete(known_device).where(known_device.c.account_id == owner.id))
+    record(transaction, "signed_out_everywhere", account_id=owner.id)
 
 
 async def set_password(
@@ -443,3 +462,8 @@ async def end(transaction: Transaction, owner: Account, visitor: Visitor) -> Non
     await outbox.send(transaction, write(transaction, owner.email, letter))
     await forget_details(transaction, owner.id)
     record(transaction, "account_deleted", account_id=owner.id)
+
+
+async def purge_links(transaction: Transaction) -> None:
+    """Drop links whose time is over."""
+    await transaction.execute(delete(mail_link).where(mail_link.c.expires_at <= transaction.now))

@@ -6,12 +6,11 @@ from typing import Any
 from teslafi_companion.audit import record
 from teslafi_companion.store.database import Store
 
-from . import account, factors, sessions, throttle
+from . import account, factors, lockout, sessions, throttle
 from .account import Account
-from .passwords import Passwords
+from .passwords import Passwords, PasswordsBusy
 from .sessions import Session
 from .step_up import Method, Purpose, methods_for
-from .throttle import SECOND_FACTOR, Attempt
 from .visitor import Visitor
 
 
@@ -33,12 +32,23 @@ async def confirm(
     """
     if method not in methods_for(owner, purpose):
         return None
-    if method is Method.PASSWORD and not await _password_is_right(store, passwords, owner, str(proof), visitor):
+    reservation = await factors.reserve(store, owner, lockout.at_step_up(owner), visitor)
+    if reservation is None:
         return None
+    if method is Method.PASSWORD:
+        try:
+            right = await _password_is_right(store, passwords, owner, str(proof))
+        except PasswordsBusy:
+            await throttle.give_back(store, reservation)
+            raise
+        if not right:
+            async with store.transaction() as transaction:
+                record(transaction, "step_up_failed", account_id=owner.id, outcome="failure", detail=visitor.detail())
+            return None
     async with store.transaction() as transaction:
-        if method is not Method.PASSWORD and not await factors.prove(
-            transaction, owner, method, proof, visitor, bound_to=bound_to
-        ):
+        if method is Method.PASSWORD:
+            await throttle.refund(transaction, reservation.reserved)
+        elif not await factors.prove(transaction, reservation, owner, method, proof, visitor, bound_to=bound_to):
             return None
         record(
             transaction,
@@ -49,17 +59,7 @@ async def confirm(
         return await sessions.renew_token(transaction, session, purpose=purpose, method=method)
 
 
-async def _password_is_right(
-    store: Store, passwords: Passwords, owner: Account, password: str, visitor: Visitor
-) -> bool:
-    attempt = Attempt(SECOND_FACTOR, owner.id.bytes)
-    async with store.transaction() as transaction:
-        locked = await throttle.reserve(transaction, [attempt]) is not None
-        phc = None if locked else await account.password_of(transaction, owner.id)
-    if await passwords.verify(phc, password):
-        async with store.transaction() as transaction:
-            await throttle.refund(transaction, [attempt])
-        return True
-    async with store.transaction() as transaction:
-        record(transaction, "step_up_failed", account_id=owner.id, outcome="failure", detail=visitor.detail())
-    return False
+async def _password_is_right(store: Store, passwords: Passwords, owner: Account, password: str) -> bool:
+    async with store.reading() as transaction:
+        phc = await account.password_of(transaction, owner.id)
+    return await passwords.verify(phc, password)

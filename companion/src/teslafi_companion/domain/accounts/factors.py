@@ -9,15 +9,15 @@ from sqlalchemy import delete, select, update
 
 from teslafi_companion.audit import Actor, record
 from teslafi_companion.mail import outbox
-from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.database import Store, Transaction, new_id
 from teslafi_companion.store.tables import account, factor_removal, link
 
-from . import passkeys, recovery, sessions, throttle, totp
+from . import lockout, passkeys, recovery, sessions, throttle, totp
 from .account import Account, load
 from .addresses import masked
 from .notices import Letter, moment, not_you, security_notice, write
 from .step_up import Method
-from .throttle import SECOND_FACTOR, Attempt
+from .throttle import LOCK_NOTED, Attempt, Reservation
 from .visitor import Visitor
 
 
@@ -25,8 +25,21 @@ class CredentialsChanged(Exception):
     """Password or factors changed while a page was under way that was opened to their owner: nothing was done."""
 
 
+async def reserve(store: Store, owner: Account, attempt: Attempt, visitor: Visitor) -> Reservation | None:
+    """Reserve one try at a second factor, for good; None when the counter is locked, which is noted once an hour."""
+    reservation = await throttle.reserve(store, [attempt])
+    if reservation.admitted:
+        return reservation
+    async with store.transaction() as transaction:
+        noted = Attempt(LOCK_NOTED, attempt.rule.scope.encode() + attempt.key)
+        if await throttle.is_first(transaction, noted):
+            record(transaction, "second_factor_locked", account_id=owner.id, outcome="failure", detail=visitor.detail())
+    return None
+
+
 async def prove(
     transaction: Transaction,
+    reservation: Reservation,
     owner: Account,
     method: Method,
     proof: str | Mapping[str, Any],
@@ -34,12 +47,7 @@ async def prove(
     *,
     bound_to: str = "",
 ) -> bool:
-    """Check a second factor under the account's limit; a right one forgives the wrong ones before it."""
-    attempt = Attempt(SECOND_FACTOR, owner.id.bytes)
-    refused = await throttle.reserve(transaction, [attempt])
-    if refused is not None:
-        record(transaction, "second_factor_locked", account_id=owner.id, outcome="failure", detail=visitor.detail())
-        return False
+    """Check a second factor for which a try was reserved; a right one forgives the wrong ones before it."""
     if not await _is_right(transaction, owner, method, proof, bound_to):
         record(
             transaction,
@@ -49,7 +57,7 @@ async def prove(
             detail=visitor.detail() | {"method": method},
         )
         return False
-    await throttle.refund(transaction, [attempt])
+    await throttle.refund(transaction, reservation.reserved)
     if method is Method.RECOVERY_CODE:
         await _tell_recovery_code_used(transaction, owner, visitor)
     return True
@@ -234,6 +242,7 @@ async def remove_due(transaction: Transaction) -> int:
         await passkeys.remove_all(transaction, owner.id)
         await recovery.remove(transaction, owner.id)
         await sessions.end_all(transaction, owner.id)
+        await lockout.unlock(transaction, owner, actor="operator")
         await transaction.execute(
             update(account).where(account.c.id == owner.id).values(credential_version=account.c.credential_version + 1)
         )

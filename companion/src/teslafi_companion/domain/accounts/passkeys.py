@@ -111,7 +111,7 @@ async def finish_registration(
     state = await _take_challenge(transaction, owner.id, bound_to)
     try:
         data = _server(transaction.settings).register_complete(state, answer)
-    except (ValueError, TypeError, KeyError) as fault:
+    except Exception as fault:
         raise PasskeyRefused("The passkey could not be checked: try again.") from fault
     credential = data.credential_data
     if credential is None:
@@ -154,7 +154,7 @@ async def prove(transaction: Transaction, account_id: UUID, bound_to: str, answe
     try:
         used = _server(transaction.settings).authenticate_complete(state, list(credentials.values()), answer)
         counter = AuthenticationResponse.from_dict(answer).response.authenticator_data.counter
-    except (ValueError, TypeError, KeyError) as fault:
+    except Exception as fault:
         raise PasskeyRefused("The passkey could not be checked: try again.") from fault
     row = next(key for key, value in credentials.items() if value.credential_id == used.credential_id)
     # A counter that does not grow means a copied authenticator; most passkeys keep it at zero

@@ -11,19 +11,18 @@ from teslafi_companion.audit import record
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import pending_sign_in
 
-from . import account, factors, notices, sessions, throttle
+from . import account, factors, lockout, notices, sessions, throttle
 from .account import Account
-from .addresses import address_index
-from .passwords import Passwords
+from .passwords import Passwords, PasswordsBusy
 from .sessions import PendingSignIn
 from .step_up import Method
 from .throttle import (
     INCOMPLETE_NOTICE,
-    SIGN_IN_ACCOUNT,
-    SIGN_IN_DEVICE,
+    LOCK_NOTED,
     SIGN_IN_NETWORK,
     SIGN_IN_NETWORK_DAY,
     Attempt,
+    Reservation,
     network_key,
 )
 from .visitor import Visitor
@@ -64,28 +63,70 @@ async def with_password(
     store: Store, passwords: Passwords, address: str, password: str, visitor: Visitor, device: str | None
 ) -> SignedIn | SecondFactorWanted | Refusal:
     """Check address and password. Raises PasswordsBusy."""
-    network = network_key(visitor.address)
-    by_network = [Attempt(SIGN_IN_NETWORK, network), Attempt(SIGN_IN_NETWORK_DAY, network)]
-    async with store.transaction() as transaction:
-        if await throttle.reserve(transaction, by_network) is not None:
-            record(transaction, "sign_in_network_locked", actor="anonymous", outcome="failure", detail=visitor.detail())
-            return Refusal.NETWORK
+    async with store.reading() as transaction:
         owner = await account.find(transaction, address)
-        known = bool(owner and device and await sessions.is_known_device(transaction, owner.id, device))
-        by_account = _account_attempt(transaction, address, owner, known=known)
-        locked = await throttle.reserve(transaction, [by_account]) is not None
-        phc = await account.password_of(transaction, owner.id) if owner is not None and not locked else None
+        known = (
+            owner is not None and device is not None and await sessions.is_known_device(transaction, owner.id, device)
+        )
+        attempts = [lockout.by_stranger(transaction, address)]
+    network = network_key(visitor.address)
+    if owner is not None and device is not None and known:
+        # Neither a stranger nor her neighbours lock the owner out of a browser that she has used before
+        attempts = [lockout.by_device(owner, device)]
+    else:
+        attempts += [Attempt(SIGN_IN_NETWORK, network), Attempt(SIGN_IN_NETWORK_DAY, network)]
+    reservation = await throttle.reserve(store, attempts)
+    if reservation.refused_by in {SIGN_IN_NETWORK, SIGN_IN_NETWORK_DAY}:
+        await _note_lock(store, "sign_in_network_locked", None, network, visitor)
+        return Refusal.NETWORK
+    try:
+        outcome = await _judge(store, passwords, owner, password, visitor, device, reservation)
+    except PasswordsBusy:
+        await throttle.give_back(store, reservation)
+        raise
+    if not reservation.admitted:
+        await _note_lock(store, "sign_in_locked", owner, attempts[0].key, visitor)
+    return outcome
+
+
+async def _note_lock(store: Store, event: str, owner: Account | None, key: bytes, visitor: Visitor) -> None:
+    """Write down that a limit refuses, once an hour: who is over it comes as often as he likes."""
+    async with store.transaction() as transaction:
+        if await throttle.is_first(transaction, Attempt(LOCK_NOTED, event.encode() + key)):
+            record(
+                transaction,
+                event,
+                account_id=owner.id if owner else None,
+                actor="anonymous",
+                outcome="failure",
+                detail=visitor.detail(),
+            )
+
+
+async def _judge(
+    store: Store,
+    passwords: Passwords,
+    owner: Account | None,
+    password: str,
+    visitor: Visitor,
+    device: str | None,
+    reservation: Reservation,
+) -> SignedIn | SecondFactorWanted | Refusal:
+    phc = None
+    if owner is not None and reservation.admitted:
+        async with store.reading() as transaction:
+            phc = await account.password_of(transaction, owner.id)
     right = await passwords.verify(phc, password)
+    if not reservation.admitted:
+        return Refusal.WRONG
     fresh = None
     if right and phc is not None and passwords.needs_rehash(phc):
         fresh = await passwords.hash(password)
     async with store.transaction() as transaction:
         if not right or owner is None or phc is None:
-            if owner is None:
-                await throttle.charge(transaction, by_network)
             record(
                 transaction,
-                "sign_in_locked" if locked else "sign_in_failed",
+                "sign_in_failed",
                 account_id=owner.id if owner else None,
                 actor="anonymous",
                 outcome="failure",
@@ -95,21 +136,12 @@ async def with_password(
         current = await account.load(transaction, owner.id)
         if current is None or current.credential_version != owner.credential_version:
             return Refusal.WRONG
-        # In the order in which they were reserved: another sign-in from this network may be between the two
-        await throttle.refund(transaction, by_network)
-        await throttle.refund(transaction, [by_account])
+        await throttle.refund(transaction, reservation.reserved)
         if fresh is not None:
             await account.rehash_password(transaction, owner.id, phc, fresh)
         if current.has_second_factor:
             return SecondFactorWanted(await sessions.open_pending(transaction, owner.id, visitor))
         return await _open(transaction, current, {Method.PASSWORD}, Method.PASSWORD, visitor, device)
-
-
-def _account_attempt(transaction: Transaction, address: str, owner: Account | None, *, known: bool) -> Attempt:
-    """Return the counter of this account: a known device has its own, so that a stranger cannot lock the owner out."""
-    if known and owner is not None:
-        return Attempt(SIGN_IN_DEVICE, owner.id.bytes)
-    return Attempt(SIGN_IN_ACCOUNT, address_index(transaction.cipher, address))
 
 
 async def _open(
@@ -144,11 +176,17 @@ async def with_second_factor(
     bound_to: str = "",
 ) -> SignedIn | Refusal:
     """Finish a sign-in by its second factor."""
-    async with store.transaction() as transaction:
+    async with store.reading() as transaction:
         owner = await account.load(transaction, pending.account_id)
-        if owner is None:
-            return Refusal.WRONG
-        if await factors.prove(transaction, owner, method, proof, visitor, bound_to=bound_to):
+        known = device is not None and await sessions.is_known_device(transaction, pending.account_id, device)
+    if owner is None:
+        return Refusal.WRONG
+    reservation = await factors.reserve(store, owner, lockout.second_factor(owner, device if known else None), visitor)
+    async with store.transaction() as transaction:
+        right = reservation is not None and await factors.prove(
+            transaction, reservation, owner, method, proof, visitor, bound_to=bound_to
+        )
+        if right:
             if not await sessions.end_pending(transaction, pending):
                 return Refusal.WRONG
             return await _open(transaction, owner, {Method.PASSWORD, method}, method, visitor, device)
@@ -179,7 +217,7 @@ async def notice_incomplete(transaction: Transaction) -> int:
     for row in due:
         owner = await account.load(transaction, row.account_id)
         hourly = Attempt(INCOMPLETE_NOTICE, row.account_id.bytes)
-        if owner is None or await throttle.reserve(transaction, [hourly]) is not None:
+        if owner is None or not await throttle.is_first(transaction, hourly):
             continue
         about = transaction.open(row.sealed, table, row.id, row.account_id)
         what = (

@@ -1,25 +1,31 @@
-"""Attempts are reserved before anything is checked, each in one statement, and given back on success.
+"""Attempts are reserved before anything is judged, each in one statement, and given back on success.
 
-Checking first and counting afterwards lets parallel guesses pass the limit (ZITADEL's GHSA-7h8m-vrxx-vr4m). The state
-is in the database: every process sees it and a restart forgets nothing. Keys are HMACs: no address is kept in clear.
+Checking first and counting afterwards lets parallel guesses pass the limit (ZITADEL's GHSA-7h8m-vrxx-vr4m). A
+reservation is a transaction of its own: whatever fails while the attempt is judged takes nothing back. The state is in
+the database: every process sees it and a restart forgets nothing. Keys are HMACs: no address is kept in clear.
+
+No lock is for ever (NIST SP 800-63B-4, 3.2.2: throttle): after a hundred failures in a row one attempt a day is left.
+What a stranger can lock is the way of strangers: known devices, step-ups and resets by mail have their own counters.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import and_, case, delete, literal, or_, update
 
 from teslafi_companion.store.columns import Moment
-from teslafi_companion.store.database import Transaction
+from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import throttle
 
 _LADDER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 32, 60))
 _FORGET: Final = timedelta(hours=24)
+_MANY: Final = 100
+_AFTER_MANY: Final = timedelta(hours=24)
+_FORGET_MANY: Final = timedelta(days=30)
 _IPV6_SITE: Final = 64
-_SMALLEST_CAP: Final = 100
 
 
 @dataclass(frozen=True)
@@ -27,30 +33,45 @@ class Rule:
     """How many attempts one key may make in a window.
 
     With `ladder`, reaching the limit locks the key for 1, 2, 4 … 60 minutes, and then every further failure locks it
-    again; after `cap` failures in a row it stays locked until a success elsewhere (a reset by mail) forgives it.
+    again; after a hundred failures in a row for a day at a time.
     """
 
     scope: str
     attempts: int
     window: timedelta
     ladder: bool = False
-    cap: int | None = None
 
 
-SIGN_IN_ACCOUNT: Final = Rule("sign-in-account", 5, timedelta(minutes=15), ladder=True, cap=100)
-SIGN_IN_DEVICE: Final = Rule("sign-in-device", 5, timedelta(minutes=15), ladder=True, cap=100)
+# Rules of one request are reserved in the order of their names: the network's come before the account's, so that a
+# network that is over its limit locks no account
 SIGN_IN_NETWORK: Final = Rule("sign-in-network", 20, timedelta(minutes=10))
 SIGN_IN_NETWORK_DAY: Final = Rule("sign-in-network-day", 100, timedelta(days=1))
-SECOND_FACTOR: Final = Rule("second-factor", 5, timedelta(minutes=15), ladder=True, cap=100)
-MAIL_ADDRESS: Final = Rule("mail-address", 3, timedelta(hours=1))
-MAIL_NETWORK: Final = Rule("mail-network", 10, timedelta(hours=1))
+SIGN_IN_STRANGER: Final = Rule("sign-in-stranger", 5, timedelta(minutes=15), ladder=True)
+SIGN_IN_DEVICE: Final = Rule("sign-in-known-device", 5, timedelta(minutes=15), ladder=True)
+FACTOR_STRANGER: Final = Rule("second-factor-stranger", 5, timedelta(minutes=15), ladder=True)
+FACTOR_DEVICE: Final = Rule("second-factor-known-device", 5, timedelta(minutes=15), ladder=True)
+FACTOR_RESET: Final = Rule("second-factor-reset", 5, timedelta(minutes=15), ladder=True)
+STEP_UP: Final = Rule("step-up", 5, timedelta(minutes=15), ladder=True)
 LINK_NETWORK: Final = Rule("mail-link-network", 30, timedelta(hours=1))
+LINK_TRIES: Final = Rule("mail-link-tries", 20, timedelta(minutes=30))
 INCOMPLETE_NOTICE: Final = Rule("incomplete-notice", 1, timedelta(hours=1))
+LOCK_NOTED: Final = Rule("lock-noted", 1, timedelta(hours=1))
+NOTICES_SET: Final = Rule("notices-set", 6, timedelta(hours=1))
 USER_CODE_SESSION: Final = Rule("user-code-session", 5, timedelta(minutes=10))
 USER_CODE_NETWORK: Final = Rule("user-code-network", 5, timedelta(minutes=10))
 TOKEN_NETWORK: Final = Rule("token-network", 30, timedelta(minutes=1))
 WEBHOOK_NETWORK: Final = Rule("webhook-network", 30, timedelta(minutes=10))
 DEVICE_NETWORK: Final = Rule("device-network", 10, timedelta(minutes=1))
+
+
+def mail_to_address(purpose: str) -> Rule:
+    """Return the rule of mails to one address; each purpose has its own budget, so that none uses up another's."""
+    return Rule(f"mail-to-address-{purpose}", 3, timedelta(minutes=30))
+
+
+def mail_from_network(purpose: str) -> Rule:
+    """Return the rule of mails that one network may have written, for one purpose."""
+    return Rule(f"mail-by-network-{purpose}", 10, timedelta(hours=1))
 
 
 @dataclass(frozen=True)
@@ -61,6 +82,19 @@ class Attempt:
     key: bytes
 
 
+@dataclass(frozen=True)
+class Reservation:
+    """What was reserved, and by which rule the rest was refused; None when every rule admits."""
+
+    reserved: tuple[Attempt, ...]
+    refused_by: Rule | None
+
+    @property
+    def admitted(self) -> bool:
+        """Say whether the attempt may be judged."""
+        return self.refused_by is None
+
+
 def network_key(address: str) -> bytes:
     """Return the key of a client's network: the address, or the /64 of an IPv6 address."""
     parsed = ip_address(address)
@@ -69,16 +103,28 @@ def network_key(address: str) -> bytes:
     return parsed.packed
 
 
-async def reserve(transaction: Transaction, attempts: Sequence[Attempt]) -> Rule | None:
-    """Reserve one attempt under every rule; returns the rule that refuses, or None when all admit it.
+async def reserve(store: Store, attempts: Sequence[Attempt]) -> Reservation:
+    """Reserve one attempt under every rule, for good; never called inside a transaction.
 
     What was reserved before a refusal stays counted.
     """
-    # One order for everyone: two requests with the same keys never wait for each other's rows
-    for attempt in sorted(attempts, key=lambda one: (one.rule.scope, one.key)):
-        if not await _reserved(transaction, attempt):
-            return attempt.rule
-    return None
+    made: list[Attempt] = []
+    async with store.transaction() as transaction:
+        # One order for everyone: two requests with the same keys never wait for each other's rows
+        for attempt in _in_order(attempts):
+            if not await _reserved(transaction, attempt):
+                return Reservation(tuple(made), attempt.rule)
+            made.append(attempt)
+    return Reservation(tuple(made), None)
+
+
+async def is_first(transaction: Transaction, attempt: Attempt) -> bool:
+    """Count something that was not guessed, and say whether its rule still admits it: what is told once an hour."""
+    return await _reserved(transaction, attempt)
+
+
+def _in_order(attempts: Sequence[Attempt]) -> list[Attempt]:
+    return sorted(attempts, key=lambda one: (one.rule.scope, one.key))
 
 
 async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
@@ -95,12 +141,15 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
         "consecutive": state.consecutive + 1,
         "touched_at": now,
     }
+    admits: Any
     if rule.ladder:
-        locks = or_(count >= rule.attempts, rung > 0)
-        waits = [(rung == step, literal(now + wait, Moment)) for step, wait in enumerate(_LADDER[:-1])]
+        many = state.consecutive + 1 >= _MANY
+        locks = or_(count >= rule.attempts, rung > 0, many)
+        waits = [(many, literal(now + _AFTER_MANY, Moment))]
+        waits += [(rung == step, literal(now + wait, Moment)) for step, wait in enumerate(_LADDER[:-1])]
         values["locked_until"] = case((locks, case(*waits, else_=literal(now + _LADDER[-1], Moment))), else_=None)
         values["rung"] = case((locks, rung + 1), else_=rung)
-        admits = open_now if rule.cap is None else and_(open_now, state.consecutive < rule.cap)
+        admits = open_now
     else:
         admits = or_(fresh, state.attempts < rule.attempts)
     statement = (
@@ -120,33 +169,58 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
     return await transaction.first(statement) is not None
 
 
-async def charge(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
-    """Count one more failure than was reserved: a guess at an account that does not exist weighs double."""
-    for attempt in attempts:
-        await _reserved(transaction, attempt)
-
-
 async def refund(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
-    """Give back what was reserved for an attempt that succeeded."""
-    for attempt in sorted(attempts, key=lambda one: (one.rule.scope, one.key)):
-        where = and_(throttle.c.scope == attempt.rule.scope, throttle.c.key == _key(transaction, attempt))
+    """Give back what was reserved for an attempt that succeeded; a ladder is forgiven as a whole."""
+    for attempt in _in_order(attempts):
         if attempt.rule.ladder:
-            await transaction.execute(delete(throttle).where(where))
+            await transaction.execute(delete(throttle).where(_row(transaction, attempt)))
         else:
-            await transaction.execute(
-                update(throttle)
-                .where(where, throttle.c.attempts > 0)
-                .values(attempts=throttle.c.attempts - 1, consecutive=throttle.c.consecutive - 1)
-            )
+            await _take_back(transaction, attempt)
+
+
+async def give_back(store: Store, reservation: Reservation) -> None:
+    """Undo a reservation whose attempt was never judged, because we could not."""
+    async with store.transaction() as transaction:
+        for attempt in _in_order(reservation.reserved):
+            await _take_back(transaction, attempt)
+
+
+async def _take_back(transaction: Transaction, attempt: Attempt) -> None:
+    state = throttle.c
+    # Who reserved is the last who could: nobody else got in behind a lock that this reservation set
+    locked = state.locked_until > transaction.now
+    await transaction.execute(
+        update(throttle)
+        .where(_row(transaction, attempt), state.attempts > 0)
+        .values(
+            attempts=state.attempts - 1,
+            consecutive=case((state.consecutive > 0, state.consecutive - 1), else_=0),
+            rung=case((and_(locked, state.rung > 0), state.rung - 1), else_=state.rung),
+            locked_until=None,
+        )
+    )
+
+
+async def forgive(transaction: Transaction, attempts: Sequence[Attempt]) -> int:
+    """Forget every failure under some keys; returns how many of them were locked."""
+    locked = 0
+    for attempt in _in_order(attempts):
+        row = await transaction.first(
+            delete(throttle).where(_row(transaction, attempt)).returning(throttle.c.locked_until)
+        )
+        locked += row is not None and row.locked_until is not None and row.locked_until > transaction.now
+    return locked
 
 
 async def purge(transaction: Transaction) -> None:
-    """Drop rows that can refuse nobody any more."""
-    await transaction.execute(
-        delete(throttle).where(
-            throttle.c.touched_at < transaction.now - 2 * _FORGET, throttle.c.consecutive < _SMALLEST_CAP
-        )
-    )
+    """Drop rows that can refuse nobody any more, and what is so old that it counts no longer."""
+    state, now = throttle.c, transaction.now
+    few = and_(state.touched_at < now - 2 * _FORGET, state.consecutive < _MANY)
+    await transaction.execute(delete(throttle).where(or_(few, state.touched_at < now - _FORGET_MANY)))
+
+
+def _row(transaction: Transaction, attempt: Attempt) -> Any:  # noqa: ANN401 - an SQL expression
+    return and_(throttle.c.scope == attempt.rule.scope, throttle.c.key == _key(transaction, attempt))
 
 
 def _key(transaction: Transaction, attempt: Attempt) -> bytes:

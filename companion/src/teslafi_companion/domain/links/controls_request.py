@@ -5,11 +5,11 @@ It comes as `authorization_details` of the authorization request: one object of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import json
 import re
 from typing import Any, Final
 
 from teslafi_companion.domain.words import Group
+from teslafi_companion.text import parse_json
 
 from .faults import OAuthFault
 
@@ -74,7 +74,7 @@ def parse_details(text: str | None) -> ControlsRequest:
     if text is None or len(text) > LONGEST:
         raise _fault("is needed for controls, in at most 4000 characters")
     try:
-        said = json.loads(text)
+        said = parse_json(text)
     except ValueError:
         raise _fault("is JSON") from None
     if not isinstance(said, list) or len(said) != 1 or not isinstance(said[0], dict):
@@ -99,7 +99,11 @@ def _parse(said: Mapping[str, Any]) -> ControlsRequest:
     if not isinstance(account, str) or not _ACCOUNT.fullmatch(account):
         raise _fault("names a Tesla account")
     groups = said.get("groups")
-    if not isinstance(groups, list) or not groups or not all(group in set(Group) for group in groups):
+    if (
+        not isinstance(groups, list)
+        or not groups
+        or not all(isinstance(group, str) and group in set(Group) for group in groups)
+    ):
         raise _fault(f"has groups out of {', '.join(Group)}")
     return ControlsRequest(
         account,

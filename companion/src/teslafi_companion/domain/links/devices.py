@@ -20,7 +20,7 @@ from teslafi_companion.crypto import new_token, token_hash
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import USER_CODE_NETWORK, USER_CODE_SESSION, Attempt, Rule, network_key
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.database import Store, Transaction, new_id
 from teslafi_companion.store.tables import device_grant
 
 from .clients import Client
@@ -145,16 +145,27 @@ async def ask(
             return DeviceCodes(device_code, user_code, DEVICE_GRANT, POLL)
 
 
-async def claim(
-    transaction: Transaction, account_id: UUID, session_id: UUID, typed: str, visitor: Visitor
-) -> UUID | Claim:
+async def claim(store: Store, account_id: UUID, session_id: UUID, typed: str, visitor: Visitor) -> UUID | Claim:
     """Make the request of a user code this account's; returns its identifier. Of parallel entries one gets it.
 
     Only a request that waits has a user code.
     """
     attempts = [Attempt(USER_CODE_SESSION, session_id.bytes), Attempt(USER_CODE_NETWORK, network_key(visitor.address))]
-    if await throttle.reserve(transaction, attempts) is not None:
+    reservation = await throttle.reserve(store, attempts)
+    if not reservation.admitted:
         return Claim.LOCKED
+    async with store.transaction() as transaction:
+        claimed = await _claim(transaction, account_id, typed)
+        if claimed is not None:
+            await throttle.refund(transaction, reservation.reserved)
+            return claimed
+        record(transaction, "user_code_wrong", account_id=account_id, outcome="failure", detail=visitor.detail())
+        if not await throttle.is_first(transaction, Attempt(_GUESSES_OF_ALL, b"")):
+            _log.warning("user_codes_are_being_guessed")
+    return Claim.WRONG
+
+
+async def _claim(transaction: Transaction, account_id: UUID, typed: str) -> UUID | None:
     claimed = await transaction.first(
         update(device_grant)
         .where(
@@ -164,14 +175,10 @@ async def claim(
         .values(state=State.CLAIMED, account_id=account_id, user_code_mac=None)
         .returning(device_grant.c.id)
     )
-    if claimed is not None:
-        await throttle.refund(transaction, attempts)
-        row: UUID = claimed.id
-        return row
-    record(transaction, "user_code_wrong", account_id=account_id, outcome="failure", detail=visitor.detail())
-    if await throttle.reserve(transaction, [Attempt(_GUESSES_OF_ALL, b"")]) is not None:
-        _log.warning("user_codes_are_being_guessed")
-    return Claim.WRONG
+    if claimed is None:
+        return None
+    row: UUID = claimed.id
+    return row
 
 
 def _request(transaction: Transaction, row: Row[Any]) -> DeviceRequest:

@@ -87,9 +87,9 @@ async def locked(transaction: Transaction, link_id: UUID) -> Link | None:
 async def _too_many_lost(transaction: Transaction, known: Link) -> bool:
     """Count a lost answer, once for each token however often it is presented."""
     token = Attempt(_LOST_ANSWER, known.family.bytes + known.generation.to_bytes(4))
-    if await throttle.reserve(transaction, [token]) is not None:
+    if not await throttle.is_first(transaction, token):
         return False
-    return await throttle.reserve(transaction, [Attempt(_LOST_ANSWERS, known.id.bytes)]) is not None
+    return not await throttle.is_first(transaction, Attempt(_LOST_ANSWERS, known.id.bytes))
 
 
 async def _tell(transaction: Transaction, known: Link, signs: Sequence[Sign], visitor: Visitor) -> None:
@@ -102,7 +102,7 @@ async def _tell(transaction: Transaction, known: Link, signs: Sequence[Sign], vi
         detail=visitor.detail() | {"instance": known.instance.name, "why": [sign.value for sign in signs]},
     )
     owner = await accounts.load(transaction, known.account_id)
-    told_today = await throttle.reserve(transaction, [Attempt(_NOTICE, known.id.bytes)]) is not None
+    told_today = not await throttle.is_first(transaction, Attempt(_NOTICE, known.id.bytes))
     if owner is None or told_today:
         return
     what = (

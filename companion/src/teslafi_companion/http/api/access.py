@@ -10,6 +10,7 @@ from aiohttp import web
 from teslafi_companion.domain.links.access import Caller, find_caller
 from teslafi_companion.domain.links.links import note_contact, wants_contact
 from teslafi_companion.domain.links.scopes import Acr, Scope, written
+from teslafi_companion.http.received import header
 from teslafi_companion.http.services import services
 
 from .problems import Problem, problem
@@ -35,7 +36,7 @@ def linked(*scopes: Scope, acr: Acr | None = None, max_age: timedelta | None = N
 
     def guard(handler: Handler) -> Guarded:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            found = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+            found = _BEARER.fullmatch(header(request, "Authorization") or "")
             if found is None:
                 return problem(Problem.TOKEN_MISSING, headers=_challenge())
             store = services(request).store

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-import json
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -21,6 +20,7 @@ from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwk
+from teslafi_companion.http.received import Malformed, document
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
 
@@ -91,8 +91,7 @@ async def decide(transaction: Transaction, caller: Caller, visitor: Visitor) -> 
 
 async def _record_refused(transaction: Transaction, caller: Caller, detail: dict[str, object]) -> None:
     """Note a refusal, once a day: a Home Assistant asks again and again."""
-    noted_today = await throttle.reserve(transaction, [Attempt(_REFUSED, caller.link.id.bytes)]) is not None
-    if noted_today:
+    if not await throttle.is_first(transaction, Attempt(_REFUSED, caller.link.id.bytes)):
         return
     record(
         transaction,
@@ -120,8 +119,8 @@ async def lock(request: web.Request, caller: Caller) -> web.Response:
 async def commands(request: web.Request, caller: Caller) -> web.Response:
     """Write commands that were sent into the owner's audit log."""
     try:
-        said = _commands(await request.text())
-    except ValueError as fault:
+        said = _commands(await document(request))
+    except (Malformed, ValueError) as fault:
         return problem(Problem.MALFORMED, str(fault))
     async with services(request).store.transaction() as transaction:
         for one in said:
@@ -139,9 +138,8 @@ async def commands(request: web.Request, caller: Caller) -> web.Response:
 _FIELDS: Final = ("at", "command", "vehicle", "user", "result", "answer")
 
 
-def _commands(text: str) -> list[dict[str, str]]:
+def _commands(said: object) -> list[dict[str, str]]:
     """Read the list; raise ValueError with what is wrong."""
-    said: Any = json.loads(text)
     listed = said.get("commands") if isinstance(said, dict) else None
     if not isinstance(listed, list) or not 0 < len(listed) <= MOST_COMMANDS:
         raise ValueError("commands is a list of 1 to 100")

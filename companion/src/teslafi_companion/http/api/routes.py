@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from importlib.resources import files
-import json
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +15,7 @@ from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.words import API_VERSION, PRODUCT
+from teslafi_companion.http.received import Malformed, document
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Store
 
@@ -47,8 +47,8 @@ async def status(request: web.Request, caller: Caller) -> web.Response:
 async def check_in(request: web.Request, caller: Caller) -> web.Response:
     """Say how the link, its account and controls are, and give a permit where one is asked for."""
     try:
-        wants_permit = _wants_permit(await request.text())
-    except ValueError as fault:
+        wants_permit = _wants_permit(await document(request))
+    except (Malformed, ValueError) as fault:
         return problem(Problem.MALFORMED, str(fault))
     store = services(request).store
     permit, refusal = None, None
@@ -63,9 +63,8 @@ async def check_in(request: web.Request, caller: Caller) -> web.Response:
     return web.json_response(body, headers=_NOT_STORED)
 
 
-def _wants_permit(text: str) -> bool:
+def _wants_permit(said: object) -> bool:
     """Read the body; raise ValueError with what is wrong."""
-    said = json.loads(text)
     wanted = said.get("permit", False) if isinstance(said, dict) else None
     if not isinstance(wanted, bool):
         raise ValueError("the body is an object, and permit is true or false")  # noqa: TRY004 - malformed JSON

@@ -26,6 +26,8 @@ from teslafi_companion.domain.links.instance import parse_instance
 from teslafi_companion.domain.links.pkce import METHOD
 from teslafi_companion.domain.links.scopes import Acr, Scope, parse_scopes, written
 from teslafi_companion.domain.links.tokens import Tokens
+from teslafi_companion.http import received
+from teslafi_companion.http.received import Malformed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
@@ -35,7 +37,6 @@ type Grant = Callable[[Store, Client, Form, Visitor], Awaitable[Tokens | OAuthFa
 type Endpoint = Callable[[web.Request, Form], Awaitable[web.Response]]
 
 _NOT_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_FORM: Final = "application/x-www-form-urlencoded"
 _PATIENCE_SECONDS: Final = 60
 _LONGEST_VALUE: Final = 2048
 # A device that waits for its owner asks again and again: it has a pace of its own and guesses nothing
@@ -70,19 +71,17 @@ async def metadata(request: web.Request) -> web.Response:
 
 async def _form(request: web.Request) -> Form:
     """Return the form of a request from a public client; raises OAuthFault."""
-    if "Authorization" in request.headers:
+    if received.header(request, "Authorization") is not None:
         raise OAuthFault(INVALID_CLIENT, "clients of this server have no secret: send client_id in the form alone")
-    if request.content_type != _FORM:
-        raise OAuthFault(INVALID_REQUEST, f"the body is {_FORM}")
     try:
-        posted = await request.post()
-    except (ValueError, LookupError) as fault:
-        raise OAuthFault(INVALID_REQUEST, "the body is not a form in UTF-8") from fault
+        posted = await received.form(request)
+    except Malformed as fault:
+        raise OAuthFault(INVALID_REQUEST, str(fault)) from fault
     form: dict[str, str] = {}
     for name, value in posted.items():
         if name in form:
             raise OAuthFault(INVALID_REQUEST, "a parameter comes more than once")
-        if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+        if len(value) > _LONGEST_VALUE:
             raise OAuthFault(INVALID_REQUEST, "a parameter is too long")
         form[name] = value
     return form
@@ -113,13 +112,12 @@ async def _refusal(request: web.Request, fault: OAuthFault) -> web.Response:
     Only faults are counted: what a link does rightly is never refused because of its neighbours.
     """
     if fault.error not in _UNCOUNTED:
-        async with services(request).store.transaction() as transaction:
-            attempt = Attempt(TOKEN_NETWORK, network_key(visitor_of(request).address))
-            if await throttle.reserve(transaction, [attempt]) is not None:
-                return _wait()
+        attempt = Attempt(TOKEN_NETWORK, network_key(visitor_of(request).address))
+        if not (await throttle.reserve(services(request).store, [attempt])).admitted:
+            return _wait()
     headers = dict(_NOT_STORED)
     status = HTTPStatus.BAD_REQUEST
-    if fault.error == INVALID_CLIENT and "Authorization" in request.headers:
+    if fault.error == INVALID_CLIENT and received.header(request, "Authorization") is not None:
         status = HTTPStatus.UNAUTHORIZED
         headers["WWW-Authenticate"] = 'Basic realm="no client of this server has a secret"'
     return _fault(fault, status, headers)
@@ -198,9 +196,9 @@ async def device_authorization(request: web.Request, form: Form) -> web.Response
     scopes = parse_scopes(form.get("scope"), client.device_scopes)
     instance = parse_instance(form.get("instance_name"), form.get("instance_id"))
     store, visitor = services(request).store, visitor_of(request)
+    if not (await throttle.reserve(store, [Attempt(DEVICE_NETWORK, network_key(visitor.address))])).admitted:
+        return _wait()
     async with store.transaction() as transaction:
-        if await throttle.reserve(transaction, [Attempt(DEVICE_NETWORK, network_key(visitor.address))]) is not None:
-            return _wait()
         given = await devices.ask(transaction, client, scopes, instance, visitor)
     body = {
         "device_code": given.device_code,

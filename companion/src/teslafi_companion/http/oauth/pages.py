@@ -28,9 +28,9 @@ from teslafi_companion.domain.links.lifetimes import REFRESH_ABSOLUTE
 from teslafi_companion.domain.links.links import Approval, end_own, find_of_instance, links_of, proof_of
 from teslafi_companion.domain.links.scopes import WORDS, Acr, Scope, written
 from teslafi_companion.http.answers import FORMS_TO
-from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
+from teslafi_companion.http.received import path_and_query, query, typed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction
@@ -64,7 +64,7 @@ def _elsewhere(address: URL) -> web.Response:
 async def authorize(request: web.Request) -> web.StreamResponse:
     """Read a client's request before anybody has to sign in for it."""
     try:
-        parse_request(request.query, services(request).settings)
+        parse_request(query(request), services(request).settings)
     except RequestRefused as refusal:
         return await render(request, "oauth/refused.html", status=400, why=str(refusal))
     except RequestFault as fault:
@@ -109,7 +109,7 @@ async def _is_out_of_order(transaction: Transaction, owner: Account, asked: Auth
 async def _ask_owner(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Show who asks for what, to an owner who has just proved to be it."""
     store = services(request).store
-    asked = parse_request(request.query, store.settings)
+    asked = parse_request(query(request), store.settings)
     async with store.reading() as transaction:
         proved = _is_proved(visit, asked, transaction)
         out_of_order = await _is_out_of_order(transaction, visit.owner, asked)
@@ -119,12 +119,12 @@ async def _ask_owner(request: web.Request, visit: Visit) -> web.StreamResponse:
         return _not_linked(request, asked)
     lacks_factor = _lacks_factor(asked, visit.owner)
     if not lacks_factor and not proved:
-        return _step_up(_purpose(asked), request.path_qs)
+        return _step_up(_purpose(asked), path_and_query(request))
     page = await render(
         request,
         "oauth/controls.html" if asked.wants_controls else "oauth/consent.html",
         visit=visit,
-        action=request.path_qs,
+        action=path_and_query(request),
         client=asked.client,
         instance=asked.instance,
         permissions=_words(asked.scopes),
@@ -144,7 +144,7 @@ async def _ask_owner(request: web.Request, visit: Visit) -> web.StreamResponse:
 async def _answer(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Take the owner's answer back to the client."""
     store, visitor = services(request).store, visitor_of(request)
-    asked = parse_request(request.query, store.settings)
+    asked = parse_request(query(request), store.settings)
     allowed = await typed(request, "answer") == ALLOW
     lacks_factor = _lacks_factor(asked, visit.owner)
     async with store.transaction() as transaction:
@@ -154,7 +154,7 @@ async def _answer(request: web.Request, visit: Visit) -> web.StreamResponse:
         if await _is_out_of_order(transaction, visit.owner, asked):
             return _not_linked(request, asked)
         if not _is_proved(visit, asked, transaction):
-            return _step_up(_purpose(asked), request.path_qs)
+            return _step_up(_purpose(asked), path_and_query(request))
         if asked.wants_controls and not (await access_of(transaction, visit.owner.id, Use.CONTROLS)).granted:
             _record_denial(transaction, visit.owner, asked, visitor)
             return _fault(request, asked, OAuthFault(SUBSCRIPTION_REQUIRED, "the subscription gives no access"))
@@ -193,8 +193,7 @@ async def device(request: web.Request, visit: Visit) -> web.StreamResponse:
 async def enter_code(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Take a typed code; from then on the request is this account's."""
     code = await typed(request, "user_code")
-    async with services(request).store.transaction() as transaction:
-        claimed = await claim(transaction, visit.owner.id, visit.session.id, code, visitor_of(request))
+    claimed = await claim(services(request).store, visit.owner.id, visit.session.id, code, visitor_of(request))
     if isinstance(claimed, UUID):
         return see(f"/device/{claimed}")
     locked = claimed is Claim.LOCKED

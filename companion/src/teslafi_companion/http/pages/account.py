@@ -1,26 +1,31 @@
 """The account's own pages: overview, address, password, sessions, activity, export, end."""
 
 import json
+import re
 from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
-from teslafi_companion.audit import entries_of
+from teslafi_companion.audit import page_of
 from teslafi_companion.domain.accounts import account, factors, recovery, sessions
+from teslafi_companion.domain.accounts.account import CHANGE_EMAIL
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.domain.billing import mirror
-from teslafi_companion.domain.links.links import links_of
-from teslafi_companion.http.forms import typed
+from teslafi_companion.domain.links.links import end_all_links, links_of
 from teslafi_companion.http.guard import Visit, find_visit, fresh, renewed, signed_in
 from teslafi_companion.http.page import SESSION, render, see
+from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 
-from .sign_up import may_mail, may_try_link
+from .mail_links import may_mail, used_link
 from .subscription import lead_to_checkout, shown
 from .words import EVENTS, METHODS
+
+_EVENTS_SHOWN: Final = 100
+_ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 DONE: Final = {
     "app": "Your authenticator app is set up.",
@@ -36,6 +41,7 @@ DONE: Final = {
     "pending": "Chargebee has not confirmed the payment yet. Nothing is lost: it shows here by itself.",
     "subscribed": "Thank you. Your subscription is active.",
     "not-subscribed": "Nothing was paid.",
+    "everywhere": "Everything but this browser was signed out, and no Home Assistant is linked any more.",
     "session": "The session was signed out.",
     "sessions": "All other sessions were signed out.",
 }
@@ -44,7 +50,7 @@ DONE: Final = {
 
 def done(request: web.Request) -> str | None:
     """Return the sentence about what was just done."""
-    return DONE.get(request.query.get("done", ""))
+    return DONE.get(query(request).get("done", ""))
 
 
 async def landing(request: web.Request) -> web.Response:
@@ -93,25 +99,23 @@ async def email(request: web.Request, visit: Visit) -> web.Response:
         address = parse_address(text)
     except AddressRefused as refusal:
         return await render(request, "email.html", status=400, visit=visit, email=text, error=str(refusal))
-    if not await may_mail(parts, request, address):
-        raise web.HTTPTooManyRequests
-    async with parts.store.transaction() as transaction:
-        await account.ask_change_email(transaction, visit.owner, address, visitor_of(request))
+    if await may_mail(request, CHANGE_EMAIL, address):
+        async with parts.store.transaction() as transaction:
+            await account.ask_change_email(transaction, visit.owner, address, visitor_of(request))
     return see("/account?done=email")
 
 
 async def email_confirm_form(request: web.Request) -> web.Response:
     """Show the button of a mail's link."""
-    return await render(request, "confirm.html", token=request.query.get("token", ""), what="email")
+    return await render(request, "confirm.html", token=query(request).get("token", ""))
 
 
 async def email_confirm(request: web.Request) -> web.Response:
     """Give the account its new address."""
-    parts = services(request)
-    if not await may_try_link(parts, request):
-        raise web.HTTPTooManyRequests
-    async with parts.store.transaction() as transaction:
-        changed = await account.confirm_change_email(transaction, await typed(request, "token"), visitor_of(request))
+    token, changed = await typed(request, "token"), None
+    if await used_link(request, CHANGE_EMAIL, token) is not None:
+        async with services(request).store.transaction() as transaction:
+            changed = await account.confirm_change_email(transaction, token, visitor_of(request))
     if changed is None:
         return await render(request, "link_used.html", status=400)
     return await render(request, "confirmed.html", what="email")
@@ -175,12 +179,25 @@ async def end_others(request: web.Request, visit: Visit) -> web.Response:
 
 
 @signed_in
+async def end_everywhere(request: web.Request, visit: Visit) -> web.Response:
+    """Sign everything out but this browser: sessions, known devices, linked Home Assistants."""
+    async with services(request).store.transaction() as transaction:
+        await account.sign_out_everywhere(transaction, visit.owner, visit.session.id)
+        await end_all_links(transaction, visit.owner.id, visitor_of(request))
+    return see("/account/sessions?done=everywhere")
+
+
+@signed_in
 async def activity(request: web.Request, visit: Visit) -> web.Response:
-    """Show the account's own part of the audit log."""
+    """Show the account's own part of the audit log, page by page."""
+    said = query(request).get("before", "")
+    before = int(said) if _ROW.fullmatch(said) else None
     store = services(request).store
     async with store.reading() as transaction:
-        entries = await entries_of(transaction, visit.owner.id, transaction.policy.audit_visible)
-    return await render(request, "activity.html", visit=visit, entries=entries, words=EVENTS)
+        entries, older = await page_of(
+            transaction, visit.owner.id, transaction.policy.audit_visible, before=before, limit=_EVENTS_SHOWN
+        )
+    return await render(request, "activity.html", visit=visit, entries=entries, older=older, words=EVENTS)
 
 
 @signed_in
@@ -252,6 +269,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/account/password", password),
         web.get("/account/sessions", sessions_list),
         web.post("/account/sessions/others/end", end_others),
+        web.post("/account/sessions/everywhere/end", end_everywhere),
         web.post("/account/sessions/{session}/end", end_session),
         web.get("/account/activity", activity),
         web.get("/account/export", export_form),

@@ -2,17 +2,18 @@
 
 from aiohttp import web
 
-from teslafi_companion.domain.accounts import account, factors
-from teslafi_companion.domain.accounts.account import RESET, Account
+from teslafi_companion.domain.accounts import account, factors, lockout
+from teslafi_companion.domain.accounts.account import RESET, Account, MailLink
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
-from teslafi_companion.http.forms import typed
-from teslafi_companion.http.page import render
+from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.http.page import DEVICE, render
+from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
 
+from .mail_links import may_mail, used_link
 from .sign_in import WRONG_FACTOR, typed_proof
-from .sign_up import may_mail, may_try_link
 
 
 async def form(request: web.Request) -> web.Response:
@@ -27,39 +28,36 @@ async def send(request: web.Request) -> web.Response:
         address = parse_address(email)
     except AddressRefused as refusal:
         return await render(request, "forgotten_password.html", status=400, email=email, error=str(refusal))
-    if not await may_mail(parts, request, address):
-        raise web.HTTPTooManyRequests
-    async with parts.store.transaction() as transaction:
-        await account.ask_reset(transaction, address)
+    if await may_mail(request, RESET, address):
+        async with parts.store.transaction() as transaction:
+            await account.ask_reset(transaction, address)
     return await render(request, "check_mail.html", email=address)
-
-
-async def _owner(transaction: Transaction, token: str) -> Account | None:
-    link = await account.find_link(transaction, RESET, token)
-    return await account.load(transaction, link.account_id) if link and link.account_id else None
 
 
 async def new_form(request: web.Request) -> web.Response:
     """Ask for the new password."""
-    return await _ask(request, request.query.get("token", ""))
+    return await _ask(request, query(request).get("token", ""))
 
 
 async def _ask(request: web.Request, token: str, error: str | None = None) -> web.Response:
     async with services(request).store.reading() as transaction:
-        owner = await _owner(transaction, token)
+        owner = await _owner(transaction, await account.find_link(transaction, RESET, token))
     if owner is None:
         return await render(request, "link_used.html", status=400)
     status = 200 if error is None else 400
     return await render(request, "new_password.html", status=status, token=token, owner=owner, error=error)
 
 
+async def _owner(transaction: Transaction, link: MailLink | None) -> Account | None:
+    return await account.load(transaction, link.account_id) if link and link.account_id else None
+
+
 async def new(request: web.Request) -> web.Response:
     """Set the new password: the link and, where there is one, the second factor have to be right."""
     parts, token, visitor = services(request), await typed(request, "token"), visitor_of(request)
-    if not await may_try_link(parts, request):
-        raise web.HTTPTooManyRequests
+    link = await used_link(request, RESET, token)
     async with parts.store.reading() as transaction:
-        owner = await _owner(transaction, token)
+        owner = await _owner(transaction, link)
     if owner is None:
         return await render(request, "link_used.html", status=400)
     password = await typed(request, "password")
@@ -68,18 +66,27 @@ async def new(request: web.Request) -> web.Response:
         await parts.passwords.judge(password, second_factor=owner.has_second_factor, context=context)
     except PasswordRefused as refusal:
         return await _ask(request, token, str(refusal))
-    if owner.has_second_factor:
-        method, proof = await typed_proof(request)
-        async with parts.store.transaction() as transaction:
-            proved = await factors.prove(transaction, owner, method, proof, visitor)
-        if not proved:
-            return await _ask(request, token, WRONG_FACTOR)
     phc = await parts.passwords.hash(password)
+    if owner.has_second_factor and not await _is_proved(request, owner, visitor):
+        return await _ask(request, token, WRONG_FACTOR)
     async with parts.store.transaction() as transaction:
-        done = await account.reset_password(transaction, token, phc, visitor)
-    if done is None:
-        return await render(request, "link_used.html", status=400)
-    return await render(request, "confirmed.html", what="password")
+        device = await account.reset_password(transaction, token, phc, visitor)
+        if device is None:
+            return await render(request, "link_used.html", status=400)
+        await lockout.unlock(transaction, owner)
+    response = await render(request, "confirmed.html", what="password")
+    DEVICE.set(request, response, device)
+    return response
+
+
+async def _is_proved(request: web.Request, owner: Account, visitor: Visitor) -> bool:
+    store = services(request).store
+    method, proof = await typed_proof(request)
+    reservation = await factors.reserve(store, owner, lockout.at_reset(owner), visitor)
+    if reservation is None:
+        return False
+    async with store.transaction() as transaction:
+        return await factors.prove(transaction, reservation, owner, method, proof, visitor)
 
 
 def routes() -> list[web.RouteDef]:

@@ -6,14 +6,16 @@ from uuid import UUID
 from aiohttp import web
 import segno
 
-from teslafi_companion.domain.accounts import account, factors, passkeys, recovery, totp
+from teslafi_companion.domain.accounts import account, factors, passkeys, recovery, throttle, totp
 from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
+from teslafi_companion.domain.accounts.throttle import NOTICES_SET, Attempt
 from teslafi_companion.domain.accounts.totp import Enrolment
-from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, renewed, signed_in
 from teslafi_companion.http.page import render, see
+from teslafi_companion.http.received import typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.text import parse_json
 
 from .account import done
 
@@ -49,8 +51,14 @@ async def overview(request: web.Request, visit: Visit) -> web.Response:
 @signed_in
 async def set_notices(request: web.Request, visit: Visit) -> web.Response:
     """Switch the mails about sign-ins on or off."""
-    wanted = await typed(request, "login_notices") == "on"
-    async with services(request).store.transaction() as transaction:
+    wanted, store = await typed(request, "login_notices") == "on", services(request).store
+    if wanted == visit.owner.login_notices:
+        return see("/account/security")
+    # Switching them off is told by a mail each time
+    reservation = await throttle.reserve(store, [Attempt(NOTICES_SET, visit.owner.id.bytes)])
+    if not reservation.admitted:
+        raise web.HTTPTooManyRequests
+    async with store.transaction() as transaction:
         await account.set_login_notices(transaction, visit.owner, visitor_of(request), wanted=wanted)
     return see(f"/account/security?done=notices-{'on' if wanted else 'off'}")
 
@@ -168,7 +176,7 @@ async def _ask_passkey(request: web.Request, visit: Visit, error: str | None = N
 async def passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Add the passkey that the browser made."""
     try:
-        answer = json.loads(await typed(request, "passkey"))
+        answer = parse_json(await typed(request, "passkey"))
     except ValueError as fault:
         raise web.HTTPBadRequest from fault
     try:

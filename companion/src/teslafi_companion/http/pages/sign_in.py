@@ -18,11 +18,12 @@ from teslafi_companion.domain.accounts.sign_in import (
     with_second_factor,
 )
 from teslafi_companion.domain.accounts.step_up import Method
-from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, find_visit, signed_in
 from teslafi_companion.http.page import DEVICE, PENDING, SESSION, own_path, render, see
+from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.store.database import Transaction
+from teslafi_companion.text import parse_json
 
 WRONG = "Address or password is not right, or there were too many attempts. After five mistakes wait some minutes."
 WRONG_FACTOR = "This was not right, or has been used already. Wait for the next code and try again."
@@ -30,7 +31,7 @@ WRONG_FACTOR = "This was not right, or has been used already. Wait for the next 
 
 async def form(request: web.Request) -> web.Response:
     """Show the form; who is signed in goes on."""
-    back = own_path(request.query.get("next", ""))
+    back = own_path(query(request).get("next", ""))
     if await find_visit(request) is not None:
         return see(back)
     return await render(request, "sign_in.html", email="", next=back)
@@ -82,7 +83,7 @@ async def _pending(request: web.Request, transaction: Transaction) -> tuple[Pend
 
 async def factor_form(request: web.Request) -> web.Response:
     """Ask for the second factor, by the ways that this account has."""
-    return await _ask_factor(request, own_path(request.query.get("next", "")))
+    return await _ask_factor(request, own_path(query(request).get("next", "")))
 
 
 async def _ask_factor(request: web.Request, back: str, error: str | None = None) -> web.Response:
@@ -131,7 +132,7 @@ async def typed_proof(request: web.Request) -> tuple[Method, str | dict[str, Any
     """Return by which way somebody proves to be the owner, and the proof."""
     if answer := await typed(request, "passkey"):
         try:
-            said = json.loads(answer)
+            said = parse_json(answer)
         except ValueError as fault:
             raise web.HTTPBadRequest from fault
         return Method.PASSKEY, said if isinstance(said, dict) else {}

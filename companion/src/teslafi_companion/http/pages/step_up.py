@@ -7,9 +7,9 @@ from aiohttp import web
 from teslafi_companion.domain.accounts import passkeys
 from teslafi_companion.domain.accounts.confirmation import confirm
 from teslafi_companion.domain.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
-from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, signed_in
 from teslafi_companion.http.page import SESSION, own_path, render, see
+from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 
 from .sign_in import WRONG_FACTOR, typed_proof
@@ -27,8 +27,8 @@ def _purpose(text: str) -> Purpose:
 @signed_in
 async def form(request: web.Request, visit: Visit) -> web.Response:
     """Ask for a proof, by the ways that this account and this purpose have."""
-    back = own_path(request.query.get("next", ""))
-    return await _ask(request, visit, _purpose(request.query.get("purpose", "")), back)
+    back = own_path(query(request).get("next", ""))
+    return await _ask(request, visit, _purpose(query(request).get("purpose", "")), back)
 
 
 async def _ask(

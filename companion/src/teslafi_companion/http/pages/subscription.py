@@ -15,9 +15,9 @@ from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.port import BillingUnavailable, Checkout
 from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_companion.http.answers import FORMS_TO
-from teslafi_companion.http.forms import typed
 from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
+from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services
 from teslafi_companion.store.database import Store
 
@@ -115,7 +115,7 @@ def _is_ours(store: Store, visit: Visit, pass_thru: str) -> bool:
 @signed_in
 async def back(request: web.Request, visit: Visit) -> web.Response:
     """Come back from the checkout. What the address says is only where to look: Chargebee is asked."""
-    parts, page_id = services(request), request.query.get("id", "")
+    parts, page_id = services(request), query(request).get("id", "")
     if not parts.billing.required:
         raise web.HTTPNotFound
     try:

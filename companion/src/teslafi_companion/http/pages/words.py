@@ -11,6 +11,7 @@ METHODS: Final = {
 
 EVENTS: Final = {
     "account_created": "The account was made",
+    "account_unlocked": "Earlier wrong attempts were forgiven",
     "account_exported": "Your data was downloaded",
     "command": "A command was sent to a car",
     "controls_allowed": "Controls of a car were allowed",
@@ -44,6 +45,7 @@ EVENTS: Final = {
     "session_created": "A session began",
     "session_ended": "A session was signed out",
     "sessions_ended": "Sessions were signed out",
+    "signed_out_everywhere": "Everything else was signed out",
     "sign_in_failed": "A password was wrong",
     "sign_in_incomplete": "The password was right, the second factor missing",
     "sign_in_locked": "Too many wrong passwords",

@@ -2,13 +2,13 @@
 
 import hmac
 from ipaddress import ip_address, ip_network
-import json
 from typing import Final
 
 from aiohttp import encode_basic_auth, web
 
 from teslafi_companion.domain.accounts.throttle import WEBHOOK_NETWORK, Attempt, network_key, reserve
 from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event, take
+from teslafi_companion.http.received import document, header
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.settings import Settings
 
@@ -25,13 +25,11 @@ async def receive(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     if not _may_come_from(settings, address):
         raise web.HTTPForbidden
-    if not _knows_password(settings, request.headers.get("Authorization", "")):
+    if not _knows_password(settings, header(request, "Authorization") or ""):
         return await _refuse(request, address)
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType
     try:
-        event = parse_event(json.loads(await _body(request)))
-    except (NotAnEvent, ValueError, RecursionError) as fault:
+        event = parse_event(await document(request, LARGEST_BODY))
+    except NotAnEvent as fault:
         raise web.HTTPBadRequest from fault
     async with parts.store.transaction() as transaction:
         new = await take(transaction, event, "webhook")
@@ -54,21 +52,10 @@ async def _refuse(request: web.Request, address: str) -> web.Response:
     """Count a wrong password; a network that guesses is told to wait."""
     parts = services(request)
     parts.metrics.webhook("refused")
-    async with parts.store.transaction() as transaction:
-        refusal = await reserve(transaction, [Attempt(WEBHOOK_NETWORK, network_key(address))])
-    if refusal is not None:
+    reservation = await reserve(parts.store, [Attempt(WEBHOOK_NETWORK, network_key(address))])
+    if not reservation.admitted:
         raise web.HTTPTooManyRequests
     return web.Response(status=401, headers=_CHALLENGE)
-
-
-async def _body(request: web.Request) -> bytes:
-    """Read the body up to its own limit, which is larger than that of forms."""
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(64 * 1024):
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(max_size=LARGEST_BODY, actual_size=len(body))
-    return bytes(body)
 
 
 def routes() -> list[web.RouteDef]:

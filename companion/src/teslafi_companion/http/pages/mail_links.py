@@ -1,0 +1,56 @@
+"""Mails that strangers can ask for, and the links in them: how many of each, and by whom."""
+
+from aiohttp import web
+
+from teslafi_companion.crypto import token_hash
+from teslafi_companion.domain.accounts import account, throttle
+from teslafi_companion.domain.accounts.account import MailLink
+from teslafi_companion.domain.accounts.addresses import address_index
+from teslafi_companion.domain.accounts.throttle import (
+    LINK_NETWORK,
+    LINK_TRIES,
+    Attempt,
+    mail_from_network,
+    mail_to_address,
+    network_key,
+)
+from teslafi_companion.http.services import services, visitor_of
+
+
+async def may_mail(request: web.Request, purpose: str, address: str) -> bool:
+    """Say whether another mail for this purpose is to go to an address; raises HTTPTooManyRequests for a network.
+
+    An address that has had its mails is answered as if another one were sent: the last of them still helps, and
+    whoever asked for them does not take it away.
+    """
+    store = services(request).store
+    by_network = mail_from_network(purpose)
+    reservation = await throttle.reserve(
+        store,
+        [
+            Attempt(by_network, network_key(visitor_of(request).address)),
+            Attempt(mail_to_address(purpose), address_index(store.cipher, address)),
+        ],
+    )
+    if reservation.refused_by == by_network:
+        raise web.HTTPTooManyRequests
+    return reservation.admitted
+
+
+async def used_link(request: web.Request, purpose: str, token: str) -> MailLink | None:
+    """Return what a link stands for, before anything costly is done for it; None when it does not work.
+
+    Raises HTTPTooManyRequests: for a network that tries links that are none, for a link that is tried all the time.
+    A link that works is never refused because of the neighbours.
+    """
+    store = services(request).store
+    async with store.reading() as transaction:
+        link = await account.find_link(transaction, purpose, token)
+    attempt = (
+        Attempt(LINK_TRIES, token_hash(token))
+        if link is not None
+        else Attempt(LINK_NETWORK, network_key(visitor_of(request).address))
+    )
+    if not (await throttle.reserve(store, [attempt])).admitted:
+        raise web.HTTPTooManyRequests
+    return link

@@ -1,0 +1,321 @@
+"""Limits hold whatever a stranger sends along, lock nobody out for good, and tell nothing."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+import pytest
+from sqlalchemy import func, select
+
+from teslafi_companion.audit import check_chain, entries_of, record
+from teslafi_companion.domain.accounts.account import find
+from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.store.database import Store
+from teslafi_companion.store.tables import audit
+
+from ..companion.web.person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Page, Person
+from .raw import post
+
+HOSTILE_HEADERS = (
+    b"User-Agent: \xff\xfe",
+    b"User-Agent: \xed\xa0\x80",
+    b"User-Agent: " + b"\xf0\x9f" * 2000,
+    b"User-Agent: a\tb\xc2",
+    b"X-Forwarded-For: \xff",
+)
+WRONG = "a wrong one, sadly so"
+
+
+async def protected(olga: Person) -> list[str]:
+    """Give Olga an account with an app; returns her recovery codes."""
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.sets_up_app()
+    return await olga.makes_recovery_codes()
+
+
+async def count(store: Store, *events: str) -> int:
+    """Return how many rows the audit log has of these events."""
+    async with store.reading() as transaction:
+        found = await transaction.execute(select(func.count()).select_from(audit).where(audit.c.event.in_(events)))
+        return int(found.scalar_one())
+
+
+@pytest.mark.parametrize("header", HOSTILE_HEADERS, ids=lambda header: ascii(header[:24]))
+async def test_no_header_takes_an_attempt_back(companion: Companion, olga: Person, header: bytes) -> None:
+    """Each wrong code counts, however its audit entry has to be written."""
+    await protected(olga)
+    half = companion.person()
+    half.secret = olga.secret
+    await half.signs_in()
+    for _ in range(6):
+        answer = await post(half, "/sign-in/second-factor", {"code": "000000", "next": "/"}, header)
+        assert answer.status == 400
+    right = await half.fills("/sign-in/second-factor", code=half.code())
+    assert right.status == 400
+    assert await count(olga.store, "second_factor_failed") == 5
+
+
+async def test_no_header_takes_a_password_attempt_back(companion: Companion, olga: Person) -> None:
+    await olga.has_account()
+    for number in range(7):
+        form = {"email": OLGA, "password": WRONG, "next": "/"}
+        answer = await post(companion.person(), "/sign-in", form, HOSTILE_HEADERS[number % len(HOSTILE_HEADERS)])
+        assert answer.status == 400
+    assert (await companion.person().signs_in()).status == 400
+
+
+async def test_an_attempt_counts_although_judging_it_failed(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever breaks while a code is judged: the reservation is there before."""
+
+    async def broken(*_: object) -> bool:
+        raise RuntimeError
+
+    await protected(olga)
+    half = companion.person()
+    half.secret = olga.secret
+    await half.signs_in()
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.totp.use_code", broken)
+        for _ in range(6):
+            await half.send("POST", "/sign-in/second-factor", {"code": "000000", "next": "/"})
+    assert (await half.fills("/sign-in/second-factor", code=half.code())).status == 400
+
+
+TEXTS = st.text(st.characters(), max_size=60)
+CONTENT = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=20) | st.just({1, 2}),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_nothing_is_too_strange_for_the_audit_log(store: Store) -> None:
+    details: list[Mapping[str, Any]] = []
+
+    @given(st.dictionaries(TEXTS, CONTENT, max_size=4))
+    @hypothesis_settings(
+        max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    def collect(detail: Mapping[str, Any]) -> None:
+        details.append(detail)
+
+    collect()
+    details += [{"agent": "\udcff\ud800\x00"}, {"agent": "x" * 100_000}, {"deep": json.loads("[" * 500 + "]" * 500)}]
+    async with store.transaction() as transaction:
+        for detail in details:
+            record(transaction, "strange", detail=detail)
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (len(details), ())
+    async with store.reading() as transaction:
+        for entry in (await transaction.rows(select(audit.c.account_id)))[:1]:
+            assert entry.account_id is None
+
+
+# Lockouts
+
+
+async def attack(companion: Companion, password: str = WRONG, *, tries: int = 130) -> int:
+    """Guess from ever new networks, as often as it is let, for days; returns how many tries were made."""
+    companion.store.settings = replace(companion.store.settings, trusted_proxies=("127.0.0.0/8",))
+    stranger = companion.person()
+    for number in range(tries):
+        await stranger.send(
+            "POST",
+            "/sign-in",
+            {"email": OLGA, "password": password, "next": "/"},
+            **{"X-Forwarded-For": f"203.0.{number // 250}.{number % 250}"},
+        )
+        companion.clock.advance(hours=1, seconds=1)
+    return tries
+
+
+async def test_no_stranger_locks_an_account_for_good(companion: Companion, olga: Person) -> None:
+    await olga.has_account()
+    await attack(companion)
+    companion.clock.advance(hours=24)
+    assert (await companion.person().signs_in()).heading == "Your account"
+
+
+async def test_under_attack_a_reset_gets_through(companion: Companion, olga: Person) -> None:
+    """By the browser that did it: strangers go on locking their own counter."""
+    await olga.has_account()
+    await attack(companion, tries=110)
+    assert (await olga.signs_in()).status == 400
+    await olga.opens("/forgotten-password")
+    await olga.fills("/forgotten-password", email=OLGA)
+    await olga.opens(await olga.link_in("Choose a new password"))
+    await olga.fills("/forgotten-password/new", password=OTHER_PASSWORD)
+    for _ in range(12):
+        await companion.person().signs_in(password=WRONG)
+    assert (await olga.signs_in(password=OTHER_PASSWORD)).heading == "Your account"
+
+
+async def test_a_completed_reset_forgives(companion: Companion, olga: Person) -> None:
+    """Any browser comes in with the new password, until strangers begin again."""
+    await olga.has_account()
+    await attack(companion, tries=110)
+    await olga.opens("/forgotten-password")
+    await olga.fills("/forgotten-password", email=OLGA)
+    await olga.opens(await olga.link_in("Choose a new password"))
+    await olga.fills("/forgotten-password/new", password=OTHER_PASSWORD)
+    assert (await companion.person().signs_in(password=OTHER_PASSWORD)).heading == "Your account"
+
+
+async def test_a_known_device_gets_in_whatever_its_network_does(companion: Companion, olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.fills("/sign-out")
+    neighbour = companion.person()
+    for number in range(25):
+        await neighbour.signs_in(f"nobody{number}@example.org", WRONG)
+    assert (await neighbour.signs_in()).status == 429
+    assert (await olga.signs_in()).heading == "Your account"
+
+
+async def test_who_knows_the_password_does_not_lock_the_owners_step_up(companion: Companion, olga: Person) -> None:
+    """The second factor's counters of strangers, of known devices and of step-ups are apart."""
+    await protected(olga)
+    stranger = companion.person()
+    olga.clock.advance(minutes=6)
+    await stranger.signs_in()
+    for _ in range(6):
+        await stranger.fills("/sign-in/second-factor", code="000000")
+    await olga.opens("/account/export")
+    assert (await olga.confirms()).heading != "Confirm that it is you"
+    await olga.fills("/sign-out")
+    for _ in range(3):
+        await stranger.signs_in()
+        await stranger.fills("/sign-in/second-factor", code="000000")
+    await olga.signs_in()
+    assert (await olga.fills("/sign-in/second-factor", code=olga.code())).heading == "Your account"
+
+
+# What limits tell and what they cost others
+
+
+async def test_unknown_addresses_count_like_known_ones(companion: Companion, olga: Person) -> None:
+    await olga.has_account()
+    admitted: list[int] = []
+    for address in (OLGA, "nobody@example.org"):
+        companion.store.settings = replace(companion.store.settings, trusted_proxies=("127.0.0.0/8",))
+        stranger = companion.person()
+        made = 0
+        while made < 60:
+            answer = await stranger.send(
+                "POST",
+                "/sign-in",
+                {"email": address, "password": WRONG, "next": "/"},
+                **{"X-Forwarded-For": f"198.51.100.{len(admitted)}"},
+            )
+            if answer.status == 429:
+                break
+            made += 1
+        admitted.append(made)
+    assert admitted[0] == admitted[1] == 20
+
+
+async def test_mail_budgets_are_one_for_each_purpose(companion: Companion, olga: Person) -> None:
+    """Whoever asks for sign-ups with her address does not take her reset away."""
+    await olga.has_account()
+    stranger = companion.person()
+    for _ in range(8):
+        await stranger.send("POST", "/sign-up", {"email": OLGA, "password": PASSWORD})
+    await olga.opens("/forgotten-password")
+    assert (await olga.fills("/forgotten-password", email=OLGA)).heading == "Look into your mail"
+    assert "Choose a new password" in [mail.subject for mail in await olga.mails()]
+
+
+async def test_strangers_who_ask_for_resets_do_not_take_hers_away(companion: Companion, olga: Person) -> None:
+    """What is over the budget looks the same, and the links in the mails that she has got go on working."""
+    await olga.has_account()
+    await olga.opens("/forgotten-password")
+    await olga.fills("/forgotten-password", email=OLGA)
+    link = await olga.link_in("Choose a new password")
+    stranger = companion.person()
+    answers = [await stranger.send("POST", "/forgotten-password", {"email": OLGA}) for _ in range(6)]
+    assert {answer.status for answer in answers} == {200}
+    mails = [mail for mail in await olga.mails() if mail.subject == "Choose a new password"]
+    assert len(mails) == 3
+    await olga.opens(link)
+    page = await olga.fills("/forgotten-password/new", password=OTHER_PASSWORD)
+    assert page.heading == "Your password was changed"
+
+
+async def test_our_own_trouble_costs_nobody_an_attempt(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> bool:
+        raise PasswordsBusy
+
+    await olga.has_account()
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.passwords.Passwords.verify", busy)
+        for _ in range(30):
+            page: Page = await olga.signs_in()
+            assert (page.status, page.headers["Retry-After"]) == (503, "5")
+    assert (await olga.signs_in()).heading == "Your account"
+    await olga.opens("/account/export")
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.passwords.Passwords.verify", busy)
+        csrf = olga.page.form("/step-up").values
+        for _ in range(10):
+            answer = await olga.send("POST", "/step-up", csrf | {"password": PASSWORD})
+            assert answer.status == 503
+    assert (await olga.confirms()).heading != "Confirm that it is you"
+
+
+async def test_who_is_over_a_limit_fills_no_log(companion: Companion, olga: Person) -> None:
+    await olga.has_account()
+    stranger = companion.person()
+    form = {"email": OLGA, "password": WRONG, "next": "/"}
+    for _ in range(4):
+        await asyncio.gather(*[stranger.send("POST", "/sign-in", form) for _ in range(25)])
+    assert await count(olga.store, "sign_in_network_locked") == 1
+    assert await count(olga.store, "sign_in_locked") == 1
+    assert await count(olga.store, "sign_in_failed") == 5
+
+
+async def test_notices_are_not_toggled_for_ever(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    before = len(await olga.mails())
+    await olga.opens("/account/security")
+    form = olga.page.form("/account/security/notices").values
+    answers = []
+    for number in range(30):
+        wanted = {"login_notices": "on"} if number % 2 else {"login_notices": ""}
+        answers.append(await olga.send("POST", "/account/security/notices", form | wanted))
+    assert {answer.status for answer in answers} == {303, 429}
+    assert len(await olga.mails()) - before <= 5
+    assert await count(olga.store, "login_notices_set") <= 10
+
+
+async def test_the_activity_page_reads_a_page_of_rows(olga: Person) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    async with olga.store.transaction() as transaction:
+        owner = await find(transaction, OLGA)
+        assert owner is not None
+        for number in range(450):
+            record(transaction, "sign_in_failed", account_id=owner.id, detail={"address": f"192.0.2.{number}"})
+    page = await olga.opens("/account/activity")
+    assert page.text.count("<tr") == 101
+    seen = page.text.count("192.0.2.")
+    while "Older" in page.text:
+        page = await olga.opens(
+            page.text.split('href="/account/activity?before=')[1].split('"')[0].join(["/account/activity?before=", ""])
+        )
+        seen += page.text.count("192.0.2.")
+    assert seen == 450
+    for strange in ("-1", "%C2%B2", "x", "9" * 400, "%ff"):
+        assert (await olga.opens(f"/account/activity?before={strange}")).status == 200
+    async with olga.store.reading() as transaction:
+        assert len(await entries_of(transaction, owner.id, timedelta(days=1))) > 450
