@@ -47,7 +47,10 @@ class Policy:
     password_minimum_with_second_factor: int = 12
     password_maximum: int = 256
     password_maximum_bytes: int = 1024
-    password_score: int = 3
+    password_guesses: float = 1e8
+    """What zxcvbn calls score 3: safe against guessing online, and against argon2id for a while."""
+    password_judge_queue: int = 8
+    password_judge_seconds: float = 5
     argon2_memory_kib: int = 65536
     argon2_passes: int = 2
     argon2_lanes: int = 1
@@ -111,6 +114,8 @@ class Settings:
     aws_kms_key_id: str = ""
     aws_kms_region: str = ""
     aws_kms_endpoint: str | None = None
+    breached_passwords_url: str = ""
+    """Where new passwords are looked up by the first five digits of their SHA-1; empty: nobody is asked."""
     smtp_host: str = ""
     """Empty: mails wait in the outbox, and sign-up cannot be finished."""
     smtp_port: int = 587
@@ -426,6 +431,16 @@ def _mail(settings: Settings) -> None:
         )
 
 
+def _breached_passwords(settings: Settings) -> None:
+    address = settings.breached_passwords_url
+    try:
+        usable = not address or (_safe_endpoint(address) and address.endswith("/") and bool(URL(address).host))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UnsafeSetting("breached_passwords_url is an https address that ends with /, such as https://…/range/.")
+
+
 def _second_factor(settings: Settings) -> None:
     if settings.totp_drift_steps not in {0, 1}:
         raise UnsafeSetting("totp_drift_steps is 0 or 1: more would give a guesser more live codes.")
@@ -491,6 +506,7 @@ _CHECKS: Final = (
     _database,
     _keys,
     _mail,
+    _breached_passwords,
     _second_factor,
     _redirects,
     _billing,

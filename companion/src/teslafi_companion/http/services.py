@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from teslafi_companion.adapters.breached_passwords.adapter import RangeService
 from teslafi_companion.adapters.free.adapter import FreeOfCharge
 from teslafi_companion.domain.accounts.notices import moment
 from teslafi_companion.domain.accounts.passwords import Passwords
@@ -61,9 +62,9 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
     templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
     templates.globals["sold"] = billing is not None and billing.required
     templates.globals["service_name"] = store.settings.service_name
-    return Services(
-        store, Passwords(store.settings.policy), Metrics(), billing or FreeOfCharge(), templates, static, Probe(store)
-    )
+    url = store.settings.breached_passwords_url
+    passwords = Passwords(store.settings.policy, RangeService(store, url) if url else None)
+    return Services(store, passwords, Metrics(), billing or FreeOfCharge(), templates, static, Probe(store))
 
 
 def services(request: web.Request) -> Services:

@@ -3,18 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-import re
-from typing import Final
+from typing import Protocol
 import unicodedata
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from zxcvbn import zxcvbn
 
 from teslafi_companion.settings import Policy
 
-_JUDGED: Final = 72
-_DECORATION: Final = re.compile(r"[\W\d_]+")
+from . import strength
 
 
 class PasswordRefused(Exception):
@@ -35,11 +32,48 @@ def too_long(password: str, policy: Policy) -> bool:
     return len(password) > policy.password_maximum or len(password.encode()) > policy.password_maximum_bytes
 
 
-class Passwords:
-    """Hashes, verifies and judges passwords; 64 MiB each, so never more at once than there are threads."""
+class BreachedPasswords(Protocol):
+    """Knows passwords that were found in other services' breaches."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Start the threads."""
+    async def holds(self, password: str) -> bool:
+        """Say whether a password is among them; False as well when it cannot be found out."""
+
+
+class _Workers:
+    """Threads with a bounded queue: who would have to wait too long is told so at once."""
+
+    def __init__(self, threads: int, queue: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._most = threads + queue
+        self._under_way = 0
+
+    async def run[**Arguments, Answer](
+        self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Answer:
+        if self._under_way >= self._most:
+            raise PasswordsBusy
+        self._under_way += 1
+        work = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        # The seat is free when the thread is, also if whoever waited for it has given up
+        work.add_done_callback(self._done)
+        return await work
+
+    def _done(self, _work: object) -> None:
+        self._under_way -= 1
+
+    def close(self) -> None:
+        """End the threads when their work is done."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class Passwords:
+    """Hashes, verifies and judges passwords; 64 MiB each, so never more at once than there are threads.
+
+    Judging has a thread of its own: it never keeps a sign-in waiting.
+    """
+
+    def __init__(self, policy: Policy, breached: BreachedPasswords | None = None) -> None:
+        """Start the threads; `breached` is asked about new passwords, if somebody is to be."""
         self._policy = policy
         self._hasher = PasswordHasher(
             time_cost=policy.argon2_passes,
@@ -48,14 +82,14 @@ class Passwords:
             hash_len=32,
             salt_len=16,
         )
-        self._threads = ThreadPoolExecutor(policy.password_threads, thread_name_prefix="password")
-        self._most = policy.password_threads + policy.password_queue
-        self._under_way = 0
+        self._hashing = _Workers(policy.password_threads, policy.password_queue, "password")
+        self._judging = _Workers(1, policy.password_judge_queue, "password-strength")
+        self._breached = breached
         self._dummy: str | None = None
 
     async def hash(self, password: str) -> str:
         """Return the PHC string of a password; raises PasswordsBusy."""
-        return await self._run(self._hasher.hash, normalised(password))
+        return await self._hashing.run(self._hasher.hash, normalised(password))
 
     async def verify(self, phc: str | None, password: str) -> bool:
         """Say whether a password is right; without a PHC string it takes as long and says no. Raises PasswordsBusy."""
@@ -66,7 +100,7 @@ class Passwords:
             # As long as for any other wrong one, without hashing what somebody sent by the megabyte
             password, phc = "", None
         known = phc if phc is not None else self._dummy or await self.hash("a password that nobody has")
-        right = await self._run(self._matches, known, password)
+        right = await self._hashing.run(self._matches, known, password)
         return right and phc is not None
 
     def _matches(self, phc: str, password: str) -> bool:
@@ -92,35 +126,34 @@ class Passwords:
             )
         if too_long(password, policy):
             raise PasswordRefused(f"Use at most {policy.password_maximum} characters.")
-        core = _DECORATION.sub("", password.casefold())
-        if not core or any(core == _DECORATION.sub("", word.casefold()) for word in context):
+        letters = strength.core(password)
+        if (not letters and not any(sign.isdigit() for sign in password)) or letters in map(strength.core, context):
             raise PasswordRefused(
                 "This password is your address or the name of this service with other signs: choose another one."
             )
-        if await self._run(self._score, password[:_JUDGED], list(context)) < policy.password_score:
+        try:
+            async with asyncio.timeout(policy.password_judge_seconds):
+                weak = await self._judging.run(self._is_weak, password, tuple(context))
+        except TimeoutError:
+            raise PasswordsBusy from None
+        if weak:
             raise PasswordRefused(
                 "This password is among the first that would be tried: choose a longer or more unusual one."
             )
+        if self._breached is not None and await self._breached.holds(password):
+            raise PasswordRefused("This password was found in a breach of another service: choose another one.")
 
-    @staticmethod
-    def _score(password: str, context: list[str]) -> int:
-        score: int = zxcvbn(password, user_inputs=context)["score"]
-        return score
-
-    async def _run[**Arguments, Answer](
-        self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> Answer:
-        if self._under_way >= self._most:
-            raise PasswordsBusy
-        self._under_way += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
-        finally:
-            self._under_way -= 1
+    def _is_weak(self, password: str, context: Sequence[str]) -> bool:
+        return (
+            strength.is_common(password)
+            or strength.is_repeated(password)
+            or strength.guesses(password, context) < self._policy.password_guesses
+        )
 
     def close(self) -> None:
         """End the threads when their work is done."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._hashing.close()
+        self._judging.close()
 
 
 def context_words(service_name: str, address: str) -> tuple[str, ...]:

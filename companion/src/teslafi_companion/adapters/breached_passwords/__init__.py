@@ -1,0 +1,1 @@
+"""Passwords that were found in breaches, looked up by k-anonymity."""
