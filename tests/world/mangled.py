@@ -102,7 +102,7 @@ class Mangler:
             payload = self._changed(payload, whole=0.02)
         return payload
 
-    def _changed(self, payload: object, *, whole: float = 0.1) -> object:
+    def _changed(self, payload: object, *, whole: float = 0.04) -> object:
         """Go down at random, and change what is there; `whole` is how likely it is changed as a whole."""
         if isinstance(payload, dict) and payload and self.random.random() > whole:
             key = self.random.choice(list(payload))

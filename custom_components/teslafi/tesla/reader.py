@@ -71,7 +71,7 @@ class Reader:
             if vin := snapshot.vehicle.vin:
                 vehicles[vin] = snapshot
                 self._ids[vin] = str(product.get("id_s") or product.get("id") or vin)
-            elif isinstance(site_id, int) and not isinstance(site_id, bool) and product.get("resource_type") in _SITES:
+            elif type(site_id) is int and 0 < site_id < _SITE_IDS and product.get("resource_type") in _SITES:
                 name = product.get("site_name")
                 sites[site_id] = name if isinstance(name, str) and name else str(site_id)
         return Products(vehicles, sites)
@@ -123,7 +123,9 @@ class Reader:
         return answer["response"]
 
 
-_SITES: Final = frozenset({"battery", "solar", "wall_connector"})
+_SITES: Final = ("battery", "solar", "wall_connector")
+_SITE_IDS: Final = 2**63
+"""Numbers from here on are no site's."""
 
 
 def _site(api: TeslaFleetApi, site_id: int) -> EnergySite:
