@@ -7,16 +7,19 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from pytest_socket import enable_socket
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
-from teslafi_companion.store.schema import migrate
 
 from .clock import ManualClock
 from .postgresql import is_installed, running_server
+from .prepared import migrate_now, prepare_sqlite, run_apart
 
+MIGRATED = "migrated"
+"""The PostgreSQL database that others are copied from."""
 CHEAP = Policy(argon2_memory_kib=64, argon2_passes=1)
 """argon2id as cheap as it goes: what is tested is never how hard it is."""
 
@@ -27,25 +30,34 @@ def postgresql() -> Iterator[int]:
     if not is_installed():
         pytest.fail("PostgreSQL 15 is missing: script/test installs it (apt-get install postgresql-15).")
     with running_server() as port:
+        # The server starts inside the first test that needs it, where PHACC forbids sockets; that test gets them anyway
+        enable_socket()
+        run_apart(_make(port, MIGRATED))
+        migrate_now(_address(port, MIGRATED))
         yield port
 
 
+def _address(port: int, name: str) -> str:
+    return f"postgresql://companion@127.0.0.1:{port}/{name}"
+
+
+async def _make(port: int, name: str, template: str = "template1") -> None:
+    connection = await asyncpg.connect(_address(port, "postgres"))
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await connection.close()
+
+
 @pytest.fixture
-async def postgresql_database(postgresql: int, socket_enabled: None) -> AsyncIterator[str]:
-    """Give an empty PostgreSQL database."""
+async def postgresql_database(request: pytest.FixtureRequest, postgresql: int, socket_enabled: None) -> str:
+    """Give a PostgreSQL database, with today's tables for a test that asks for `engine`, otherwise empty."""
     name = f"test_{uuid4().hex}"
-    connection = await asyncpg.connect(host="127.0.0.1", port=postgresql, user="companion", database="postgres")
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        yield f"postgresql://companion@127.0.0.1:{postgresql}/{name}"
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
+    await _make(postgresql, name, MIGRATED if "engine" in request.fixturenames else "template1")
+    return _address(postgresql, name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the address of an empty database, of either kind."""
+    """Give the address of a database of either kind; it is empty as long as nobody asks for `engine`."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}"
     address: str = request.getfixturevalue("postgresql_database")
@@ -66,9 +78,10 @@ def settings(tmp_path: Path, database: str) -> Settings:
 
 @pytest.fixture
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Give the migrated database."""
+    """Give the database with today's tables."""
+    if settings.sqlite_path is not None:
+        prepare_sqlite(settings)
     engine = create_engine(settings)
-    await migrate(engine)
     yield engine
     await engine.dispose()
 

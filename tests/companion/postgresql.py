@@ -17,6 +17,11 @@ from teslafi_companion.store.database import Transaction
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 _USER = "postgres"
+_OPTIONS = (
+    "-c max_connections=200 -c shared_buffers=32MB "
+    # What is written here need not outlive a loss of power, and nothing is to be cleaned up or measured meanwhile
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off -c jit=off"
+)
 
 
 def is_installed() -> bool:
@@ -51,7 +56,7 @@ def running_server() -> Iterator[int]:
         _as_server_user(
             [str(BIN / "initdb"), "-D", str(data), "-U", "companion", "-A", "trust", "-E", "UTF8", "--no-sync"]
         )
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c max_connections=200 -c shared_buffers=32MB"  # noqa: E501 - one argument
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} {_OPTIONS}"
         control = [str(BIN / "pg_ctl"), "-D", str(data), "-w"]
         _as_server_user([*control, "-l", str(folder / "log"), "-o", options, "start"])
         try:
