@@ -108,7 +108,7 @@ async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> No
     """Choose, confirm with the second factor, subscribe on the way, allow."""
     await person.open("/config/integrations/integration/teslafi")
     await person.reconfigure()
-    await person.choose("Enable controls")
+    await person.choose("Turn on controls")
     await person.dialog.locator("step-flow-form").wait_for()
     await person.picture("enable-controls")
     await person.dialog.get_by_text("Locks and openings", exact=True).first.click()
@@ -187,7 +187,7 @@ async def disables(person: Person, home: LiveHomeAssistant) -> None:
     """Switch controls off and see the entities gone."""
     await person.open("/config/integrations/integration/teslafi")
     await person.reconfigure()
-    await person.choose("Disable controls")
+    await person.choose("Turn off controls")
     await person.dialog.locator("step-flow-form").wait_for()
     await person.submit()
     await person.sees("Controls are off, and what they needed is wiped.")

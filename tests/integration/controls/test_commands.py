@@ -98,7 +98,7 @@ ENTITIES: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
     ("lock.unlock", "lock.X_charge_cable", {}, plugged, ["charge_port_door_open"]),
     ("lock.lock", "lock.X_speed_limit_mode", {"code": "1234"}, None, ["speed_limit_activate"]),
     ("lock.unlock", "lock.X_speed_limit_mode", {"code": "1234"}, None, ["speed_limit_deactivate"]),
-    ("cover.open_cover", "cover.X_front_trunk", {}, None, ["actuate_trunk"]),
+    ("cover.open_cover", "cover.X_frunk", {}, None, ["actuate_trunk"]),
     ("cover.open_cover", "cover.X_trunk", {}, None, ["actuate_trunk"]),
     ("cover.close_cover", "cover.X_trunk", {}, sets(vehicle_state__rt=1), ["actuate_trunk"]),
     ("cover.open_cover", "cover.X_charge_port", {}, unplugged, ["charge_port_door_open"]),
@@ -130,11 +130,11 @@ ENTITIES: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
      ["auto_conditioning_start", "remote_seat_heater_request"]),
     ("button.press", "button.X_flash_lights", {}, None, ["flash_lights"]),
     ("button.press", "button.X_honk_horn", {}, None, ["honk_horn"]),
-    ("button.press", "button.X_play_a_noise", {}, None, ["remote_boombox"]),
-    ("button.press", "button.X_locate_by_sound", {}, None, ["remote_boombox"]),
-    ("button.press", "button.X_start_without_key", {}, sets(vehicle_state__remote_start_enabled=True),
+    ("button.press", "button.X_boombox", {}, None, ["remote_boombox"]),
+    ("button.press", "button.X_play_locator_sound", {}, None, ["remote_boombox"]),
+    ("button.press", "button.X_keyless_start", {}, sets(vehicle_state__remote_start_enabled=True),
      ["remote_start_drive"]),
-    ("button.press", "button.X_call_update_off", {}, planned, ["cancel_software_update"]),
+    ("button.press", "button.X_cancel_update", {}, planned, ["cancel_software_update"]),
     ("text.set_value", "text.X_destination", {"value": "Harbour"}, None, ["navigation_request"]),
 ]  # fmt: skip
 
@@ -476,7 +476,7 @@ async def test_sensitive_commands_ask_for_the_code(hass: HomeAssistant, keeper: 
     await hass.config_entries.async_reload(keeper.entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert "tiger-7" not in str(keeper.entry.options)
-    doors, frunk = {"entity_id": "lock.roadrunner_doors"}, {"entity_id": "cover.roadrunner_front_trunk"}
+    doors, frunk = {"entity_id": "lock.roadrunner_doors"}, {"entity_id": "cover.roadrunner_frunk"}
     await hass.services.async_call("lock", "lock", doors, blocking=True)
     before = keeper.sent
     wrong = hass.services.async_call("lock", "unlock", {**doors, "code": "lion"}, blocking=True)

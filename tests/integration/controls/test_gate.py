@@ -44,7 +44,7 @@ TEXTS: Final = json.loads((Path(actions.__file__).parent / "translations" / "en.
 ENTITIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "lock": ("lock", "lock.roadrunner_doors", {}),
     "unlock": ("unlock", "lock.roadrunner_doors", {}),
-    "cover": ("open_cover", "cover.roadrunner_front_trunk", {}),
+    "cover": ("open_cover", "cover.roadrunner_frunk", {}),
     "climate": ("turn_on", "climate.roadrunner_climate", {}),
     "switch": ("turn_on", "switch.roadrunner_sentry_mode", {}),
     "number": ("set_value", "number.roadrunner_charge_limit", {"value": 70}),
