@@ -13,8 +13,10 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
 from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
+from .coordinators.holders import holders
+from .coordinators.memory import forget_memory
 from .link.coordinator import LinkCoordinator
-from .link.session import end_link
+from .link.session import companion_identifier, end_link
 from .repairs import forget_issues
 from .runtime import TeslaFiConfigEntry, TeslaFiData
 from .services import async_setup_actions
@@ -98,6 +100,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.account.async_save()
+        if entry.disabled_by is not None:
+            holders(hass).leave(entry.entry_id)
     return unloaded
 
 
@@ -108,14 +112,21 @@ async def async_remove_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
         await end_link(hass, entry, vault)
     await vault.wipe(entry.entry_id)
     await last_values_file(hass, entry.entry_id).remove()
+    forget_memory(hass, entry.entry_id)
     forget_issues(hass, entry)
+    holders(hass).leave(entry.entry_id)
 
 
 async def async_remove_config_entry_device(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, device: DeviceEntry
 ) -> bool:
-    """Let the owner remove a device that the account no longer holds."""
-    account = entry.runtime_data
-    present = {*account.vehicles, *map(str, account.sites)}
-    present |= {part.din for site in account.sites.values() for part in site.data.live.wall_connectors if part.din}
-    return not any(identifier in present for domain, identifier in device.identifiers if domain == DOMAIN)
+    """Let the owner remove a device that the account no longer holds; while it is linked, the companion's stays."""
+    account = entry.runtime_data.account
+    keys = {identifier for domain, identifier in device.identifiers if domain == DOMAIN}
+    parts = {part.din for site in account.sites.values() for part in site.data.live.wall_connectors}
+    link = companion_identifier(entry) if CONF_COMPANION in entry.data else None
+    if link in keys or keys & parts or any(account.holds(key) for key in keys):
+        return False
+    for key in keys:
+        await account.async_let_go(key)
+    return True

@@ -22,6 +22,7 @@ from .entity import (
     TeslaFiEntity,
     async_setup_site_platform,
     async_setup_vehicle_platform,
+    site_block,
     site_device_info,
     vehicle_device_info,
 )
@@ -101,7 +102,12 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
     def __init__(self, coordinator: SiteCoordinator, description: ControlDescription[SiteData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
+        self._block = site_block(description)
         super().__init__(coordinator, description, f"{coordinator.site_id}-{MARK}", site_device_info(coordinator))
+
+    @override
+    def _is_shown(self) -> bool:
+        return self.coordinator.shows(self._block)
 
     @override
     def _read(self) -> Any:
@@ -129,8 +135,7 @@ def async_setup_vehicle_controls[DescriptionT: ControlDescription[VehicleData]](
     vins = controls.vehicles if controls else frozenset()
     enabled = [row for row in descriptions if not groups.isdisjoint(row.groups)]
     kept = {f"{vin}-{MARK}-{row.key}" for vin in vins for row in enabled}
-    ours = {row.key for row in descriptions}
-    _let_go(hass, entry, platform, ours, kept)
+    _let_go(hass, entry, platform, {row.key for row in descriptions}, kept.__contains__)
     async_setup_vehicle_platform(entry, async_add_entities, enabled, entity_class, vins=vins)
 
 
@@ -143,18 +148,23 @@ def async_setup_site_controls[DescriptionT: ControlDescription[SiteData]](
     descriptions: Sequence[DescriptionT],
     entity_class: Callable[[SiteCoordinator, DescriptionT], Entity],
 ) -> None:
-    """Add the entities of energy sites, when their group was enabled; let go of them otherwise."""
+    """Add the entities of energy sites, when their group was enabled; let go of them otherwise.
+
+    Which sites there are does not matter: one that is not listed now may only have been out of reach.
+    """
     controls = entry.runtime_data.controls
     enabled = list(descriptions) if controls and ControlGroup.ENERGY in controls.groups else []
-    kept = {f"{site_id}-{MARK}-{row.key}" for site_id in entry.runtime_data.sites for row in enabled}
-    _let_go(hass, entry, platform, {row.key for row in descriptions}, kept)
+    kept = tuple(f"-{MARK}-{row.key}" for row in enabled)
+    _let_go(hass, entry, platform, {row.key for row in descriptions}, lambda unique_id: unique_id.endswith(kept))
     async_setup_site_platform(entry, async_add_entities, enabled, entity_class)
 
 
-def _let_go(hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], kept: set[str]) -> None:
+def _let_go(
+    hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], kept: Callable[[str], bool]
+) -> None:
     """Remove the registry's entries of these rows that are not enabled any more."""
     registry = er.async_get(hass)
     for known in er.async_entries_for_config_entry(registry, entry.entry_id):
         _, mark, key = known.unique_id.rpartition(f"-{MARK}-")
-        if mark and known.domain == platform and key in ours and known.unique_id not in kept:
+        if mark and known.domain == platform and key in ours and not kept(known.unique_id):
             registry.async_remove(known.entity_id)

@@ -20,7 +20,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .catalogue.fitted import Fitted
 from .catalogue.models import model_of, version_of
 from .const import DOMAIN
-from .coordinators.site import SiteCoordinator, SiteData
+from .coordinators.site import LIVE, SiteCoordinator, SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .link.coordinator import LinkCoordinator, LinkStatus
 from .link.session import companion_identifier
@@ -60,7 +60,7 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         self._attr_unique_id = f"{unique_id}-{description.key}"
         self._attr_translation_key = description.translation_key or description.key
         self._attr_device_info = device_info
-        self._reachable = coordinator.reachable
+        self._shown = self._is_shown()
         self._value = self._read()
         self._take(self._value)
 
@@ -76,20 +76,24 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         """Whether a value that differs from the one shown differs by enough to be written."""
         return True
 
+    def _is_shown(self) -> bool:
+        """Whether the value is new enough to be shown."""
+        return self.coordinator.reachable
+
     @property
     @override
     def available(self) -> bool:
-        return self.coordinator.reachable
+        return self._is_shown()
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
         value = self._read()
-        reachable = self.coordinator.reachable
+        shown = self._is_shown()
         changed = value != self._value and self._moved(value)
-        if not changed and reachable == self._reachable:
+        if not changed and shown == self._shown:
             return
-        self._reachable = reachable
+        self._shown = shown
         if changed:
             self._value = value
             self._take(value)
@@ -115,7 +119,12 @@ class SiteEntity(TeslaFiEntity[SiteCoordinator]):
     def __init__(self, coordinator: SiteCoordinator, description: ShownDescription[SiteData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
+        self._block = site_block(description)
         super().__init__(coordinator, description, str(coordinator.site_id), site_device_info(coordinator))
+
+    @override
+    def _is_shown(self) -> bool:
+        return self.coordinator.shows(self._block)
 
     @override
     def _read(self) -> Any:
@@ -130,6 +139,10 @@ class WallConnectorEntity(TeslaFiEntity[SiteCoordinator]):
         self._din = din
         self._value_fn = description.value_fn
         super().__init__(coordinator, description, din, wall_connector_device_info(coordinator, din))
+
+    @override
+    def _is_shown(self) -> bool:
+        return self.coordinator.shows(LIVE)
 
     @override
     def _read(self) -> Any:
@@ -155,6 +168,11 @@ class LinkEntity(TeslaFiEntity[LinkCoordinator]):
     @override
     def _read(self) -> Any:
         return self._value_fn(self.coordinator.data)
+
+
+def site_block(description: ShownDescription[SiteData]) -> str:
+    """Return the block of an energy site that the entity's value comes from: the first part of its paths."""
+    return description.paths[0].partition(".")[0] if description.paths else LIVE
 
 
 def vehicle_device_info(coordinator: VehicleCoordinator) -> DeviceInfo:

@@ -1,6 +1,10 @@
-"""Issues that only the owner can settle: raised from Tesla's refusals by a table, cleared when Tesla answers again."""
+"""Issues that only the owner can settle: raised from Tesla's refusals by a table, cleared when Tesla answers again.
 
-from collections.abc import Iterable, Mapping
+An issue belongs to whom it concerns: a car or site, or the account. One that stays is left as it is, so that the owner
+who ignores it does not meet it again.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -24,10 +28,12 @@ CONTROLS_LOCKED: Final = "controls_locked"
 STORAGE_FAILED: Final = "storage_failed"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
-ACCOUNT_ISSUES: Final = (NotRegistered, OwnerApiClosed, TokenRequestRefused)
-"""Settled when the account's list of products is answered."""
-VEHICLE_ISSUES: Final = (BillingLimitReached, MobileAccessDisabled, ScopeMissing)
-"""Settled when a car answers with data."""
+SHARED: Final = "shared"
+
+ACCOUNT_ISSUES: Final = (BillingLimitReached, NotRegistered, OwnerApiClosed, TokenRequestRefused)
+"""Concern the whole account, whichever request met them."""
+SUBJECT_ISSUES: Final = (MobileAccessDisabled, ScopeMissing)
+"""Concern the one car or site that the request was about."""
 
 LEARN_MORE: Final[Mapping[str, str]] = {
     BillingLimitReached.key: "https://developer.tesla.com/",
@@ -37,27 +43,59 @@ LEARN_MORE: Final[Mapping[str, str]] = {
 }
 
 
-@callback
-def raise_issue(hass: HomeAssistant, entry: ConfigEntry, error: TeslaError) -> None:
-    """Raise the issue of this error, if it has one."""
-    if isinstance(error, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES)):
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            _issue_id(entry, error.key),
-            is_fixable=False,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key=error.key,
-            translation_placeholders={"account": entry.title},
-            learn_more_url=LEARN_MORE.get(error.key),
-        )
+def issue_of(entry: ConfigEntry, error: TeslaError, key: str) -> str | None:
+    """Return the id of the issue of an error about a VIN or site number (`key`), None when it has none."""
+    if isinstance(error, ACCOUNT_ISSUES):
+        return _issue_id(entry, error.key)
+    return f"{_issue_id(entry, error.key)}_{key}" if isinstance(error, SUBJECT_ISSUES) else None
 
 
 @callback
-def clear_issues(hass: HomeAssistant, entry: ConfigEntry, errors: Iterable[type[TeslaError]]) -> None:
-    """Delete the issues of these errors."""
-    for error in errors:
-        ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, error.key))
+def raise_issue(hass: HomeAssistant, entry: ConfigEntry, error: TeslaError, *, key: str, name: str) -> None:
+    """Raise the issue of this error about a car or site, if it has one."""
+    if (issue_id := issue_of(entry, error, key)) is None:
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=error.key,
+        translation_placeholders={"account": entry.title, "name": name},
+        learn_more_url=LEARN_MORE.get(error.key),
+    )
+
+
+@callback
+def delete_issue(hass: HomeAssistant, issue_id: str) -> None:
+    """Delete an issue."""
+    ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
+def forget_old_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete what version 0.1.0 raised for the account though it concerned a car."""
+    for error in SUBJECT_ISSUES:
+        delete_issue(hass, _issue_id(entry, error.key))
+
+
+@callback
+def note_shared(hass: HomeAssistant, entry: ConfigEntry, key: str, name: str, holder: ConfigEntry | None) -> None:
+    """Raise the issue that another entry watches a car or site that this account lists as well, or delete it."""
+    issue_id = f"{_issue_id(entry, SHARED)}_{key}"
+    if holder is None:
+        delete_issue(hass, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=SHARED,
+        translation_placeholders={"account": entry.title, "holder": holder.title, "name": name},
+    )
 
 
 @callback
@@ -154,12 +192,10 @@ def note_controls_locked(hass: HomeAssistant, entry: ConfigEntry, address: str, 
 
 @callback
 def forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Delete every issue of an entry that goes."""
-    clear_issues(hass, entry, (*ACCOUNT_ISSUES, *VEHICLE_ISSUES))
-    note_budget(hass, entry, reached=False)
-    clear_link_issue(hass, entry)
-    note_subscription(hass, entry, "", lapsed=False)
-    note_controls_locked(hass, entry, "", None)
+    """Delete every issue of an entry that goes; each carries the entry's id."""
+    for domain, issue_id in list(ir.async_get(hass).issues):
+        if domain == DOMAIN and entry.entry_id in issue_id:
+            ir.async_delete_issue(hass, domain, issue_id)
 
 
 def _issue_id(entry: ConfigEntry, key: str) -> str:

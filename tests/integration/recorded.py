@@ -3,6 +3,7 @@
 The account's reader stands in for Tesla at the edge; everything behind it is the integration's own.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
@@ -20,8 +21,10 @@ from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.account import AccountCoordinator
 from custom_components.teslafi.runtime import TeslaFiConfigEntry, TeslaFiData
+from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
 from custom_components.teslafi.tesla.errors import TeslaError
+from custom_components.teslafi.tesla.grant import OPTIONAL_SCOPES, REQUIRED_SCOPES, Grant, Kind
 from custom_components.teslafi.tesla.reader import Products, Reader
 from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.snapshot import CarState, Snapshot
@@ -105,53 +108,76 @@ ENERGY_TODAY: Final[dict[str, Any]] = {
 """Made up in the shape of `calendar_history`."""
 
 
+FULL_GRANT: Final = Grant(
+    kind=Kind.FLEET,
+    client_id="recorded",
+    account="account",
+    region="na",
+    scopes=frozenset((*REQUIRED_SCOPES, *OPTIONAL_SCOPES)),
+    access_token=Secret("recorded-access"),
+    refresh_token=None,
+    expires_at=4e9,
+    issued_at=0.0,
+)
+"""A grant with every scope that reads."""
+
+
 class RecordedReader:
     """Answers for Tesla: with cars, and with energy sites that all are the same one."""
 
     def __init__(self, cars: Mapping[str, Mapping[str, Any]], sites: Mapping[int, str]) -> None:
-        """Hold the answers; each can be changed between two refreshes."""
+        """Hold the answers; each can be changed between two refreshes.
+
+        `trouble` strikes every request, `troubles` those of one name: `products`, `state`, `data`, `live`, `info`,
+        `today`, or one about one car (`data 5YJ…`). `asked` counts requests by both names.
+        """
         self.cars = {vin: deepcopy(dict(answer)) for vin, answer in cars.items()}
         self.sites = dict(sites)
         self.live = recorded(POWERWALL)
         self.info = deepcopy(SITE_INFO)
         self.today = deepcopy(ENERGY_TODAY)
         self.trouble: TeslaError | None = None
+        self.troubles: dict[str, TeslaError] = {}
+        self.asked: Counter[str] = Counter()
+        self.grant = FULL_GRANT
 
     async def products(self) -> Products:
         """List the cars and sites."""
-        self._fail()
+        self._fail("products")
         return Products({vin: self._record(vin) for vin in self.cars}, self.sites)
 
     async def vehicle_state(self, vin: str, count: Callable[[Category], None]) -> Snapshot:
         """Answer with the vehicle object alone."""
-        self._fail()
+        self._fail("state", vin)
         count(Category.STATE)
         return self._record(vin)
 
     async def vehicle_data(self, vin: str, count: Callable[[Category], None]) -> Decoded[Snapshot]:
         """Answer with the whole recorded answer."""
-        self._fail()
+        self._fail("data", vin)
         count(Category.DATA)
         return decode_vehicle(self.cars[vin])
 
     async def site_live(self, _site_id: int, _count: Callable[[Category], None]) -> JsonObjectType:
         """Answer with live status."""
-        self._fail()
+        self._fail("live", _site_id)
         return self.live
 
     async def site_info(self, _site_id: int, _count: Callable[[Category], None]) -> JsonObjectType:
         """Answer with what the site consists of."""
-        self._fail()
+        self._fail("info", _site_id)
         return self.info
 
     async def site_energy_today(self, _site_id: int, _count: Callable[[Category], None]) -> JsonObjectType:
         """Answer with the day's energy."""
-        self._fail()
+        self._fail("today", _site_id)
         return self.today
 
-    def _fail(self) -> None:
-        if self.trouble is not None:
-            raise self.trouble
+    def _fail(self, name: str, about: str | int = "") -> None:
+        self.asked.update((name, f"{name} {about}"))
+        trouble = self.trouble or self.troubles.get(name) or self.troubles.get(f"{name} {about}")
+        if trouble is not None:
+            raise trouble
 
     def _record(self, vin: str) -> Snapshot:
         answer = {key: value for key, value in self.cars[vin].items() if not isinstance(value, dict)}
@@ -204,5 +230,6 @@ async def look_again(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         await coordinator.async_request_refresh()
         await coordinator.async_refresh()
     for site in account.sites.values():
+        site.want_look()
         await site.async_refresh()
     await hass.async_block_till_done()

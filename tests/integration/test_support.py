@@ -97,7 +97,7 @@ def test_every_error_has_its_sentence() -> None:
         assert error is TeslaError or error.key in TEXTS["exceptions"], error
     for reason in Reason:
         assert f"sign_in_{reason}" in TEXTS["exceptions"]
-    for issue in (*repairs.ACCOUNT_ISSUES, *repairs.VEHICLE_ISSUES):
+    for issue in (*repairs.ACCOUNT_ISSUES, *repairs.SUBJECT_ISSUES):
         assert issue.key in TEXTS["issues"]
     assert repairs.BUDGET_REACHED in TEXTS["issues"]
 

@@ -43,7 +43,7 @@ class EnabledControls:
         """Begin shut; `monitoring` is the grant that reads, and with one application the one that commands as well."""
         enabled = entry.data[CONF_CONTROLS]
         self.groups = frozenset(group for group in ControlGroup if group in enabled[CONF_GROUPS])
-        self.vehicles = frozenset(enabled[CONF_VEHICLES])
+        self.vehicles = frozenset(vin.strip().upper() for vin in enabled[CONF_VEHICLES])
         self._hass = hass
         self._entry = entry
         self._link = link

@@ -1,78 +1,132 @@
 """Knows the account's cars and energy sites."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+import time
 from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from ..const import DOMAIN, LOGGER
-from ..repairs import ACCOUNT_ISSUES, VEHICLE_ISSUES, clear_issues, note_budget
-from ..storage.last_values import LastValues, last_values_file
-from ..tesla.errors import SignInRequired, TeslaError
+from ..const import DOMAIN
+from ..repairs import forget_old_issues, note_budget, note_shared
+from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
+from ..tesla.errors import RateLimited, SignInRequired, TeslaError
 from ..tesla.reader import Products, Reader
-from .base import TeslaCoordinator
+from .absence import Absence, absences
+from .base import StillInTrouble, TeslaCoordinator
 from .budget import Budget
+from .endpoint import Endpoint
+from .holders import holders
+from .memory import memory_of
 from .site import SiteCoordinator
+from .troubles import Subject
 from .vehicle import VehicleCoordinator
 
-ACCOUNT_INTERVAL: Final = timedelta(minutes=10)
-GONE_AFTER: Final = 2
-"""Successful lists in a row from which a car must be missing before its device goes."""
+ACCOUNT_INTERVAL: Final = 600.0
 
 
 class AccountCoordinator(TeslaCoordinator[Products]):
-    """Knows the account's cars and sites; adds and removes their coordinators as Tesla's list changes."""
+    """Knows the account's cars and sites; watches those that it holds as Tesla's list changes."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry, reader: Reader) -> None:
         """Read with `reader`."""
-        super().__init__(hass, entry, "account", ACCOUNT_INTERVAL)
+        self._memory = memory_of(hass, entry)
+        super().__init__(hass, entry, "account", timedelta(seconds=ACCOUNT_INTERVAL), self._memory.troubles)
         self.reader = reader
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.sites: dict[int, SiteCoordinator] = {}
         self.budget = Budget(entry)
+        self._list = Endpoint("products", ACCOUNT_INTERVAL, ACCOUNT_INTERVAL)
+        self._list.backoff = self._memory.asked_to_wait
         self._file = last_values_file(hass, entry.entry_id)
-        self._missing: dict[str | int, int] = {}
+        self._absent: dict[str, Absence] = {}
+        self._listed_at: float | None = None
+        self._shared: set[str] = set()
         self._begun = False
         self.data = Products({}, {})
 
+    @property
+    @override
+    def subject(self) -> Subject:
+        return Subject("", self.config_entry.title)
+
     async def async_begin(self) -> None:
-        """Take up the cars of the last run, then look at once; raise TeslaError only when nothing is known at all."""
-        for vin, last in (await self._file.load()).items():
-            self._watch_vehicle(vin, last)
+        """Take up cars and sites of the last run, then look at once; raise TeslaError when nothing is known at all."""
+        forget_old_issues(self.hass, self.config_entry)
+        await self._take_up(await self._file.load())
         try:
             self.data = await self._read()
         except SignInRequired:
             raise
+        except StillInTrouble as still:
+            if not self._known:
+                raise still.error from still
+            self.last_update_success = False
         except TeslaError as error:
-            if not self.vehicles:
+            if not self._known:
                 raise
             self.note(error)
             self.last_update_success = False
-            LOGGER.warning("Tesla cannot be asked for the list of cars (%s); last values are shown", error)
         await self._look_at([*self.vehicles.values(), *self.sites.values()])
         self._begun = True
 
+    def holds(self, key: str) -> bool:
+        """Say whether a VIN or site number is watched here and was on Tesla's last answered list, or none was asked."""
+        return key in self._known and key not in self._absent
+
+    async def async_let_go(self, key: str) -> None:
+        """Stop watching a car or site that Tesla no longer lists, at the owner's word."""
+        await self._stop_watching(key)
+        self._give_up(key)
+        await self.async_save()
+
+    @property
+    def _known(self) -> set[str]:
+        return {*self.vehicles, *map(str, self.sites)}
+
+    @property
+    def _reads_energy(self) -> bool:
+        return self.reader.grant.reads_energy
+
+    async def _take_up(self, stored: Stored) -> None:
+        self.budget.take_up(stored.ledgers)
+        self._absent = {key: Absence(*seconds) for key, seconds in stored.absences.items()}
+        for vin, last in stored.vehicles.items():
+            if self._claim(vin):
+                self._watch_vehicle(vin, last)
+        for site_id, last_site in stored.sites.items():
+            if self._reads_energy and self._claim(str(site_id)):
+                self._watch_site(site_id, last_site)
+
     @override
     async def _read(self) -> Products:
-        products = await self.reader.products()
-        clear_issues(self.hass, self.config_entry, ACCOUNT_ISSUES)
-        new_vins = [vin for vin in products.vehicles if vin not in self.vehicles]
-        new_sites = [site_id for site_id in products.sites if site_id not in self.sites]
-        for vin in new_vins:
-            self._watch_vehicle(vin, LastValues())
-        for site_id in new_sites:
-            name = products.sites[site_id]
-            self.sites[site_id] = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, name)
+        try:
+            if (error := self._asked_to_wait()) is not None:
+                raise StillInTrouble(error)
+            with self.troubles.telling(self.subject, self._list.name):
+                products = await self._list.ask(self.reader.products())
+        finally:
+            self._memory.products = self._list.backoff
+            self.plan(self._list.backoff.wait(time.monotonic()) or ACCOUNT_INTERVAL)
+        if not self._reads_energy:
+            # Tesla lists sites whatever the scopes; declined means not asked.
+            products = Products(products.vehicles, {})
+        new = self._watch_new(products)
         for vin, listed in products.vehicles.items():
-            self.vehicles[vin].take_listed(listed)
-        await self._forget_missing(products)
+            if vin in self.vehicles:
+                self.vehicles[vin].take_listed(listed)
+        await self._take_absences({*products.vehicles, *map(str, products.sites)})
         if self._begun:
-            await self._look_at([*(self.vehicles[vin] for vin in new_vins), *(self.sites[key] for key in new_sites)])
+            await self._look_at(new)
         return products
+
+    def _asked_to_wait(self) -> TeslaError | None:
+        """Return why the list must not be asked for now, if it must not."""
+        wait = self._list.backoff.wait(time.monotonic())
+        return (self._list.trouble or RateLimited(wait)) if wait else None
 
     async def _look_at(self, coordinators: Sequence[TeslaCoordinator[Any]]) -> None:
         """Ask about each once, all at the same time."""
@@ -80,45 +134,117 @@ class AccountCoordinator(TeslaCoordinator[Products]):
 
     @callback
     def data_came(self) -> None:
-        """A car answered with data: have it written before long, and see what that means for the owner's issues."""
-        self._file.save_soon(self._last_values)
-        clear_issues(self.hass, self.config_entry, VEHICLE_ISSUES)
+        """A car answered with data: have it written before long, and see what that means for the budget."""
+        self.keep_soon()
         note_budget(self.hass, self.config_entry, reached=not self.budget.may_spend)
 
     @callback
-    def not_found(self) -> None:
-        """Tesla does not know a car: look whether it is still listed."""
-        self.hass.async_create_task(self.async_request_refresh(), "teslafi look for the car")
+    def keep_soon(self) -> None:
+        """Have what is kept over restarts written before long."""
+        self._file.save_soon(self._stored)
 
     async def async_save(self) -> None:
-        """Write the last values now."""
-        await self._file.save(self._last_values())
+        """Write what is kept over restarts now."""
+        await self._file.save(self._stored())
 
-    def _last_values(self) -> dict[str, LastValues]:
-        return {vin: vehicle.last_values for vin, vehicle in self.vehicles.items()}
+    def _stored(self) -> Stored:
+        return Stored(
+            vehicles={vin: vehicle.last_values for vin, vehicle in self.vehicles.items()},
+            sites={site_id: site.last_site for site_id, site in self.sites.items()},
+            ledgers=self.budget.ledgers,
+            absences={key: (absence.unlisted, absence.proven) for key, absence in self._absent.items()},
+        )
 
-    def _watch_vehicle(self, vin: str, last: LastValues) -> None:
-        self.vehicles[vin] = VehicleCoordinator(self.hass, self.config_entry, vin, last, self.reader, self.budget, self)
+    def _watch_new(self, products: Products) -> list[TeslaCoordinator[Any]]:
+        """Begin to watch what is new on the list, unless another account of this Home Assistant has it."""
+        vins = [
+            vin
+            for vin, listed in products.vehicles.items()
+            if vin not in self.vehicles and self._claim(vin, listed.vehicle.display_name)
+        ]
+        site_ids = [
+            site_id
+            for site_id, name in products.sites.items()
+            if site_id not in self.sites and self._claim(str(site_id), name)
+        ]
+        self._stop_waiting(self._shared - {*products.vehicles, *map(str, products.sites)})
+        vehicles = [self._watch_vehicle(vin, LastValues()) for vin in vins]
+        return [*vehicles, *(self._watch_site(site_id, LastSite(products.sites[site_id])) for site_id in site_ids)]
 
-    async def _forget_missing(self, products: Products) -> None:
-        """Let go of what Tesla stopped listing; a single list without it may be a slip of Tesla's."""
-        listed = {*products.vehicles, *products.sites}
-        known: set[str | int] = {*self.vehicles, *self.sites}
-        self._missing = {key: self._missing.get(key, 0) + 1 for key in known - listed}
-        for key in [key for key, times in self._missing.items() if times >= GONE_AFTER]:
-            del self._missing[key]
-            await self._forget(key)
+    def _claim(self, key: str, name: str | None = None) -> bool:
+        """Take a car or site, or say that another entry has it and wait."""
+        holder = holders(self.hass).claim(key, self.config_entry, self._comes_free)
+        if holder is None:
+            self._stop_waiting({key} & self._shared)
+            return True
+        if key not in self._shared:
+            self._remove_device(key)
+        self._shared.add(key)
+        note_shared(self.hass, self.config_entry, key, name or f"Tesla {key[-6:]}", holder)
+        return False
 
-    async def _forget(self, key: str | int) -> None:
-        gone = self.vehicles.pop(key, None) if isinstance(key, str) else self.sites.pop(key, None)
-        if gone is not None:
-            await gone.async_shutdown()
+    @callback
+    def _comes_free(self) -> None:
+        self.hass.async_create_task(self.async_request_refresh(), "teslafi take over")
+
+    def _stop_waiting(self, keys: Iterable[str]) -> None:
+        for key in list(keys):
+            self._shared.discard(key)
+            holders(self.hass).stop_waiting(self.config_entry.entry_id, key)
+            note_shared(self.hass, self.config_entry, key, "", None)
+
+    def _watch_vehicle(self, vin: str, last: LastValues) -> VehicleCoordinator:
+        vehicle = VehicleCoordinator(self.hass, self.config_entry, vin, last, self.reader, self.budget, self)
+        self.vehicles[vin] = vehicle
+        return vehicle
+
+    def _watch_site(self, site_id: int, last: LastSite) -> SiteCoordinator:
+        site = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, last, self.troubles, self.keep_soon)
+        self.sites[site_id] = site
+        return site
+
+    async def _take_absences(self, listed: set[str]) -> None:
+        """Count for how long what is watched was not listed; let go of it after days, or when others wait for it."""
+        now = time.monotonic()
+        elapsed = now - self._listed_at if self._listed_at is not None else 0.0
+        self._listed_at = now
+        known = self._known
+        before, self._absent = self._absent, absences(self._absent, known, listed, elapsed)
+        table = holders(self.hass)
+        gone = [
+            key
+            for key, absence in self._absent.items()
+            if (absence.gone and listed) or (absence.free and table.awaited(key))
+        ]
+        for key in gone:
+            await self._stop_watching(key)
+            self._give_up(key)
+        table.release_others(self.config_entry.entry_id, self._known)
+        if gone or before != self._absent:
+            self.keep_soon()
+
+    async def _stop_watching(self, key: str) -> None:
+        coordinator: TeslaCoordinator[Any] | None = self.vehicles.pop(key, None)
+        if coordinator is None and key.isdecimal():
+            coordinator = self.sites.pop(int(key), None)
+        if coordinator is not None:
+            await coordinator.async_shutdown()
+        self._absent.pop(key, None)
+        self.troubles.forget(key)
+        self.async_update_listeners()
+
+    def _give_up(self, key: str) -> None:
+        """Remove the device first, so that the account that takes over gets its entities' ids."""
+        self._remove_device(key)
+        holders(self.hass).release(key, self.config_entry.entry_id)
+
+    def _remove_device(self, key: str) -> None:
+        """Remove the device of a car or site, with those behind it."""
         registry = dr.async_get(self.hass)
         entry_id = self.config_entry.entry_id
-        if (device := registry.async_get_device_by_identifier((DOMAIN, str(key)), entry_id)) is None:
+        if (device := registry.async_get_device_by_identifier((DOMAIN, key), entry_id)) is None:
             return
         for other in dr.async_entries_for_config_entry(registry, entry_id):
             if other.via_device_id == device.id:
                 registry.async_remove_device(other.id)
         registry.async_remove_device(device.id)
-        await self.async_save()

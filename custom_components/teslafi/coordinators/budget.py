@@ -1,11 +1,12 @@
 """What this month's requests about all cars of an account come to, held against the owner's limit."""
 
+from collections.abc import Mapping
 import time
 
 from homeassistant.config_entries import ConfigEntry
 
 from ..const import CONF_MONTHLY_BUDGET
-from ..polling.ledger import Ledger
+from ..polling.ledger import Ledger, month_of
 from ..tesla.requests import PRICES_USD, Category
 
 
@@ -17,9 +18,15 @@ class Budget:
         self._entry = entry
         self._ledgers: dict[str, Ledger] = {}
 
-    def take_up(self, vin: str, ledger: Ledger) -> None:
-        """Go on with what was counted about a car before a restart."""
-        self._ledgers.setdefault(vin, ledger)
+    def take_up(self, ledgers: Mapping[str, Ledger]) -> None:
+        """Go on with what was counted before a restart, also about cars that are gone."""
+        self._ledgers = {**ledgers, **self._ledgers}
+
+    @property
+    def ledgers(self) -> dict[str, Ledger]:
+        """This month's ledgers by VIN, to be kept over a restart; those of earlier months are of no use."""
+        month = month_of(time.time())
+        return {vin: ledger for vin, ledger in self._ledgers.items() if ledger.month == month}
 
     def ledger(self, vin: str) -> Ledger:
         """Return what was counted about a car."""

@@ -1,26 +1,36 @@
-"""Watches one energy site."""
+"""Watches one energy site: its three endpoints, each on its own."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-import time
-from typing import Final, override
+from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 
+from ..storage.last_values import LastSite
 from ..tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
+from ..tesla.errors import SignInRequired, TeslaError
 from ..tesla.reader import Reader
 from ..tesla.requests import Category
-from .base import EARLY, TeslaCoordinator
+from .base import EARLY, StillInTrouble, TeslaCoordinator
+from .endpoint import Endpoint
+from .troubles import Subject, Troubles
 
-SITE_INTERVAL: Final = timedelta(seconds=60)
-SITE_INFO_INTERVAL: Final = 3600.0
-SITE_ENERGY_INTERVAL: Final = 300.0
+LIVE: Final = "live"
+INFO: Final = "info"
+TODAY: Final = "today"
+BLOCKS: Final = (LIVE, INFO, TODAY)
+
+INTERVALS: Final[Mapping[str, float]] = {LIVE: 60.0, INFO: 3600.0, TODAY: 300.0}
+SHOWN_FOR: Final[Mapping[str, float]] = {LIVE: 300.0, INFO: 86_400.0, TODAY: 3600.0}
+"""Seconds for which what was read is shown when nothing newer comes: powers move at once, settings seldom."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteData:
-    """What is known of an energy site."""
+    """What is known of an energy site; how old each block may be is the coordinator's to say (`shows`)."""
 
     live: SiteLive
     info: SiteInfo
@@ -28,37 +38,129 @@ class SiteData:
 
 
 class SiteCoordinator(TeslaCoordinator[SiteData]):
-    """Watches one energy site: powers each minute, energy each five, what it consists of each hour."""
+    """Watches one energy site: powers each minute, energy each five, what it consists of each hour.
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, reader: Reader, site_id: int, name: str) -> None:
-        """Begin with nothing known."""
-        super().__init__(hass, entry, f"energy site {name}", SITE_INTERVAL)
+    Each of the three is read, remembered, backed off and shown on its own. What was read in an earlier run makes the
+    entities exist; it is shown once it was read anew.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        reader: Reader,
+        site_id: int,
+        last: LastSite,
+        troubles: Troubles,
+        kept: Callable[[], None],
+    ) -> None:
+        """Begin with what the last run knew; `kept` is called when something changed that is kept over restarts."""
+        name = last.name or str(site_id)
+        super().__init__(hass, entry, f"energy site {name}", timedelta(seconds=INTERVALS[LIVE]), troubles)
         self.site_id = site_id
         self.site_name = name
         self._reader = reader
-        self._info_at = 0.0
-        self._energy_at = 0.0
-        self.data = SiteData(SiteLive(), SiteInfo(), EnergyToday())
+        self._kept = kept
+        self._endpoints = {block: Endpoint(block, INTERVALS[block], SHOWN_FOR[block]) for block in BLOCKS}
+        self._shown: frozenset[str] = frozenset()
+        self.data = SiteData(last.live, last.info, last.today)
+
+    @property
+    @override
+    def subject(self) -> Subject:
+        return Subject(str(self.site_id), self.data.info.site_name or self.site_name)
+
+    @property
+    @override
+    def reachable(self) -> bool:
+        return bool(self._shown)
+
+    @property
+    def last_site(self) -> LastSite:
+        """What is kept across restarts."""
+        return LastSite(self.site_name, self.data.live, self.data.info, self.data.today)
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The three endpoints, for diagnostics."""
+        return self._endpoints
+
+    def shows(self, block: str) -> bool:
+        """Whether what is known of a block (`live`, `info`, `today`) is new enough to be shown."""
+        return block in self._shown
+
+    @callback
+    def want_look(self) -> None:
+        """Make the next refresh ask for everything that Tesla did not ask to leave alone."""
+        for endpoint in self._endpoints.values():
+            endpoint.want()
 
     @override
-    async def _read(self) -> SiteData:
-        reader = self._reader
-        data = self.data
-        now = time.time()
-        if now - self._info_at >= SITE_INFO_INTERVAL - EARLY:
-            info = decode_info(await reader.site_info(self.site_id, _uncounted)).snapshot
-            data, self._info_at = replace(data, info=info), now
-        if now - self._energy_at >= SITE_ENERGY_INTERVAL - EARLY:
-            today = decode_today(await reader.site_energy_today(self.site_id, _uncounted)).snapshot
-            data, self._energy_at = replace(data, today=today), now
-        live = decode_live(await reader.site_live(self.site_id, _uncounted)).snapshot
-        return replace(data, live=live)
+    async def async_request_refresh(self) -> None:
+        """Look now: the owner asked."""
+        self.want_look()
+        await super().async_request_refresh()
 
     async def async_look_at_settings(self) -> None:
         """Ask anew what the site is set to, after a command."""
-        self._info_at = 0.0
-        await self.async_request_refresh()
+        self._endpoints[INFO].want()
+        await super().async_request_refresh()
+
+    @override
+    async def _read(self) -> SiteData:
+        due = [block for block, endpoint in self._endpoints.items() if not endpoint.wait(early=EARLY)]
+        before = _lasting(self.data)
+        errors = [error for error in await asyncio.gather(*map(self._ask, due)) if error is not None]
+        if _lasting(self.data) != before:
+            self._kept()
+        self._plan_next()
+        for error in errors:
+            if isinstance(error, SignInRequired):
+                raise error
+        troubles = [endpoint.trouble for endpoint in self._endpoints.values()]
+        if (trouble := troubles[0]) is not None and all(troubles):
+            raise StillInTrouble(trouble)
+        return self.data
+
+    async def _ask(self, block: str) -> TeslaError | None:
+        """Read one block; return what went wrong."""
+        read, decode = _READS[block]
+        try:
+            with self.troubles.telling(self.subject, block):
+                answer = await self._endpoints[block].ask(read(self._reader, self.site_id, _uncounted))
+        except TeslaError as error:
+            return error
+        self.data = replace(self.data, **{block: decode(answer).snapshot})
+        return None
+
+    def _plan_next(self) -> None:
+        """Look again when something is due or grows too old, and show at once what has."""
+        endpoints = self._endpoints
+        shown = frozenset(block for block, endpoint in endpoints.items() if endpoint.shown())
+        moments = [endpoint.wait() for endpoint in endpoints.values()]
+        moments += [endpoints[block].shown() for block in shown]
+        self.plan(min(moments))
+        if shown != self._shown:
+            self._shown = shown
+            self.async_update_listeners()
+
+
+def _lasting(data: SiteData) -> tuple[object, ...]:
+    """Return what is worth writing to disk at once: which values there are, and what moves seldom."""
+    return data.live.reported, data.today.reported, data.info
 
 
 def _uncounted(_category: Category) -> None:
     """Tesla does not bill energy sites' answers (developer documents, "Billing and limits")."""
+
+
+type _Count = Callable[[Category], None]
+
+_READS: Final[
+    Mapping[str, tuple[Callable[[Reader, int, _Count], Awaitable[Mapping[str, Any]]], Callable[..., Any]]]
+] = {
+    LIVE: (lambda reader, site_id, count: reader.site_live(site_id, count), decode_live),
+    INFO: (lambda reader, site_id, count: reader.site_info(site_id, count), decode_info),
+    TODAY: (lambda reader, site_id, count: reader.site_energy_today(site_id, count), decode_today),
+}
+"""How each block is read and decoded."""

@@ -16,12 +16,13 @@ from ..polling.ledger import Ledger
 from ..polling.policy import Ask, Failure, Watch
 from ..storage.last_values import LastValues
 from ..tesla.decode import assume, merge
-from ..tesla.errors import BillingLimitReached, NotFound, RateLimited, TeslaError, VehicleAsleep, VehicleInService
+from ..tesla.errors import BillingLimitReached, RateLimited, TeslaError, VehicleAsleep, VehicleInService
 from ..tesla.reader import Reader
 from ..tesla.requests import Category
 from ..tesla.snapshot import CarState, Snapshot
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .budget import Budget
+from .troubles import Subject, Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,12 @@ class VehicleData:
 class VehicleAudience(Protocol):
     """Who hears of a car what concerns more than the car."""
 
+    @property
+    def troubles(self) -> Troubles:
+        """Where troubles of the whole account are told."""
+
     def data_came(self) -> None:
         """The car answered with data."""
-
-    def not_found(self) -> None:
-        """Tesla does not know the car."""
 
 
 class VehicleCoordinator(TeslaCoordinator[VehicleData]):
@@ -60,18 +62,22 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         audience: VehicleAudience,
     ) -> None:
         """Begin with the last values known of the car; `audience` hears what concerns more than the car."""
-        super().__init__(hass, entry, f"car …{vin[-6:]}", timedelta(seconds=policy.STATE_AWAKE))
+        super().__init__(hass, entry, f"car …{vin[-6:]}", timedelta(seconds=policy.STATE_AWAKE), audience.troubles)
         self.vin = vin
         self.malformed: tuple[str, ...] = ()
         self._reader = reader
         self._budget = budget
         self._audience = audience
-        budget.take_up(vin, last.ledger)
         self._watch = Watch()
         self._wanted = False
         self._real: Snapshot | None = None
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0)
         self.data = self._with_costs(self.data)
+
+    @property
+    @override
+    def subject(self) -> Subject:
+        return Subject(self.vin, self.vehicle_name)
 
     @property
     def ledger(self) -> Ledger:
@@ -160,10 +166,14 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return data
 
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
+        telling = self.troubles.telling(self.subject, ask)
         if ask is Ask.STATE:
-            return self._with_state(data, await self._reader.vehicle_state(self.vin, self.count))
+            with telling:
+                answer = await self._reader.vehicle_state(self.vin, self.count)
+            return self._with_state(data, answer)
         try:
-            decoded = await self._reader.vehicle_data(self.vin, self.count)
+            with telling:
+                decoded = await self._reader.vehicle_data(self.vin, self.count)
         except VehicleAsleep:
             self._watch = policy.went_quiet(self._watch, time.time())
             return data
@@ -203,8 +213,6 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             self._watch = policy.failed(self._watch, Failure.RATE_LIMITED, now, retry_after=error.retry_after)
             return
         self._watch = policy.failed(self._watch, _FAILURES.get(type(error), Failure.TROUBLE), now)
-        if isinstance(error, NotFound):
-            self._audience.not_found()
 
 
 _FAILURES: Final[Mapping[type[TeslaError], Failure]] = {BillingLimitReached: Failure.SPENDING_LIMIT}

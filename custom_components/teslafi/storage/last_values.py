@@ -1,8 +1,12 @@
-"""The last values of each car across restarts, in a private file: where a car was is personal."""
+"""What is kept of cars and energy sites across restarts, in a private file: where a car was is personal.
+
+Version 0.1.0 kept cars alone, with their ledgers; what it wrote is read, and it reads what this version writes.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+import re
 from typing import Any, Final
 
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
@@ -14,6 +18,17 @@ from homeassistant.util.hass_dict import HassKey
 from ..const import DOMAIN, LOGGER
 from ..polling.ledger import Ledger
 from ..tesla.decode import decode_vehicle, encode
+from ..tesla.energy_site import (
+    EnergyToday,
+    SiteInfo,
+    SiteLive,
+    decode_info,
+    decode_live,
+    decode_today,
+    encode_info,
+    encode_live,
+    encode_today,
+)
 from ..tesla.snapshot import CarState, Snapshot
 from .file import PrivateFile, StorageFailed
 
@@ -59,6 +74,82 @@ def _moment(text: object) -> datetime | None:
     return dt_util.parse_datetime(text) if isinstance(text, str) else None
 
 
+@dataclass(frozen=True, slots=True)
+class LastSite:
+    """What is kept of one energy site: which values it has, so that its entities exist before it answers."""
+
+    name: str = ""
+    live: SiteLive = field(default_factory=SiteLive)
+    info: SiteInfo = field(default_factory=SiteInfo)
+    today: EnergyToday = field(default_factory=EnergyToday)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the file holds of the site."""
+        return {
+            "name": self.name,
+            "live": encode_live(self.live),
+            "info": encode_info(self.info),
+            "today": encode_today(self.today),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> LastSite:
+        """Undo `to_json`; what is not there or not understood counts as unknown."""
+        if not isinstance(data, dict):
+            return cls()
+        name = data.get("name")
+        return cls(
+            name=name if isinstance(name, str) else "",
+            live=decode_live(data.get("live")).snapshot,
+            info=decode_info(data.get("info")).snapshot,
+            today=decode_today(data.get("today")).snapshot,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is kept of an account. Ledgers outlive their cars; `absences` are seconds without being listed."""
+
+    vehicles: Mapping[str, LastValues] = field(default_factory=dict)
+    sites: Mapping[int, LastSite] = field(default_factory=dict)
+    ledgers: Mapping[str, Ledger] = field(default_factory=dict)
+    absences: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the file holds."""
+        return {
+            "vehicles": {vin: last.to_json() for vin, last in self.vehicles.items()},
+            "sites": {str(site_id): last.to_json() for site_id, last in self.sites.items()},
+            "ledgers": {vin: ledger.to_json() for vin, ledger in self.ledgers.items()},
+            "absences": {key: list(seconds) for key, seconds in self.absences.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Stored:
+        """Undo `to_json`; what is not there or not understood counts as unknown."""
+        stored = data if isinstance(data, dict) else {}
+        vehicles = {vin.strip().upper(): LastValues.from_json(last) for vin, last in _items(stored, "vehicles")}
+        sites = {int(key): LastSite.from_json(last) for key, last in _items(stored, "sites") if _SITE.fullmatch(key)}
+        ledgers = {vin: Ledger.from_json(ledger) for vin, ledger in _items(stored, "ledgers")}
+        absences = {key: both for key, seconds in _items(stored, "absences") if (both := _seconds(seconds))}
+        return cls(vehicles, sites, {vin: last.ledger for vin, last in vehicles.items()} | ledgers, absences)
+
+
+_SITE: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def _items(stored: Mapping[str, Any], name: str) -> list[tuple[str, Any]]:
+    part = stored.get(name)
+    return [(key, value) for key, value in part.items() if isinstance(key, str)] if isinstance(part, dict) else []
+
+
+def _seconds(value: object) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - a pair
+        return None
+    first, second = (float(part) if type(part) in (int, float) and part >= 0 else None for part in value)
+    return None if first is None or second is None else (first, second)
+
+
 class LastValuesFile:
     """The file of one config entry. It is written two minutes after the first change, however many follow."""
 
@@ -66,42 +157,38 @@ class LastValuesFile:
         """Name the file; nothing is read yet. Use `last_values_file`, so that an entry has one."""
         self._hass = hass
         self._file = PrivateFile(hass, f"{DOMAIN}.last_values.{entry_id}")
-        self._vehicles: Callable[[], Mapping[str, LastValues]] = dict
+        self._stored: Callable[[], Stored] = Stored
         self._calls: list[CALLBACK_TYPE] = []
         self._removed = False
 
-    async def load(self) -> dict[str, LastValues]:
-        """Return the cars of the last run by VIN."""
-        stored = await self._file.load()
-        vehicles = stored.get("vehicles") if stored else None
-        if not isinstance(vehicles, dict):
-            return {}
-        return {vin: LastValues.from_json(values) for vin, values in vehicles.items()}
+    async def load(self) -> Stored:
+        """Return what the last run kept."""
+        return Stored.from_json(await self._file.load())
 
     @callback
-    def save_soon(self, vehicles: Callable[[], Mapping[str, LastValues]]) -> None:
-        """Write what `vehicles` returns when the time comes, or when Home Assistant stops."""
-        self._vehicles = vehicles
+    def save_soon(self, stored: Callable[[], Stored]) -> None:
+        """Write what `stored` returns when the time comes, or when Home Assistant stops."""
+        self._stored = stored
         if self._calls or self._removed:
             return
 
         async def write(_when: datetime | Event) -> None:
-            await self.save(self._vehicles())
+            await self.save(self._stored())
 
         self._calls = [
             async_call_later(self._hass, SAVE_DELAY, HassJob(write, cancel_on_shutdown=True)),
             self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, write),
         ]
 
-    async def save(self, vehicles: Mapping[str, LastValues]) -> None:
+    async def save(self, stored: Stored) -> None:
         """Write now; when the disk does not take it, again in two minutes."""
         self._call_off()
         if self._removed:
             return
         try:
-            await self._file.write({"vehicles": {vin: values.to_json() for vin, values in vehicles.items()}})
+            await self._file.write(stored.to_json())
         except StorageFailed:
-            self.save_soon(lambda: vehicles)
+            self.save_soon(lambda: stored)
 
     async def remove(self) -> None:
         """Delete the file, and write it never again."""

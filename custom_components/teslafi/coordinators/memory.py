@@ -1,0 +1,42 @@
+"""What is remembered of an account while Home Assistant runs: a reload is no reason to forget what Tesla asked for."""
+
+from dataclasses import dataclass
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import DOMAIN
+from ..polling.backoff import Backoff, Trouble
+from .troubles import Troubles
+
+
+@dataclass(slots=True)
+class AccountMemory:
+    """The troubles of an account, and the failures of its list of products."""
+
+    troubles: Troubles
+    products: Backoff
+
+    @property
+    def asked_to_wait(self) -> Backoff:
+        """What a new load of the entry begins with: only what Tesla itself asked for still counts."""
+        return self.products if self.products.trouble is Trouble.RATE_LIMITED else Backoff()
+
+
+_MEMORIES: HassKey[dict[str, AccountMemory]] = HassKey(f"{DOMAIN}_memories")
+
+
+@callback
+def memory_of(hass: HomeAssistant, entry: ConfigEntry) -> AccountMemory:
+    """Return the memory of an entry, a new one when there is none."""
+    memories = hass.data.setdefault(_MEMORIES, {})
+    if entry.entry_id not in memories:
+        memories[entry.entry_id] = AccountMemory(Troubles(hass, entry), Backoff())
+    return memories[entry.entry_id]
+
+
+@callback
+def forget_memory(hass: HomeAssistant, entry_id: str) -> None:
+    """Forget an entry that is removed."""
+    hass.data.get(_MEMORIES, {}).pop(entry_id, None)
