@@ -9,7 +9,7 @@ import ssl
 from aiohttp import web
 import structlog
 
-from teslafi_companion.adapters.billing import open_billing
+from teslafi_companion.adapters.registry import open_billing
 from teslafi_companion.app import SUPERVISOR, create_app
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.http.metrics import LoopFigures

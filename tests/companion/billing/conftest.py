@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from teslafi_companion.adapters.chargebee.adapter import ChargebeeBilling, open_chargebee
+from teslafi_companion.adapters.chargebee.billing import ChargebeeBilling, open_chargebee
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.work.billing import BillingWorker

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from teslafi_companion.adapters.billing import open_billing
-from teslafi_companion.adapters.chargebee.adapter import RATE_LIMITED_PAUSE, ChargebeeBilling
-from teslafi_companion.adapters.free.adapter import FreeOfCharge
+from teslafi_companion.adapters.chargebee.billing import RATE_LIMITED_PAUSE, ChargebeeBilling
+from teslafi_companion.adapters.free.billing import FreeOfCharge
+from teslafi_companion.adapters.registry import open_billing
 from teslafi_companion.domain.billing.port import (
     BillingMisconfigured,
     BillingNotOffered,

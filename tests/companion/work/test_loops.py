@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from teslafi_companion.adapters.chargebee.adapter import ChargebeeBilling
-from teslafi_companion.adapters.free.adapter import FreeOfCharge
+from teslafi_companion.adapters.chargebee.billing import ChargebeeBilling
+from teslafi_companion.adapters.free.billing import FreeOfCharge
 from teslafi_companion.app import SUPERVISOR, create_app
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.billing import inbox, mirror

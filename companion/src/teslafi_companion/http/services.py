@@ -10,7 +10,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from teslafi_companion.adapters.breached_passwords.adapter import RangeService
-from teslafi_companion.adapters.free.adapter import FreeOfCharge
+from teslafi_companion.adapters.free.billing import FreeOfCharge
 from teslafi_companion.domain.accounts.notices import moment
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
