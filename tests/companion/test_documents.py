@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 import re
 
+from teslafi_companion.adapters.registry import billing_providers
 from teslafi_companion.cli import COMMANDS
 from teslafi_companion.settings import Settings
 
@@ -18,7 +19,11 @@ def named_in(section: str) -> list[str]:
 
 
 def test_every_setting_is_in_the_table_and_no_other() -> None:
-    assert sorted(named_in("Settings")) == sorted(item.name for item in fields(Settings) if item.name != "policy")
+    own = [
+        f"{name}_{item.name}" for name, provider in billing_providers().items() for item in fields(provider.settings)
+    ]
+    common = [item.name for item in fields(Settings) if item.name not in {"policy", "keeper"}]
+    assert sorted(named_in("Settings")) == sorted(common + own)
 
 
 def test_every_command_is_in_the_table_and_no_other() -> None:

@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
+from teslafi_companion.configuration import load_settings
 from teslafi_companion.server import started
-from teslafi_companion.settings import Settings, UnsafeSetting, load_settings
+from teslafi_companion.settings import Settings, UnsafeSetting
 from teslafi_companion.store.database import DatabaseInUse, create_engine
 from teslafi_companion.store.schema import prepare_schema
 

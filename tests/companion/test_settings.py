@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from teslafi_companion.settings import Settings, UnsafeSetting, load_settings
+from teslafi_companion.configuration import load_settings
+from teslafi_companion.settings import Settings, UnsafeSetting
 
 SAFE: dict[str, Any] = {"database": "sqlite:///data/companion.sqlite3", "key_file": Path("keys/companion.key")}
 BEHIND_PROXY: dict[str, Any] = {"base_url": "https://companion.example.org", "trusted_proxies": ("10.0.0.0/24",)}

@@ -10,6 +10,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.teslafi.link.words import SubscriptionReason as LinkReason
+from teslafi_companion.adapters.chargebee.settings import ChargebeeSettings
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.refresh import refresh
 from teslafi_companion.domain.words import SubscriptionReason
@@ -48,10 +49,12 @@ def settings(free_settings: Settings, chargebee: ChargebeeSimulator, tmp_path: P
     return replace(
         free_settings,
         billing="chargebee",
-        chargebee_site="acme-test",
-        chargebee_api_key="test_simulated",
-        chargebee_item_prices=("controls-USD-monthly=Controls, monthly",),
-        chargebee_base_url=chargebee.url,
+        keeper=ChargebeeSettings(
+            site="acme-test",
+            api_key="test_simulated",
+            item_prices=("controls-USD-monthly=Controls, monthly",),
+            base_url=chargebee.url,
+        ),
     )
 
 

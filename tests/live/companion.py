@@ -4,11 +4,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import pyotp
 import structlog
 
+from teslafi_companion.adapters.chargebee.settings import ChargebeeSettings
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.domain.accounts import account, totp
 from teslafi_companion.http.services import Services
@@ -27,15 +28,14 @@ STEP: Final = timedelta(seconds=30)
 """How long a code lasts."""
 
 
-def _sold_at(chargebee: ChargebeeSimulator) -> dict[str, Any]:
-    return {
-        "billing": "chargebee",
-        "chargebee_site": "acme-test",
-        "chargebee_api_key": chargebee.gate.api_key,
-        "chargebee_item_prices": ("controls-USD-monthly=Controls, $3.00 a month",),
-        "chargebee_webhook_credentials": (f"{chargebee.sender.user}:{WEBHOOK_PASSWORD}",),
-        "chargebee_base_url": chargebee.url,
-    }
+def _sold_at(chargebee: ChargebeeSimulator) -> ChargebeeSettings:
+    return ChargebeeSettings(
+        site="acme-test",
+        api_key=chargebee.gate.api_key,
+        item_prices=("controls-USD-monthly=Controls, $3.00 a month",),
+        webhook_credentials=(f"{chargebee.sender.user}:{WEBHOOK_PASSWORD}",),
+        base_url=chargebee.url,
+    )
 
 
 @dataclass
@@ -77,7 +77,7 @@ class LiveCompanion:
             log_level="error",
         )
         if chargebee is not None:
-            settings = replace(settings, **_sold_at(chargebee))
+            settings = replace(settings, billing="chargebee", keeper=_sold_at(chargebee))
             chargebee.sender.url = f"http://{HOST}:{port}/webhooks/chargebee"
             chargebee.sender.password = WEBHOOK_PASSWORD
         configure_logs(settings)

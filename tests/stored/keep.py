@@ -25,11 +25,13 @@ from sqlalchemy import func, select
 from custom_components.teslafi.const import CONTROLS, DOMAIN, MONITORING
 from custom_components.teslafi.controls.sealed import public_pem, unseal
 from custom_components.teslafi.storage.vault import async_get_vault
+from teslafi_companion.adapters.chargebee.settings import ChargebeeSettings
+from teslafi_companion.configuration import load_settings
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.http.services import Services
 from teslafi_companion.server import started
 from teslafi_companion.service import migrate_database
-from teslafi_companion.settings import Policy, Settings, load_settings
+from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import metadata
 from teslafi_companion.work.outbox import RESOLVERS
@@ -107,7 +109,8 @@ oauth_redirect_uris = ["{Owner.REDIRECT}"]
 @pytest.fixture
 async def companion(settings: Settings, chargebee: ChargebeeSimulator, stack: AsyncExitStack) -> Services:  # noqa: F811
     """Run a companion, and the Chargebee that it lives on."""
-    await chargebee.start(port=int(settings.chargebee_base_url.rpartition(":")[2]))
+    assert isinstance(settings.keeper, ChargebeeSettings)
+    await chargebee.start(port=int(settings.keeper.base_url.rpartition(":")[2]))
     stack.push_async_callback(chargebee.stop)
     chargebee.sender.url = f"{settings.base_url}/webhooks/chargebee"
     chargebee.sender.password = WEBHOOK_PASSWORD

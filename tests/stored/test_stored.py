@@ -25,12 +25,13 @@ from yarl import URL
 from custom_components.teslafi.const import CONTROLS, DOMAIN, LINK, MONITORING
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.audit import check_chain
+from teslafi_companion.configuration import load_settings
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.http.services import Services
 from teslafi_companion.rotation import rotate_field_key
 from teslafi_companion.server import started
 from teslafi_companion.service import migrate_database
-from teslafi_companion.settings import Settings, load_settings
+from teslafi_companion.settings import Settings
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.companion.accounts.authenticator import Authenticator

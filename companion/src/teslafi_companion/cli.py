@@ -11,13 +11,14 @@ from pathlib import Path
 import sys
 from typing import Any, Final
 
+from teslafi_companion.configuration import load_settings
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, lockout
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, context_words
 from teslafi_companion.rotation import rewrap_keys, rotate_field_key
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
-from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting, load_settings
+from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting
 from teslafi_companion.store.database import DatabaseInUse, StoreUnreachable
 from teslafi_companion.store.schema import SchemaOutdated
 

@@ -26,12 +26,11 @@ CHECKED_TLS: Final = frozenset({"verify-ca", "verify-full"})
 """Modes of PostgreSQL's TLS that check the server's certificate."""
 MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
 
-_WEBHOOK_PASSWORD: Final = 20
+NO_BILLING: Final = "none"
 
 type Network = IPv4Network | IPv6Network
 type KeyProvider = Literal["file", "env", "aws-kms"]
 type SmtpSecurity = Literal["tls", "starttls", "none"]
-type Billing = Literal["none", "chargebee"]
 type LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -87,6 +86,20 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeeperSettings:
+    """What any keeper of subscriptions has to be told. Its adapter's own settings are a subclass in its folder.
+
+    A field `site` of the keeper `chargebee` is the setting `chargebee_site`.
+    """
+
+    item_prices: tuple[str, ...] = ()
+    """What gives access, each with a name for people: `controls-USD-monthly=Controls, monthly`."""
+    feature: str = ""
+    """A feature (entitlement) that a subscription must carry as well; empty: none."""
+    past_due_grace_days: int = 14
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an operator can set. Construction refuses unsafe combinations with UnsafeSetting."""
 
@@ -131,21 +144,10 @@ class Settings:
     totp_drift_steps: int = 1
     """1 takes the code before and after as well (RFC 6238 5.2); 0 only the present one (ASVS 6.5.5)."""
     operator_recovery_hours: int = 72
-    billing: Billing = "none"
-    """`none`: every account may use everything. `chargebee`: a subscription there decides."""
-    chargebee_site: str = ""
-    chargebee_api_key: str = field(default="", repr=False)
-    chargebee_item_prices: tuple[str, ...] = ()
-    """Item prices that give access, each with a name for people: `controls-USD-monthly=Controls, monthly`."""
-    chargebee_feature: str = ""
-    """A feature (entitlement) that a subscription must carry as well; empty: none."""
-    chargebee_past_due_grace_days: int = 14
-    chargebee_webhook_credentials: tuple[str, ...] = field(default=(), repr=False)
-    """`user:password` of the webhook's address; two during a change. Empty: no webhooks, the poll alone."""
-    chargebee_webhook_networks: tuple[str, ...] = ()
-    """Networks that webhooks may come from; empty: any."""
-    chargebee_base_url: str = ""
-    """A stand-in for Chargebee on this machine, with a key of a test site."""
+    billing: str = NO_BILLING
+    """`none`: every account may use everything. Otherwise a folder of adapters/: a subscription there decides."""
+    keeper: KeeperSettings | None = None
+    """Settings of the keeper of subscriptions that `billing` names; without one all is free of charge."""
     log_level: LogLevel = "info"
     shutdown_seconds: int = 20
     policy: Policy = field(default_factory=Policy)
@@ -202,8 +204,31 @@ class Settings:
         return self.tls_certificate is not None
 
 
-def load_settings(environ: Mapping[str, str], file: Path | None = None) -> Settings:
-    """Read settings from a TOML file and the environment; raises UnsafeSetting."""
+def read_settings(
+    environ: Mapping[str, str], file: Path | None, keepers: Mapping[str, type[KeeperSettings]]
+) -> Settings:
+    """Read settings from a TOML file and the environment, those of a keeper too; raises UnsafeSetting."""
+    values = _values(environ, file)
+    billing = values.get("billing", NO_BILLING)
+    if billing != NO_BILLING and billing not in keepers:
+        raise UnsafeSetting(f"The setting billing is one of {', '.join((NO_BILLING, *sorted(keepers)))}.")
+    for name in keepers:
+        if name != billing and any(key.startswith(f"{name}_") for key, value in values.items() if value):
+            raise UnsafeSetting(f'{name} is set up but billing is {billing}: write billing = "{name}".')
+    keeper = None
+    if isinstance(billing, str) and billing in keepers:
+        own = {key: values.pop(key) for key in list(values) if key.startswith(f"{billing}_")}
+        keeper = keepers[billing](**_converted(own, keepers[billing], f"{billing}_"))
+    read = _converted(values, Settings)
+    policy = Policy(
+        totp_drift_steps=read.get("totp_drift_steps", 1),
+        operator_recovery_delay=timedelta(hours=read.get("operator_recovery_hours", 72)),
+    )
+    return Settings(**read, keeper=keeper, policy=policy)
+
+
+def _values(environ: Mapping[str, str], file: Path | None) -> dict[str, object]:
+    """Return what the file and the environment say, as it stands there."""
     values: dict[str, object] = {}
     if file is not None:
         try:
@@ -213,22 +238,22 @@ def load_settings(environ: Mapping[str, str], file: Path | None = None) -> Setti
             raise UnsafeSetting(f"The settings file {file} cannot be read: {fault.strerror}.") from None
         except tomllib.TOMLDecodeError as fault:
             raise UnsafeSetting(f"The settings file {file} is not TOML: {fault}.") from None
-    values |= {
+    return values | {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
         if name.startswith(PREFIX) and name != f"{PREFIX}SETTINGS"
     }
-    settable = {item.name: item.type for item in fields(Settings) if item.name != "policy"}
+
+
+def _converted(values: Mapping[str, object], into: type[Settings | KeeperSettings], prefix: str = "") -> dict[str, Any]:
+    """Return the values in the types of the fields they are for."""
+    settable = {f"{prefix}{item.name}": item for item in fields(into) if item.name not in {"policy", "keeper"}}
     read: dict[str, Any] = {}
     for name, value in values.items():
         if name not in settable:
             raise UnsafeSetting(f"There is no setting {name}: see the settings table in docs/companion.md.")
-        read[name] = _convert(name, value, settable[name])
-    policy = Policy(
-        totp_drift_steps=read.get("totp_drift_steps", 1),
-        operator_recovery_delay=timedelta(hours=read.get("operator_recovery_hours", 72)),
-    )
-    return Settings(**read, policy=policy)
+        read[settable[name].name] = _convert(name, value, settable[name].type)
+    return read
 
 
 def _refuse_readable(file: Path) -> None:
@@ -456,46 +481,10 @@ def _redirects(settings: Settings) -> None:
 
 
 def _billing(settings: Settings) -> None:
-    if settings.billing == "none":
-        if settings.chargebee_site or settings.chargebee_api_key:
-            raise UnsafeSetting('Chargebee is set up but billing is none: write billing = "chargebee".')
-        return
-    if not (settings.chargebee_site and settings.chargebee_api_key and settings.chargebee_item_prices):
-        raise UnsafeSetting(
-            "billing is chargebee: set chargebee_site, chargebee_api_key and chargebee_item_prices as well."
-        )
-    if not settings.chargebee_site.replace("-", "").isalnum():
-        raise UnsafeSetting("chargebee_site is the site's name alone: acme for acme.chargebee.com.")
-    if settings.chargebee_past_due_grace_days < 0:
-        raise UnsafeSetting("chargebee_past_due_grace_days is 0 or more.")
-    _stand_in(settings)
-
-
-def _stand_in(settings: Settings) -> None:
-    base = settings.chargebee_base_url
-    if not base:
-        return
-    if not settings.chargebee_api_key.startswith("test_"):
-        raise UnsafeSetting("chargebee_base_url is for stand-ins: it takes no key but one of a test site (test_…).")
-    if not is_loopback(URL(base).host or ""):
-        raise UnsafeSetting("chargebee_base_url is not this machine: leave it empty for Chargebee itself.")
-
-
-def _webhooks(settings: Settings) -> None:
-    for pair in settings.chargebee_webhook_credentials:
-        user, _, password = pair.partition(":")
-        if not user or len(password) < _WEBHOOK_PASSWORD:
-            raise UnsafeSetting(
-                "chargebee_webhook_credentials is user:password, "
-                f"the password of {_WEBHOOK_PASSWORD} characters or more."
-            )
-    if len(settings.chargebee_webhook_credentials) > 2:  # noqa: PLR2004 - the old pair and the new one
-        raise UnsafeSetting("chargebee_webhook_credentials holds one pair, or two while you change it.")
-    for text in settings.chargebee_webhook_networks:
-        try:
-            ip_network(text)
-        except ValueError:
-            raise UnsafeSetting(f"chargebee_webhook_networks: {text} is not a network or address.") from None
+    if (settings.keeper is None) != (settings.billing == NO_BILLING):
+        raise UnsafeSetting("billing and the settings of the keeper that it names belong together.")
+    if settings.keeper is not None and settings.keeper.past_due_grace_days < 0:
+        raise UnsafeSetting(f"{settings.billing}_past_due_grace_days is 0 or more.")
 
 
 _CHECKS: Final = (
@@ -510,5 +499,4 @@ _CHECKS: Final = (
     _second_factor,
     _redirects,
     _billing,
-    _webhooks,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from teslafi_companion.adapters.chargebee.billing import ChargebeeBilling, open_chargebee
+from teslafi_companion.adapters.chargebee.settings import ChargebeeSettings
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.work.billing import BillingWorker
@@ -38,11 +39,13 @@ def settings(tmp_path: Path, database: str, chargebee: ChargebeeSimulator) -> Se
         policy=CHEAP,
         metrics_port=-1,
         billing="chargebee",
-        chargebee_site="acme-test",
-        chargebee_api_key="test_simulated",
-        chargebee_item_prices=(f"{PRICE}=Controls, monthly", "controls-trial-USD-monthly=Controls with a trial"),
-        chargebee_webhook_credentials=(f"chargebee:{WEBHOOK_PASSWORD}", f"chargebee:{FORMER_PASSWORD}"),
-        chargebee_base_url=chargebee.url,
+        keeper=ChargebeeSettings(
+            site="acme-test",
+            api_key="test_simulated",
+            item_prices=(f"{PRICE}=Controls, monthly", "controls-trial-USD-monthly=Controls with a trial"),
+            webhook_credentials=(f"chargebee:{WEBHOOK_PASSWORD}", f"chargebee:{FORMER_PASSWORD}"),
+            base_url=chargebee.url,
+        ),
     )
 
 
@@ -83,4 +86,6 @@ async def olga(companion: Companion) -> Person:
 
 def with_feature(settings: Settings, feature: str) -> Settings:
     """Return the settings with a feature that a subscription must carry."""
-    return replace(settings, chargebee_feature=feature)
+    keeper = settings.keeper
+    assert keeper is not None
+    return replace(settings, keeper=replace(keeper, feature=feature))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, strategies as st
 import pytest
 
+from teslafi_companion.adapters.chargebee.subscriptions import Unreadable, parse_subscription
 from teslafi_companion.domain.billing.access import GRANTING, SENTENCES, Access, Known, Rules, Use, decide
-from teslafi_companion.domain.billing.subscription import Subscription, Unreadable, parse_subscription
+from teslafi_companion.domain.billing.subscription import Subscription
 from teslafi_companion.domain.words import SubscriptionReason
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

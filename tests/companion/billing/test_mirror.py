@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings as how, strategies as st
 import pytest
 from sqlalchemy import select, text
 
+from teslafi_companion.adapters.chargebee.events import parse_event
+from teslafi_companion.adapters.chargebee.subscriptions import parse_subscription
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.access import Use
-from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event
-from teslafi_companion.domain.billing.subscription import parse_subscription
+from teslafi_companion.domain.billing.port import NotAnEvent
 from teslafi_companion.domain.words import SubscriptionReason
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import billing_event, metadata

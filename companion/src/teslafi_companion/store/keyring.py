@@ -11,10 +11,10 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from teslafi_companion.adapters.kms.key import AwsKmsKey
 from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import (
     KEY_BYTES,
-    AwsKmsKey,
     FieldCipher,
     KeyEncryptionKey,
     KeyFault,

@@ -15,7 +15,6 @@ from typing import Any, Final, override
 
 from yarl import URL
 
-from teslafi_companion.domain.billing.inbox import NotAnEvent, parse_event
 from teslafi_companion.domain.billing.port import (
     BillingEvent,
     BillingMisconfigured,
@@ -23,10 +22,16 @@ from teslafi_companion.domain.billing.port import (
     BillingUnavailable,
     Checkout,
     HostedPage,
+    NotAnEvent,
     Portal,
 )
-from teslafi_companion.domain.billing.subscription import Subscription, Unreadable, parse_subscription
+from teslafi_companion.domain.billing.subscription import Subscription
 from teslafi_companion.settings import Settings
+
+from .events import parse_event
+from .settings import ChargebeeSettings
+from .subscriptions import Unreadable, parse_subscription
+from .webhooks import ChargebeeWebhooks
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
@@ -47,21 +52,38 @@ type Pause = Callable[[float], Awaitable[None]]
 class ChargebeeBilling(BillingPort):
     """Talks to one Chargebee site of Product Catalog 2.0."""
 
-    def __init__(self, sdk: Any, settings: Settings, api_error: type[Exception], pause: Pause = asyncio.sleep) -> None:  # noqa: ANN401 - the SDK is without types
+    def __init__(
+        self,
+        sdk: Any,  # noqa: ANN401 - the SDK is without types
+        settings: ChargebeeSettings,
+        api_error: type[Exception],
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         """Take the SDK's client; `open_chargebee` makes it."""
         self._sdk = sdk
-        self._feature = settings.chargebee_feature
+        self._feature = settings.feature
         self._api_error = api_error
         self._pause = pause
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._random = SystemRandom()
-        base = settings.chargebee_base_url or f"https://{settings.chargebee_site}.chargebee.com"
+        base = settings.base_url or f"https://{settings.site}.chargebee.com"
+        self._webhooks = ChargebeeWebhooks(settings) if settings.webhook_credentials else None
         self._origin = str(URL(base).origin())
 
     @property
     @override
     def required(self) -> bool:
         return True
+
+    @property
+    @override
+    def keeper(self) -> str:
+        return "Chargebee"
+
+    @property
+    @override
+    def webhooks(self) -> ChargebeeWebhooks | None:
+        return self._webhooks
 
     @property
     @override
@@ -226,16 +248,19 @@ async def open_chargebee(settings: Settings, pause: Pause = asyncio.sleep) -> Ch
     module = await asyncio.to_thread(import_module, "chargebee")
     for name in _LEAKY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    own = settings.keeper
+    if not isinstance(own, ChargebeeSettings):
+        raise TypeError("not Chargebee's settings")
     client = module.Chargebee(
-        api_key=settings.chargebee_api_key,
-        site=settings.chargebee_site,
+        api_key=own.api_key,
+        site=own.site,
         connection_time_out=CONNECT_SECONDS,
         read_time_out=READ_SECONDS,
         use_async_client=True,
     )
-    if settings.chargebee_base_url:
-        _point_elsewhere(module.Chargebee, client, settings.chargebee_base_url)
-    return ChargebeeBilling(client, settings, module.APIError, pause)
+    if own.base_url:
+        _point_elsewhere(module.Chargebee, client, own.base_url)
+    return ChargebeeBilling(client, own, module.APIError, pause)
 
 
 def _point_elsewhere(sdk: Any, client: Any, base_url: str) -> None:  # noqa: ANN401

@@ -24,6 +24,16 @@ class FreeOfCharge(BillingPort):
 
     @property
     @override
+    def keeper(self) -> str:
+        return ""
+
+    @property
+    @override
+    def webhooks(self) -> None:
+        return None
+
+    @property
+    @override
     def pages_origin(self) -> None:
         return None
 

@@ -1,8 +1,7 @@
 """Hints that something happened to a subscription, by webhook or poll: each is kept once and worked off once."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Final, Literal
 
 from sqlalchemy import delete, select, update
 
@@ -14,44 +13,6 @@ from .mirror import account_of, want
 from .port import BillingEvent
 
 BATCH: Final = 500
-
-
-class NotAnEvent(Exception):
-    """A body is none of Chargebee's events."""
-
-
-def parse_event(body: object) -> BillingEvent:
-    """Read the few fields that are kept of an event; raises NotAnEvent. Its content is never kept, nor believed."""
-    if not isinstance(body, Mapping):
-        raise NotAnEvent
-    number, kind, at = body.get("id"), body.get("event_type"), body.get("occurred_at")
-    if not (_is_word(number, 60) and _is_word(kind, 80)) or isinstance(at, bool) or not isinstance(at, int):
-        raise NotAnEvent
-    try:
-        moment = datetime.fromtimestamp(at, UTC)
-    except OverflowError, OSError, ValueError:
-        raise NotAnEvent from None
-    content = _mapping(body.get("content"))
-    subscription, customer = _mapping(content.get("subscription")), _mapping(content.get("customer"))
-    return BillingEvent(
-        id=str(number),
-        type=str(kind),
-        occurred_at=moment,
-        subscription_id=_word(subscription.get("id")),
-        customer_id=_word(subscription.get("customer_id")) or _word(customer.get("id")),
-    )
-
-
-def _is_word(value: object, longest: int) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and "\0" not in value
-
-
-def _word(value: object) -> str | None:
-    return str(value) if _is_word(value, 50) else None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 async def take(transaction: Transaction, event: BillingEvent, source: Literal["webhook", "poll"]) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, or_, select, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.domain.accounts.addresses import address_index
-from teslafi_companion.settings import Settings
+from teslafi_companion.settings import KeeperSettings, Settings
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import account, billing_customer, subscription
 
@@ -32,24 +32,24 @@ def account_of(customer: str | None) -> UUID | None:
 
 def rules_of(settings: Settings) -> Rules:
     """Return the operator's rules."""
-    policy = settings.policy
+    policy, keeper = settings.policy, settings.keeper or KeeperSettings()
     return Rules(
         item_prices=frozenset(item_prices(settings)),
-        needs_feature=bool(settings.chargebee_feature),
-        past_due_grace=timedelta(days=settings.chargebee_past_due_grace_days),
+        needs_feature=bool(keeper.feature),
+        past_due_grace=timedelta(days=keeper.past_due_grace_days),
         outage={Use.READING: policy.billing_outage_reading, Use.CONTROLS: policy.billing_outage_controls},
     )
 
 
 def item_prices(settings: Settings) -> dict[str, str]:
     """Return the item prices that give access, each with its name for people."""
-    pairs = (text.partition("=") for text in settings.chargebee_item_prices)
+    pairs = (text.partition("=") for text in (settings.keeper or KeeperSettings()).item_prices)
     return {number.strip(): name.strip() or number.strip() for number, _, name in pairs}
 
 
 async def access_of(transaction: Transaction, account_id: UUID, use: Use) -> Access:
     """Decide an account's access by what is known now; asks nobody."""
-    if transaction.settings.billing == "none":
+    if transaction.settings.keeper is None:
         return NOT_REQUIRED
     return decide(await known_of(transaction, account_id), transaction.now, rules_of(transaction.settings), use)
 

@@ -1,8 +1,11 @@
 """What the companion asks of whoever keeps the subscriptions."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from teslafi_companion.settings import KeeperSettings, Settings
 
 from .subscription import Subscription
 
@@ -67,12 +70,37 @@ class BillingEvent:
     customer_id: str | None
 
 
+class NotAnEvent(Exception):
+    """A body is none of the keeper's events."""
+
+
+class Webhooks(Protocol):
+    """How a keeper sends its events to us."""
+
+    def may_come_from(self, address: str) -> bool:
+        """Say whether an IP address may send events."""
+
+    def knows_password(self, authorization: str) -> bool:
+        """Say whether a request's `Authorization` is the keeper's, in constant time."""
+
+    def parse(self, body: object) -> BillingEvent:
+        """Read an event from a JSON body; raises NotAnEvent."""
+
+
 class BillingPort(Protocol):
     """A keeper of subscriptions. Every method raises BillingUnavailable when it cannot answer."""
 
     @property
     def required(self) -> bool:
         """Say whether access needs a subscription at all."""
+
+    @property
+    def keeper(self) -> str:
+        """Return the keeper's name for people."""
+
+    @property
+    def webhooks(self) -> Webhooks | None:
+        """Return how the keeper sends events; None when it sends none."""
 
     @property
     def pages_origin(self) -> str | None:
@@ -101,3 +129,13 @@ class BillingPort(Protocol):
 
     async def events_since(self, moment: datetime) -> list[BillingEvent]:
         """Return what happened after a moment, oldest first."""
+
+
+@dataclass(frozen=True)
+class BillingProvider:
+    """A provider, as its folder in adapters/ declares it: `BILLING` of the package."""
+
+    name: str
+    """The value of the setting `billing`, and what the provider's own settings begin with."""
+    settings: type[KeeperSettings]
+    open: Callable[[Settings], Awaitable[BillingPort]]

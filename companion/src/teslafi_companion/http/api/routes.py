@@ -102,7 +102,7 @@ async def _controls(store: Store, link: Link) -> dict[str, object] | None:
 
 async def _subscription(store: Store, link: Link) -> dict[str, object]:
     """Say whether the account may use controls; what is old is asked for again, but never waited for."""
-    if store.settings.billing == "none":
+    if store.settings.keeper is None:
         access = NOT_REQUIRED
     else:
         async with store.reading() as transaction:
