@@ -11,6 +11,7 @@ from .flow.controls import ControlsFlow
 from .flow.link import LinkFlow
 from .flow.options import TeslaFiOptionsFlow
 from .secret import Secret
+from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
 
 
@@ -53,6 +54,8 @@ class TeslaFiConfigFlow(ControlsFlow, LinkFlow, domain=DOMAIN):
             await (await async_get_vault(self.hass)).rotate_key(self._shares())
         except ShareNeeded:
             return self.async_abort(reason="controls_are_locked")
+        except StorageFailed:
+            return self.async_abort(reason="storage_failed")
         return self.async_abort(reason="key_rotated")
 
     def _shares(self) -> dict[tuple[str, str], Secret]:

@@ -4,14 +4,17 @@ Home Assistant's own store logs a write that failed and lets nobody know. The fo
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 import json
 from pathlib import Path
 from typing import Any, Final
 
 from atomicwrites import AtomicWriter  # type: ignore[import-untyped]
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.storage import STORAGE_DIR, Store
 from homeassistant.util.hass_dict import HassKey
 
@@ -94,6 +97,47 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
     if path.read_text("utf-8") != text:
         raise OSError("what was read back is not what was written")
+
+
+class Later:
+    """Something that is done after a while, or when Home Assistant stops, whichever comes first."""
+
+    def __init__(self, hass: HomeAssistant, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        """Do nothing yet."""
+        self._hass = hass
+        self._seconds = seconds
+        self._act = act
+        self._calls: list[CALLBACK_TYPE] = []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is going to be done."""
+        return bool(self._calls)
+
+    @callback
+    def begin(self) -> None:
+        """Do it later; a wait that has begun does not begin anew."""
+        if not self._calls:
+            at_the_end = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._stopping)
+            timer = HassJob(self._waited, cancel_on_shutdown=True)
+            self._calls = [at_the_end, async_call_later(self._hass, self._seconds, timer)]
+
+    @callback
+    def call_off(self) -> None:
+        """Do it not."""
+        calls, self._calls = self._calls, []
+        for call_off in calls:
+            call_off()
+
+    async def _waited(self, _now: datetime) -> None:
+        del self._calls[1:]
+        self.call_off()
+        await self._act()
+
+    async def _stopping(self, _event: Event) -> None:
+        del self._calls[:1]
+        self.call_off()
+        await self._act()
 
 
 TEMPORARY: Final = "tmp*"

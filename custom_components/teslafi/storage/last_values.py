@@ -9,9 +9,7 @@ from datetime import datetime
 import re
 from typing import Any, Final
 
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
-from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -30,7 +28,7 @@ from ..tesla.energy_site import (
     encode_today,
 )
 from ..tesla.snapshot import CarState, Snapshot
-from .file import PrivateFile, StorageFailed
+from .file import Later, PrivateFile, StorageFailed
 
 SAVE_DELAY: Final = 120.0
 """Seconds that a change may wait for others; a stop of Home Assistant saves at once."""
@@ -155,10 +153,9 @@ class LastValuesFile:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Name the file; nothing is read yet. Use `last_values_file`, so that an entry has one."""
-        self._hass = hass
         self._file = PrivateFile(hass, f"{DOMAIN}.last_values.{entry_id}")
         self._stored: Callable[[], Stored] = Stored
-        self._calls: list[CALLBACK_TYPE] = []
+        self._later = Later(hass, SAVE_DELAY, self._save)
         self._removed = False
 
     async def load(self) -> Stored:
@@ -169,20 +166,12 @@ class LastValuesFile:
     def save_soon(self, stored: Callable[[], Stored]) -> None:
         """Write what `stored` returns when the time comes, or when Home Assistant stops."""
         self._stored = stored
-        if self._calls or self._removed:
-            return
-
-        async def write(_when: datetime | Event) -> None:
-            await self.save(self._stored())
-
-        self._calls = [
-            async_call_later(self._hass, SAVE_DELAY, HassJob(write, cancel_on_shutdown=True)),
-            self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, write),
-        ]
+        if not self._removed:
+            self._later.begin()
 
     async def save(self, stored: Stored) -> None:
         """Write now; when the disk does not take it, again in two minutes."""
-        self._call_off()
+        self._later.call_off()
         if self._removed:
             return
         try:
@@ -192,17 +181,15 @@ class LastValuesFile:
 
     async def remove(self) -> None:
         """Delete the file, and write it never again."""
-        self._call_off()
+        self._later.call_off()
         self._removed = True
         try:
             await self._file.remove()
         except StorageFailed as error:
             LOGGER.warning("The last values of an account that was removed cannot be deleted (%s)", error)
 
-    def _call_off(self) -> None:
-        calls, self._calls = self._calls, []
-        for call_off in calls:
-            call_off()
+    async def _save(self) -> None:
+        await self.save(self._stored())
 
 
 _FILES: HassKey[dict[str, LastValuesFile]] = HassKey(f"{DOMAIN}_last_values")

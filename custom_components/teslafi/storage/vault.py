@@ -13,7 +13,6 @@ from base64 import b64decode, b64encode
 import binascii
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 import json
 import secrets
 from types import MappingProxyType
@@ -23,16 +22,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
-from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.singleton import singleton
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
 from ..secret import Secret
 from ..tesla.grant import Grant
-from .file import Contents, PrivateFile, StorageFailed, async_clean_up
+from .file import Contents, Later, PrivateFile, StorageFailed, async_clean_up
 
 type Sealed = dict[str, dict[str, str]]
 """Sealed texts by the id of their config entry and their name."""
@@ -173,7 +170,7 @@ class Vault:
         self._removed: set[str] = set()
         self._parked: dict[str, Grant] = {}
         self._lock = asyncio.Lock()
-        self._retries: list[CALLBACK_TYPE] = []
+        self._again = Later(hass, RETRY_SECONDS, self._save_again)
 
     async def load(self) -> None:
         """Read keys and sealed grants. A lost or damaged key file means a new key: what it sealed stays shut."""
@@ -295,7 +292,7 @@ class Vault:
 
     async def _save(self) -> None:
         """Bring the disk to what memory holds: a key before what it seals, a key gone after what it sealed."""
-        self._call_off_retries()
+        self._again.call_off()
         try:
             if not self._sealed:
                 await self._grant_file.remove()
@@ -307,7 +304,11 @@ class Vault:
                 await self._grant_file.write(self._sealed)
                 await self._forget_old_keys()
         except StorageFailed:
-            self._save_again()
+            self._again.begin()
+
+    async def _save_again(self) -> None:
+        async with self._lock:
+            await self._save()
 
     async def _forget_old_keys(self) -> None:
         """Let go of keys that a rotation left, once nothing on disk needs them."""
@@ -320,23 +321,6 @@ class Vault:
         self._ring_on_disk = None
         await self._key_file.write({"keys": ring.to_json()})
         self._ring = self._ring_on_disk = ring
-
-    def _save_again(self) -> None:
-        """Try again in a minute, and at the end."""
-
-        async def again(_when: datetime | Event) -> None:
-            async with self._lock:
-                await self._save()
-
-        self._retries = [
-            async_call_later(self._hass, RETRY_SECONDS, HassJob(again, cancel_on_shutdown=True)),
-            self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, again),
-        ]
-
-    def _call_off_retries(self) -> None:
-        retries, self._retries = self._retries, []
-        for call_off in retries:
-            call_off()
 
     def _places(self) -> list[tuple[Place, str]]:
         return [
