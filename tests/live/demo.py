@@ -194,7 +194,7 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             f"  Subscribe (no money moves): {companion.url}/account#subscription",
             "",
             f"  Controls: add the application {CONTROLS} / {_secret(simulator)} under Application credentials, then",
-            "  TeslaFi > Reconfigure > Turn on controls. Where it shows a key, save that as key.pem and play its owner:",
+            "  TeslaFi > Reconfigure > Turn on controls. Save the key it shows as key.pem and play its owner:",
             f"    jq -Rs '{{client_id: \"{CONTROLS}\", pem: .}}' key.pem | curl -d @- {simulator.url}/control/host_key",
             f'    curl -d \'{{"client_id": "{CONTROLS}", "vin": "{ANNAS_MODEL_3}"}}\' {simulator.url}/control/pair',
             "",
