@@ -6,6 +6,8 @@ from datetime import timedelta
 import logging
 from pathlib import Path
 from random import Random
+import subprocess
+import sys
 from typing import Final
 
 from freezegun.api import FrozenDateTimeFactory
@@ -334,6 +336,15 @@ async def test_many_rounds_of_faults_and_kills(hass: HomeAssistant, disk: Disk, 
     world = await rounds(hass, disk, freezer, 150, 11)
     assert world.kills >= 40
     assert world.failed > 0
+
+
+@pytest.mark.slow
+def test_kills_of_a_real_process_lose_nothing() -> None:
+    """A share of `script/chaos vault`."""
+    command = [sys.executable, "-m", "tests.world.kill", "25"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert found.returncode == 0, found.stderr
+    assert "'kills': 25" in found.stdout
 
 
 async def test_the_last_values_are_written_during_a_drive(
