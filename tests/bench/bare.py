@@ -25,7 +25,7 @@ async def read(request: web.Request) -> web.Response:
             **(
                 {"isolation_level": "AUTOCOMMIT"}
                 if ENGINE.dialect.name == "postgresql"
-                else {"companion_reading": True}
+                else {"companion_reading": "snapshot"}
             )
         )
         row = (await plain.execute(statement)).first()

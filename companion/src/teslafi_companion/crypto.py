@@ -83,6 +83,7 @@ class FieldCipher:
         self._keys = {**keys, 0: root}
         self._wrapped = dict(wrapped or {})
         self._root = root
+        self._derived: dict[str, bytes] = {}
         self.active = active
 
     def opened(self, number: int, wrapped: bytes) -> bytes | None:
@@ -124,7 +125,10 @@ class FieldCipher:
 
     def derived_key(self, label: str) -> bytes:
         """Return the 32-byte key for one purpose (HKDF-Expand, SHA-256, of the root with the label)."""
-        return HKDFExpand(SHA256(), KEY_BYTES, f"{_SERVICE}:{label}:v1".encode()).derive(self._root)
+        if label not in self._derived:
+            info = f"{_SERVICE}:{label}:v1".encode()
+            self._derived[label] = HKDFExpand(SHA256(), KEY_BYTES, info).derive(self._root)
+        return self._derived[label]
 
     def mac(self, label: str, message: bytes) -> bytes:
         """Return the HMAC-SHA-256 of a message under the label's own key: blind indexes, form tokens, chains."""

@@ -22,10 +22,14 @@ from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import FieldCipher, Place
 from teslafi_companion.settings import Settings
 
+from .sqlite import connect
+
 type LastStep = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
 _READING: Final = "companion_reading"
+_PLAIN: Final = "plain"
+_SNAPSHOT: Final = "snapshot"
 _PRIVATE: Final = 0o600
 
 
@@ -95,9 +99,16 @@ def create_engine(settings: Settings) -> AsyncEngine:
             connect_args={} if tls is None else {"ssl": tls},
         )
     path = settings.sqlite_path
-    if path is not None:
-        _keep_private(path)
-    engine = create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, hide_parameters=True)
+    if path is None:
+        raise ValueError("a SQLite database without a file")
+    _keep_private(path)
+    engine = create_async_engine(
+        url,
+        async_creator=lambda: connect(path),
+        pool_size=settings.database_pool,
+        max_overflow=0,
+        hide_parameters=True,
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -141,8 +152,6 @@ def serving_alone(settings: Settings) -> Iterator[None]:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's adapter
-    # The driver must not begin transactions of its own: _begin_sqlite does, knowing who will write
-    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -156,9 +165,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(_READING, False)
+    reading = connection.get_execution_options().get(_READING)
+    if reading == _PLAIN:
+        return
     # A transaction that starts reading and then writes can be refused however long it waits: writers begin as such
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if reading == _SNAPSHOT else "BEGIN IMMEDIATE")
 
 
 class Transaction:
@@ -244,17 +255,17 @@ class Store:
     async def reading(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction that only reads; it holds up no writer. Raises StoreUnreachable.
 
-        With `snapshot` all statements see the same state of the database; without, PostgreSQL is spared the
+        With `snapshot` all statements see the same state of the database; without, either database is spared the
         two round trips of a transaction.
         """
-        options: dict[str, Any] = {_READING: True}
+        options: dict[str, Any] = {_READING: _SNAPSHOT if snapshot else _PLAIN}
         if self.engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
         with reaching():
             async with self.engine.connect() as plain:
                 connection = await plain.execution_options(**options)
-                async with connection.begin():
-                    yield Transaction(connection, self.settings, self.cipher, self.clock())
+                # Begins with the first statement, and ends with the connection's return to the pool
+                yield Transaction(connection, self.settings, self.cipher, self.clock())
 
     async def close(self) -> None:
         """Close all connections."""

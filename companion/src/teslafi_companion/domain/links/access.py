@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import Row, bindparam, exists, func, select
 
 from teslafi_companion.crypto import token_hash
 from teslafi_companion.store.database import Transaction
-from teslafi_companion.store.tables import access_token, account, link, passkey, totp
+from teslafi_companion.store.tables import access_token, account, controls, link, passkey, totp
 
 from .links import Link, link_of
 from .scopes import Acr, Scope, stored
@@ -26,12 +26,23 @@ _STATEMENT: Final = (
         account.c.sealed_email,
         _TOTP.label("has_totp"),
         _PASSKEYS.label("passkeys"),
+        controls.c.given_at.label("controls_at"),
+        controls.c.sealed.label("controls_sealed"),
     )
     .join_from(access_token, link, access_token.c.link_id == link.c.id)
     .join(account, link.c.account_id == account.c.id)
+    .join(controls, controls.c.link_id == link.c.id, isouter=True)
     .where(access_token.c.token_hash == bindparam("token_hash"), access_token.c.expires_at > bindparam("now"))
 )
-"""Made once: SQLAlchemy then compiles it, and finds the compiled form again, once as well."""
+"""All that a request may need, in one round trip. Made once: SQLAlchemy then compiles it once as well."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Groups of commands that an owner allowed, and since when."""
+
+    groups: tuple[str, ...]
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,8 @@ class Caller:
     credential_version: int
     generation: int
     """The generation of the link's tokens that the access token came with."""
+    allowed: Allowed | None = None
+    """What the owner allowed the link to control."""
 
     @property
     def has_second_factor(self) -> bool:
@@ -79,4 +92,12 @@ async def find_caller(transaction: Transaction, token: str) -> Caller | None:
         credential_version=row.present_version,
         # Tokens of before there were generations live a quarter of an hour
         generation=row.token_generation or 0,
+        allowed=_allowed(transaction, row),
     )
+
+
+def _allowed(transaction: Transaction, row: Row[Any]) -> Allowed | None:
+    if row.controls_at is None:
+        return None
+    content = transaction.open(row.controls_sealed, controls, row.id, row.account_id)
+    return Allowed(tuple(content["groups"]), row.controls_at)

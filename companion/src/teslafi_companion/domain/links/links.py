@@ -1,5 +1,6 @@
 """Links: one Home Assistant, allowed by one account. Made by a consent, renewed by another, ended from either side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -74,10 +75,15 @@ class Link:
     instance: Instance
     used_generation: int
     """The newest generation of tokens whose access token was used: its answer did arrive."""
-    networks: tuple[Seen, ...] = ()
-    """Where it was used from, the last first."""
+    seen: tuple[Mapping[str, Any], ...] = ()
+    """`networks` as they are sealed: read by few, while links are read by every request."""
     signs: tuple[str, ...] = ()
     """What looked unusual since `suspicious_since`, in words."""
+
+    @property
+    def networks(self) -> tuple[Seen, ...]:
+        """Return where it was used from, the last first."""
+        return tuple(of_json(one) for one in self.seen)
 
 
 class End(StrEnum):
@@ -146,7 +152,7 @@ def link_of(transaction: Transaction, row: Row[Any]) -> Link:
         suspicious_since=row.suspicious_since,
         instance=Instance(about["name"], about["instance"]),
         used_generation=row.used_generation,
-        networks=tuple(of_json(one) for one in about.get("networks", ())),
+        seen=tuple(about.get("networks", ())),
         signs=tuple(about.get("signs", ())),
     )
 
@@ -156,7 +162,7 @@ def sealed_about(known: Link) -> dict[str, Any]:
     return {
         "name": known.instance.name,
         "instance": known.instance.id,
-        "networks": [one.to_json() for one in known.networks],
+        "networks": list(known.seen),
         "signs": list(known.signs),
     }
 

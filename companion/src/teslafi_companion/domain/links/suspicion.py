@@ -65,7 +65,7 @@ async def look(
     suspicious = known.suspicious_since is not None or bool(signs)
     if permit and not suspicious:
         networks = (replace(networks[0], permit_at=transaction.now), *networks[1:])
-    found = replace(known, networks=networks, signs=tuple(sorted({*known.signs, *signs})))
+    found = replace(known, seen=tuple(one.to_json() for one in networks), signs=tuple(sorted({*known.signs, *signs})))
     values: dict[str, Any] = {
         "sealed": transaction.seal(sealed_about(found), link, known.id, known.account_id),
         "network_mac": network_mac(transaction, visitor.address),
@@ -122,7 +122,7 @@ async def confirm(transaction: Transaction, account_id: UUID, link_id: UUID, vis
     known = await locked(transaction, link_id)
     if known is None or known.account_id != account_id or known.suspicious_since is None:
         return False
-    vouched = replace(known, networks=tuple(replace(one, vouched=True) for one in known.networks), signs=())
+    vouched = replace(known, seen=tuple({**one, "vouched": True} for one in known.seen), signs=())
     await transaction.execute(
         update(link)
         .where(link.c.id == known.id)

@@ -11,7 +11,6 @@ from teslafi_companion.domain.accounts.addresses import masked
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.access import NOT_REQUIRED, Use, decide
 from teslafi_companion.domain.links.access import Caller
-from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.links import End, Link, end_link, wants_contact
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.words import API_VERSION, PRODUCT
@@ -87,17 +86,15 @@ async def _status(store: Store, caller: Caller) -> dict[str, object]:
             "two_factor_methods": _methods(caller),
         },
         "subscription": await _subscription(store, link),
-        "controls": await _controls(store, link),
+        "controls": _controls(caller),
     }
 
 
-async def _controls(store: Store, link: Link) -> dict[str, object] | None:
+def _controls(caller: Caller) -> dict[str, object] | None:
     """Say what the owner allowed this link to control; None when it is nothing, or was locked."""
-    async with store.reading() as transaction:
-        consent = await find(transaction, link.id)
-    if consent is None:
+    if caller.allowed is None:
         return None
-    return {"groups": [group.value for group in consent.request.groups], "since": consent.given_at.isoformat()}
+    return {"groups": list(caller.allowed.groups), "since": caller.allowed.since.isoformat()}
 
 
 async def _subscription(store: Store, link: Link) -> dict[str, object]:
