@@ -72,6 +72,7 @@ class Policy:
     incomplete_sign_in_tries: int = 3
     login_notices_per_hour: int = 5
     operator_recovery_delay: timedelta = timedelta(hours=72)
+    billing_gap: timedelta = timedelta(seconds=10)
     billing_fresh: timedelta = timedelta(minutes=15)
     billing_reconcile: timedelta = timedelta(hours=12)
     billing_poll: timedelta = timedelta(minutes=10)

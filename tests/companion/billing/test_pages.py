@@ -1,5 +1,6 @@
 """Subscribing, coming back and managing, as somebody with a browser does it."""
 
+import asyncio
 from html import unescape
 import json
 import re
@@ -8,6 +9,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from teslafi_companion.adapters.chargebee import adapter
+from teslafi_companion.adapters.chargebee.adapter import ChargebeeBilling
+from teslafi_companion.domain.billing.port import BillingUnavailable
 from teslafi_companion.store.tables import billing_portal
 from teslafi_companion.work.billing import BillingWorker
 from teslafi_simulators.chargebee import ChargebeeSimulator
@@ -43,12 +47,19 @@ async def presses(address: str, button: str) -> str:
         return URL(answer.headers["Location"]).raw_path_qs
 
 
-async def test_subscribing(olga: Person, chargebee: ChargebeeSimulator) -> None:
+async def comes_back(olga: Person, worker: BillingWorker, back: str) -> None:
+    """Come back from a hosted page, and reload when the worker has asked."""
+    await olga.opens(back)
+    olga.clock.advance(seconds=10)
+    await settle(worker)
+    await olga.opens(olga.page.path)
+
+
+async def test_subscribing(olga: Person, chargebee: ChargebeeSimulator, worker: BillingWorker) -> None:
     await olga.opens("/account")
     assert "You have no subscription." in said(olga.page)
     assert chargebee.url in olga.page.headers["Content-Security-Policy"]
-    back = await presses(await goes_to_checkout(olga), "pay")
-    await olga.opens(back)
+    await comes_back(olga, worker, await presses(await goes_to_checkout(olga), "pay"))
     text = said(olga.page)
     assert "Thank you. Your subscription is active." in text
     assert "Plan Controls, monthly" in text
@@ -72,7 +83,7 @@ async def test_a_closed_tab_loses_nothing(olga: Person, chargebee: ChargebeeSimu
 
 
 async def test_the_return_of_somebody_else_is_nothing(
-    olga: Person, companion: Companion, chargebee: ChargebeeSimulator
+    olga: Person, companion: Companion, chargebee: ChargebeeSimulator, worker: BillingWorker
 ) -> None:
     back = await presses(await goes_to_checkout(olga), "pay")
     erik = await companion.person().has_account("erik@example.org")
@@ -82,23 +93,67 @@ async def test_the_return_of_somebody_else_is_nothing(
     stranger = companion.person()
     await stranger.opens(back)
     assert stranger.page.heading == "Sign in"
+    olga.clock.advance(seconds=10)
+    await settle(worker)
+    assert next(iter(chargebee.site.hosted_pages.values())).state == "succeeded", "only its payer's return counts"
 
 
-async def test_a_return_of_another_session_is_only_the_accounts_page(olga: Person, companion: Companion) -> None:
-    back = await presses(await goes_to_checkout(olga), "pay")
-    again = companion.person()
-    await again.signs_in()
-    await again.opens(back)
-    assert "Thank you" not in said(again.page)
-
-
-async def test_what_the_address_says_counts_for_nothing(olga: Person) -> None:
+async def test_what_the_address_says_counts_for_nothing(olga: Person, worker: BillingWorker) -> None:
     address = await goes_to_checkout(olga)
     page_id = URL(address).path.strip("/").rpartition("/")[2]
-    await olga.opens(f"/account/subscription/return?id={page_id}&state=succeeded")
-    assert "Nothing was paid." in said(olga.page)
-    await olga.opens("/account/subscription/return?id=another&state=succeeded")
-    assert "You have no subscription." in said(olga.page)
+    for identifier in (page_id, "another", "x" * 200, ""):
+        await comes_back(olga, worker, f"/account/subscription/return?id={identifier}&state=succeeded")
+        assert "You have no subscription." in said(olga.page)
+        assert "Thank you" not in said(olga.page)
+
+
+@pytest.mark.parametrize("path", ["return?id=any", "portal/return", "../../account"])
+async def test_pages_that_are_only_opened_ask_nobody(
+    olga: Person, chargebee: ChargebeeSimulator, worker: BillingWorker, path: str
+) -> None:
+    """Two thousand reloads a minute were two thousand questions."""
+    await goes_to_checkout(olga)
+    olga.clock.advance(hours=1)
+    before = len(chargebee.gate.requests)
+    for _ in range(20):
+        await olga.send("GET", f"/account/subscription/{path}" if "." not in path else "/account")
+    assert len(chargebee.gate.requests) == before
+    for _ in range(20):
+        await settle(worker)
+        await olga.send("GET", f"/account/subscription/{path}" if "." not in path else "/account")
+    asked = len(chargebee.gate.requests) - before
+    assert asked <= 6, "one refresh of the account, and the poll"
+
+
+async def test_who_has_chargebee_asked_again_and_again_is_told_to_wait(
+    olga: Person, chargebee: ChargebeeSimulator
+) -> None:
+    await olga.opens("/account")
+    form = olga.page.form("/account/subscription/checkout")
+    pressed = [await olga.send("POST", form.action, form.values | {"price": PRICE}) for _ in range(12)]
+    assert [page.status for page in pressed] == [303] * 10 + [429] * 2
+    assert all(page.headers["Location"].startswith(chargebee.url) for page in pressed[:10])
+
+
+async def test_pages_that_wait_hold_up_no_worker(
+    olga: Person, billing: ChargebeeBilling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chargebee hangs at what pages ask: all give up at their deadline, and the worker's slots are free."""
+    monkeypatch.setattr(adapter, "CALL_SECONDS", 0.2)
+    hang = asyncio.Event()
+
+    async def hangs() -> None:
+        await hang.wait()
+
+    async def answers() -> str:
+        return "an answer"
+
+    beside = billing.beside()
+    waiting = [asyncio.create_task(billing._once(hangs)) for _ in range(40)]  # noqa: SLF001 - as every question of it
+    await asyncio.sleep(0)
+    assert await beside._once(answers) == "an answer"  # noqa: SLF001
+    done = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in done} == {BillingUnavailable}
 
 
 async def test_a_subscription_that_appears_meanwhile_is_not_bought_twice(
@@ -125,6 +180,7 @@ async def test_chargebee_is_out_of_reach_at_the_return(
     chargebee.gate.down = True
     await olga.opens(back)
     assert "Nothing is lost" in said(olga.page)
+    await settle(worker)
     chargebee.gate.down = False
     clock.advance(minutes=1)
     await settle(worker)
@@ -142,7 +198,7 @@ async def test_only_what_is_configured_can_be_bought(olga: Person, price: str) -
 async def test_the_portal_needs_a_fresh_proof_and_ends_with_the_session(
     olga: Person, chargebee: ChargebeeSimulator, worker: BillingWorker
 ) -> None:
-    await olga.opens(await presses(await goes_to_checkout(olga), "pay"))
+    await comes_back(olga, worker, await presses(await goes_to_checkout(olga), "pay"))
     await olga.opens("/account/subscription/portal")
     await olga.confirms()
     assert olga.page.heading == "Manage the subscription"
@@ -156,7 +212,7 @@ async def test_the_portal_needs_a_fresh_proof_and_ends_with_the_session(
 
     number = chargebee.site.of_customer(session.customer_id)[0].id
     chargebee.site.cancel(number, source="portal")
-    await olga.opens("/account/subscription/portal/return")
+    await comes_back(olga, worker, "/account/subscription/portal/return")
     assert "Your subscription has ended." in said(olga.page)
     await olga.fills("/sign-out")
     await settle(worker)
@@ -166,7 +222,7 @@ async def test_the_portal_needs_a_fresh_proof_and_ends_with_the_session(
 async def test_a_trial_and_an_announced_end(
     olga: Person, chargebee: ChargebeeSimulator, worker: BillingWorker, clock: ManualClock
 ) -> None:
-    await olga.opens(await presses(await goes_to_checkout(olga, "controls-trial-USD-monthly"), "pay"))
+    await comes_back(olga, worker, await presses(await goes_to_checkout(olga, "controls-trial-USD-monthly"), "pay"))
     assert "Your trial is running." in said(olga.page)
     assert "First payment" in said(olga.page)
     (subscription,) = chargebee.site.subscriptions.values()
@@ -179,8 +235,8 @@ async def test_a_trial_and_an_announced_end(
     assert (await reason_of(olga)).value in {"expired", "uncertain"}
 
 
-async def test_the_export_holds_the_subscription_and_the_end_warns(olga: Person) -> None:
-    await olga.opens(await presses(await goes_to_checkout(olga), "pay"))
+async def test_the_export_holds_the_subscription_and_the_end_warns(olga: Person, worker: BillingWorker) -> None:
+    await comes_back(olga, worker, await presses(await goes_to_checkout(olga), "pay"))
     await olga.opens("/account/export")
     await olga.confirms()
     exported = json.loads((await olga.fills("/account/export")).text)

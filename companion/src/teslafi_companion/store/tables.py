@@ -352,8 +352,9 @@ device_grant: Final = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
-# An account as a payer. checked_at: when Chargebee last answered about it; wanted_at: it should be asked again.
-# email_index: the address that Chargebee was last told.
+# An account as a payer. checked_at: when Chargebee last answered about it; wanted_at: from when on it should be
+# asked again. returned_page: the hosted page that its owner came back from. email_index: the address that Chargebee was
+# last told.
 billing_customer: Final = Table(
     "billing_customer",
     metadata,
@@ -363,6 +364,7 @@ billing_customer: Final = Table(
     Column("checked_at", Moment, index=True),
     Column("wanted_at", Moment, index=True),
     Column("leased_until", Moment),
+    Column("returned_page", String(100)),
 )
 
 # Chargebee's subscriptions, as of the request begun at seen_at. item_prices: by blanks.

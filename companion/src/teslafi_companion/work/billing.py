@@ -35,7 +35,7 @@ class BillingWorker:
     def __init__(self, store: Store, billing: BillingPort) -> None:
         """Work for one database."""
         self._store = store
-        self._billing = billing
+        self._billing = billing.beside()
         self._quiet_until: datetime | None = None
         self._faults = 0
         self._fault: str | None = None
@@ -189,8 +189,10 @@ class BillingWorker:
 
     @staticmethod
     def _claimable(transaction: Transaction) -> Any:  # noqa: ANN401 - an SQL expression
-        leased = billing_customer.c.leased_until
-        return and_(billing_customer.c.wanted_at.is_not(None), or_(leased.is_(None), leased <= transaction.now))
+        leased, wanted = billing_customer.c.leased_until, billing_customer.c.wanted_at
+        # What is wanted for much later was written by a clock that was ahead
+        due = or_(wanted <= transaction.now, wanted > transaction.now + transaction.policy.billing_gap)
+        return and_(due, or_(leased.is_(None), leased <= transaction.now))
 
     async def _ask_about(self, account_id: UUID) -> int:
         """Ask about one account if nobody else does; returns 1 if it was asked about."""
@@ -199,12 +201,14 @@ class BillingWorker:
                 update(billing_customer)
                 .where(billing_customer.c.account_id == account_id, self._claimable(transaction))
                 .values(leased_until=transaction.now + _LEASE)
-                .returning(billing_customer.c.wanted_at)
+                .returning(billing_customer.c.wanted_at, billing_customer.c.returned_page)
             )
         if claimed is None:
             return 0
         try:
             await refresh(self._store, self._billing, account_id)
+            if claimed.returned_page is not None:
+                await self._acknowledge(account_id, claimed.returned_page)
         finally:
             async with self._store.transaction() as transaction:
                 await transaction.execute(
@@ -217,9 +221,16 @@ class BillingWorker:
             await transaction.execute(
                 update(billing_customer)
                 .where(billing_customer.c.account_id == account_id, billing_customer.c.wanted_at == claimed.wanted_at)
-                .values(wanted_at=None)
+                .values(wanted_at=None, returned_page=None)
             )
         return 1
+
+    async def _acknowledge(self, account_id: UUID, page_id: str) -> None:
+        """Tell the keeper that a payment was seen. The page's number came by a browser: it may be anybody's."""
+        page = await self._billing.hosted_page(page_id)
+        mine = page is not None and page.customer_id == mirror.customer_id(account_id)
+        if page is not None and mine and page.state == "succeeded":
+            await self._billing.acknowledge(page_id)
 
     # Portals end with the sessions they were opened from
 

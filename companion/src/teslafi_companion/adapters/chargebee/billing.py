@@ -5,6 +5,7 @@ The SDK's own retry stays off: it repeats a 429 without bound and drops the TLS 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import copy
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -89,6 +90,13 @@ class ChargebeeBilling(BillingPort):
     @override
     def pages_origin(self) -> str:
         return self._origin
+
+    @override
+    def beside(self) -> ChargebeeBilling:
+        """Return an adapter with its own slots over the same client."""
+        other = copy(self)
+        vars(other)["_turns"] = asyncio.Semaphore(AT_ONCE)
+        return other
 
     @override
     async def ensure_customer(self, customer_id: str, email: str) -> None:
@@ -225,7 +233,8 @@ class ChargebeeBilling(BillingPort):
     async def _once(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
         """Call once. Raises the SDK's APIError for a refusal that means something, else BillingUnavailable."""
         try:
-            async with self._turns, asyncio.timeout(CALL_SECONDS):
+            # Waiting for a slot counts: behind calls that hang nobody waits longer than they do
+            async with asyncio.timeout(CALL_SECONDS), self._turns:
                 return await call()
         except self._api_error as refusal:
             if getattr(refusal, "http_status_code", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -114,6 +114,31 @@ async def want(transaction: Transaction, account_ids: Sequence[UUID]) -> None:
         )
 
 
+async def want_soon(transaction: Transaction, account_id: UUID, returned_page: str | None = None) -> None:
+    """Have an account asked about again that came back from a hosted page, but not so soon after the last answer.
+
+    However often somebody reloads, one question waits.
+    """
+    soonest = transaction.now - transaction.policy.billing_gap
+    values: dict[str, Any] = {"wanted_at": transaction.now}
+    if returned_page is not None:
+        values["returned_page"] = returned_page
+    row = await transaction.first(
+        select(billing_customer.c.checked_at).where(
+            billing_customer.c.account_id == account_id, billing_customer.c.wanted_at.is_(None)
+        )
+    )
+    if row is None:
+        return
+    if row.checked_at is not None and row.checked_at > soonest:
+        values["wanted_at"] = row.checked_at + transaction.policy.billing_gap
+    await transaction.execute(
+        update(billing_customer)
+        .where(billing_customer.c.account_id == account_id, billing_customer.c.wanted_at.is_(None))
+        .values(values)
+    )
+
+
 async def want_if_old(transaction: Transaction, account_id: UUID) -> None:
     """Have an account asked about again if the last answer is not fresh, and nobody wants it yet."""
     old = transaction.now - transaction.policy.billing_fresh

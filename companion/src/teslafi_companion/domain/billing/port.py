@@ -106,6 +106,10 @@ class BillingPort(Protocol):
     def pages_origin(self) -> str | None:
         """Return the origin of the hosted pages, for the forms that lead there."""
 
+    def beside(self) -> BillingPort:
+        """Return the same keeper with slots of its own, if it has any: pages that wait hold up no worker."""
+        return self
+
     async def ensure_customer(self, customer_id: str, email: str) -> None:
         """Make a customer, or give it its present address."""
 

@@ -37,8 +37,8 @@ DONE: Final = {
     "passkey": "The passkey was added.",
     "passkey-removed": "The passkey was removed.",
     "password": "Your password was changed, and all other sessions were signed out.",
-    "portal": "Your subscription is as Chargebee tells below.",
-    "pending": "Chargebee has not confirmed the payment yet. Nothing is lost: it shows here by itself.",
+    "portal": "What you changed shows below as soon as Chargebee has told of it: reload this page in a moment.",
+    "checkout": "Chargebee is asked about the payment. Nothing is lost: reload this page in a moment.",
     "subscribed": "Thank you. Your subscription is active.",
     "not-subscribed": "Nothing was paid.",
     "everywhere": "Everything but this browser was signed out, and no Home Assistant is linked any more.",
@@ -68,12 +68,16 @@ async def overview(request: web.Request, visit: Visit) -> web.Response:
         codes = await recovery.left(transaction, visit.owner.id)
         kept = await recovery.are_kept(transaction, visit.owner.id)
         low = transaction.policy.recovery_codes_low
+    subscription = await shown(request, visit)
+    sentence = done(request)
+    if sentence == DONE["checkout"] and subscription is not None and subscription.access.granted:
+        sentence = DONE["subscribed"]
     response = await render(
         request,
         "account.html",
         visit=visit,
-        subscription=await shown(request, visit),
-        done=done(request),
+        subscription=subscription,
+        done=sentence,
         removal=removal,
         codes_left=codes,
         codes_low=codes <= low,

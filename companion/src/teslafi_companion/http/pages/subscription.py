@@ -1,7 +1,8 @@
 """The subscription on the account page: what it is, where to get one, where to change it. No card data comes here."""
 
+import asyncio
 from dataclasses import dataclass
-import hmac
+from datetime import timedelta
 import re
 import secrets
 from typing import Final
@@ -9,7 +10,9 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.audit import record
+from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.step_up import Purpose
+from teslafi_companion.domain.accounts.throttle import Attempt, Rule
 from teslafi_companion.domain.billing import mirror, portals
 from teslafi_companion.domain.billing.access import Access, Use
 from teslafi_companion.domain.billing.port import BillingUnavailable, Checkout
@@ -18,11 +21,15 @@ from teslafi_companion.http.answers import FORMS_TO
 from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
 from teslafi_companion.http.received import query, typed
-from teslafi_companion.http.services import services
+from teslafi_companion.http.services import Services, services
 from teslafi_companion.store.database import Store
 
 LIVING: Final = frozenset({"future", "in_trial", "active", "non_renewing", "paused"})
 """Statuses beside which a second subscription would only cost money."""
+PAGE_SECONDS: Final = 20
+"""How long a page waits for Chargebee, all questions together."""
+_PATIENCE_SECONDS: Final = 60
+_ASKED: Final = Rule("billing-page", 10, timedelta(minutes=10))
 _NONCE: Final = 16
 _PAGE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
@@ -64,7 +71,9 @@ def lead_to_checkout(request: web.Request, response: web.StreamResponse) -> None
 
 
 async def _unreachable(request: web.Request, visit: Visit) -> web.Response:
-    return await render(request, "billing_down.html", status=503, visit=visit)
+    answer = await render(request, "billing_down.html", status=503, visit=visit)
+    answer.headers["Retry-After"] = str(_PATIENCE_SECONDS)
+    return answer
 
 
 @signed_in
@@ -74,23 +83,37 @@ async def checkout(request: web.Request, visit: Visit) -> web.Response:
     wanted = await typed(request, "price")
     if not parts.billing.required or wanted not in mirror.item_prices(parts.settings):
         raise web.HTTPNotFound
-    owner, customer = visit.owner, mirror.customer_id(visit.owner.id)
+    await _may_ask(parts.store, visit)
     try:
-        await parts.billing.ensure_customer(customer, owner.email)
-        async with parts.store.transaction() as transaction:
-            await mirror.note_customer(transaction, owner.id, owner.email)
-        await refresh(parts.store, parts.billing, owner.id)
-        if await _has_living(parts.store, visit):
-            return see("/account")
-        asked = Checkout(
-            item_price=wanted,
-            back=f"{parts.settings.origin}/account/subscription/return",
-            back_unpaid=f"{parts.settings.origin}/account/subscription/return",
-            pass_thru=_nonce(parts.store, visit, secrets.token_hex(_NONCE)),
-        )
-        address = await parts.billing.checkout_url(customer, asked)
-    except BillingUnavailable:
+        async with asyncio.timeout(PAGE_SECONDS):
+            return await _checked_out(parts, visit, wanted)
+    except BillingUnavailable, TimeoutError:
         return await _unreachable(request, visit)
+
+
+async def _may_ask(store: Store, visit: Visit) -> None:
+    """Refuse who has Chargebee asked again and again; raises HTTPTooManyRequests."""
+    reservation = await throttle.reserve(store, [Attempt(_ASKED, visit.owner.id.bytes)])
+    if not reservation.admitted:
+        raise web.HTTPTooManyRequests
+
+
+async def _checked_out(parts: Services, visit: Visit, wanted: str) -> web.Response:
+    """Return the way to the checkout; raises BillingUnavailable."""
+    owner, customer = visit.owner, mirror.customer_id(visit.owner.id)
+    await parts.billing.ensure_customer(customer, owner.email)
+    async with parts.store.transaction() as transaction:
+        await mirror.note_customer(transaction, owner.id, owner.email)
+    await refresh(parts.store, parts.billing, owner.id)
+    if await _has_living(parts.store, visit):
+        return see("/account")
+    asked = Checkout(
+        item_price=wanted,
+        back=f"{parts.settings.origin}/account/subscription/return",
+        back_unpaid=f"{parts.settings.origin}/account?done=not-subscribed",
+        pass_thru=secrets.token_hex(_NONCE),
+    )
+    address = await parts.billing.checkout_url(customer, asked)
     async with parts.store.transaction() as transaction:
         record(transaction, "checkout_begun", account_id=owner.id, detail={"item_price": wanted})
     return see(address)
@@ -102,38 +125,15 @@ async def _has_living(store: Store, visit: Visit) -> bool:
     return any(one.status in LIVING and not one.deleted for one in known.subscriptions)
 
 
-def _nonce(store: Store, visit: Visit, fresh_part: str) -> str:
-    """Return what only this session can have sent along."""
-    bound = store.cipher.mac("checkout", visit.session.id.bytes + visit.owner.id.bytes + fresh_part.encode())
-    return f"{fresh_part}.{bound.hex()}"
-
-
-def _is_ours(store: Store, visit: Visit, pass_thru: str) -> bool:
-    return hmac.compare_digest(pass_thru.encode(), _nonce(store, visit, pass_thru.partition(".")[0]).encode())
-
-
 @signed_in
 async def back(request: web.Request, visit: Visit) -> web.Response:
-    """Come back from the checkout. What the address says is only where to look: Chargebee is asked."""
+    """Come back from a paid checkout. The page asks nobody: the worker does, once however often this is reloaded."""
     parts, page_id = services(request), query(request).get("id", "")
     if not parts.billing.required:
         raise web.HTTPNotFound
-    try:
-        page = await parts.billing.hosted_page(page_id) if _PAGE_ID.fullmatch(page_id) else None
-        if page is None or not _is_ours(parts.store, visit, page.pass_thru):
-            return see("/account")
-        if not page.succeeded:
-            return see("/account?done=not-subscribed")
-        if page.customer_id != mirror.customer_id(visit.owner.id):
-            return see("/account")
-        access = await refresh(parts.store, parts.billing, visit.owner.id)
-        if page.state != "acknowledged":
-            await parts.billing.acknowledge(page_id)
-    except BillingUnavailable:
-        async with parts.store.transaction() as transaction:
-            await mirror.want(transaction, [visit.owner.id])
-        return see("/account?done=pending")
-    return see("/account?done=subscribed" if access is not None and access.granted else "/account?done=pending")
+    async with parts.store.transaction() as transaction:
+        await mirror.want_soon(transaction, visit.owner.id, page_id if _PAGE_ID.fullmatch(page_id) else None)
+    return see("/account?done=checkout")
 
 
 @signed_in
@@ -157,11 +157,13 @@ async def portal(request: web.Request, visit: Visit) -> web.Response:
     async with parts.store.reading() as transaction:
         if not await mirror.is_customer(transaction, visit.owner.id):
             return see("/account")
+    await _may_ask(parts.store, visit)
     try:
-        opened = await parts.billing.open_portal(
-            mirror.customer_id(visit.owner.id), f"{parts.settings.origin}/account/subscription/portal/return"
-        )
-    except BillingUnavailable:
+        async with asyncio.timeout(PAGE_SECONDS):
+            opened = await parts.billing.open_portal(
+                mirror.customer_id(visit.owner.id), f"{parts.settings.origin}/account/subscription/portal/return"
+            )
+    except BillingUnavailable, TimeoutError:
         return await _unreachable(request, visit)
     async with parts.store.transaction() as transaction:
         await portals.note(transaction, opened.id, visit.session.id)
@@ -175,12 +177,8 @@ async def portal_back(request: web.Request, visit: Visit) -> web.Response:
     parts = services(request)
     if not parts.billing.required:
         raise web.HTTPNotFound
-    try:
-        await refresh(parts.store, parts.billing, visit.owner.id)
-    except BillingUnavailable:
-        async with parts.store.transaction() as transaction:
-            await mirror.want(transaction, [visit.owner.id])
-        return see("/account")
+    async with parts.store.transaction() as transaction:
+        await mirror.want_soon(transaction, visit.owner.id)
     return see("/account?done=portal")
 
 
