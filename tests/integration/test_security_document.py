@@ -33,8 +33,8 @@ def test_every_claim_names_a_test() -> None:
 
 
 def test_commanders_are_made_in_one_place() -> None:
-    """Only the gate makes a commander, and only the commander knows the library's signed car."""
+    """Only the gate makes a commander, and only compat.py knows the library's signed car."""
     component = ROOT / "custom_components" / "teslafi"
     sources = {path.relative_to(component).as_posix(): path.read_text() for path in component.rglob("*.py")}
     assert [name for name, text in sources.items() if "= Commander(" in text] == ["controls/gate.py"]
-    assert [name for name, text in sources.items() if "VehicleSigned" in text] == ["tesla/commander.py"]
+    assert [name for name, text in sources.items() if "VehicleSigned" in text] == ["tesla/compat.py"]

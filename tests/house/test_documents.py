@@ -1,0 +1,125 @@
+"""What documents say and the code can tell: made pages, links, file names, options, menus, repairs, actions."""
+
+import json
+from pathlib import Path
+import re
+import subprocess
+import sys
+from typing import Any, Final
+
+import pytest
+import yaml
+
+ROOT: Final = Path(__file__).parents[2]
+COMPONENT: Final = ROOT / "custom_components" / "teslafi"
+ENGLISH: Final[dict[str, Any]] = json.loads((COMPONENT / "translations" / "en.json").read_text("utf-8"))
+README: Final = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS: Final = [
+    *sorted(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+LINK: Final = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#([\w-]+))?\)")
+CODE: Final = re.compile(r"`((?:custom_components|companion|simulators|tests|script|docs|contract)/[\w./-]+)`")
+SCREENS: Final = 5
+LINES_A_SCREEN: Final = 45
+
+
+def test_made_pages_are_what_the_code_says() -> None:
+    made = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, ROOT / "script" / "documents.py", "--check"], check=False, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    missing = []
+    for target, anchor in LINK.findall(document.read_text("utf-8")):
+        path = (document.parent / target).resolve()
+        if not path.exists() or (anchor and anchor not in _anchors(path)):
+            missing.append(f"{target}#{anchor}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(document: Path) -> None:
+    named = {name.partition("::")[0] for name in CODE.findall(document.read_text("utf-8"))}
+    assert sorted(name for name in named if not (ROOT / name).exists() and "…" not in name) == []
+
+
+def test_the_readme_fits_five_screens() -> None:
+    assert README.count("\n") <= SCREENS * LINES_A_SCREEN
+
+
+def test_the_readme_has_every_option() -> None:
+    options = ENGLISH["options"]["step"]["settings"]["data"].values()
+    assert [option for option in options if f"| {option} |" not in README] == []
+
+
+@pytest.mark.parametrize("step", ["sign_in", "token"])
+def test_the_readme_has_every_field_of_setting_up(step: str) -> None:
+    fields = ENGLISH["config"]["step"][step]["data"].values()
+    assert [field for field in fields if f"| {field} |" not in README] == []
+
+
+def test_the_readme_says_menus_by_their_names() -> None:
+    """What stands in bold is what a user reads: each part of `A > B` that begins in our flow exists."""
+    menu = set(ENGLISH["config"]["step"]["reconfigure"]["menu_options"].values())
+    named = re.findall(r"\*\*Reconfigure > ([^*]+)\*\*", README)
+    assert named
+    assert set(named) <= menu
+
+
+def test_the_readme_says_repairs_by_their_titles() -> None:
+    titles = {issue["title"] for issue in ENGLISH["issues"].values()} | {
+        ENGLISH["config"]["step"]["reauth_confirm"]["title"]
+    }
+    table = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| \*([^*]+)\* \|", table, re.MULTILINE)
+    assert named
+    assert [title for title in named if title not in titles] == []
+
+
+def test_every_action_is_described_in_every_way() -> None:
+    declared = yaml.safe_load((COMPONENT / "services.yaml").read_text("utf-8"))
+    assert declared.keys() == ENGLISH["services"].keys()
+    page = (ROOT / "docs" / "actions.md").read_text("utf-8")
+    assert [name for name in declared if f"`teslafi.{name}`" not in page] == []
+
+
+def test_quality_is_claimed_only_where_something_shows_it() -> None:
+    """docs/quality.md has a row for each rule that quality_scale.yaml calls done, and what the row names exists."""
+    rules = yaml.safe_load((COMPONENT / "quality_scale.yaml").read_text("utf-8"))["rules"]
+    done = {rule for rule, status in rules.items() if status == "done"}
+    rows = dict(
+        re.findall(r"^\| ([a-z][a-z-]+) \| (.+) \|$", (ROOT / "docs" / "quality.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert rows.keys() == done
+    for rule, shown in rows.items():
+        named = re.findall(r"`([\w./]+?)(?:::(\w+))?`", shown)
+        assert named, rule
+        for file, test in named:
+            assert (ROOT / file).exists(), f"{rule}: {file}"
+            assert not test or f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{rule}: {file}::{test}"
+
+
+def test_every_exception_of_ours_is_translated() -> None:
+    """No module raises one of Home Assistant's exceptions with a text of its own (rule exception-translations)."""
+    raised = re.compile(r"raise (\w*(?:HomeAssistantError|ValidationError|ConfigEntry\w+|UpdateFailed))\(([^)]*)")
+    untranslated = [
+        f"{path.relative_to(COMPONENT)}: {match[0][:80]}"
+        for path in COMPONENT.rglob("*.py")
+        for match in raised.finditer(path.read_text("utf-8"))
+        if "translation_key" not in match[2]
+    ]
+    assert untranslated == []
+
+
+def test_the_minimum_version_is_the_same_everywhere() -> None:
+    minimum = json.loads((ROOT / "hacs.json").read_text("utf-8"))["homeassistant"]
+    assert f"Home Assistant {minimum.rpartition('.')[0]} or later" in README
+
+
+def _anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
