@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from teslafi_companion.adapters.chargebee import adapter
-from teslafi_companion.adapters.chargebee.adapter import ChargebeeBilling
+from teslafi_companion.adapters.chargebee.billing import ChargebeeBilling
 from teslafi_companion.domain.billing.port import BillingUnavailable
 from teslafi_companion.store.tables import billing_portal
 from teslafi_companion.work.billing import BillingWorker
@@ -139,7 +138,7 @@ async def test_pages_that_wait_hold_up_no_worker(
     olga: Person, billing: ChargebeeBilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chargebee hangs at what pages ask: all give up at their deadline, and the worker's slots are free."""
-    monkeypatch.setattr(adapter, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr(billing, "CALL_SECONDS", 0.2)
     hang = asyncio.Event()
 
     async def hangs() -> None:
