@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.adapters.smtp.server import open_mail_server
-from teslafi_companion.http import answers, guard, health
+from teslafi_companion.http import answers, door, guard, health
 from teslafi_companion.http.api.routes import routes as api_routes
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
@@ -27,10 +27,17 @@ def create_app(parts: Services, *, works: bool = True, rest: Rest = rest) -> web
     Without `works` nothing runs beside it: another process, or a test, does that work.
     """
     app = web.Application(
-        middlewares=[parts.metrics.middleware(), answers.logged, answers.explained, guard.same_origin],
+        middlewares=[
+            parts.metrics.middleware(),
+            answers.logged,
+            door.in_time,
+            answers.explained,
+            guard.same_origin,
+        ],
         client_max_size=LARGEST_BODY,
     )
     app[SERVICES] = parts
+    app[door.DOORKEEPER] = door.Doorkeeper(parts.settings)
     app[SUPERVISOR] = supervisor = Supervisor(*(loops_of(parts) if works else ()), rest=rest)
     app[health.DEGRADED] = lambda: supervisor.degraded
     app.on_response_prepare.append(answers.harden)

@@ -3,8 +3,10 @@
 import asyncio
 from contextlib import AsyncExitStack
 import logging
+import resource
 import signal
 import ssl
+from typing import Final
 
 from aiohttp import web
 import structlog
@@ -12,13 +14,17 @@ import structlog
 from teslafi_companion.adapters.registry import open_billing
 from teslafi_companion.app import SUPERVISOR, create_app
 from teslafi_companion.clock import Clock, system_clock
+from teslafi_companion.http import door
 from teslafi_companion.http.metrics import LoopFigures
 from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
-from teslafi_companion.settings import Settings
+from teslafi_companion.settings import Settings, UnsafeSetting
 from teslafi_companion.store.database import serving_alone
 from teslafi_companion.work.supervisor import Supervisor
+
+SPARE_FILES: Final = 100
+"""Files beside connections: database, logs, libraries."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +59,7 @@ async def serve(settings: Settings) -> None:
 
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
     """Start everything; what was started is stopped, in order, when the stack closes."""
+    _refuse_more_than_files(settings)
     stack.enter_context(serving_alone(settings))
     store = await stack.enter_async_context(opened_store(settings, clock))
     parts = make_services(store, await open_billing(settings))
@@ -60,18 +67,29 @@ async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = syst
     app = create_app(parts)
     if settings.metrics_port >= 0:
         metrics = _metrics(parts, app[SUPERVISOR])
-        await _listen(stack, metrics, settings, settings.metrics_host, settings.metrics_port)
-    runner = await _listen(
-        stack,
-        app,
-        settings,
+        shown = await _runner(stack, metrics, settings)
+        await web.TCPSite(shown, settings.metrics_host, settings.metrics_port).start()
+    runner = await _runner(stack, app, settings, keepalive_timeout=door.PROXY_REST_SECONDS)
+    await door.GuardedSite(
+        runner,
         settings.listen_host,
         settings.listen_port,
-        tls=_tls(settings),
+        app[door.DOORKEEPER],
+        ssl_context=_tls(settings),
         reuse_port=settings.reuse_port or None,
-    )
+    ).start()
     _log.info("listening", addresses=[str(address) for address in runner.addresses])
     return parts
+
+
+def _refuse_more_than_files(settings: Settings) -> None:
+    """Refuse to take more connections than this process may open files for; raises UnsafeSetting."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and settings.connections + SPARE_FILES > limit:
+        raise UnsafeSetting(
+            f"connections is {settings.connections}, but this process may open {limit} files: lower it to "
+            f"{limit - SPARE_FILES}, or raise the limit (ulimit -n, LimitNOFILE=)."
+        )
 
 
 def _metrics(parts: Services, supervisor: Supervisor) -> web.Application:
@@ -88,21 +106,15 @@ def loop_figures(supervisor: Supervisor) -> dict[str, LoopFigures]:
     return {name: LoopFigures(name in degraded, state.failed) for name, state in supervisor.states.items()}
 
 
-async def _listen(
-    stack: AsyncExitStack,
-    app: web.Application,
-    settings: Settings,
-    host: str,
-    port: int,
-    *,
-    tls: ssl.SSLContext | None = None,
-    reuse_port: bool | None = None,
+async def _runner(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, *, keepalive_timeout: float = 75.0
 ) -> web.AppRunner:
-    """Serve an application on a port until the stack closes; requests under way are finished first."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_seconds)
+    """Set an application up until the stack closes; requests under way are finished first."""
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=settings.shutdown_seconds, keepalive_timeout=keepalive_timeout
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=reuse_port).start()
     return runner
 
 

@@ -114,6 +114,10 @@ class Settings:
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the reverse proxies whose X-Forwarded-For is believed."""
+    connections: int = 800
+    """Connections at once; beyond that, those that wait without a request make room."""
+    connections_of_network: int = 100
+    """Connections at once from one address (the /64 of IPv6); trusted proxies are exempt."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """0 takes a free port; -1 serves no metrics."""
@@ -375,6 +379,11 @@ def _listening(settings: Settings) -> None:
         )
 
 
+def _connections(settings: Settings) -> None:
+    if not 1 <= settings.connections_of_network <= settings.connections:
+        raise UnsafeSetting("connections_of_network is at least 1 and at most connections.")
+
+
 def _proxies(settings: Settings) -> None:
     for text in settings.trusted_proxies:
         try:
@@ -491,6 +500,7 @@ def _billing(settings: Settings) -> None:
 _CHECKS: Final = (
     _base_url,
     _listening,
+    _connections,
     _proxies,
     _metrics,
     _database,

@@ -42,6 +42,7 @@ WORDS: Final = {
     ),
     404: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
     405: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
+    408: ("Too slow", "What your browser sent did not arrive in time. Check your connection, then try again."),
     413: ("Too much", "What your browser sent is larger than anything this service expects."),
     429: ("Too many attempts", "There were too many attempts from your network. Wait some minutes, then try again."),
     500: (
