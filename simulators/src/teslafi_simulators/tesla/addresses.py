@@ -17,6 +17,8 @@ FLEET: Final = "/fleet"
 """Followed by the region: stands for fleet-api.prd.<region>.vn.cloud.tesla.com."""
 OWNER_API: Final = "/owner-api"
 """Stands for owner-api.teslamotors.com."""
+DOMAINS: Final = "/domains"
+"""Followed by a domain: what developers host there, unless a test says that it is served elsewhere."""
 CONTROL: Final = "/control"
 """Tesla has no such thing: what tests and the demo steer the simulator with."""
 
@@ -61,6 +63,11 @@ class Addresses:
     def owner_api(self) -> str:
         """Return the base address of the Owner API."""
         return self.base_url + OWNER_API
+
+    @property
+    def domains(self) -> str:
+        """Return the base address under which developers' domains are served."""
+        return self.base_url + DOMAINS
 
     @property
     def control(self) -> str:

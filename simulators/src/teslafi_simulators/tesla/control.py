@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from .accounts import Account
-from .addresses import CONTROL, Region
+from .addresses import CONTROL, DOMAINS, Region
 from .billing import Exchange
 from .cars.car import Car, State, Supply
 from .clock import ManualClock
@@ -119,7 +119,10 @@ class Control:
         self._state.tokens.recall(account, client_id, frozenset(scopes), refresh_token)
 
     def host_key(self, client_id: str, pem: str) -> None:
-        """Put a public key at an application's domain, as its owner does by hand; raise KeyError or ValueError."""
+        """Put a public key at an application's domain, as its owner does by hand, and have Tesla know it.
+
+        Raise KeyError or ValueError. That registration reads it again is `partner_accounts`.
+        """
         application = self._state.applications.by_client_id(client_id)
         if application is None:
             raise KeyError(client_id)
@@ -127,6 +130,12 @@ class Control:
         if not isinstance(key, EllipticCurvePublicKey):
             raise ValueError("not a key on a curve")  # noqa: TRY004 - bad data, not a bad call
         application.public_key = public_point(key).hex()
+        if application.domain is not None:
+            self._state.hosted_keys[application.domain] = pem
+
+    def serve_domain(self, domain: str, origin: str) -> None:
+        """Say where a developer's domain is served (`http://127.0.0.1:8123`): Tesla reads its public key from there."""
+        self._state.domains[domain] = origin
 
     def pair(self, vin: str, client_id: str) -> None:
         """Confirm an application's key on the owner's phone; raise KeyError when it has none."""
@@ -269,6 +278,7 @@ ACTIONS: Final = frozenset(
         "reboot",
         "remove_car",
         "reset_counters",
+        "serve_domain",
         "set_values",
         "share_car",
         "signed_fault",
@@ -326,6 +336,7 @@ def control_routes(control: Control) -> list[web.RouteDef]:
         web.get(f"{CONTROL}/bills", bills),
         web.get(f"{CONTROL}/exchanges", exchanges),
         web.get(f"{CONTROL}/strays", strays),
+        web.get(f"{DOMAINS}/{{domain}}/.well-known/appspecific/com.tesla.3p.public-key.pem", _hosted_key),
         web.post(f"{CONTROL}/mint", mint),
         web.post(f"{CONTROL}/{{action}}", act),
     ]
@@ -357,3 +368,11 @@ async def _accounts(request: web.Request) -> web.Response:
 
 async def _clock(request: web.Request) -> web.Response:
     return web.json_response({"now": request.app[STATE].clock()})
+
+
+async def _hosted_key(request: web.Request) -> web.Response:
+    """Be a developer's own web server."""
+    pem = request.app[STATE].hosted_keys.get(request.match_info["domain"])
+    if pem is None:
+        return web.Response(status=404)
+    return web.Response(text=pem, content_type="application/x-pem-file")

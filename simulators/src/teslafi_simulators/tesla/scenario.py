@@ -5,7 +5,8 @@ from typing import Final
 
 from .accounts import Account, MfaDevice
 from .applications import HOME_ASSISTANT_REDIRECTS, Application, full_application, monitoring_application
-from .cars.car import State, Supply
+from .cars.car import Car, State, Supply
+from .cars.charging_session import ChargingSession
 from .cars.garage import OLD, RIGHT_HAND
 from .energy.site import Site
 from .state import SimulatorState
@@ -86,7 +87,9 @@ def demo(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
         )
     )
     garage = state.garage
-    garage.add(ANNAS_MODEL_3, anna.sub, "na", name="Roadrunner").start_drive(miles=40, speed=52)
+    _charged_before(garage.add(ANNAS_MODEL_3, anna.sub, "na", name="Roadrunner"), state.clock()).start_drive(
+        miles=40, speed=52
+    )
     garage.add(ANNAS_MODEL_Y, anna.sub, "na", model=RIGHT_HAND, name="Snowball").state = State.ASLEEP
     garage.add(ERIKS_MODEL_S, erik.sub, "eu", model=OLD, name="Oldtimer", signing="off", capacity=85.0).plug_in(
         Supply.THREE_PHASE
@@ -95,6 +98,27 @@ def demo(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
     shared.drivers.add(erik.sub)
     garage.add(BOS_MODEL_Y, bo.sub, "cn", name="Xiao Bai")
     state.sites[ANNAS_SITE] = Site(number=ANNAS_SITE, owner=anna.sub, region="na", name="Anna's home")
+
+
+def _charged_before(car: Car, now: float) -> Car:
+    """Let a car have been at Superchargers: paid, paid with a fee for the stall, and free of charge."""
+    day = 86_400.0
+    for place, (days, minutes, energy, parked, free) in enumerate(
+        ((63, 24, 31.5, 0, True), (30, 35, 44.25, 12, False), (3, 28, 38.0, 0, False)), 1
+    ):
+        begun = now - days * day
+        car.charging_sessions.append(
+            ChargingSession(
+                number=1_000_000 + place,
+                vin=car.vin,
+                begun=begun,
+                ended=begun + minutes * 60,
+                energy=energy,
+                parked=parked,
+                free=free,
+            )
+        )
+    return car
 
 
 SCENARIOS: Final[Mapping[str, Callable[[SimulatorState, tuple[str, ...]], None]]] = {"demo": demo, "empty": empty}

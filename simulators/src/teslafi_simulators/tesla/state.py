@@ -32,7 +32,8 @@ class SimulatorState:
     """Clock, accounts, applications, tokens, cars, sites, and what is counted and broken.
 
     `recent`: times of requests by account, car and category. `requests`: method and path of each. `strays`: what
-    followed a redirect.
+    followed a redirect. `domains`: where a developer's domain is served, if not here; `hosted_keys`: public keys (PEM)
+    that are served here.
     """
 
     clock: Clock
@@ -47,6 +48,8 @@ class SimulatorState:
     recent: dict[tuple[str, str, str], deque[float]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
+    domains: dict[str, str] = field(default_factory=dict)
+    hosted_keys: dict[str, str] = field(default_factory=dict)
 
 
 STATE: web.AppKey[SimulatorState] = web.AppKey("state", SimulatorState)

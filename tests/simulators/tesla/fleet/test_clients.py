@@ -63,7 +63,7 @@ async def test_tesla_fleet_api_reads_a_car(api: TeslaFleetApi) -> None:
 
 async def test_tesla_fleet_api_reads_charging_and_energy(api: TeslaFleetApi) -> None:
     """Charging history and the calls of an energy site."""
-    assert (await api.charging.history())["response"]["data"] == []
+    assert (await api.charging.history())["response"]["data"][0]["invoices"][0]["contentId"]
     site = api.energySites.create(ANNAS_SITE)
     live = (await site.live_status())["response"]
     assert live["solar_power"] + live["battery_power"] + live["grid_power"] == pytest.approx(live["load_power"], abs=2)

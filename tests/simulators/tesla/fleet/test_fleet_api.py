@@ -171,26 +171,6 @@ async def test_an_unregistered_application(http: aiohttp.ClientSession, tesla: T
     assert "must be registered in the current region" in body["error"]
 
 
-async def test_an_application_registers_in_a_region(http: aiohttp.ClientSession, tesla: TeslaSimulator) -> None:
-    """With a partner token, once its public key can be fetched."""
-    application = tesla.applications.by_client_id("core-tesla-fleet")
-    assert application is not None
-    application.regions = {"eu"}
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": "core-tesla-fleet",
-        "client_secret": application.client_secret or "",
-        "scope": "openid vehicle_device_data",
-        "audience": tesla.addresses.fleet("na"),
-    }
-    async with http.post(tesla.addresses.token("na"), data=form) as response:
-        partner = (await response.json())["access_token"]
-    assert (await ask(http, tesla, partner, "partner_accounts", method="POST"))[0] == 424
-    application.public_key = "04" + "ab" * 64
-    assert (await ask(http, tesla, partner, "partner_accounts", method="POST"))[0] == 200
-    assert "na" in application.regions
-
-
 async def test_a_wrong_method(http: aiohttp.ClientSession, tesla: TeslaSimulator, token: str) -> None:
     status, body, _ = await ask(http, tesla, token, "products", method="POST")
     assert (status, body["error"]) == (405, "invalid_method")

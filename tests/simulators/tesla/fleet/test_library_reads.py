@@ -35,7 +35,7 @@ READS: Final[dict[type, dict[str, tuple[tuple[Any, ...], Check]]]] = {
         "share_invites": ((), lambda answer: answer == []),
         "vehicle": ((), lambda answer: answer["vin"] == VIN),
         "vehicle_data": ((), lambda answer: answer["charge_state"]["battery_level"]),
-        "warranty_details": ((VIN,), lambda answer: answer["activeWarranty"] == []),
+        "warranty_details": ((VIN,), lambda answer: answer["activeWarranty"][0]["expirationOdometer"]),
         "fleet_status": (([VIN],), lambda answer: VIN in answer["vehicle_info"]),
         "fleet_telemetry_config_get": ((), lambda answer: answer["synced"] is False),
     },
@@ -44,10 +44,10 @@ READS: Final[dict[type, dict[str, tuple[tuple[Any, ...], Check]]]] = {
         "site_info": ((), lambda answer: answer["components"]["solar"] is True),
         "energy_history": (("day",), lambda answer: answer["time_series"]),
         "backup_history": (("day",), lambda answer: "events" in answer),
-        "charge_history": (("2026-11-01", "2026-11-02"), lambda answer: answer["charge_history"] == []),
+        "charge_history": (("2026-11-01", "2026-11-02"), lambda answer: answer["charge_history"][0]["energy_added_wh"]),
     },
     Charging: {
-        "history": ((), lambda answer: answer["data"] == []),
+        "history": ((), lambda answer: answer["data"][0]["fees"][0]["totalDue"]),
         "sessions": ((), Forbidden),
     },
     User: {

@@ -11,6 +11,7 @@ from enum import StrEnum
 import math
 from typing import Any, Final
 
+from .charging_session import LEAST_ENERGY, ChargingSession
 from .supply import Supply
 
 __all__ = ["Car", "State", "Supply"]
@@ -77,9 +78,11 @@ class Drive:
 
 @dataclass(slots=True)
 class Charge:
-    """A charge under way."""
+    """A charge under way: since when (epoch seconds), and with how much energy of the session before it (kWh)."""
 
     supply: Supply
+    begun: float = 0.0
+    added_before: float = 0.0
 
 
 type Behavior = Callable[[Car, float], None]
@@ -91,6 +94,7 @@ class Car:
 
     `keys` are the public keys paired with it, as uncompressed points; `computers` its two domains of the Vehicle
     Command Protocol. `signed_faults` wait for signed messages, one each: a fault's number, or -1 for "wait".
+    `charging_sessions` are those that somebody was billed for; `alerts` what `recent_alerts` lists.
     `executed` holds every command that was carried out, with its parameters and outcome. `settings` and `pins` are
     what `vehicle_data` does not tell. `behaviors` are what it does by itself: each is called in each step of its life,
     with the car and the moment at which the step began. `destination` is where the navigation goes: name, latitude,
@@ -115,6 +119,8 @@ class Car:
     wakes_at: float | None = None
     outside: float = 16.0
     behaviors: list[Behavior] = field(default_factory=list)
+    charging_sessions: list[ChargingSession] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
     cable: Supply | None = None
     keys: set[bytes] = field(default_factory=set)
     computers: dict[int, object] = field(default_factory=dict)
@@ -216,8 +222,24 @@ class Car:
         self._added += energy
         self._soc += energy / self.capacity * 100
         if self._soc >= limit - 1e-9:
-            self.charge = None
+            self._end_charge()
             self._charging_values("Complete", 0.0)
+
+    def _end_charge(self) -> None:
+        """Stop, and note a session at a Supercharger, which is billed."""
+        charge, self.charge = self.charge, None
+        if charge is None or charge.supply is not Supply.DIRECT:
+            return
+        energy = self._added - charge.added_before
+        if energy >= LEAST_ENERGY:
+            session = ChargingSession(
+                number=self.number % 10**6 * 100 + len(self.charging_sessions) + 1,
+                vin=self.vin,
+                begun=charge.begun,
+                ended=self.now,
+                energy=energy,
+            )
+            self.charging_sessions.append(session)
 
     def _power(self, charge: Charge) -> float:
         """Return kW: as set on alternating current, by the battery's curve on direct current."""
@@ -265,8 +287,9 @@ class Car:
         """Begin to charge; the energy of the session counts from nothing."""
         self.wake()
         self._park()
+        self._end_charge()
         self.cable = supply
-        self.charge = Charge(supply)
+        self.charge = Charge(supply, self.now)
         self._added = 0.0
         self._update_data()
 
@@ -280,24 +303,24 @@ class Car:
             return "no_power"
         if self._soc >= float(self.data["charge_state"]["charge_limit_soc"]):
             return "complete"
-        self.charge = Charge(self.cable)
+        self.charge = Charge(self.cable, self.now, self._added)
         self._update_data()
         return ""
 
     def stop_charging(self) -> None:
         """Stay plugged in without charging."""
-        self.charge = None
+        self._end_charge()
         self._charging_values("Stopped", 0.0)
 
     def unplug(self) -> None:
         """End a charge and take the cable away."""
-        self.charge = None
+        self._end_charge()
         self.cable = None
         self._charging_values("Disconnected", 0.0)
 
     def lose_power(self) -> None:
         """Stay plugged in while the supply fails."""
-        self.charge = None
+        self._end_charge()
         self._charging_values("NoPower", 0.0)
 
     def wake(self) -> None:

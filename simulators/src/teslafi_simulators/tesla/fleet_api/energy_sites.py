@@ -1,8 +1,12 @@
-"""Commands of energy sites: reserve, mode, storm watch, grid and tariff ("Energy endpoints")."""
+"""Endpoints about energy sites: what they tell, and what they are told ("Energy endpoints")."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..commands.parameters import BadParameter, Parameters
+from ..energy.history import PERIODS, Period, Window, window
 from ..energy.site import Site
 from .access import Call
 from .answers import Refused, not_found
@@ -12,15 +16,83 @@ from .reading import whole_number
 MODES: Final = ("self_consumption", "autonomous", "backup")
 EXPORTS: Final = ("battery_ok", "pv_only", "never")
 FULL: Final = 100
+EARLIEST: Final = 2000
+LATEST: Final = 2100
+"""Years that dates may name."""
 UPDATED: Final = {"code": 201, "message": "Updated"}
 
 
-def _with_site(call: Call, change: Any) -> Any:  # noqa: ANN401 - JSON
-    call.needs("energy_cmds")
+def _site(call: Call, *scopes: str) -> Site:
+    call.needs(*scopes)
     site = call.state.sites.get(whole_number(call.request.match_info["site"]) or 0)
     if site is None or site.owner != call.account:
         raise not_found()
     site.advance(call.state.clock())
+    return site
+
+
+def _read_site(call: Call) -> Site:
+    return _site(call, "energy_device_data", "energy_cmds")
+
+
+def live_status(call: Call) -> Any:  # noqa: ANN401 - JSON
+    """Tell the site's powers."""
+    return _read_site(call).live_status()
+
+
+def site_info(call: Call) -> Any:  # noqa: ANN401
+    """Tell what the site consists of, its settings and its tariff."""
+    return _read_site(call).site_info()
+
+
+def calendar_history(call: Call) -> Any:  # noqa: ANN401
+    """Tell the site's energy, power or failures of the grid over time."""
+    site = _read_site(call)
+    kinds: dict[str, Callable[[Window], dict[str, Any]]] = {
+        "backup": site.backup_history,
+        "energy": site.energy_history,
+        "power": site.power_history,
+    }
+    kind = call.request.query.get("kind", "")
+    if kind not in kinds:
+        raise Refused(400, "invalid_request")
+    return kinds[kind](_window(call, site))
+
+
+def telemetry_history(call: Call) -> Any:  # noqa: ANN401
+    """Tell the wall connectors' charges."""
+    site = _read_site(call)
+    if call.request.query.get("kind", "charge") != "charge":
+        raise Refused(400, "invalid_request")
+    return site.charge_history(_window(call, site))
+
+
+def _window(call: Call, site: Site) -> Window:
+    """Read period, dates and time zone; refuse those that there are not."""
+    query = call.request.query
+    period = query.get("period", "day")
+    if period not in PERIODS:
+        raise Refused(400, "invalid_request")
+    try:
+        zone = ZoneInfo(query["time_zone"]) if query.get("time_zone") else site.zone
+        begins, ends = (_moment(query.get(name), zone) for name in ("start_date", "end_date"))
+        return window(cast("Period", period), zone, call.state.clock(), begins, ends)
+    except ValueError, OverflowError, OSError, ZoneInfoNotFoundError:
+        raise Refused(400, "invalid_request") from None
+
+
+def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
+    """Read a moment (RFC 3339); one without offset is of the time zone. Raise ValueError."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    if not EARLIEST <= moment.year <= LATEST:
+        raise ValueError(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _with_site(call: Call, change: Any) -> Any:  # noqa: ANN401
+    site = _site(call, "energy_cmds")
     try:
         change(site, sent_parameters(call))
     except BadParameter:

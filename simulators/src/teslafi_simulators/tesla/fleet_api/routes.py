@@ -7,7 +7,7 @@ from aiohttp import web
 
 from ..addresses import FLEET, OWNER_API, REGIONS
 from ..billing import Category
-from . import account, commands, energy_sites, signed_commands, vehicles
+from . import account, charging, commands, energy_sites, partner, signed_commands, vehicles
 from .access import Call, endpoint
 from .answers import Refused
 
@@ -35,8 +35,9 @@ ROWS: Final[tuple[Row, ...]] = (
     ("GET", f"{CAR}/fleet_telemetry_errors", vehicles.telemetry_errors, "data"),
     ("POST", f"{CAR}/command/{{name}}", commands.command, "command"),
     ("POST", f"{CAR}/signed_command", signed_commands.signed_command, "command"),
-    ("GET", "/api/1/dx/charging/history", vehicles.charging_history, "data"),
-    ("GET", "/api/1/dx/charging/sessions", vehicles.charging_sessions, "data"),
+    ("GET", "/api/1/dx/charging/history", charging.history, "data"),
+    ("GET", "/api/1/dx/charging/invoice/{content}", charging.invoice, "data"),
+    ("GET", "/api/1/dx/charging/sessions", charging.sessions, "data"),
     ("GET", "/api/1/dx/vehicles/options", vehicles.options, "data"),
     ("GET", "/api/1/dx/vehicles/subscriptions/eligibility", vehicles.eligibility, "data"),
     ("GET", "/api/1/dx/vehicles/upgrades/eligibility", vehicles.eligibility, "data"),
@@ -46,19 +47,20 @@ ROWS: Final[tuple[Row, ...]] = (
     ("GET", "/api/1/users/region", account.region, "free"),
     ("GET", "/api/1/users/orders", account.orders, "free"),
     ("GET", "/api/1/users/feature_config", account.feature_config, "free"),
-    ("GET", "/api/1/partner_accounts/public_key", account.partner_public_key, "free"),
-    ("POST", "/api/1/partner_accounts", account.partner_register, "free"),
-    ("GET", "/api/1/partner_accounts/fleet_telemetry_errors", account.partner_errors, "free"),
-    ("GET", f"{SITE}/live_status", account.live_status, "free"),
-    ("GET", f"{SITE}/site_info", account.site_info, "free"),
-    ("GET", f"{SITE}/calendar_history", account.calendar_history, "free"),
+    ("GET", "/api/1/partner_accounts/public_key", partner.public_key, "free"),
+    ("POST", "/api/1/partner_accounts", partner.register, "free"),
+    ("GET", "/api/1/partner_accounts/fleet_telemetry_errors", partner.telemetry_errors, "free"),
+    ("GET", "/api/1/partner_accounts/fleet_telemetry_error_vins", partner.telemetry_error_vins, "free"),
+    ("GET", f"{SITE}/live_status", energy_sites.live_status, "free"),
+    ("GET", f"{SITE}/site_info", energy_sites.site_info, "free"),
+    ("GET", f"{SITE}/calendar_history", energy_sites.calendar_history, "free"),
     ("POST", f"{SITE}/backup", energy_sites.backup, "free"),
     ("POST", f"{SITE}/off_grid_vehicle_charging_reserve", energy_sites.off_grid_reserve, "free"),
     ("POST", f"{SITE}/operation", energy_sites.operation, "free"),
     ("POST", f"{SITE}/storm_mode", energy_sites.storm_mode, "free"),
     ("POST", f"{SITE}/grid_import_export", energy_sites.grid_import_export, "free"),
     ("POST", f"{SITE}/time_of_use_settings", energy_sites.time_of_use, "free"),
-    ("GET", f"{SITE}/telemetry_history", account.telemetry_history, "free"),
+    ("GET", f"{SITE}/telemetry_history", energy_sites.telemetry_history, "free"),
 )
 
 ANY_REGION: Final = frozenset({"/api/1/users/region"})

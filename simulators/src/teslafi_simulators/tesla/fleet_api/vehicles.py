@@ -7,7 +7,7 @@ from typing import Any, Final
 from ..cars.car import CLASSIC_BLOCKS, Car, State
 from ..cars.garage import SAMPLES
 from .access import Call
-from .answers import Refused, answered, asleep
+from .answers import Refused, answered, asleep, not_found
 from .reading import whole_number
 
 DATA: Final = "vehicle_device_data"
@@ -113,54 +113,79 @@ def mobile_enabled(call: Call) -> Any:  # noqa: ANN401
 
 
 def nearby_charging_sites(call: Call) -> Any:  # noqa: ANN401
-    """List chargers around the car."""
+    """List chargers around the car, no more than `count` of each kind and within `radius` miles."""
     call.needs(DATA)
+    count, radius = (_limit(call, name) for name in ("count", "radius"))
     call.live_car()
     recorded = json.loads((SAMPLES / "timdorr_nearby_charging_sites.json").read_text())
     sites: dict[str, Any] = recorded.get("response", recorded)
-    return sites | {"timestamp": int(call.state.clock() * 1000)}
+    for kind in ("destination_charging", "superchargers"):
+        near = [site for site in sites[kind] if radius is None or site["distance_miles"] <= radius]
+        sites[kind] = near[:count]
+    now = call.state.clock()
+    return sites | {"congestion_sync_time_utc_secs": int(now) - 60, "timestamp": int(now * 1000)}
+
+
+def _limit(call: Call, name: str) -> int | None:
+    """Return a number that narrows a list down; None when there is none."""
+    return _number(call, name, 0) if name in call.request.query else None
 
 
 def release_notes(call: Call) -> Any:  # noqa: ANN401
-    """Tell what is new in the car's software; Tesla wraps this answer twice."""
+    """Tell what is new in the car's software, or in what it is about to install; Tesla wraps this answer twice."""
     call.needs(DATA)
     car = call.live_car()
-    note = {
-        "title": "Minor Fixes",
-        "subtitle": "Some Info",
-        "description": "This release contains minor fixes and improvements",
-        "customer_version": car.data["vehicle_state"]["car_version"].split(" ")[0],
-        "icon": "release_notes_icon",
-        "image_url": "https://vehicle-files.teslamotors.com/release_notes/d0fa3e08a458696e6464a46c938ffc0a",
-        "light_image_url": "https://vehicle-files.teslamotors.com/release_notes/9a122cff8916fffcb61cfd65a15c276f",
-    }
-    return {"response": {"release_notes": [note]}}
+    state = car.data["vehicle_state"]
+    version = str(state["car_version"]).split(" ")[0]
+    if call.request.query.get("staged") == "true":
+        version = str((state.get("software_update") or {}).get("version") or "").strip()
+    notes = [
+        {
+            "title": title,
+            "subtitle": subtitle,
+            "description": description,
+            "customer_version": version,
+            "icon": "release_notes_icon",
+            "image_url": "https://vehicle-files.teslamotors.com/release_notes/d0fa3e08a458696e6464a46c938ffc0a",
+            "light_image_url": "https://vehicle-files.teslamotors.com/release_notes/9a122cff8916fffcb61cfd65a15c276f",
+        }
+        for title, subtitle, description in NOTES
+    ]
+    return {"response": {"release_notes": notes if version else []}}
+
+
+NOTES: Final = (
+    ("Charging", "Plan ahead", "Schedules can be set for each place, with a time to start and a time to end."),
+    ("Minor Fixes", "Some Info", "This release contains minor fixes and improvements"),
+)
+"""Title, subtitle and text."""
 
 
 def service_data(call: Call) -> Any:  # noqa: ANN401
-    """Tell about a visit to a service centre."""
+    """Tell about a visit to a service center."""
     call.needs(DATA)
     if not call.car().in_service:
         return {}
+    done = datetime.fromtimestamp(call.state.clock() + 6 * 86_400, UTC).replace(minute=0, second=0, microsecond=0)
     return {
         "service_status": "in_service",
-        "service_etc": "2026-12-02T17:10:53-10:00",
+        "service_etc": done.isoformat(),
         "service_visit_number": "SV12345678",
         "status_id": 8,
     }
 
 
 def recent_alerts(call: Call) -> Any:  # noqa: ANN401
-    """List the car's recent alerts."""
+    """List the car's recent alerts: those that a test gave it, else one."""
     call.needs(DATA)
-    call.car()
+    car = call.car()
     alert = {
         "name": "Name_Of_The_Alert",
-        "time": datetime.fromtimestamp(call.state.clock() - 3600, UTC).isoformat(),
+        "time": datetime.fromtimestamp(call.state.clock() - 3600, UTC).isoformat(timespec="milliseconds"),
         "audience": ["service-fix", "customer"],
         "user_text": "additional description text",
     }
-    return {"recent_alerts": [alert]}
+    return {"recent_alerts": car.alerts or [alert]}
 
 
 def _own_car(call: Call) -> Car:
@@ -248,31 +273,74 @@ def telemetry_errors(call: Call) -> Any:  # noqa: ANN401
     return {"fleet_telemetry_errors": []}
 
 
-def charging_history(call: Call) -> Any:  # noqa: ANN401
-    """List paid sessions; needs the charging scope."""
-    call.needs("vehicle_charging_cmds")
-    return {"data": [], "totalResults": 0}
-
-
-def charging_sessions(call: Call) -> Any:  # noqa: ANN401
-    """Refuse: only business accounts that own a fleet are answered, and nobody here has one."""
-    call.needs("vehicle_charging_cmds")
-    raise Refused(403, "Unauthorized")
+def _named_car(call: Call) -> Car:
+    """Return the car that the query names; these endpoints have no car in their path."""
+    car = call.state.garage.find(call.request.query.get("vin", ""))
+    if car is None or (call.account != car.owner and call.account not in car.drivers):
+        raise not_found()
+    return car
 
 
 def options(call: Call) -> Any:  # noqa: ANN401
-    """List the car's options."""
+    """List the car's options, read from its own configuration; the codes are Tesla's."""
     call.needs(DATA)
-    return {"codes": [{"code": "$MT337", "displayName": "Model 3", "isActive": True}]}
+    config = _named_car(call).data["vehicle_config"]
+    model = MODELS.get(str(config.get("car_type")), "Model 3")
+    codes = [
+        {"code": "$MT337", "displayName": f"{model}", "isActive": True},
+        {"code": "$PPSW", "colorCode": "PPSW", "displayName": str(config.get("exterior_color")), "isActive": True},
+        {"code": "$W38A", "displayName": str(config.get("wheel_type")), "isActive": True},
+        {"code": "$APBS", "displayName": "Autopilot", "isActive": True},
+    ]
+    if config.get("rhd"):
+        codes.append({"code": "$DRRH", "displayName": "Right Hand Drive", "isActive": True})
+    return {"codes": codes}
+
+
+MODELS: Final = {
+    "model3": "Model 3",
+    "models": "Model S",
+    "models2": "Model S",
+    "lychee": "Model S",
+    "modelx": "Model X",
+    "tamarind": "Model X",
+    "modely": "Model Y",
+    "cybertruck": "Cybertruck",
+}
 
 
 def eligibility(call: Call) -> Any:  # noqa: ANN401
     """List what the car could be given; nothing here."""
     call.needs(DATA)
-    return {"country": "US", "eligible": [], "vin": call.request.query.get("vin", "")}
+    return {"country": "US", "eligible": [], "vin": _named_car(call).vin}
 
 
 def warranty(call: Call) -> Any:  # noqa: ANN401
-    """Tell the warranty."""
+    """Tell the warranty; what is over stands with what is expired."""
     call.needs(DATA)
-    return {"activeWarranty": [], "upcomingWarranty": [], "expiredWarranty": []}
+    car = _named_car(call)
+    now = datetime.fromtimestamp(call.state.clock(), UTC)
+    found: dict[str, list[dict[str, Any]]] = {"activeWarranty": [], "upcomingWarranty": [], "expiredWarranty": []}
+    for kind, name, years, miles in WARRANTIES:
+        ends = DELIVERED.replace(year=DELIVERED.year + years)
+        over = ends <= now or float(car.data["vehicle_state"].get("odometer") or 0) >= miles
+        found["expiredWarranty" if over else "activeWarranty"].append(
+            {
+                "warrantyType": kind,
+                "warrantyDisplayName": name,
+                "expirationDate": ends.isoformat().replace("+00:00", "Z"),
+                "expirationOdometer": miles,
+                "odometerUnit": "MI",
+                "warrantyExpiredOn": ends.isoformat().replace("+00:00", "Z") if over else None,
+                "coverageAgeInYears": years,
+            }
+        )
+    return found
+
+
+DELIVERED: Final = datetime(2024, 10, 21, tzinfo=UTC)
+WARRANTIES: Final = (
+    ("NEW_MFG_WARRANTY", "Basic Vehicle Limited Warranty", 4, 50_000),
+    ("BATTERY_WARRANTY", "Battery Limited Warranty", 8, 120_000),
+)
+"""Kind, name, years and miles, as in Tesla's own example."""
