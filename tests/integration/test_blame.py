@@ -16,7 +16,7 @@ from custom_components.teslafi.storage.vault import Vault, VaultKeeper
 from custom_components.teslafi.tesla.errors import AccessTokenRefused, SignInRequired, TeslaError
 from custom_components.teslafi.tesla.grant import Grant
 from custom_components.teslafi.tesla.reader import Reader
-from custom_components.teslafi.tesla.session import BLAMED_FOR, GrantSession
+from custom_components.teslafi.tesla.session import BLAMED_FOR, YOUNG, GrantSession
 
 from .scripted import ScriptedServer, scripted_server
 from .test_grant import access_token
@@ -113,18 +113,56 @@ async def test_an_endpoint_that_refuses_every_token_is_to_blame_itself(
     session = await session_of(Shelf(valid()), http, steady)
     reader = Reader(http, session)
     after: dict[int, int] = {}
+    asked: dict[int, int] = {}
     for minute in range(12 * 60):
         # Three questions about the site, each refused
         for ask in (reader.site_live, reader.site_info, reader.site_energy_today):
             assert await refused(ask(12, lambda _: None)) is AccessTokenRefused
         assert await refused(reader.vehicle_state(VIN, lambda _: None)) is None
         after[minute] = simulated.refreshes
+        asked[minute] = len(tesla.requests)
         steady.now += 60
     assert after[0] == 1
     assert after[29] == 1
     assert after[719] <= 12 * 3600 / BLAMED_FOR + 1
+    # Each question once: asking again with the same token would be billed and answered alike
+    assert asked[29] - asked[0] == 29 * 4
     simulated.refused_paths = frozenset()
     assert await refused(reader.site_live(12, lambda _: None)) is None
+
+
+@pytest.mark.parametrize(("age", "renewed"), [(YOUNG - 1, 1), (YOUNG, 2)])
+async def test_how_old_a_token_is_that_is_blamed_again(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, age: float, renewed: int
+) -> None:
+    """A fresh one is not; from five minutes on it is."""
+    simulated = Tesla(tesla)
+    steady = Steady()
+    session = await session_of(Shelf(valid()), http, steady)
+    reader = Reader(http, session)
+    await reader.vehicle_state(VIN, lambda _: None)
+    steady.now += age
+    simulated.dead.add(session.grant.access_token.reveal())
+    assert (await refused(reader.vehicle_state(VIN, lambda _: None)) is None) is (renewed == 2)
+    assert simulated.refreshes == renewed
+
+
+async def test_an_endpoint_that_took_a_token_again_is_not_blamed_any_more(
+    tesla: ScriptedServer, http: aiohttp.ClientSession
+) -> None:
+    """Its next 401 is the token's: a few minutes after it was blamed itself."""
+    simulated = Tesla(tesla)
+    simulated.refused_paths = frozenset({"/vehicles/"})
+    steady = Steady()
+    session = await session_of(Shelf(valid()), http, steady)
+    reader = Reader(http, session)
+    assert await refused(reader.vehicle_state(VIN, lambda _: None)) is AccessTokenRefused
+    simulated.refused_paths = frozenset()
+    assert await refused(reader.vehicle_state(VIN, lambda _: None)) is None
+    steady.now += YOUNG
+    simulated.dead.add(session.grant.access_token.reveal())
+    assert await refused(reader.vehicle_state(VIN, lambda _: None)) is None
+    assert simulated.refreshes == 2
 
 
 async def test_a_token_that_dies_young_is_replaced_before_long(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+import gc
 import json
 import logging
 from typing import Any
@@ -321,8 +322,11 @@ async def test_the_token_endpoint_is_not_asked_while_it_asks_to_wait(
         waits.append(limited.value.retry_after)
         steady.now += 33
     assert waits == [100, 67, 34]
+    steady.now += 0.5
+    with pytest.raises(RateLimited):
+        await session.access_token()
     assert len(tesla.requests) == 1
-    steady.now += 1
+    steady.now += 0.5
     assert await session.access_token() == access_token(jti="2")
 
 
@@ -338,3 +342,65 @@ async def test_a_new_token_lasts_for_some_minutes_whatever_is_said(
         await session.access_token()
     assert len(tesla.requests) == 1
     assert session.grant.expires_at >= NOW + 300
+
+
+async def test_before_it_is_loaded_a_session_has_no_grant(http: aiohttp.ClientSession) -> None:
+    """Nor after it was loaded from a keeper that has none."""
+    session = GrantSession(Shelf(None), TokenEndpoint(http, lambda: NOW), lambda: NOW, create_task)
+    for act in (session.access_token, session.load, session.access_token):
+        with pytest.raises(SignInRequired) as refused:
+            await act()
+        assert refused.value.reason is Reason.MISSING
+
+
+@pytest.mark.parametrize(("left", "asked"), [(59, 1), (60, 1), (61, 0)])
+async def test_a_token_is_replaced_a_minute_before_its_end(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, left: int, asked: int
+) -> None:
+    tesla.answers = [good()]
+    await (await session_of(Shelf(grant(expires_at=NOW + left)), http, Steady(0.0))).access_token()
+    assert len(tesla.requests) == asked
+
+
+async def test_a_move_to_another_region_is_remembered_unless_the_grant_is_another_by_then(
+    http: aiohttp.ClientSession,
+) -> None:
+    """Whatever the keeper has is gone on with."""
+    shelf = Shelf(grant())
+    session = await session_of(shelf, http)
+    await session.move("na")
+    assert shelf.kept is not None
+    assert shelf.kept.region == session.grant.region == "na"
+    shelf.kept = grant(refresh="EU_NEWER")
+    await session.move("cn")
+    assert session.grant == shelf.kept == grant(refresh="EU_NEWER")
+    shelf.kept = None
+    await session.move("cn")
+    with pytest.raises(SignInRequired):
+        await session.access_token()
+
+
+async def test_a_refresh_that_fails_with_nobody_waiting_is_quiet(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its task is looked at; the next caller begins another."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def failing(_request: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return web.Response(status=500)
+
+    tesla.answers = [failing, good()]
+    session = await session_of(Shelf(grant()), http)
+    caller = asyncio.create_task(session.access_token())
+    await asked.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    closing = asyncio.create_task(session.close())
+    go_on.set()
+    await closing
+    assert await session.access_token() == access_token(jti="2")
+    del closing, caller
+    gc.collect()
+    assert "never retrieved" not in caplog.text

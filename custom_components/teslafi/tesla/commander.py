@@ -122,12 +122,10 @@ class Commander:
         if (task := self._waking.get(vin)) is None:
             task = self._waking[vin] = asyncio.ensure_future(self._wake(vin, count))
             task.add_done_callback(lambda done: self._woken(vin, done))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise NotAwake("Waking was given up") from None
-            raise
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise NotAwake("Waking was given up")
+        task.result()
 
     def _woken(self, vin: str, task: asyncio.Task[None]) -> None:
         """Free the place; look at the outcome, which every caller may have stopped waiting for."""

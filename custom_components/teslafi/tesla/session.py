@@ -121,7 +121,9 @@ class GrantSession:
                 raise RateLimited(wait)
             self._refreshing = self._create_task(self._refresh(), "teslafi grant refresh")
             self._refreshing.add_done_callback(self._refresh_ended)
-        return await asyncio.shield(self._refreshing)
+        refreshing = self._refreshing
+        await asyncio.wait([refreshing])
+        return refreshing.result()
 
     def _refresh_ended(self, task: asyncio.Task[Grant]) -> None:
         """Free the place; look at the outcome, which every caller may have stopped waiting for."""
