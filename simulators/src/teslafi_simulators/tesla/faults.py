@@ -159,11 +159,11 @@ async def _drop(_fault: Fault, request: web.Request, response: web.Response) -> 
 
 async def _status(fault: Fault, _request: web.Request, _response: web.Response) -> web.StreamResponse:
     status = 500 if fault.status is None else fault.status
-    if isinstance(fault.body, str):
-        return web.Response(text=fault.body, status=status, headers=fault.headers)
     if fault.body is None:
         return web.Response(status=status, headers=fault.headers)
-    return web.json_response(fault.body, status=status, headers=fault.headers)
+    is_text = isinstance(fault.body, str)
+    body, kind = (fault.body, "text/plain") if is_text else (json.dumps(fault.body), "application/json")
+    return web.Response(body=body.encode(), status=status, headers={"Content-Type": kind, **fault.headers})
 
 
 def _with_body(fault: Fault, response: web.Response, body: str, kind: str = "application/json") -> web.Response:

@@ -235,3 +235,17 @@ async def test_the_token_endpoint_has_faults_too(http: aiohttp.ClientSession, te
             assert answer.status == status
     async with http.post(tesla.addresses.token("na"), data=form) as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("body", [None, "", "words", {}, {"error": "x"}, [], 7, "null"])
+@pytest.mark.parametrize("status", [200, 204, 304, 401, 503, 599])
+async def test_any_status_with_any_body_and_header(
+    http: aiohttp.ClientSession, tesla: TeslaSimulator, headers: dict[str, str], status: int, body: object
+) -> None:
+    """What is ordered is sent: nothing of it makes the simulator itself fall over."""
+    for sent in ({}, {"Content-Type": "text/html", "Retry-After": ""}):
+        tesla.control.fault(path=f"*{CAR}", kind="status", status=status, body=body, headers=sent)
+        async with http.get(f"{tesla.addresses.fleet('na')}{CAR}", headers=headers) as answer:
+            assert answer.status == status
+            if status not in (204, 304):
+                assert {name: answer.headers[name] for name in sent} == sent
