@@ -6,11 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.adapters.smtp.server import open_mail_server
-from teslafi_companion.http import answers, door, guard, health
+from teslafi_companion.http import answers, door, guard, health, received
 from teslafi_companion.http.api.routes import routes as api_routes
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
-from teslafi_companion.http.received import LARGEST_BODY
 from teslafi_companion.http.services import SERVICES, Services
 from teslafi_companion.http.webhooks.billing import routes as webhook_routes
 from teslafi_companion.work.billing import BillingWorker
@@ -32,9 +31,10 @@ def create_app(parts: Services, *, works: bool = True, rest: Rest = rest) -> web
             answers.logged,
             door.in_time,
             answers.explained,
+            received.plain,
             guard.same_origin,
         ],
-        client_max_size=LARGEST_BODY,
+        client_max_size=received.LARGEST_BODY,
     )
     app[SERVICES] = parts
     app[door.DOORKEEPER] = door.Doorkeeper(parts.settings)

@@ -16,6 +16,7 @@ from teslafi_companion.app import SUPERVISOR, create_app
 from teslafi_companion.clock import Clock, system_clock
 from teslafi_companion.http import door
 from teslafi_companion.http.metrics import LoopFigures
+from teslafi_companion.http.protocol import Runner
 from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
@@ -110,9 +111,7 @@ async def _runner(
     stack: AsyncExitStack, app: web.Application, settings: Settings, *, keepalive_timeout: float = 75.0
 ) -> web.AppRunner:
     """Set an application up until the stack closes; requests under way are finished first."""
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=settings.shutdown_seconds, keepalive_timeout=keepalive_timeout
-    )
+    runner = Runner(app, settings, shutdown_timeout=settings.shutdown_seconds, keepalive_timeout=keepalive_timeout)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner

@@ -11,6 +11,7 @@ import structlog
 
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.settings import Settings
 from teslafi_companion.store import database as store
 
 from .guard import is_for_machines
@@ -120,7 +121,11 @@ async def explain(
 
 async def harden(request: web.Request, response: web.StreamResponse) -> None:
     """Set the headers of every answer, as `on_response_prepare` does for pages, files and faults alike."""
-    settings = services(request).settings
+    add_headers(services(request).settings, response)
+
+
+def add_headers(settings: Settings, response: web.StreamResponse) -> None:
+    """Set the headers that every answer has."""
     for name, value in HEADERS.items():
         response.headers[name] = value
     forms = "'self'"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Handler
 from multidict import MultiDict
 
 from teslafi_companion.text import is_valid, parse_json, valid
@@ -122,6 +123,9 @@ async def document(request: web.Request, most: int = LARGEST_BODY) -> Any:  # no
         raise Malformed("the body is not JSON") from fault
 
 
-def is_encoded(request: web.BaseRequest) -> bool:
-    """Say whether a body is compressed, which nobody who should send us one does."""
-    return request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity"
+@web.middleware
+async def plain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a body that is compressed, which nobody who should send us one does: a small one could be a large one."""
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise web.HTTPUnsupportedMediaType
+    return await handler(request)

@@ -1,0 +1,88 @@
+"""What comes before any request is one: answers to bytes that are no HTTP, with our headers and without our version."""
+
+import asyncio
+from typing import Any, Final, override
+
+from aiohttp import web
+import structlog
+
+from teslafi_companion.settings import Settings
+
+from .answers import add_headers
+
+_SENTENCES: Final = {400: "This is not HTTP that this service understands.", 500: "Something went wrong here."}
+
+_log = structlog.get_logger("request")
+
+
+class Connection(web.RequestHandler):
+    """One connection; aiohttp's own answers to what it cannot read repeat it, and name Python and aiohttp."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        **kwargs: Any,  # noqa: ANN401 - aiohttp's
+    ) -> None:
+        """Take the settings that decide about headers, and whatever aiohttp wants."""
+        super().__init__(manager, loop=loop, **kwargs)
+        self._settings = settings
+
+    @override
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what is no request; what strangers sent is neither repeated nor logged."""
+        if status >= 500:  # noqa: PLR2004 - ours, not theirs
+            _log.error("failed", fault=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        answer = web.Response(status=status, text=_SENTENCES.get(status, _SENTENCES[400]))
+        add_headers(self._settings, answer)
+        answer.force_close()
+        return answer
+
+
+class _Server(web.Server):
+    """Makes our connections."""
+
+    def __init__(self, made: web.Server, settings: Settings, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(
+            made.request_handler,
+            request_factory=made.request_factory,
+        )
+        self._connection_kwargs = kwargs
+        self._settings = settings
+
+    @override
+    def __call__(self) -> web.RequestHandler:
+        loop = asyncio.get_running_loop()
+        return Connection(self, settings=self._settings, loop=loop, **self._connection_kwargs)
+
+
+class Runner(web.AppRunner):
+    """Serves an application on our connections; `connection` is what aiohttp's `RequestHandler` takes."""
+
+    __slots__ = ("_connection", "_settings")
+
+    def __init__(
+        self,
+        app: web.Application,
+        settings: Settings,
+        *,
+        shutdown_timeout: float = 60,
+        **connection: Any,  # noqa: ANN401 - aiohttp's
+    ) -> None:
+        """Take the application and its settings."""
+        super().__init__(app, shutdown_timeout=shutdown_timeout)
+        self._settings = settings
+        # A body that says it is compressed is refused (received.py), never unpacked
+        self._connection = {"access_log": None, "auto_decompress": False} | connection
+
+    @override
+    async def _make_server(self) -> web.Server:
+        return _Server(await super()._make_server(), self._settings, **self._connection)
