@@ -64,7 +64,10 @@ def out_of_reach(store: Store, fault: Callable[[], Exception]) -> Iterator[None]
     event.listen(engine, "do_connect", refuse)
     engine.dispose()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            # SQLite's connections are made by our own function, which that event does not know
+            patch.setattr("teslafi_companion.store.database.connect", refuse)
+            yield
     finally:
         event.remove(engine, "do_connect", refuse)
 
