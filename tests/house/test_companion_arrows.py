@@ -38,7 +38,7 @@ ALLOWED: Final[Mapping[str, str]] = {
     "rotation": "audit crypto store",
     # HTTP
     "http": "adapters.breached_passwords adapters.free crypto domain.accounts domain.billing settings store text",
-    "http.api": "audit crypto domain domain.accounts domain.billing domain.links domain.permits http store",
+    "http.api": "audit domain domain.accounts domain.billing domain.links domain.permits http store",
     "http.oauth": "audit domain.accounts domain.billing domain.links http settings store",
     "http.pages": "audit crypto domain.accounts domain.billing domain.links http store text",
     "http.webhooks": "domain.accounts domain.billing http",

@@ -28,7 +28,7 @@ from teslafi_companion.audit import check_chain
 from teslafi_companion.configuration import load_settings
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.http.services import Services
-from teslafi_companion.rotation import rotate_field_key
+from teslafi_companion.rotation import rotate_keys
 from teslafi_companion.server import started
 from teslafi_companion.service import migrate_database
 from teslafi_companion.settings import Settings
@@ -183,7 +183,7 @@ async def test_every_row_opens(companion: Services, known: Known) -> None:
     async def at_once(_span: timedelta) -> None:
         """Wait for nobody."""
 
-    assert await rotate_field_key(companion.store, settle=at_once) > report.rows
+    assert await rotate_keys(companion.store, settle=at_once) > report.rows
     assert (await check_chain(companion.store)).faults == ()
     async with companion.store.reading() as transaction:
         assert await account.find(transaction, known.email) is not None

@@ -16,7 +16,7 @@ from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, lockout
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, context_words
-from teslafi_companion.rotation import rewrap_keys, rotate_field_key
+from teslafi_companion.rotation import rewrap_keys, rotate_keys
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting
 from teslafi_companion.store.database import DatabaseInUse, StoreUnreachable
@@ -108,8 +108,13 @@ async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
     async with opened_store(settings) as store:
         wrapped = await rewrap_keys(store)
         print(f"{wrapped} data keys were wrapped with the present key-encryption key.")
-        sealed = await rotate_field_key(store, settle=at_once if arguments.stopped else None)
+        settle = at_once if arguments.stopped else None
+        sealed = await rotate_keys(store, settle=settle, leaked=arguments.leaked)
     print(f"{sealed} fields were sealed with a new key; the old one is gone.")
+    if arguments.leaked:
+        print("Nothing that was signed before counts: every Home Assistant has to be linked again.")
+    else:
+        print("Links and permits are signed with a new key; what the old one signed runs out by itself.")
     return 0
 
 
@@ -182,6 +187,7 @@ def _parser() -> ArgumentParser:
     unlock = commands.add_parser("unlock", help="forget all wrong attempts at an account")
     unlock.add_argument("email")
     rotate = commands.add_parser("rotate-keys", help="seal everything with a new key, while the service runs")
+    rotate.add_argument("--leaked", action="store_true", help="the old keys may be in wrong hands: end every link")
     rotate.add_argument("--stopped", action="store_true", help="no process is serving: wait for none")
     check = commands.add_parser("check", help="check settings, database, keys and the audit chain")
     check.add_argument("--head", help="an audit head from the log stream that must still be part of the chain")

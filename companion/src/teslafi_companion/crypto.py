@@ -7,8 +7,9 @@ row, column or account does not open. Keys appear in no `repr` and no exception.
 
 import base64
 import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 import hashlib
 import hmac
 import json
@@ -69,26 +70,43 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+@dataclass(frozen=True)
+class SigningRoot:
+    """A root of what is handed out: refresh tokens, permits, form tokens. The one before stays good for a while."""
+
+    number: int
+    key: bytes = field(repr=False)
+    replaced_at: datetime | None = None
+
+
 class FieldCipher:
-    """The opened key ring: seals and opens fields, and derives the keys of indexes and message codes."""
+    """The opened key ring: seals and opens fields, and derives the keys of indexes, message codes and signatures."""
 
     def __init__(
-        self, keys: Mapping[int, bytes], active: int, root: bytes, wrapped: Mapping[int, bytes] | None = None
+        self,
+        keys: Mapping[int, bytes],
+        active: int,
+        root: bytes,
+        *,
+        signing: Sequence[SigningRoot] = (),
+        wrapped: Mapping[int, tuple[bytes, bytes]] | None = None,
     ) -> None:
-        """Take data keys by number, the number that seals, and the root of derived keys; 32 bytes each.
+        """Take data keys by number, the number that seals, and the root of indexes; 32 bytes each.
 
-        `wrapped` is the form in which the key ring keeps each, the root (number 0) as well.
+        `signing` has the root that signs first; without any the root of indexes signs. `wrapped` is the form in which
+        the key ring keeps each number's key, with that key.
         """
         self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
-        self._keys = {**keys, 0: root}
         self._wrapped = dict(wrapped or {})
         self._root = root
-        self._derived: dict[str, bytes] = {}
+        self._signing = tuple(signing) or (SigningRoot(0, root),)
+        self._derived: dict[tuple[int, str], bytes] = {}
         self.active = active
 
     def opened(self, number: int, wrapped: bytes) -> bytes | None:
         """Return a key that was opened from this wrapped form already, so that nobody has to be asked for it again."""
-        return self._keys[number] if self._wrapped.get(number) == wrapped else None
+        known, key = self._wrapped.get(number, (b"", b""))
+        return key if known == wrapped else None
 
     def __repr__(self) -> str:
         """Show key numbers, never keys."""
@@ -123,16 +141,31 @@ class FieldCipher:
             raise SealBroken(f"a field of {place.table}.{place.column} does not hold what it should")
         return value
 
-    def derived_key(self, label: str) -> bytes:
-        """Return the 32-byte key for one purpose (HKDF-Expand, SHA-256, of the root with the label)."""
-        if label not in self._derived:
-            info = f"{_SERVICE}:{label}:v1".encode()
-            self._derived[label] = HKDFExpand(SHA256(), KEY_BYTES, info).derive(self._root)
-        return self._derived[label]
-
     def mac(self, label: str, message: bytes) -> bytes:
-        """Return the HMAC-SHA-256 of a message under the label's own key: blind indexes, form tokens, chains."""
-        return hmac.digest(self.derived_key(label), message, "sha256")
+        """Return the HMAC-SHA-256 of a message under the label's own key: blind indexes, chains. It never changes."""
+        return hmac.digest(self._derived_key(0, self._root, label), message, "sha256")
+
+    def signing_keys(self, label: str, now: datetime, overlap: timedelta) -> list[bytes]:
+        """Return the keys for one purpose that count now, the one to sign with first.
+
+        What a key that was replaced has signed counts for `overlap` more; what an announced one signs, already.
+        """
+        return [
+            self._derived_key(root.number, root.key, label)
+            for root in self._signing
+            if root.replaced_at is None or now - root.replaced_at < overlap
+        ]
+
+    def signing_key(self, label: str) -> bytes:
+        """Return the 32-byte key that signs for one purpose."""
+        return self._derived_key(self._signing[0].number, self._signing[0].key, label)
+
+    def _derived_key(self, number: int, root: bytes, label: str) -> bytes:
+        """Return the 32-byte key for one purpose (HKDF-Expand, SHA-256, of a root with the label)."""
+        if (number, label) not in self._derived:
+            info = f"{_SERVICE}:{label}:v1".encode()
+            self._derived[number, label] = HKDFExpand(SHA256(), KEY_BYTES, info).derive(root)
+        return self._derived[number, label]
 
 
 def key_number(sealed: bytes) -> int:

@@ -39,21 +39,23 @@ async def rewrap_keys(store: Store) -> int:
     return len(rows)
 
 
-async def rotate_field_key(
+async def rotate_keys(
     store: Store,
     *,
     settle: Callable[[timedelta], Awaitable[None]] | None = None,
+    leaked: bool = False,
 ) -> int:
-    """Bring a new field key into use and seal everything anew; returns how many fields were sealed.
+    """Bring new keys into use and seal everything anew; returns how many fields were sealed.
 
-    Four committed stages, each of which a later run takes up where a killed one stopped: the new key is announced
-    (every process learns it), becomes active (everyone seals with it), all fields are sealed anew, the old is wiped.
-    `settle` waits between them for the other processes; pass a function that returns at once when none is running.
+    Four committed stages, each of which a later run takes up where a killed one stopped: the new keys are announced
+    (every process learns them, and publishes the permits' key), become active (everyone seals and signs with them), all
+    fields are sealed anew, the old field key is wiped. What the old root signed counts for a while, unless it `leaked`.
+    `settle` waits between the stages for other processes; pass a function that returns at once when none is running.
     """
     wait = settle or (lambda span: asyncio.sleep(span.total_seconds()))
     if await _announce(store):
         await wait(2 * REFRESH)
-    await _activate(store)
+    await _activate(store, leaked=leaked)
     await refresh_cipher(store)
     sealed = await _seal_anew(store)
     await wait(2 * REFRESH)
@@ -67,33 +69,45 @@ async def rotate_field_key(
 async def _announce(store: Store) -> bool:
     keys = key_encryption_keys(store.settings)
     async with store.transaction() as transaction:
-        under_way = await transaction.first(select(keyring).where(keyring.c.state.in_(("incoming", "replaced"))))
+        under_way = await transaction.first(
+            select(keyring).where(keyring.c.purpose == "field", keyring.c.state.in_(("incoming", "replaced")))
+        )
         if under_way is not None:
             return bool(under_way.state == "incoming")
         number = 1 + int((await transaction.execute(select(func.max(keyring.c.number)))).scalar_one())
-        await transaction.execute(
-            insert(keyring).values(
-                number=number,
-                purpose="field",
-                state="incoming",
-                wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), wrapping_context(number, "field")),
-                kek=keys.current.name,
-                created_at=transaction.now,
+        for new, purpose in ((number, "field"), (number + 1, "signing")):
+            await transaction.execute(
+                insert(keyring).values(
+                    number=new,
+                    purpose=purpose,
+                    state="incoming",
+                    wrapped=await keys.current.wrap(os.urandom(KEY_BYTES), wrapping_context(new, purpose)),
+                    kek=keys.current.name,
+                    created_at=transaction.now,
+                )
             )
-        )
     return True
 
 
-async def _activate(store: Store) -> None:
+async def _activate(store: Store, *, leaked: bool) -> None:
     async with store.transaction() as transaction:
-        incoming = await transaction.first(select(keyring).where(keyring.c.state == "incoming"))
-        if incoming is None:
+        incoming = {
+            row.purpose: row for row in await transaction.rows(select(keyring).where(keyring.c.state == "incoming"))
+        }
+        if not incoming:
             return
         await transaction.execute(
             update(keyring).where(keyring.c.state == "active", keyring.c.purpose == "field").values(state="replaced")
         )
-        await transaction.execute(update(keyring).where(keyring.c.number == incoming.number).values(state="active"))
-        record(transaction, "key_rotated", actor="operator", detail={"what": "field key", "number": incoming.number})
+        for purpose, row in incoming.items():
+            sole = leaked and purpose == "signing"
+            await transaction.execute(
+                update(keyring)
+                .where(keyring.c.number == row.number)
+                .values(state="sole" if sole else "active", created_at=transaction.now)
+            )
+            detail = {"what": f"{purpose} key", "number": row.number, "leaked": leaked}
+            record(transaction, "key_rotated", actor="operator", detail=detail)
 
 
 async def _seal_anew(store: Store) -> int:
@@ -131,5 +145,7 @@ def _owner(row: UUID, owner: UUID | None) -> UUID:
 async def _retire(store: Store) -> None:
     async with store.transaction() as transaction:
         await transaction.execute(
-            update(keyring).where(keyring.c.state == "replaced").values(state="retired", wrapped=b"")
+            update(keyring)
+            .where(keyring.c.state == "replaced", keyring.c.purpose == "field")
+            .values(state="retired", wrapped=b"")
         )

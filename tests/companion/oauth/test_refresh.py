@@ -16,7 +16,7 @@ from teslafi_companion.domain.links.tokens import Tokens, read_refresh_token, re
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import access_token, link
 
-from ..clock import ManualClock
+from ..clock import START, ManualClock
 from ..postgresql import others_wait
 from .linking import (
     CLIENT,
@@ -226,7 +226,7 @@ async def test_a_token_from_before_the_database_was_restored_ends_nothing(store:
 def test_only_the_exact_text_is_a_token() -> None:
     family = uuid4()
     token = refresh_token(CIPHER, family, 7)
-    assert read_refresh_token(CIPHER, token) == (family, 7)
+    assert read_refresh_token(CIPHER, token, START) == (family, 7)
     other = FieldCipher({1: bytes(range(32))}, 1, bytes(32))
     for forged in (
         token + "=",
@@ -237,7 +237,7 @@ def test_only_the_exact_text_is_a_token() -> None:
         token.swapcase(),
         refresh_token(other, family, 7),
     ):
-        assert read_refresh_token(CIPHER, forged) is None
+        assert read_refresh_token(CIPHER, forged, START) is None
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     spellings = [token[:-1] + letter for letter in alphabet]
-    assert [one for one in spellings if read_refresh_token(CIPHER, one)] == [token]
+    assert [one for one in spellings if read_refresh_token(CIPHER, one, START)] == [token]

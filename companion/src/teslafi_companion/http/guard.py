@@ -36,12 +36,17 @@ TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody who is signed in: the session with its token, the account, and the token of the forms of its pages."""
+    """Somebody who is signed in: the session with its token, the account, and the tokens that its forms may carry."""
 
     session: Session
     token: str
     owner: Account
-    csrf: str
+    forms: tuple[str, ...]
+
+    @property
+    def csrf(self) -> str:
+        """Return the token of the forms of its pages."""
+        return self.forms[0]
 
 
 type Signed = Callable[[web.Request, Visit], Awaitable[web.StreamResponse]]
@@ -83,7 +88,9 @@ async def find_visit(request: web.Request) -> Visit | None:
     if sessions.wants_touch(session, now):
         async with store.transaction() as transaction:
             await sessions.touch(transaction, session)
-    return Visit(session, token, owner, store.cipher.mac("csrf", session.id.bytes).hex())
+    keys = store.cipher.signing_keys("csrf", now, store.settings.policy.session_absolute)
+    forms = tuple(hmac.digest(key, session.id.bytes, "sha256").hex() for key in keys)
+    return Visit(session, token, owner, forms)
 
 
 def signed_in(handler: Signed) -> Plain:
@@ -96,7 +103,7 @@ def signed_in(handler: Signed) -> Plain:
             return see(f"/sign-in?{urlencode({'next': _back_to(request)})}")
         if request.method not in SAFE:
             sent = await typed(request, TOKEN_FIELD) or header(request, "X-CSRF-Token") or ""
-            if not hmac.compare_digest(sent.encode(), visit.csrf.encode()):
+            if not any(hmac.compare_digest(sent.encode(), form.encode()) for form in visit.forms):
                 raise web.HTTPForbidden(reason="form of another session")
         return await handler(request, visit)
 

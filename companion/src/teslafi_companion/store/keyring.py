@@ -1,6 +1,6 @@
 """The key ring in the database: opening it, and making the first keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from teslafi_companion.crypto import (
     KeyEncryptionKey,
     KeyFault,
     LocalKey,
+    SigningRoot,
     create_key_file,
     decode_key,
     read_key_file,
@@ -105,21 +106,37 @@ def wrapping_context(number: int, purpose: str) -> str:
 
 async def _opened(rows: Sequence[Row[Any]], settings: Settings, known: FieldCipher | None) -> FieldCipher:
     """Open the keys; what the cipher at hand has opened is not asked for again."""
+    kept = [row for row in rows if row.state != "retired"]
     opened: dict[int, bytes] = {}
-    wrapped: dict[int, bytes] = {}
-    active = 0
-    for row in rows:
-        if row.state == "retired":
-            continue
-        wrapped[row.number] = row.wrapped
+    for row in kept:
         at_hand = None if known is None else known.opened(row.number, row.wrapped)
         opened[row.number] = await _unwrapped(row, settings) if at_hand is None else at_hand
-        if row.purpose == "field" and row.state == "active":
-            active = row.number
-    root = opened.pop(ROOT_NUMBER, None)
+    fields = {row.number: opened[row.number] for row in kept if row.purpose == "field"}
+    active = next((row.number for row in kept if row.purpose == "field" and row.state == "active"), 0)
+    root = opened.get(ROOT_NUMBER)
     if root is None or active == 0:
         raise KeyFault("The key ring in the database is incomplete: restore the database from a backup.")
-    return FieldCipher(opened, active, root, wrapped)
+    wrapped = {row.number: (row.wrapped, opened[row.number]) for row in kept}
+    return FieldCipher(fields, active, root, signing=_signing(kept, opened), wrapped=wrapped)
+
+
+def _signing(rows: Sequence[Row[Any]], opened: Mapping[int, bytes]) -> list[SigningRoot]:
+    """Return the roots that sign or signed, the present one first.
+
+    Before the first rotation the root of indexes signs. A root was replaced when its successor was brought into use.
+    """
+    ring = sorted((row for row in rows if row.purpose == "signing"), key=lambda row: row.number)
+    used = [row for row in ring if row.state != "incoming"]
+    found: list[SigningRoot] = []
+    replaced_at = None
+    for row in reversed(used):
+        found.append(SigningRoot(row.number, opened[row.number], replaced_at))
+        replaced_at = row.created_at
+        if row.state == "sole":
+            break
+    else:
+        found.append(SigningRoot(ROOT_NUMBER, opened[ROOT_NUMBER], replaced_at))
+    return found + [SigningRoot(row.number, opened[row.number]) for row in ring if row.state == "incoming"]
 
 
 async def _unwrapped(row: Row[Any], settings: Settings) -> bytes:

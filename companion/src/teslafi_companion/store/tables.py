@@ -44,7 +44,8 @@ def _of_account(*, nullable: bool = False) -> Column[object]:
     return Column("account_id", Uuid, ForeignKey("account.id", ondelete="CASCADE"), nullable=nullable, index=True)
 
 
-# Data keys, wrapped by the key-encryption key. purpose: field | root. state: incoming | active | replaced | retired.
+# Data keys, wrapped by the key-encryption key. purpose: field | root | signing.
+# state: incoming | active | replaced | retired, and sole for a signing root before which nothing counts.
 keyring: Final = Table(
     "keyring",
     metadata,

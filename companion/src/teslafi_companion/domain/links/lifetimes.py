@@ -13,6 +13,8 @@ GRACE: Final = timedelta(seconds=60)
 """How long the refresh token before the newest still answers with that newest one in any case: requests cross."""
 LOST_ANSWER: Final = timedelta(days=1)
 """How long it does so as long as nobody has used its successor: the answer was lost, or the power failed just then."""
+KEY_OVERLAP: Final = timedelta(days=30)
+"""How long refresh tokens of before a rotation of keys count: who is silent for longer is suspicious anyway."""
 REFRESH_IDLE: Final = timedelta(days=90)
 REFRESH_ABSOLUTE: Final = timedelta(days=365)
 DEVICE_GRANT: Final = timedelta(minutes=10)

@@ -26,7 +26,7 @@ from teslafi_companion.store.tables import access_token, link
 from . import suspicion
 from .clients import Client
 from .faults import INVALID_GRANT, INVALID_SCOPE, OAuthFault
-from .lifetimes import ACCESS_TOKEN, GRACE, LOST_ANSWER, REFRESH_ABSOLUTE, REFRESH_IDLE
+from .lifetimes import ACCESS_TOKEN, GRACE, KEY_OVERLAP, LOST_ANSWER, REFRESH_ABSOLUTE, REFRESH_IDLE
 from .links import End, Link, end_family, end_link, link_of
 from .scopes import Scope, written
 
@@ -49,11 +49,15 @@ class Tokens:
 
 def refresh_token(cipher: FieldCipher, family: UUID, generation: int) -> str:
     """Return the refresh token of one generation of a family."""
+    return _token(cipher.signing_key(_LABEL), family, generation)
+
+
+def _token(key: bytes, family: UUID, generation: int) -> str:
     body = family.bytes + _GENERATION.pack(generation)
-    return base64.urlsafe_b64encode(body + cipher.mac(_LABEL, body)).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(body + hmac.digest(key, body, "sha256")).rstrip(b"=").decode()
 
 
-def read_refresh_token(cipher: FieldCipher, token: str) -> tuple[UUID, int] | None:
+def read_refresh_token(cipher: FieldCipher, token: str, now: datetime) -> tuple[UUID, int] | None:
     """Return family and generation of a token that this service made, None for anything else."""
     if len(token) != _TOKEN_CHARACTERS or not token.isascii():
         return None
@@ -64,7 +68,8 @@ def read_refresh_token(cipher: FieldCipher, token: str) -> tuple[UUID, int] | No
     body = content[:_BODY_BYTES]
     family, generation = UUID(bytes=body[:_UUID_BYTES]), _GENERATION.unpack(body[_UUID_BYTES:])[0]
     # Compared as text: the unused bits at the end of base64 would give every token a second spelling
-    if not hmac.compare_digest(refresh_token(cipher, family, generation), token):
+    made = [_token(key, family, generation) for key in cipher.signing_keys(_LABEL, now, KEY_OVERLAP)]
+    if not any(hmac.compare_digest(one, token) for one in made):
         return None
     return family, generation
 
@@ -91,7 +96,7 @@ async def refresh(
     transaction: Transaction, client: Client, token: str, scopes: frozenset[Scope] | None, visitor: Visitor
 ) -> Tokens | OAuthFault:
     """Replace a refresh token. A fault is returned, so that what it ended is committed."""
-    read = read_refresh_token(transaction.cipher, token)
+    read = read_refresh_token(transaction.cipher, token, transaction.now)
     if read is None:
         return OAuthFault(INVALID_GRANT, "this refresh token is none of this server")
     family, generation = read
@@ -149,7 +154,7 @@ async def revoke(transaction: Transaction, client: Client, token: str, visitor: 
 
     A token that is unknown, or another client's, is none of the caller's business: nothing happens.
     """
-    read = read_refresh_token(transaction.cipher, token)
+    read = read_refresh_token(transaction.cipher, token, transaction.now)
     if read is not None:
         row = await transaction.first(select(link.c.client_id).where(link.c.family == read[0]))
         if row is not None and row.client_id == client.id:

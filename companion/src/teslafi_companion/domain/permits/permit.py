@@ -4,7 +4,7 @@ The signing key is derived from the key ring's root, so that every process signs
 """
 
 import base64
-from datetime import timedelta
+from datetime import datetime, timedelta
 import hashlib
 import json
 from typing import Any, Final
@@ -20,18 +20,31 @@ from teslafi_companion.domain.links.links import Link
 from teslafi_companion.store.database import Transaction
 
 LIFETIME: Final = timedelta(hours=24)
+KEY_OVERLAP: Final = LIFETIME + timedelta(hours=1)
+"""How long the key of before a rotation stays published: no permit that it signed lives longer."""
 TYPE: Final = "teslafi-permit+jwt"
 _LABEL: Final = "permit-signing-key"
 
 
 def signing_key(cipher: FieldCipher) -> Ed25519PrivateKey:
     """Return the key that signs permits."""
-    return Ed25519PrivateKey.from_private_bytes(cipher.derived_key(_LABEL))
+    return Ed25519PrivateKey.from_private_bytes(cipher.signing_key(_LABEL))
+
+
+def public_jwks(cipher: FieldCipher, now: datetime) -> list[dict[str, str]]:
+    """Return the public keys of permits that may be in use, as JWKs: before and after a rotation more than one."""
+    keys = cipher.signing_keys(_LABEL, now, KEY_OVERLAP)
+    return [_jwk(Ed25519PrivateKey.from_private_bytes(key)) for key in keys]
 
 
 def public_jwk(cipher: FieldCipher) -> dict[str, str]:
-    """Return the public key as a JWK; its `kid` is the thumbprint (RFC 7638, 8037)."""
-    raw = signing_key(cipher).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    """Return the public key that permits are signed for."""
+    return _jwk(signing_key(cipher))
+
+
+def _jwk(key: Ed25519PrivateKey) -> dict[str, str]:
+    """Return a public key as a JWK; its `kid` is the thumbprint (RFC 7638, 8037)."""
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     members = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(raw)}
     thumbprint = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
     return members | {"alg": "EdDSA", "use": "sig", "kid": _encoded(thumbprint)}

@@ -10,7 +10,6 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.audit import record
-from teslafi_companion.crypto import FieldCipher
 from teslafi_companion.domain.accounts import throttle
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
 from teslafi_companion.domain.accounts.visitor import Visitor
@@ -19,10 +18,10 @@ from teslafi_companion.domain.links import consent as consents
 from teslafi_companion.domain.links.access import Caller
 from teslafi_companion.domain.links.scopes import Scope
 from teslafi_companion.domain.permits.judge import Refusal, judge
-from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwk
+from teslafi_companion.domain.permits.permit import LIFETIME, issue, public_jwks
 from teslafi_companion.http.received import Malformed, document
 from teslafi_companion.http.services import services, visitor_of
-from teslafi_companion.store.database import Transaction
+from teslafi_companion.store.database import Store, Transaction
 
 from .access import linked
 from .problems import Problem, problem
@@ -43,12 +42,12 @@ PROBLEMS: Final[Mapping[Refusal, Problem]] = {
 
 async def keys(request: web.Request) -> web.Response:
     """Publish the keys that permits are verified with (RFC 7517)."""
-    return web.json_response(key_set(services(request).store.cipher))
+    return web.json_response(key_set(services(request).store))
 
 
-def key_set(cipher: FieldCipher) -> dict[str, object]:
+def key_set(store: Store) -> dict[str, object]:
     """Return the keys that permits are verified with, as a JWK set."""
-    return {"keys": [public_jwk(cipher)]}
+    return {"keys": public_jwks(store.cipher, store.clock())}
 
 
 @linked(Scope.LINK)

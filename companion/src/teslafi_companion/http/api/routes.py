@@ -55,7 +55,7 @@ async def check_in(request: web.Request, caller: Caller) -> web.Response:
         async with store.transaction() as transaction:
             decision = await controls.decide(transaction, caller, visitor_of(request))
         if decision.permit is not None:
-            permit = decision.permit | controls.key_set(store.cipher)
+            permit = decision.permit | controls.key_set(store)
         if decision.problem is not None:
             refusal = {"type": decision.problem.kind.value, "detail": decision.sentence}
     body = await _status(store, caller) | {"permit": permit, "refusal": refusal}
