@@ -17,7 +17,7 @@ from ..tesla.token import TokenEndpoint
 from .audit import AuditReporter
 from .code_check import CodeCheck
 from .coordinator import CompanionOverLink, ControlsCoordinator
-from .gate import Gate, Lock, Surroundings
+from .gate import Gate, GateContext, Lock
 from .groups import ControlGroup
 from .permit import Expected, Moment
 from .sender import CommandSender
@@ -51,7 +51,7 @@ class EnabledControls:
         self.gate = Gate(
             CompanionOverLink(link),
             Expected(link.origin, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id)),
-            Surroundings(
+            GateContext(
                 http=http,
                 endpoint=TokenEndpoint(http, time.time),
                 vault=vault,

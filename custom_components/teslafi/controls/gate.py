@@ -25,7 +25,7 @@ from ..tesla.token import TokenEndpoint
 from .commands import COMMANDS, SITE_COMMANDS, WAKE
 from .groups import ControlGroup
 from .permit import Expected, Fault, Moment, Permit, PermitFaulty, verified
-from .sealed import Arms, SealedKeeper, unseal
+from .sealed import SealedControls, SealedKeeper, unseal
 
 PATIENCE: Final = 2.0
 """Seconds that a command waits for the companion's answer while its permit counts."""
@@ -98,7 +98,7 @@ class CompanionSide(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class GateContext:
     """What the gate works with besides the voucher."""
 
     http: aiohttp.ClientSession
@@ -126,11 +126,11 @@ class _Open:
 class Gate:
     """One config entry's gate."""
 
-    def __init__(self, companion: CompanionSide, expected: Expected, around: Surroundings) -> None:
+    def __init__(self, companion: CompanionSide, expected: Expected, context: GateContext) -> None:
         """Begin shut."""
         self._companion = companion
         self._expected = expected
-        self._around = around
+        self._context = context
         self._open: _Open | None = None
         self._lock = Lock.STARTING
         self._sentence = ""
@@ -143,7 +143,7 @@ class Gate:
         """Why it is shut; None while it is open."""
         if self._open is None:
             return self._lock
-        now = self._around.now()
+        now = self._context.now()
         if self._open.permit.holds(now):
             return None
         return Lock.CLOCK if now.wall < self._open.permit.issued_at else Lock.UNREACHABLE
@@ -177,11 +177,11 @@ class Gate:
 
     def _question(self) -> asyncio.Task[None]:
         if self._renewal is None or self._renewal.done():
-            self._renewal = self._around.create_task(self._ask_companion(), "teslafi controls permit")
+            self._renewal = self._context.create_task(self._ask_companion(), "teslafi controls permit")
         return self._renewal
 
     async def _ask_companion(self) -> None:
-        due = self._open is None or self._open.permit.is_due(self._around.now())
+        due = self._open is None or self._open.permit.is_due(self._context.now())
         try:
             checked = await self._companion.check_in(permit=due)
         except Unlinked:
@@ -214,28 +214,28 @@ class Gate:
             await self._shut(Lock.SEAL_BROKEN)
 
     async def _take_permit(self, vouched: Vouched) -> None:
-        permit = verified(vouched.permit, vouched.keys, self._expected, self._around.now())
+        permit = verified(vouched.permit, vouched.keys, self._expected, self._context.now())
         if self._open is not None and self._open.share == vouched.key_share:
             self._open.permit = permit
             return
-        if not self._around.vault.holds(self._around.entry_id, CONTROLS):
+        if not self._context.vault.holds(self._context.entry_id, CONTROLS):
             await self._shut(Lock.GRANT_ENDED)
             return
-        arms = unseal(self._around.vault, self._around.entry_id, vouched.key_share)
-        if arms is None:
+        sealed = unseal(self._context.vault, self._context.entry_id, vouched.key_share)
+        if sealed is None:
             raise SealBroken("nothing is sealed for controls")
         await self._forget_opened()
-        self._open = await self._opened(permit, vouched.key_share, arms)
+        self._open = await self._opened(permit, vouched.key_share, sealed)
 
-    async def _opened(self, permit: Permit, share: Secret, arms: Arms) -> _Open:
-        around = self._around
-        session = around.monitoring
-        if arms.grant is not None:
-            keeper = SealedKeeper(around.vault, around.entry_id, arms, share)
-            session = GrantSession(keeper, around.endpoint, lambda: around.now().wall, around.create_task)
+    async def _opened(self, permit: Permit, share: Secret, sealed: SealedControls) -> _Open:
+        context = self._context
+        session = context.monitoring
+        if sealed.grant is not None:
+            keeper = SealedKeeper(context.vault, context.entry_id, sealed, share)
+            session = GrantSession(keeper, context.endpoint, lambda: context.now().wall, context.create_task)
             await session.load()
-        commander = Commander(around.http, session, arms.key, around.look, around.sleep)
-        return _Open(permit, share, commander, session, arms.key)
+        commander = Commander(context.http, session, sealed.key, context.look, context.sleep)
+        return _Open(permit, share, commander, session, sealed.key)
 
     async def _shut(self, lock: Lock, sentence: str = "") -> None:
         """Forget permit, share, grant and key."""
@@ -247,7 +247,7 @@ class Gate:
         opened, self._open = self._open, None
         if opened is not None:
             await opened.commander.close()
-            if opened.session is not self._around.monitoring:
+            if opened.session is not self._context.monitoring:
                 await opened.session.close()
 
     async def close(self) -> None:
@@ -259,7 +259,7 @@ class Gate:
         """Forget everything, on disk as well."""
         self._call_off_question()
         await self._shut(Lock.NOT_ALLOWED)
-        await self._around.vault.wipe(self._around.entry_id, CONTROLS)
+        await self._context.vault.wipe(self._context.entry_id, CONTROLS)
 
     async def command(
         self, vin: str, name: str, parameters: Mapping[str, Any], count: Count, *, signed: bool
@@ -337,12 +337,12 @@ class Gate:
 
     async def _grant_ended(self, opened: _Open) -> None:
         """Tesla ended the grant that commands are sent with; where it is the monitoring one, that sees to itself."""
-        if opened.session is not self._around.monitoring:
+        if opened.session is not self._context.monitoring:
             await self._shut(Lock.GRANT_ENDED)
 
     def _keep_pace(self, target: str) -> None:
         """Stay within Tesla's limit of a minute; raise Forbidden at the command too many."""
-        now = self._around.now().steady
+        now = self._context.now().steady
         recent = self._sent.setdefault(target, deque(maxlen=PER_MINUTE))
         if len(recent) == PER_MINUTE and now - recent[0] < 60:  # noqa: PLR2004 - a minute
             raise Forbidden("too_many_commands")

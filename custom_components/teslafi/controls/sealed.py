@@ -32,7 +32,7 @@ def public_pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
+class SealedControls:
     """What commands are sent with. `grant` is None where the monitoring grant is the wider one (one application)."""
 
     grant: Grant | None
@@ -57,25 +57,25 @@ class Arms:
         return cls(grant, key)
 
 
-async def seal(vault: Vault, entry_id: str, arms: Arms, share: Secret) -> None:
+async def seal(vault: Vault, entry_id: str, sealed: SealedControls, share: Secret) -> None:
     """Seal what commands are sent with, so that it opens with the key share alone."""
-    await vault.put_text(entry_id, CONTROLS, arms.to_plaintext(), share)
+    await vault.put_text(entry_id, CONTROLS, sealed.to_plaintext(), share)
 
 
-def unseal(vault: Vault, entry_id: str, share: Secret) -> Arms | None:
+def unseal(vault: Vault, entry_id: str, share: Secret) -> SealedControls | None:
     """Open it; None when there is none, SealBroken when the share does not open it."""
     text = vault.get_text(entry_id, CONTROLS, share)
-    return None if text is None else Arms.from_plaintext(text)
+    return None if text is None else SealedControls.from_plaintext(text)
 
 
 class SealedKeeper:
     """The controls grant's place, as the keeper that a grant session works with."""
 
-    def __init__(self, vault: Vault, entry_id: str, arms: Arms, share: Secret) -> None:
-        """Keep the grant of these arms, sealed anew at each refresh."""
+    def __init__(self, vault: Vault, entry_id: str, sealed: SealedControls, share: Secret) -> None:
+        """Keep the grant of these sealed, sealed anew at each refresh."""
         self._vault = vault
         self._entry_id = entry_id
-        self._arms = arms
+        self._arms = sealed
         self._share = share
 
     async def load(self) -> Grant | None:
@@ -89,12 +89,12 @@ class SealedKeeper:
         """
 
         def change(text: str | None) -> str | None:
-            if text is None or Arms.from_plaintext(text).grant != before:
+            if text is None or SealedControls.from_plaintext(text).grant != before:
                 return text
-            return Arms(after, self._arms.key).to_plaintext() if after else None
+            return SealedControls(after, self._arms.key).to_plaintext() if after else None
 
         text = await self._vault.change_text(self._entry_id, CONTROLS, change, self._share)
         if text is None:
             return None
-        self._arms = Arms.from_plaintext(text)
+        self._arms = SealedControls.from_plaintext(text)
         return self._arms.grant

@@ -7,7 +7,7 @@ the command key and its pairing. Nothing is stored before the last step, and sec
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -45,7 +45,7 @@ from ..controls.enabled import forget_controls
 from ..controls.gate import FAULTS, REFUSALS, Lock
 from ..controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from ..controls.permit import Expected, Moment, Permit, PermitFaulty, verified
-from ..controls.sealed import Arms, new_command_key, public_pem, seal
+from ..controls.sealed import SealedControls, new_command_key, public_pem, seal
 from ..link.client import Companion, CompanionError, PermitRefused, Unlinked
 from ..link.oauth import ControlsImplementation
 from ..runtime import TeslaFiConfigEntry, TeslaFiData
@@ -70,49 +70,67 @@ SKEW: Final = 60.0
 """Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
 
 
-@dataclass(slots=True)
-class Enabling:
-    """What is known on the way; secrets among it."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the owner wants to control."""
 
     groups: tuple[ControlGroup, ...]
     vehicles: tuple[str, ...]
-    permit: Permit | None = None
-    share: Secret | None = None
-    grant: Grant | None = None
-    same_application: bool = False
-    application: TeslaImplementation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the companion allowed; the share is secret."""
+
+    permit: Permit
+    share: Secret
+
+
+@dataclass(slots=True)
+class Granted:
+    """What Tesla granted, and the key for signed commands; secrets both."""
+
+    grant: Grant
+    same_application: bool
+    application: TeslaImplementation | None
     key: EllipticCurvePrivateKey = field(default_factory=new_command_key, repr=False)
     domain: str = ""
 
 
-class _Held:
-    """Keeper of a grant that is not stored yet."""
+class UnsavedControlsGrant:
+    """Keeper of a controls grant that is not stored yet."""
 
-    def __init__(self, enabling: Enabling) -> None:
-        self._enabling = enabling
+    def __init__(self, granted: Granted) -> None:
+        """Hold the grant where the flow finds its successor."""
+        self._granted = granted
+        self._grant: Grant | None = granted.grant
 
     async def load(self) -> Grant | None:
-        return self._enabling.grant
+        """Return the grant."""
+        return self._grant
 
     async def replace(self, before: Grant, after: Grant | None) -> Grant | None:
-        if self._enabling.grant == before:
-            self._enabling.grant = after
-        return self._enabling.grant
+        """Hold the grant's successor in its place; nothing once Tesla ended it."""
+        if self._grant == before:
+            self._grant = after
+            if after is not None:
+                self._granted.grant = after
+        return self._grant
 
 
-def unfit(
-    grant: Grant, claims: Claims, monitoring: Grant | None, account: str, enabling: Enabling, *, same: bool
+def why_refused(
+    grant: Grant, claims: Claims, monitoring: Grant | None, account: str, choice: Choice, permit: Permit
 ) -> str | None:
     """Return the key of the sentence why a grant cannot be the controls grant; None when it can. Pure."""
-    permit = cast(Permit, enabling.permit)
+    same_application = monitoring is not None and monitoring.client_id == grant.client_id
     authenticated_at = claims.authenticated_at or claims.issued_at
     findings = {
         "controls_owner_token": grant.kind is Kind.OWNER,
         "wrong_account": grant.account != account,
         "controls_same_token": monitoring is not None and _shares_token(grant, monitoring),
         "controls_old_token": authenticated_at is None or authenticated_at < permit.step_up_at - SKEW,
-        "controls_scope_missing": bool(missing_groups(enabling.groups, grant.scopes)),
-        "controls_cannot_read": same and SCOPE_DATA not in grant.scopes,
+        "controls_scope_missing": bool(missing_groups(choice.groups, grant.scopes)),
+        "controls_cannot_read": same_application and SCOPE_DATA not in grant.scopes,
     }
     return next((key for key, found in findings.items() if found), None)
 
@@ -126,7 +144,9 @@ def _shares_token(grant: Grant, other: Grant) -> bool:
 class ControlsFlow(SignInFlow, TokenFlow):
     """Leads from the choice of groups to a sealed grant, and back out."""
 
-    _enabling: Enabling | None = None
+    _choice: Choice
+    _allowed: Allowed
+    _granted: Granted
     _consent: ControlsImplementation
     _brought_back: dict[str, Any]
 
@@ -148,17 +168,17 @@ class ControlsFlow(SignInFlow, TokenFlow):
             vehicles = tuple(vin for vin in account.vehicles if vin in user_input.get(CONF_VEHICLES, ()))
             errors = _unchosen(groups, vehicles)
             if not errors:
-                self._enabling = Enabling(groups, vehicles)
-                self._consent = self._consent_for(account, self._enabling)
+                self._choice = Choice(groups, vehicles)
+                self._consent = self._consent_for(account, self._choice)
                 return await self.async_step_controls_consent()
         return self.async_show_form(
             step_id="enable_controls",
-            data_schema=self.add_suggested_values_to_schema(self._choice(account), user_input),
+            data_schema=self.add_suggested_values_to_schema(self._offered(account), user_input),
             errors=errors,
             description_placeholders={"account": self._get_reconfigure_entry().title},
         )
 
-    def _choice(self, account: TeslaFiData) -> probatio.Schema:
+    def _offered(self, account: TeslaFiData) -> probatio.Schema:
         known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
         groups = [group for group in ControlGroup if group is not ControlGroup.ENERGY or account.sites]
         vehicles = [SelectOptionDict(value=vin, label=one.vehicle_name) for vin, one in account.vehicles.items()]
@@ -179,15 +199,15 @@ class ControlsFlow(SignInFlow, TokenFlow):
             )
         return probatio.Schema(offered)
 
-    def _consent_for(self, account: TeslaFiData, enabling: Enabling) -> ControlsImplementation:
+    def _consent_for(self, account: TeslaFiData, choice: Choice) -> ControlsImplementation:
         entry = self._get_reconfigure_entry()
         companion = entry.data[CONF_COMPANION]
         details = {
             "type": "teslafi_controls",
             "account": str(entry.unique_id),
             "account_name": entry.title[:64],
-            "groups": [group.value for group in enabling.groups],
-            "vehicles": [{"vin": vin, "name": account.vehicles[vin].vehicle_name[:32]} for vin in enabling.vehicles],
+            "groups": [group.value for group in choice.groups],
+            "vehicles": [{"vin": vin, "name": account.vehicles[vin].vehicle_name[:32]} for vin in choice.vehicles],
         }
         return ControlsImplementation(self.hass, companion[CONF_ADDRESS], companion[CONF_INSTANCE_ID], details)
 
@@ -238,9 +258,7 @@ class ControlsFlow(SignInFlow, TokenFlow):
         vouched = checked.vouched
         expected = Expected(address, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id))
         now = Moment(time.time(), time.monotonic())
-        enabling = cast(Enabling, self._enabling)
-        enabling.permit = verified(vouched.permit, vouched.keys, expected, now)
-        enabling.share = vouched.key_share
+        self._allowed = Allowed(verified(vouched.permit, vouched.keys, expected, now), vouched.key_share)
 
     async def async_step_controls_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Let the owner choose the developer application, and say what the choice means."""
@@ -282,11 +300,11 @@ class ControlsFlow(SignInFlow, TokenFlow):
             try:
                 await self._refuse_known(user_input)
                 grant = await self.async_grant_of_typed(user_input)
-                return await self.controls_grant_came(grant, self._oldestclaims_of(user_input, grant), None)
+                return await self.controls_grant_came(grant, self._oldest_claims(user_input, grant), None)
             except TokenRefused as error:
                 errors = {error.field: error.key}
-            except GrantRefused as unfit:
-                errors = {"base": unfit.key}
+            except GrantRefused as refused:
+                errors = {"base": refused.key}
             except TeslaError as error:
                 errors = {"base": sentence(error)}
         return self.async_show_form(step_id="controls_token", data_schema=TOKEN_SCHEMA, errors=errors)
@@ -300,7 +318,7 @@ class ControlsFlow(SignInFlow, TokenFlow):
                 raise TokenRefused(name, "controls_same_token")
 
     @staticmethod
-    def _oldestclaims_of(typed: Mapping[str, str], grant: Grant) -> Claims:
+    def _oldest_claims(typed: Mapping[str, str], grant: Grant) -> Claims:
         """Return the claims that tell when the owner made the token: a refresh of an old one looks new."""
         pasted = clean(typed.get(ACCESS_TOKEN))
         claims = claims_of(pasted) if pasted else Claims.of(grant.access_token.reveal())
@@ -314,8 +332,7 @@ class ControlsFlow(SignInFlow, TokenFlow):
 
     async def controls_scopes(self, client_id: str) -> tuple[str, ...]:
         """Return what to ask Tesla for: commands alone, or with one application what is read as well."""
-        enabling = cast(Enabling, self._enabling)
-        wanted = wanted_scopes(enabling.groups)
+        wanted = wanted_scopes(self._choice.groups)
         monitoring = await self._monitoring()
         read = sorted(monitoring.scopes) if monitoring and monitoring.client_id == client_id else ()
         return tuple(dict.fromkeys(("openid", "offline_access", *read, *wanted)))
@@ -324,43 +341,37 @@ class ControlsFlow(SignInFlow, TokenFlow):
         self, grant: Grant, claims: Claims, application: TeslaImplementation | None
     ) -> ConfigFlowResult:
         """Take a new grant, from Tesla's page or pasted; raise GrantRefused or a TeslaError."""
-        enabling = cast(Enabling, self._enabling)
-        entry = self._get_reconfigure_entry()
+        account = str(self._get_reconfigure_entry().unique_id)
         monitoring = await self._monitoring()
-        same = monitoring is not None and monitoring.client_id == grant.client_id
-        if reason := unfit(grant, claims, monitoring, str(entry.unique_id), enabling, same=same):
+        if reason := why_refused(grant, claims, monitoring, account, self._choice, self._allowed.permit):
             raise GrantRefused(reason)
-        enabling.grant, enabling.same_application, enabling.application = grant, same, application
-        await self._try_grant(enabling)
-        if not self._needs_key(enabling):
+        same = monitoring is not None and monitoring.client_id == grant.client_id
+        self._granted = Granted(grant, same, application)
+        await self._try_grant()
+        if not self._signed_vehicles():
             return await self._controls_enabled()
-        return await self._keep_key(enabling)
+        return await self._keep_key(self._granted)
 
-    async def _try_grant(self, enabling: Enabling) -> None:
+    async def _try_grant(self) -> None:
         """See that Tesla takes the grant, by a request that is free of charge."""
-        session = await self._session(enabling)
-        reader = Reader(async_get_clientsession(self.hass), session)
-        if enabling.vehicles:
-            await reader.vehicle_state(enabling.vehicles[0], lambda _: None)
+        reader = Reader(async_get_clientsession(self.hass), await self._session())
+        if self._choice.vehicles:
+            await reader.vehicle_state(self._choice.vehicles[0], lambda _: None)
         else:
             await reader.region()
 
-    async def _session(self, enabling: Enabling) -> GrantSession:
+    async def _session(self) -> GrantSession:
         http = async_get_clientsession(self.hass)
         endpoint = TokenEndpoint(http, time.time)
-        session = GrantSession(_Held(enabling), endpoint, time.time, self.hass.async_create_task)
+        session = GrantSession(UnsavedControlsGrant(self._granted), endpoint, time.time, self.hass.async_create_task)
         await session.load()
         return session
 
-    def _needs_key(self, enabling: Enabling) -> bool:
-        return bool(self._signed_vehicles(enabling))
+    def _signed_vehicles(self) -> list[str]:
+        vehicles = self._loaded.vehicles if self._loaded else {}
+        return [vin for vin in self._choice.vehicles if vin in vehicles and vehicles[vin].signs]
 
-    def _signed_vehicles(self, enabling: Enabling) -> list[str]:
-        account = self._loaded
-        vehicles = account.vehicles if account else {}
-        return [vin for vin in enabling.vehicles if vin in vehicles and vehicles[vin].signs]
-
-    async def _keep_key(self, enabling: Enabling) -> ConfigFlowResult:
+    async def _keep_key(self, granted: Granted) -> ConfigFlowResult:
         """Go on with the key of this Home Assistant where one is at hand; its own account's is paired already."""
         this = self._get_reconfigure_entry()
         entries: list[TeslaFiConfigEntry] = self.hass.config_entries.async_loaded_entries(DOMAIN)
@@ -369,22 +380,21 @@ class ControlsFlow(SignInFlow, TokenFlow):
             for entry in entries
             if entry.runtime_data.controls and (key := entry.runtime_data.controls.gate.command_key) is not None
         }
-        enabling.key = keys.get(this.entry_id) or next(iter(keys.values()), enabling.key)
-        enabling.domain = this.data.get(CONF_CONTROLS, {}).get(CONF_PAIRING_DOMAIN, "")
-        if this.entry_id in keys and enabling.domain:
+        granted.key = keys.get(this.entry_id) or next(iter(keys.values()), granted.key)
+        granted.domain = this.data.get(CONF_CONTROLS, {}).get(CONF_PAIRING_DOMAIN, "")
+        if this.entry_id in keys and granted.domain:
             return await self.async_step_controls_pair()
         return await self.async_step_controls_key()
 
     async def async_step_controls_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the public key and where it belongs, and have Tesla fetch it from there."""
-        enabling = cast(Enabling, self._enabling)
         errors: dict[str, str] = {}
         if user_input is not None:
             domain = domain_of(user_input[DOMAIN_FIELD])
             if domain is None:
                 errors[DOMAIN_FIELD] = "no_domain"
-            elif not (error := await self._registered(enabling, domain)):
-                enabling.domain = domain
+            elif not (error := await self._registered(self._granted, domain)):
+                self._granted.domain = domain
                 return await self.async_step_controls_pair()
             else:
                 errors[DOMAIN_FIELD] = error
@@ -394,24 +404,24 @@ class ControlsFlow(SignInFlow, TokenFlow):
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
             description_placeholders={
-                "public_key": public_pem(enabling.key),
+                "public_key": public_pem(self._granted.key),
                 "key_address": key_address("example.com"),
             },
         )
 
-    async def _registered(self, enabling: Enabling, domain: str) -> str | None:
+    async def _registered(self, granted: Granted, domain: str) -> str | None:
         """Register the key, where there is a secret to do it by; return the key of the sentence when that fails."""
-        application = enabling.application
+        application = granted.application
         if application is None or not application.client_secret:
             return None
         http = async_get_clientsession(self.hass)
-        point = enabling.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        point = granted.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         try:
             await register(
                 http,
                 TokenEndpoint(http, time.time),
                 (application.client_id, Secret(application.client_secret)),
-                SERVERS[cast(Grant, enabling.grant).region],
+                SERVERS[granted.grant.region],
                 domain,
                 point,
             )
@@ -423,15 +433,14 @@ class ControlsFlow(SignInFlow, TokenFlow):
 
     async def async_step_controls_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the code that the owner's phone opens, and see whether the cars know the key."""
-        enabling = cast(Enabling, self._enabling)
-        vins = self._signed_vehicles(enabling)
+        vins = self._signed_vehicles()
         errors: dict[str, str] = {}
-        missing = await self._unpaired(enabling, vins)
+        missing = await self._unpaired(vins)
         if not missing or (user_input is not None and user_input.get(LATER)):
             return await self._controls_enabled()
         if user_input is not None:
             errors["base"] = "not_paired"
-        address = pairing_address(enabling.domain)
+        address = pairing_address(self._granted.domain)
         schema = probatio.Schema(
             {
                 probatio.Optional("qr_code"): QrCodeSelector(
@@ -440,40 +449,40 @@ class ControlsFlow(SignInFlow, TokenFlow):
                 probatio.Required(LATER, default=False): BooleanSelector(),
             }
         )
-        account = cast(TeslaFiData, self._loaded)
+        cars = self._loaded.vehicles if self._loaded else {}
         return self.async_show_form(
             step_id="controls_pair",
             data_schema=schema,
             errors=errors,
             description_placeholders={
                 "address": address,
-                "vehicles": ", ".join(account.vehicles[vin].vehicle_name for vin in missing),
+                "vehicles": ", ".join(cars[vin].vehicle_name for vin in missing if vin in cars),
             },
         )
 
-    async def _unpaired(self, enabling: Enabling, vins: list[str]) -> list[str]:
+    async def _unpaired(self, vins: list[str]) -> list[str]:
         """Return the cars that do not know the key; all of them when Tesla does not tell."""
         try:
-            known = await paired(async_get_clientsession(self.hass), await self._session(enabling), vins)
+            known = await paired(async_get_clientsession(self.hass), await self._session(), vins)
         except TeslaError:
             return vins
         return [vin for vin in vins if vin not in known]
 
     async def _controls_enabled(self) -> ConfigFlowResult:
         """Seal what commands are sent with, and have the entities come."""
-        enabling, self._enabling = cast(Enabling, self._enabling), None
+        choice, granted, share = self._choice, self._granted, self._allowed.share
+        del self._granted, self._allowed
         entry = self._get_reconfigure_entry()
         vault = await async_get_vault(self.hass)
-        grant = cast(Grant, enabling.grant)
-        if enabling.same_application:
-            await vault.put(entry.entry_id, MONITORING, grant)
-        arms = Arms(None if enabling.same_application else grant, enabling.key)
-        await seal(vault, entry.entry_id, arms, cast(Secret, enabling.share))
+        if granted.same_application:
+            await vault.put(entry.entry_id, MONITORING, granted.grant)
+        sealed = SealedControls(None if granted.same_application else granted.grant, granted.key)
+        await seal(vault, entry.entry_id, sealed, share)
         controls = {
-            CONF_GROUPS: [group.value for group in enabling.groups],
-            CONF_VEHICLES: list(enabling.vehicles),
-            CONF_SAME_APPLICATION: enabling.same_application,
-            CONF_PAIRING_DOMAIN: enabling.domain,
+            CONF_GROUPS: [group.value for group in choice.groups],
+            CONF_VEHICLES: list(choice.vehicles),
+            CONF_SAME_APPLICATION: granted.same_application,
+            CONF_PAIRING_DOMAIN: granted.domain,
         }
         return self.async_update_reload_and_abort(
             entry, data_updates={CONF_CONTROLS: controls}, reason="controls_enabled"

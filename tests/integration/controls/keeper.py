@@ -117,7 +117,7 @@ class Keeper:
         assert flow["step_id"] == "controls_key", flow
         assert flow["description_placeholders"] is not None
         self.tesla.control.host_key(application, flow["description_placeholders"]["public_key"])
-        flow = await self.owner.answer(flow, {"domain": "controls.example"})
+        flow = await self.owner.answer(flow, {"domain": f"{application.removeprefix('teslafi-')}.example"})
         assert flow["step_id"] == "controls_pair", flow
         for vin in vins:
             self.tesla.control.pair(vin, application)

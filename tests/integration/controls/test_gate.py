@@ -207,7 +207,7 @@ def forged(**changed: Any) -> Callable[[Keeper, pytest.MonkeyPatch], Awaitable[N
 
 async def shift_clock(keeper: Keeper, monkeypatch: pytest.MonkeyPatch, *, wall: float, steady: float) -> None:
     """Move the gate's clocks."""
-    around = keeper.controls.gate._around  # noqa: SLF001
+    around = keeper.controls.gate._context  # noqa: SLF001
     moved = lambda: Moment(time.time() + wall, time.monotonic() + steady)  # noqa: E731
     object.__setattr__(around, "now", moved)
 

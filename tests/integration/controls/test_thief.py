@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.teslafi.const import CONTROLS, LINK, MONITORING
-from custom_components.teslafi.controls.sealed import Arms, unseal
+from custom_components.teslafi.controls.sealed import SealedControls, unseal
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import SealBroken, Vault, async_get_vault
 
@@ -35,8 +35,8 @@ async def test_a_copy_opens_what_watches_and_not_what_commands(
 ) -> None:
     share = keeper.controls.gate.share
     assert share is not None
-    arms = unseal(await async_get_vault(hass), keeper.entry.entry_id, share)
-    assert arms is not None
+    sealed = unseal(await async_get_vault(hass), keeper.entry.entry_id, share)
+    assert sealed is not None
     await stack.aclose()
     vault = await stolen(hass, tmp_path, monkeypatch)
     entry_id = keeper.entry.entry_id
@@ -56,14 +56,14 @@ async def test_the_copy_holds_neither_grant_nor_key_nor_share_nor_permit_in_clea
 ) -> None:
     gate = keeper.controls.gate
     assert gate.share is not None
-    arms = unseal(await async_get_vault(hass), keeper.entry.entry_id, gate.share)
-    assert arms is not None
-    assert arms.grant is not None
-    assert arms.grant.refresh_token is not None
-    pem = json.loads(arms.to_plaintext())["key"]
+    sealed = unseal(await async_get_vault(hass), keeper.entry.entry_id, gate.share)
+    assert sealed is not None
+    assert sealed.grant is not None
+    assert sealed.grant.refresh_token is not None
+    pem = json.loads(sealed.to_plaintext())["key"]
     secrets = [
-        arms.grant.access_token.reveal(),
-        arms.grant.refresh_token.reveal(),
+        sealed.grant.access_token.reveal(),
+        sealed.grant.refresh_token.reveal(),
         gate.share.reveal(),
         *[line for line in pem.splitlines() if "KEY" not in line],
     ]
@@ -76,7 +76,7 @@ async def test_the_copy_holds_neither_grant_nor_key_nor_share_nor_permit_in_clea
         for secret in secrets:
             assert secret.encode() not in content, file
     assert gate.share.reveal() not in repr(gate.__dict__)
-    assert pem.splitlines()[1] not in repr(arms)
+    assert pem.splitlines()[1] not in repr(sealed)
 
 
 async def test_a_stolen_access_token_of_the_monitoring_grant_is_refused_by_tesla(
@@ -103,4 +103,4 @@ async def test_what_is_sealed_for_one_entry_opens_for_no_other(hass: HomeAssista
     for name in (CONTROLS, MONITORING):
         with pytest.raises(SealBroken):
             vault.get_text("another", name, share)
-    assert Arms.from_plaintext(vault.get_text(keeper.entry.entry_id, CONTROLS, share) or "").grant is not None
+    assert SealedControls.from_plaintext(vault.get_text(keeper.entry.entry_id, CONTROLS, share) or "").grant is not None
