@@ -17,7 +17,7 @@ from .coordinators.holders import holders
 from .coordinators.memory import forget_memory
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
-from .repairs import forget_issues
+from .issues import forget_issues
 from .runtime import TeslaFiConfigEntry, TeslaFiData
 from .services import async_setup_actions
 from .storage.file import StorageFailed

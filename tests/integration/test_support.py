@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import get_system_health_info  # type: ignore[import-untyped]
 
 import custom_components.teslafi
-from custom_components.teslafi import async_remove_config_entry_device, repairs
+from custom_components.teslafi import async_remove_config_entry_device, issues
 from custom_components.teslafi.application_credentials import async_get_description_placeholders
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.diagnostics import async_get_config_entry_diagnostics
@@ -97,9 +97,9 @@ def test_every_error_has_its_sentence() -> None:
         assert error is TeslaError or error.key in TEXTS["exceptions"], error
     for reason in Reason:
         assert f"sign_in_{reason}" in TEXTS["exceptions"]
-    for issue in (*repairs.ACCOUNT_ISSUES, *repairs.SUBJECT_ISSUES):
-        assert issue.key in TEXTS["issues"]
-    assert repairs.BUDGET_REACHED in TEXTS["issues"]
+    for error in (*issues.ACCOUNT_ISSUES, *issues.SUBJECT_ISSUES):
+        assert error.key in TEXTS["issues"]
+    assert issues.BUDGET_REACHED in TEXTS["issues"]
 
 
 def test_every_refusal_of_the_flow_has_its_sentence() -> None:

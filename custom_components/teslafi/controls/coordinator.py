@@ -12,7 +12,7 @@ from homeassistant.util import dt as dt_util
 from ..const import LOGGER
 from ..link.client import CheckedIn
 from ..link.coordinator import LinkCoordinator
-from ..repairs import note_controls_locked
+from ..issues import note_controls_locked
 from .gate import Gate, Lock
 
 INTERVAL: Final = timedelta(seconds=60)

@@ -10,7 +10,7 @@ from ..const import CONF_COMPANION, CONF_CONTROLS, CONF_GROUPS, CONF_INSTANCE_ID
 from ..coordinators.account import AccountCoordinator
 from ..link.client import CompanionError
 from ..link.coordinator import LinkCoordinator
-from ..repairs import note_controls_locked
+from ..issues import note_controls_locked
 from ..storage.vault import Vault
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
 from ..const import DOMAIN
-from ..repairs import forget_old_issues, note_budget, note_shared
+from ..issues import forget_old_issues, note_budget, note_shared
 from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
 from ..tesla.errors import RateLimited, SignInRequired, TeslaError
 from ..tesla.reader import Products, Reader

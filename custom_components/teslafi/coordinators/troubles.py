@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from ..const import LOGGER
 from ..polling.backoff import Trouble
-from ..repairs import delete_issue, issue_of, raise_issue
+from ..issues import delete_issue, issue_of, raise_issue
 from ..tesla.errors import (
     BillingLimitReached,
     RateLimited,

@@ -12,7 +12,7 @@ from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_I
 from ..link.client import Companion, CompanionError, Unlinked, origin_of
 from ..link.oauth import CompanionImplementation
 from ..link.session import end_link
-from ..repairs import note_controls_locked
+from ..issues import note_controls_locked
 from ..storage.vault import async_get_vault
 
 ADDRESS_SCHEMA: Final = probatio.Schema(

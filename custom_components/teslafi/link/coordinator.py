@@ -15,7 +15,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, LOGGER
-from ..repairs import clear_link_issue, note_subscription, raise_link_issue
+from ..issues import clear_link_issue, note_subscription, raise_link_issue
 from ..storage.vault import Vault
 from .client import LAPSED, AccountStatus, Companion, CompanionError, Unlinked
 from .session import LinkSession

@@ -10,7 +10,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
-from ..repairs import clear_link_issue, note_subscription
+from ..issues import clear_link_issue, note_subscription
 from ..storage.vault import SealBroken, Vault
 from .client import Companion, CompanionError, LinkTokens, Unlinked
 

@@ -19,7 +19,7 @@ from homeassistant.helpers.storage import STORAGE_DIR, Store
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
-from ..repairs import note_storage
+from ..issues import note_storage
 
 VERSION: Final = 1
 _FAILING: HassKey[set[str]] = HassKey(f"{DOMAIN}_storage_failing")

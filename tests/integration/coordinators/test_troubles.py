@@ -17,7 +17,7 @@ from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators import troubles as module
 from custom_components.teslafi.coordinators.troubles import Subject, Troubles, trouble_of
 from custom_components.teslafi.polling.backoff import Trouble
-from custom_components.teslafi.repairs import issue_of
+from custom_components.teslafi.issues import issue_of
 from custom_components.teslafi.tesla.errors import (
     BillingLimitReached,
     MobileAccessDisabled,
