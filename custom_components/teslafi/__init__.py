@@ -15,10 +15,10 @@ from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
 from .coordinators.holders import holders
 from .coordinators.memory import forget_memory
+from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
-from .issues import forget_issues
-from .runtime import TeslaFiConfigEntry, TeslaFiData
+from .runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from .services import async_setup_actions
 from .storage.file import StorageFailed
 from .storage.last_values import last_values_file
@@ -92,6 +92,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
             entry.async_on_unload(data.controls.async_close)
             entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    entry.async_on_unload(follow_options(hass, entry))
     return True
 
 

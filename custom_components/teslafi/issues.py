@@ -29,6 +29,10 @@ STORAGE_FAILED: Final = "storage_failed"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
 SHARED: Final = "shared"
+CONF_ENTRY_ID: Final = "entry_id"
+"""What an issue's data tell its fix (`repairs.py`)."""
+FIXABLE: Final = (ScopeMissing, OwnerApiClosed)
+"""Settled by a new sign-in, which Home Assistant can begin."""
 
 ACCOUNT_ISSUES: Final = (BillingLimitReached, NotRegistered, OwnerApiClosed, TokenRequestRefused)
 """Concern the whole account, whichever request met them."""
@@ -59,7 +63,8 @@ def raise_issue(hass: HomeAssistant, entry: ConfigEntry, error: TeslaError, *, k
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=False,
+        data={CONF_ENTRY_ID: entry.entry_id},
+        is_fixable=isinstance(error, FIXABLE),
         severity=ir.IssueSeverity.ERROR,
         translation_key=error.key,
         translation_placeholders={"account": entry.title, "name": name},
@@ -109,7 +114,8 @@ def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> No
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=False,
+        data={CONF_ENTRY_ID: entry.entry_id},
+        is_fixable=True,
         severity=ir.IssueSeverity.WARNING,
         translation_key=BUDGET_REACHED,
         translation_placeholders={"account": entry.title},

@@ -13,11 +13,12 @@ from .catalogue.charging import IS_LATCHED
 from .const import DOMAIN
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
-from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .coordinators.vehicle import VehicleData
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 PIN: Final = r"^\d{4}$"
+ANY_CODE: Final = r"^.*$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +78,15 @@ class VehicleLock(VehicleControl, LockEntity):
 
     entity_description: VehicleLockDescription
 
-    def __init__(self, coordinator: VehicleCoordinator, description: VehicleLockDescription) -> None:
-        """Ask for the car's own PIN, or for the owner's code where there is one."""
-        super().__init__(coordinator, description)
-        controls = coordinator.config_entry.runtime_data.controls
-        if description.pin:
-            self._attr_code_format = PIN
-        elif controls is not None and controls.code.required:
-            # Home Assistant asks for it at both; locking takes none as well
-            self._attr_code_format = r"^.*$"
+    @property
+    @override
+    def code_format(self) -> str | None:
+        """Ask for the car's own PIN, or for the owner's code where there is one at the moment."""
+        if self.entity_description.pin:
+            return PIN
+        # Home Assistant asks for it at both; locking takes none as well
+        controls = self.coordinator.config_entry.runtime_data.controls
+        return ANY_CODE if controls is not None and controls.code.required else None
 
     def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_locked = value

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from .const import DOMAIN
 from .controls.enabled import EnabledControls
@@ -32,6 +34,13 @@ class TeslaFiData:
         """The account's energy sites by their numbers."""
         return self.account.sites
 
+    @callback
+    def options_changed(self) -> None:
+        """Show what the owner changed: whether the budget is used up, whether locks ask for a code."""
+        self.account.look_at_budget()
+        if self.controls is not None:
+            self.controls.coordinator.async_update_listeners()
+
     @property
     def budget(self) -> Budget:
         """What the month's requests come to."""
@@ -46,3 +55,18 @@ def enabled_controls(entry: TeslaFiConfigEntry) -> EnabledControls:
     if (controls := entry.runtime_data.controls) is None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="controls_not_enabled")
     return controls
+
+
+@callback
+def follow_options(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> CALLBACK_TYPE:
+    """Show at once what changed options change; they are read from the entry whenever they are needed.
+
+    No update listener: Home Assistant does not want one beside flows that reload the entry themselves.
+    """
+
+    @callback
+    def changed(_change: ConfigEntryChange, which: ConfigEntry) -> None:
+        if which.entry_id == entry.entry_id and entry.state is ConfigEntryState.LOADED:
+            entry.runtime_data.options_changed()
+
+    return async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)

@@ -30,6 +30,7 @@ ROOMS: Final = {
     "link": "const issues secret storage",
     "polling": "tesla",
     "issues": "const tesla",
+    "repairs": "const flow issues",
     "runtime": "const controls coordinators link",
     "secret": "",
     "services": "catalogue compat const controls coordinators runtime tesla",

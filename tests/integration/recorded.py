@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.account import AccountCoordinator
-from custom_components.teslafi.runtime import TeslaFiConfigEntry, TeslaFiData
+from custom_components.teslafi.runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
 from custom_components.teslafi.tesla.errors import TeslaError
@@ -194,6 +194,7 @@ async def begin(
         await account.async_begin()
         entry.runtime_data = TeslaFiData(account)
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        entry.async_on_unload(follow_options(hass, entry))
         return True
 
     with ExitStack() as changed:

@@ -17,7 +17,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.repairs import STORAGE_FAILED
+from custom_components.teslafi.issues import STORAGE_FAILED
 from custom_components.teslafi.storage.file import PrivateFile, StorageFailed
 from custom_components.teslafi.storage.last_values import (
     SAVE_DELAY,

@@ -31,31 +31,32 @@ def matches(code: str, kept: str) -> bool:
 
 
 class Confirmations:
-    """Who entered the code lately, and who guesses."""
+    """Who entered the code lately, and who guesses. A try is counted before it is judged, so that many at once are."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
         self._until: dict[str | None, float] = {}
-        self._wrong: dict[str | None, tuple[int, float]] = {}
+        self._tries: dict[str | None, tuple[int, float]] = {}
+
+    def reserve(self, user: str | None, now: float) -> bool:
+        """Count a try of this person; say whether it may be judged, or the person tried too often."""
+        count, last = self._tries.get(user, (0, now))
+        if now - last >= WAIT_SECONDS:
+            count = 0
+        if count >= TRIES:
+            return False
+        self._tries[user] = (count + 1, now)
+        return True
 
     def confirm(self, user: str | None, now: float) -> None:
-        """Note the right code."""
+        """Note the right code, which ends the count."""
         self._until[user] = now + CONFIRMED_SECONDS
-        self._wrong.pop(user, None)
+        self._tries.pop(user, None)
 
     def confirmed(self, user: str | None, now: float) -> bool:
         """Say whether the code of this person still counts."""
         return self._until.get(user, 0.0) > now
 
-    def failed(self, user: str | None, now: float) -> None:
-        """Note a wrong code."""
-        count, _ = self._wrong.get(user, (0, now))
-        self._wrong[user] = (count + 1, now)
-
-    def must_wait(self, user: str | None, now: float) -> bool:
-        """Say whether this person guessed too often."""
-        count, last = self._wrong.get(user, (0, 0.0))
-        if count >= TRIES and now - last >= WAIT_SECONDS:
-            self._wrong.pop(user)
-            return False
-        return count >= TRIES
+    def forget(self) -> None:
+        """Let no code count any more that was entered before: the owner changed it."""
+        self._until.clear()

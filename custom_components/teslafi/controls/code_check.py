@@ -22,24 +22,40 @@ class CodeCheck:
         self._hass = hass
         self._entry = entry
         self._confirmations = Confirmations()
+        self._confirmed_with = self._kept
+
+    @property
+    def _kept(self) -> str | None:
+        """The code's hash of the moment; it changes with the options."""
+        return self._entry.options.get(CONF_COMMAND_CODE)
 
     @property
     def required(self) -> bool:
         """Whether sensitive commands ask for a code."""
-        return bool(self._entry.options.get(CONF_COMMAND_CODE))
+        return bool(self._kept)
 
     async def async_confirm(self, code: str, context: Context | None) -> None:
         """Take the code; it counts for this person for a minute. Raise ServiceValidationError when it is wrong."""
-        user, now = user_id(context), time.monotonic()
-        kept = self._entry.options.get(CONF_COMMAND_CODE)
+        user, kept = user_id(context), self._kept
         if not kept:
             return
-        if self._confirmations.must_wait(user, now):
+        if not self._confirmations.reserve(user, time.monotonic()):
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="code_wait")
-        if not await self._hass.async_add_executor_job(matches, code, kept):
-            self._confirmations.failed(user, now)
+        right = await self._hass.async_add_executor_job(matches, code, kept)
+        if not right or kept != self._kept:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="code_wrong")
-        self._confirmations.confirm(user, now)
+        self._forget_others(kept)
+        self._confirmations.confirm(user, time.monotonic())
+
+    def _confirmed(self, user: str | None) -> bool:
+        self._forget_others(self._kept)
+        return self._confirmations.confirmed(user, time.monotonic())
+
+    def _forget_others(self, kept: str | None) -> None:
+        """Let a code that the owner has replaced no longer count."""
+        if kept != self._confirmed_with:
+            self._confirmations.forget()
+            self._confirmed_with = kept
 
     async def async_check(
         self, name: str, parameters: Mapping[str, Any], context: Context | None, code: str | None
@@ -50,5 +66,5 @@ class CodeCheck:
             return
         if code:
             await self.async_confirm(code, context)
-        elif not self._confirmations.confirmed(user_id(context), time.monotonic()):
+        elif not self._confirmed(user_id(context)):
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="code_needed")

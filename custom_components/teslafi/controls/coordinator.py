@@ -10,9 +10,9 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from ..const import LOGGER
+from ..issues import note_controls_locked
 from ..link.client import CheckedIn
 from ..link.coordinator import LinkCoordinator
-from ..issues import note_controls_locked
 from .gate import Gate, Lock
 
 INTERVAL: Final = timedelta(seconds=60)

@@ -8,9 +8,9 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ..const import CONF_COMPANION, CONF_CONTROLS, CONF_GROUPS, CONF_INSTANCE_ID, CONF_VEHICLES, LOGGER
 from ..coordinators.account import AccountCoordinator
+from ..issues import note_controls_locked
 from ..link.client import CompanionError
 from ..link.coordinator import LinkCoordinator
-from ..issues import note_controls_locked
 from ..storage.vault import Vault
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint

@@ -136,6 +136,11 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     def data_came(self) -> None:
         """A car answered with data: have it written before long, and see what that means for the budget."""
         self.keep_soon()
+        self.look_at_budget()
+
+    @callback
+    def look_at_budget(self) -> None:
+        """Raise or withdraw the issue that the month's budget is used up."""
         note_budget(self.hass, self.config_entry, reached=not self.budget.may_spend)
 
     @callback

@@ -14,8 +14,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 
 from ..const import LOGGER
-from ..polling.backoff import Trouble
 from ..issues import delete_issue, issue_of, raise_issue
+from ..polling.backoff import Trouble
 from ..tesla.errors import (
     BillingLimitReached,
     RateLimited,

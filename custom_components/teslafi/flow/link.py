@@ -9,10 +9,10 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 import probatio
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
+from ..issues import note_controls_locked
 from ..link.client import Companion, CompanionError, Unlinked, origin_of
 from ..link.oauth import CompanionImplementation
 from ..link.session import end_link
-from ..issues import note_controls_locked
 from ..storage.vault import async_get_vault
 
 ADDRESS_SCHEMA: Final = probatio.Schema(

@@ -29,11 +29,12 @@ from ..storage.vault import async_get_vault
 NEW_CODE: Final = "new_code"
 REMOVE_CODE: Final = "remove_code"
 
+BUDGET: Final = NumberSelector(
+    NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
+)
 OPTIONS_SCHEMA: Final = probatio.Schema(
     {
-        probatio.Optional(CONF_MONTHLY_BUDGET): NumberSelector(
-            NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
-        ),
+        probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET,
         probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
     }
 )

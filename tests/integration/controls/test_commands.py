@@ -473,9 +473,9 @@ async def test_sensitive_commands_ask_for_the_code(hass: HomeAssistant, keeper: 
     await hass.config_entries.options.async_configure(
         flow["flow_id"], {"show_tokens": False, "report_commands": True, "new_code": "tiger-7"}
     )
-    await hass.config_entries.async_reload(keeper.entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await hass.async_block_till_done()
     assert "tiger-7" not in str(keeper.entry.options)
+    assert asks_for_code(hass)
     doors, frunk = {"entity_id": "lock.roadrunner_doors"}, {"entity_id": "cover.roadrunner_frunk"}
     await hass.services.async_call("lock", "lock", doors, blocking=True)
     before = keeper.sent
@@ -492,6 +492,19 @@ async def test_sensitive_commands_ask_for_the_code(hass: HomeAssistant, keeper: 
     for _ in range(5):
         assert await refusal(hass.services.async_call("teslafi", "confirm_code", guess, blocking=True)) == "code_wrong"
     assert await refusal(hass.services.async_call("teslafi", "confirm_code", guess, blocking=True)) == "code_wait"
+    flow = await hass.config_entries.options.async_init(keeper.entry.entry_id)
+    await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"show_tokens": False, "report_commands": True, "remove_code": True}
+    )
+    await hass.async_block_till_done()
+    assert not asks_for_code(hass)
+    await hass.services.async_call("lock", "unlock", doors, blocking=True)
+
+
+def asks_for_code(hass: HomeAssistant) -> bool:
+    """Say whether Home Assistant asks for a code at the doors."""
+    state = hass.states.get("lock.roadrunner_doors")
+    return state is not None and state.attributes.get("code_format") is not None
 
 
 async def test_pins_are_asked_for(hass: HomeAssistant, keeper: Keeper) -> None:

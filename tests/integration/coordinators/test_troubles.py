@@ -8,7 +8,9 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
 from hypothesis import given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry  # type: ignore[import-untyped]
@@ -16,8 +18,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators import troubles as module
 from custom_components.teslafi.coordinators.troubles import Subject, Troubles, trouble_of
-from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.issues import issue_of
+from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.tesla.errors import (
     BillingLimitReached,
     MobileAccessDisabled,
@@ -231,3 +233,44 @@ def test_no_connection_is_a_network_failure() -> None:
     error = Unreachable("down")
     error.__cause__ = TimeoutError()
     assert trouble_of(error) is Trouble.NETWORK
+
+
+async def test_another_budget_settles_its_repair(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """The fix is the option, and it counts at once."""
+    assert await async_setup_component(hass, "repairs", {})
+    reader = two_cars()
+    entry = await watch(hass, reader)
+    hass.config_entries.async_update_entry(entry, options={"monthly_budget": 0.005, "show_tokens": True})
+    await hass.async_block_till_done()
+    await looks(hass, entry, freezer, 3)
+    issue_id = f"budget_reached_{entry.entry_id}"
+    assert raised(hass) == {issue_id}
+    manager = hass.data["repairs"]["flow_manager"]
+    flow = await manager.async_init(DOMAIN, data={"issue_id": issue_id})
+    assert flow["step_id"] == "budget"
+    flow = await manager.async_configure(flow["flow_id"], {"monthly_budget": 5})
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options == {"monthly_budget": 5, "show_tokens": True}
+    assert entry.runtime_data.budget.may_spend
+    hass.config_entries.async_update_entry(entry, options={"monthly_budget": 0.001})
+    await hass.async_block_till_done()
+    assert raised(hass) == {issue_id}
+    hass.config_entries.async_update_entry(entry, options={})
+    await hass.async_block_till_done()
+    assert raised(hass) == set()
+
+
+async def test_a_missing_scope_is_fixed_by_a_sign_in(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Home Assistant offers it after the owner agreed."""
+    assert await async_setup_component(hass, "repairs", {})
+    reader = two_cars()
+    entry = await watch(hass, reader)
+    reader.troubles = {f"data {VIN}": ScopeMissing("scope")}
+    await looks(hass, entry, freezer, 2)
+    manager = hass.data["repairs"]["flow_manager"]
+    flow = await manager.async_init(DOMAIN, data={"issue_id": f"scope_missing_{entry.entry_id}_{VIN}"})
+    assert flow["step_id"] == "confirm"
+    assert not hass.config_entries.flow.async_progress()
+    await manager.async_configure(flow["flow_id"], {})
+    await hass.async_block_till_done()
+    assert [one["context"]["source"] for one in hass.config_entries.flow.async_progress()] == ["reauth"]

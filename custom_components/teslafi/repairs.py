@@ -1,0 +1,61 @@
+"""How an issue is settled inside Home Assistant, where that is possible: the flows behind *Fix*."""
+
+from typing import Any, override
+
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+import probatio
+
+from .const import CONF_MONTHLY_BUDGET
+from .flow.options import BUDGET
+from .issues import BUDGET_REACHED, CONF_ENTRY_ID
+
+
+class BudgetFlow(RepairsFlow):
+    """Asks for another monthly budget."""
+
+    def __init__(self, entry: ConfigEntry) -> None:
+        """Change the options of `entry`."""
+        self._entry = entry
+
+    async def async_step_init(self, _data: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Begin; what comes is the issue, nothing that was typed."""
+        return await self.async_step_budget()
+
+    async def async_step_budget(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Ask; an empty field means no limit."""
+        if user_input is not None:
+            others = {name: value for name, value in self._entry.options.items() if name != CONF_MONTHLY_BUDGET}
+            self.hass.config_entries.async_update_entry(self._entry, options=others | user_input)
+            return self.async_create_entry(data={})
+        schema = probatio.Schema({probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET})
+        schema = self.add_suggested_values_to_schema(schema, self._entry.options)
+        return self.async_show_form(
+            step_id="budget", data_schema=schema, description_placeholders={"account": self._entry.title}
+        )
+
+
+class SignInFlow(ConfirmRepairFlow):
+    """Begins a new sign-in, which Home Assistant then offers on the integration's page."""
+
+    def __init__(self, entry: ConfigEntry) -> None:
+        """Sign in to the account of `entry`."""
+        self._entry = entry
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Begin once the owner agrees."""
+        if user_input is not None:
+            self._entry.async_start_reauth(self.hass)
+        return await super().async_step_confirm(user_input)
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
+) -> RepairsFlow:
+    """Return the flow that settles an issue."""
+    entry = hass.config_entries.async_get_entry(str((data or {}).get(CONF_ENTRY_ID)))
+    if entry is None:
+        return ConfirmRepairFlow()
+    return BudgetFlow(entry) if issue_id.startswith(BUDGET_REACHED) else SignInFlow(entry)
