@@ -1,6 +1,7 @@
 """The companion on both databases, with a clock that the test moves."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
+from teslafi_companion.store.tables import metadata
 
 from .clock import ManualClock
 from .postgresql import is_installed, running_server
@@ -42,17 +44,73 @@ def _address(port: int, name: str) -> str:
 
 
 async def _make(port: int, name: str, template: str = "template1") -> None:
-    connection = await asyncpg.connect(_address(port, "postgres"))
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    await connection.close()
+    async with _connected(port, "postgres") as connection:
+        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+
+async def _drop(port: int, name: str) -> None:
+    async with _connected(port, "postgres") as connection:
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def _connected(port: int, name: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(_address(port, name))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _emptied(port: int, name: str) -> bool:
+    """Empty all tables; say whether they are still those that the migrations made."""
+    async with _connected(port, name) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        if await connection.fetchval(_SHAPE) != await _shape_of_migrated(port):
+            return False
+        emptying = (f'DELETE FROM "{table}"' for table in reversed(metadata.sorted_tables))  # noqa: S608 - our own names
+        await connection.execute(";".join(emptying))
+    return True
+
+
+async def _shape_of_migrated(port: int) -> str:
+    if port not in _shapes:
+        async with _connected(port, MIGRATED) as connection:
+            _shapes[port] = await connection.fetchval(_SHAPE)
+    return _shapes[port]
+
+
+_SHAPE = """
+SELECT concat(
+    md5(string_agg(concat(relname, attname, atttypid), ',' ORDER BY relname, attnum)),
+    (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_proc), (SELECT version_num FROM alembic_version)
+)
+FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
+"""
+_shapes: dict[int, str] = {}
+_spare: dict[int, str] = {}
+"""Of each server, the database that the test before left empty: copying one takes longer than most tests."""
 
 
 @pytest.fixture
-async def postgresql_database(request: pytest.FixtureRequest, postgresql: int, socket_enabled: None) -> str:
+async def postgresql_database(
+    request: pytest.FixtureRequest, postgresql: int, socket_enabled: None
+) -> AsyncIterator[str]:
     """Give a PostgreSQL database, with today's tables for a test that asks for `engine`, otherwise empty."""
-    name = f"test_{uuid4().hex}"
-    await _make(postgresql, name, MIGRATED if "engine" in request.fixturenames else "template1")
-    return _address(postgresql, name)
+    migrated = "engine" in request.fixturenames
+    name = _spare.pop(postgresql, "") if migrated else ""
+    if not name:
+        name = f"test_{uuid4().hex}"
+        await _make(postgresql, name, MIGRATED if migrated else "template1")
+    yield _address(postgresql, name)
+    if migrated and await _emptied(postgresql, name):
+        _spare[postgresql] = name
+    else:
+        await _drop(postgresql, name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
