@@ -5,12 +5,13 @@ import logging
 import sys
 from typing import Final
 
+from jinja2 import Environment
 import pytest
 
 # Python compiled every module anew at each start where the environment says so
 sys.dont_write_bytecode = False
 
-DEBUGGED: Final = frozenset({"test_watching", "test_commands", "test_server", "test_whole_way", "test_fleet_api"})
+DEBUGGED: Final = frozenset({"test_lapse", "test_reauth", "test_whole_way", "test_fleet_api"})
 """Modules whose event loop runs in debug mode, between them all of the integration, the companion and the simulators.
 
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.
@@ -19,6 +20,22 @@ Debug mode keeps the stack of whoever makes a task, a future or a handle, which 
 for chatty in ("aiosqlite", "alembic", "sqlalchemy"):
     # PHACC has every logger write at INFO, which costs more than the statements written about
     logging.getLogger(chatty).setLevel(logging.WARNING)
+
+_compile = Environment.compile
+_compiled: dict[object, object] = {}
+
+
+def _compile_once(self: Environment, source: str, *how: object, **more: object) -> object:
+    """Compile the pages of the companion once, not for each companion that a test starts."""
+    if type(self) is not Environment:
+        return _compile(self, source, *how, **more)  # type: ignore[call-overload] # handed on
+    key = (source, how, *more.items(), self.autoescape, self.trim_blocks, self.undefined, *sorted(self.extensions))
+    if key not in _compiled:
+        _compiled[key] = _compile(self, source, *how, **more)  # type: ignore[call-overload] # handed on
+    return _compiled[key]
+
+
+Environment.compile = _compile_once  # type: ignore[assignment, method-assign] # the same, remembered
 
 
 @pytest.fixture(autouse=True)
