@@ -195,7 +195,7 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     _flag("vehicle_config.sentry_preview_supported"),
     # Body
     _flag("vehicle_state.locked", BinarySensorDeviceClass.LOCK, category=None, enabled=True, value_fn=_unlocked),
-    _flag("vehicle_state.is_user_present", BinarySensorDeviceClass.PRESENCE, category=None, enabled=True),
+    _flag("vehicle_state.is_user_present", BinarySensorDeviceClass.OCCUPANCY, category=None, enabled=True),
     _opening("vehicle_state.df", BinarySensorDeviceClass.DOOR),
     _opening("vehicle_state.pf", BinarySensorDeviceClass.DOOR),
     _opening("vehicle_state.dr", BinarySensorDeviceClass.DOOR),

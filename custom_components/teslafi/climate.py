@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, override
 
 from homeassistant.components.climate import ClimateEntity, ClimateEntityDescription
-from homeassistant.components.climate.const import ATTR_HVAC_MODE, ClimateEntityFeature, HVACMode
+from homeassistant.components.climate.const import ATTR_HVAC_MODE, PRESET_NONE, ClimateEntityFeature, HVACMode
 from homeassistant.const import ATTR_TEMPERATURE, PRECISION_HALVES, Platform, UnitOfTemperature
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -17,6 +17,8 @@ from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
 
+PRESETS: Final = {PRESET_NONE if mode == "off" else mode: mode for mode in KEEPER_WORDS}
+"""Preset -> climate keeper mode, in the order of the command's numbers. Off is no preset."""
 OVERHEAT_MODES: Final = {"Off": HVACMode.OFF, "On": HVACMode.COOL, "FanOnly": HVACMode.FAN_ONLY}
 COLDEST: Final = 15.0
 WARMEST: Final = 28.0
@@ -39,7 +41,8 @@ class VehicleClimateDescription(ClimateEntityDescription, ControlDescription[Veh
 def _cabin(data: VehicleData) -> Cabin:
     climate = data.snapshot.climate_state
     mode = None if climate.is_climate_on is None else HVACMode.HEAT_COOL if climate.is_climate_on else HVACMode.OFF
-    preset = CLIMATE_KEEPER_MODES.get(climate.climate_keeper_mode or "")
+    keeper = CLIMATE_KEEPER_MODES.get(climate.climate_keeper_mode or "")
+    preset = PRESET_NONE if keeper == "off" else keeper
     return Cabin(mode, climate.inside_temp, climate.driver_temp_setting, preset)
 
 
@@ -96,7 +99,7 @@ class CabinClimate(_Climate):
     """The cabin's climate."""
 
     _attr_hvac_modes = [HVACMode.HEAT_COOL, HVACMode.OFF]  # noqa: RUF012 - as Home Assistant types it
-    _attr_preset_modes = list(KEEPER_WORDS)  # noqa: RUF012 - as Home Assistant types it
+    _attr_preset_modes = list(PRESETS)  # noqa: RUF012 - as Home Assistant types it
     _attr_target_temperature_step = PRECISION_HALVES
     _attr_supported_features = (
         ClimateEntityFeature.TARGET_TEMPERATURE
@@ -151,11 +154,11 @@ class CabinClimate(_Climate):
     @override
     async def async_set_preset_mode(self, preset_mode: str) -> None:
         """Keep the climate on when the driver leaves, or not."""
-        assumed: dict[str, object] = {"climate_state.climate_keeper_mode": KEEPER_WORDS[preset_mode]}
-        if preset_mode != "off":
+        assumed: dict[str, object] = {"climate_state.climate_keeper_mode": KEEPER_WORDS[PRESETS[preset_mode]]}
+        if preset_mode != PRESET_NONE:
             assumed["climate_state.is_climate_on"] = True
         await self._send(
-            Order("set_climate_keeper_mode", {"climate_keeper_mode": list(KEEPER_WORDS).index(preset_mode)}, assumed)
+            Order("set_climate_keeper_mode", {"climate_keeper_mode": list(PRESETS).index(preset_mode)}, assumed)
         )
 
 

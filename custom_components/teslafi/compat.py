@@ -33,6 +33,11 @@ class OAuth2Flow(AbstractOAuth2FlowHandler):
         returned, self.external_data = self.external_data, None
         return await self.async_code_came(returned)
 
+    @override
+    async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
+        """Say what happened in a sentence: the base class shows the server's raw error."""
+        return self.async_abort(reason="sign_in_canceled")
+
     @abstractmethod
     async def async_code_came(self, returned: Any) -> ConfigFlowResult:  # noqa: ANN401 - as Home Assistant types it
         """Exchange the code in `returned`, which holds `code` and `state`."""

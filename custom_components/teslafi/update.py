@@ -72,12 +72,19 @@ class VehicleUpdateBase(UpdateEntity):
     """How an update takes what is known of the software."""
 
     _attr_supported_features = UpdateEntityFeature.PROGRESS
+    _installing = False
 
     def _take(self, value: Software) -> None:
+        self._installing = value.installing
         self._attr_installed_version = value.installed
         self._attr_latest_version = value.latest
-        self._attr_in_progress = value.installing
         self._attr_update_percentage = value.progress
+
+    @property
+    @override
+    def in_progress(self) -> bool:
+        """Whether the car installs: its own word. Home Assistant forgets an attribute when the call is over."""
+        return self._installing
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:

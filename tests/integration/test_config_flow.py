@@ -116,7 +116,7 @@ async def test_the_owner_turns_back_at_tesla(hass: HomeAssistant, owner: Owner) 
     await owner.come_back({"state": state, "error": "access_denied"})
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert flow["type"] is FlowResultType.ABORT
-    assert flow["reason"] == "user_rejected_authorize"
+    assert flow["reason"] == "sign_in_canceled"
 
 
 async def test_without_application_home_assistant_asks_for_one(
@@ -260,7 +260,9 @@ async def test_a_pasted_token_pair(hass: HomeAssistant, owner: Owner) -> None:
 async def test_an_access_token_alone(hass: HomeAssistant, owner: Owner) -> None:
     """It works until it is over."""
     tokens = owner.token()
-    flow = await paste(owner, {"access_token": f"  Bearer {tokens['access_token']}\n"})
+    flow = await paste(
+        owner, {"access_token": f'  "Bearer {tokens["access_token"][:40]}\n{tokens["access_token"][40:]}"\n'}
+    )
     assert flow["type"] is FlowResultType.CREATE_ENTRY
 
 

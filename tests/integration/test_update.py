@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from homeassistant.components.update.const import DATA_COMPONENT
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 import pytest
 
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.update import VehicleUpdate
 from tests.integration.recorded import MODEL_3, MODEL_3_WITHOUT_PLACE, VIN, look_again, watch_car
 
 
@@ -52,6 +54,21 @@ async def test_an_installation_in_progress(hass: HomeAssistant) -> None:
     _, attributes = software(hass)
     assert attributes["in_progress"] is True
     assert attributes["update_percentage"] == 40
+
+
+async def test_progress_outlasts_the_call_that_began_it(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home Assistant ends every progress with the action; the car installs for half an hour more."""
+    await watch_car(hass, MODEL_3)
+    (entity_id,) = hass.states.async_entity_ids("update")
+    entity = hass.data[DATA_COMPONENT].get_entity(entity_id)
+    assert isinstance(entity, VehicleUpdate)
+
+    async def install(*_: object, **__: object) -> None:
+        entity.coordinator.assume({"vehicle_state.software_update.status": "installing"})
+
+    monkeypatch.setattr(entity, "async_install", install)
+    await entity.async_install_with_progress(None, backup=False)
+    assert software(hass)[1]["in_progress"] is True
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,8 @@ class TokenFlow(AccountFlow):
 
 
 def clean(typed: str | None) -> str:
-    """Drop what comes along when a token is copied."""
-    return (typed or "").strip().removeprefix("Bearer ").strip()
+    """Drop what comes along when a token is copied: line breaks, blanks, quotes, and the word of its header."""
+    return "".join((typed or "").split()).strip("\"'`,").removeprefix("Bearer").strip("\"'`,")
 
 
 def claims_of(access_token: str) -> Claims:
