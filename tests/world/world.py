@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 import logging
 import re
+import time
 from typing import Any, Final, Self
 
 from freezegun.api import FrozenDateTimeFactory
@@ -132,12 +133,38 @@ class _Listener(logging.Handler):
 
 
 @dataclass
+class Clocks:
+    """Home Assistant's wall clock, and the true time beside it, which Tesla's servers and monotonic clocks go by."""
+
+    freezer: FrozenDateTimeFactory
+    error: float = 0.0
+    """Seconds by which the wall clock is ahead of true time."""
+
+    def true(self) -> float:
+        """Return epoch seconds as Tesla has them."""
+        return time.time() - self.error
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump: what freezegun answers `time.monotonic` with, less the wall's steps."""
+        return self.true()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let both go on."""
+        self.freezer.tick(timedelta(seconds=seconds))
+
+    def step(self, seconds: float) -> None:
+        """Put the wall clock forward or back, as a person, a time server or an empty battery does."""
+        self.error += seconds
+        self.freezer.tick(timedelta(seconds=seconds))
+
+
+@dataclass
 class World:
     """Home Assistant, an owner in front of it, Tesla behind it, and time."""
 
     hass: HomeAssistant
     owner: Owner
-    freezer: FrozenDateTimeFactory
+    clocks: Clocks
     entries: list[ConfigEntry] = field(default_factory=list)
     _listener: _Listener = field(default_factory=_Listener)
     _heard: int = 0
@@ -188,7 +215,7 @@ class World:
         left = hours * 3600 + seconds
         while left > 0:
             moved = min(step, left)
-            self.freezer.tick(timedelta(seconds=moved))
+            self.clocks.pass_time(moved)
             self._seconds += moved
             async_fire_time_changed(self.hass)
             await self.settle()
