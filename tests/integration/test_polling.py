@@ -10,9 +10,7 @@ import pytest
 
 from custom_components.teslafi.polling import policy
 from custom_components.teslafi.polling.activity import activity_of
-from custom_components.teslafi.polling.ledger import Ledger
 from custom_components.teslafi.polling.policy import Activity, Ask, Failure, Request, Watch, next_request
-from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from custom_components.teslafi.tesla.snapshot import (
     ChargeState,
     ClimateState,
@@ -283,44 +281,3 @@ BASE = Snapshot()
 def test_what_a_car_does(snapshot: Snapshot, activity: Activity) -> None:
     """The liveliest thing counts; what is not said counts as nothing done."""
     assert activity_of(snapshot) is activity
-
-
-def test_prices() -> None:
-    """A hundred looks, a wake and a command come to what Tesla's price list says."""
-    ledger = Ledger()
-    for _ in range(100):
-        ledger = ledger.counted(Category.DATA, START)
-    for category in (Category.WAKE, Category.COMMAND, Category.STATE):
-        ledger = ledger.counted(category, START)
-    assert ledger.cost(START) == pytest.approx(0.2 + 0.02 + 0.001)
-
-
-def test_a_month_begins_with_an_empty_page() -> None:
-    """Tesla bills from the 1st (UTC)."""
-    end_of_month = 1_796_083_199.0  # 2026-11-30 23:59:59 UTC
-    ledger = Ledger().counted(Category.DATA, end_of_month)
-    assert ledger.cost(end_of_month) == PRICES_USD[Category.DATA]
-    assert ledger.cost(end_of_month + 1) == 0
-    assert ledger.counted(Category.DATA, end_of_month + 1).counts == {Category.DATA: 1}
-
-
-@given(
-    counts=st.dictionaries(st.sampled_from(Category), st.integers(0, 10**9)),
-    month=st.from_regex(r"\A20\d\d-(0[1-9]|1[0-2])\Z"),
-)
-def test_a_ledger_survives_a_restart(counts: dict[Category, int], month: str) -> None:
-    """What is written is read."""
-    ledger = Ledger(month, counts)
-    assert Ledger.from_json(ledger.to_json()) == ledger
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["month", "counts", "data"]), inner),
-)
-
-
-@given(data=JSON)
-def test_a_damaged_ledger_is_an_empty_one(data: object) -> None:
-    """Whatever the file holds, counting goes on."""
-    assert Ledger.from_json(data).counted(Category.DATA, START).counts[Category.DATA] >= 1

@@ -6,7 +6,7 @@ import time
 from homeassistant.config_entries import ConfigEntry
 
 from ..const import CONF_MONTHLY_BUDGET
-from ..polling.ledger import Ledger, month_of
+from ..polling.ledger import Ledger
 from ..tesla.requests import PRICES_USD, Category
 
 
@@ -24,9 +24,8 @@ class Budget:
 
     @property
     def ledgers(self) -> dict[str, Ledger]:
-        """This month's ledgers by VIN, to be kept over a restart; those of earlier months are of no use."""
-        month = month_of(time.time())
-        return {vin: ledger for vin, ledger in self._ledgers.items() if ledger.month == month}
+        """All ledgers by VIN, to be kept over a restart, whatever the month: clocks go back too."""
+        return dict(self._ledgers)
 
     def ledger(self, vin: str) -> Ledger:
         """Return what was counted about a car."""

@@ -195,9 +195,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     def _with_costs(self, data: VehicleData) -> VehicleData:
         now = time.time()
-        page = self.ledger.page(now)
-        requests = {category.value: page.counts.get(category, 0) for category in Category}
-        return replace(data, requests=requests, cost_usd=page.cost(now))
+        counts = self.ledger.counts(now)
+        requests = {category.value: counts.get(category, 0) for category in Category}
+        return replace(data, requests=requests, cost_usd=self.ledger.cost(now))
 
     def _next_request(self) -> policy.Request:
         return policy.next_request(self._watch, time.time(), may_spend=self._budget.may_spend)

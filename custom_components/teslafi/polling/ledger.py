@@ -1,14 +1,20 @@
-"""What the requests of a month cost: counts by category, with Tesla's prices.
+"""What the requests about one car came to: counts by category and month, and the looks of the last days.
 
-Prices and the rule of what counts: Tesla's developer documents, "Billing and limits" (pay per use since 2025-01-01).
+What counts: Tesla's developer documents, "Billing and limits" (every answer with a status below 500; months begin on
+the 1st, UTC).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ..tesla.requests import PRICES_USD, Category
+
+MONTHS_KEPT: Final = 13
+DAYS_KEPT: Final = 31
+DISCOUNT: Final = 0.1
+"""What a data request costs of a car with `discounted_device_data`, as a share of the ordinary price."""
 
 
 def month_of(now: float) -> str:
@@ -16,41 +22,90 @@ def month_of(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
 
 
+def day_of(now: float) -> str:
+    """Return the day (UTC, "2026-11-26") of an epoch time."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Requests of one billing month; a request of a later month begins a new page."""
+    """Requests about one car, a page for each billing month.
 
-    month: str = ""
-    counts: Mapping[Category, int] = field(default_factory=dict)
+    A page that was begun stays when the clock goes back or jumps ahead and returns: counting goes on where it stood.
+    """
+
+    pages: Mapping[str, Mapping[Category, int]] = field(default_factory=dict)
+    """Month -> requests by category; the page last written is last."""
+    days: Mapping[str, int] = field(default_factory=dict)
+    """Day -> looks, the last weeks."""
 
     def counted(self, category: Category, now: float) -> Self:
         """Return the ledger with one more request."""
-        page = self.page(now)
-        return replace(page, counts={**page.counts, category: page.counts.get(category, 0) + 1})
+        month, page = month_of(now), self.counts(now)
+        others = {name: counts for name, counts in self.pages.items() if name != month}
+        pages = {**others, month: {**page, category: page.get(category, 0) + 1}}
+        days = self.days
+        if category is Category.DATA:
+            day = day_of(now)
+            days = _last({**days, day: days.get(day, 0) + 1}, DAYS_KEPT)
+        return replace(self, pages=_last(pages, MONTHS_KEPT), days=days)
 
-    def page(self, now: float) -> Self:
-        """Return the ledger of the month of `now`, empty when this one is of another month."""
-        month = month_of(now)
-        return self if self.month == month else replace(self, month=month, counts={})
+    def counts(self, now: float) -> Mapping[Category, int]:
+        """Return the requests of the month of `now`."""
+        return self.pages.get(month_of(now), {})
 
-    def cost(self, now: float) -> float:
+    def cost(self, now: float, *, discounted: bool = False) -> float:
         """Return the month's cost in US dollars."""
-        return sum(PRICES_USD[category] * count for category, count in self.page(now).counts.items())
+        return sum(price_of(category, discounted=discounted) * count for category, count in self.counts(now).items())
+
+    def usual_day(self, now: float) -> float | None:
+        """Return the looks of an ordinary day, from the days before today; None while there are none."""
+        today = day_of(now)
+        before = [count for day, count in self.days.items() if day < today]
+        return sum(before) / len(before) if before else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is kept between restarts."""
-        return {"month": self.month, "counts": {category.value: count for category, count in self.counts.items()}}
+        """Return what is kept between restarts; `month` and `counts` are what version 0.1.0 reads."""
+        month = ["", *self.pages][-1]
+        return {
+            "month": month,
+            "counts": {kind.value: count for kind, count in self.pages.get(month, {}).items()},
+            "pages": {month: {kind.value: count for kind, count in page.items()} for month, page in self.pages.items()},
+            "days": dict(self.days),
+        }
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Undo `to_json`; anything else is an empty ledger."""
-        if not isinstance(data, dict) or not isinstance(counts := data.get("counts"), dict):
+        """Undo `to_json`, of version 0.1.0 too, which kept one month; anything else is an empty ledger."""
+        if not isinstance(data, dict):
             return cls()
+        pages = data.get("pages")
+        if not isinstance(pages, dict):
+            pages = {str(data.get("month")): data.get("counts")}
+        read = {
+            month: {category: page[category.value] for category in Category if _is_count(page.get(category.value))}
+            for month, page in pages.items()
+            if isinstance(month, str) and isinstance(page, dict)
+        }
+        days = data.get("days")
         return cls(
-            month=str(data.get("month", "")),
-            counts={
-                Category(name): count
-                for name, count in counts.items()
-                if name in set(Category) and isinstance(count, int) and not isinstance(count, bool) and count >= 0
-            },
+            pages=_last({month: page for month, page in read.items() if page}, MONTHS_KEPT),
+            days=_last(
+                {day: count for day, count in days.items() if isinstance(day, str) and _is_count(count)}, DAYS_KEPT
+            )
+            if isinstance(days, dict)
+            else {},
         )
+
+
+def price_of(category: Category, *, discounted: bool) -> float:
+    """Return the price of one request in US dollars."""
+    return PRICES_USD[category] * (DISCOUNT if discounted and category is Category.DATA else 1)
+
+
+def _last[T](entries: Mapping[str, T], most: int) -> Mapping[str, T]:
+    return dict(list(entries.items())[-most:])
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

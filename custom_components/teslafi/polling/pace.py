@@ -1,0 +1,153 @@
+"""How closely each mode looks: one table of seconds.
+
+The state request is free, neither wakes a car nor keeps it awake, and is limited to 60 a minute for each car of an
+account (Tesla's developer documents, "Billing and limits"). A look, `vehicle_data`, costs money and keeps an idle car
+awake.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+
+class Mode(StrEnum):
+    """The owner's choice between detail and cost."""
+
+    ECONOMY = "economy"
+    BALANCED = "balanced"
+    DETAILED = "detailed"
+
+
+class Step(StrEnum):
+    """How much of the mode the monthly limit still allows, from all to nothing."""
+
+    FULL = "full"
+    REDUCED = "reduced"
+    STARTS_AND_ENDS = "starts_and_ends"
+    STATE_ONLY = "state_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds between looks, by what the car does."""
+
+    state_resting: float = 30.0
+    """Between state requests of a car that sleeps or is out of reach: how soon a wake-up is seen."""
+    state_awake: float = 60.0
+    follow_up: float
+    """After a wake-up, and while somebody is in the car: how soon a start is seen."""
+    driving: float
+    near_end: float
+    """The least distance to a look at an expected end."""
+    driving_far: float
+    """While the route's destination is further away than this."""
+    charging: float
+    fast_charging: float
+    preparing: float
+    """While the climate runs before a departure."""
+    lingering: float
+    """While something else keeps the car awake, in hours in which it is used."""
+    lingering_rest: float
+    """The same in hours in which it has never left."""
+    departing: float
+    """The same around a habitual departure."""
+    stop: float
+    """After arriving where stops are short."""
+    stop_longest: float
+    """How long to look out for the end of a short stop."""
+    plug_in_looks: int
+    """Looks for a cable after somebody left the car where it is sometimes charged."""
+    short_stops: float
+    """Share of short stops at a place from which on they are looked out for."""
+
+
+PACES: Final[Mapping[Mode, Pace]] = {
+    Mode.ECONOMY: Pace(
+        follow_up=45,
+        driving=300,
+        near_end=90,
+        driving_far=600,
+        charging=3600,
+        fast_charging=300,
+        preparing=180,
+        lingering=900,
+        lingering_rest=3600,
+        departing=420,
+        stop=120,
+        stop_longest=240,
+        plug_in_looks=2,
+        short_stops=0.5,
+    ),
+    Mode.BALANCED: Pace(
+        follow_up=30,
+        driving=110,
+        near_end=45,
+        driving_far=180,
+        charging=1800,
+        fast_charging=90,
+        preparing=60,
+        lingering=1200,
+        lingering_rest=3600,
+        departing=55,
+        stop=55,
+        stop_longest=1800,
+        plug_in_looks=2,
+        short_stops=0.12,
+    ),
+    Mode.DETAILED: Pace(
+        follow_up=30,
+        driving=30,
+        near_end=30,
+        driving_far=30,
+        charging=1800,
+        fast_charging=90,
+        preparing=60,
+        lingering=1200,
+        lingering_rest=3600,
+        departing=55,
+        stop=55,
+        stop_longest=1800,
+        plug_in_looks=2,
+        short_stops=0.08,
+    ),
+}
+
+
+def pace_of(mode: Mode, step: Step) -> Pace:
+    """Return the pace that mode and budget come to; `STATE_ONLY` has no looks to space."""
+    pace = PACES[mode]
+    if step is Step.REDUCED:
+        return _slower(pace, 2)
+    if step in (Step.STARTS_AND_ENDS, Step.STATE_ONLY):
+        return replace(
+            _slower(pace, 4),
+            driving=max(pace.driving, 900),
+            driving_far=max(pace.driving_far, 1800),
+            charging=7200,
+            fast_charging=900,
+            lingering=7200,
+            lingering_rest=14_400,
+            departing=1800,
+            stop_longest=0,
+            plug_in_looks=0,
+        )
+    return pace
+
+
+def _slower(pace: Pace, times: float) -> Pace:
+    return replace(
+        pace,
+        follow_up=pace.follow_up * times,
+        driving=pace.driving * times,
+        near_end=pace.near_end * times,
+        driving_far=pace.driving_far * times,
+        charging=pace.charging * times,
+        fast_charging=pace.fast_charging * times,
+        preparing=pace.preparing * times,
+        lingering=pace.lingering * times,
+        lingering_rest=pace.lingering_rest * times,
+        departing=pace.departing * times,
+        stop=pace.stop * times,
+        stop_longest=pace.stop_longest / times,
+    )
