@@ -1,0 +1,308 @@
+"""The polling rule: examples of what it does, and what it never does, whatever car, clock and Tesla do."""
+
+from itertools import pairwise
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+
+from custom_components.teslafi.polling import rule
+from custom_components.teslafi.polling.backoff import Trouble
+from custom_components.teslafi.polling.learnt import Kind, Learnt
+from custom_components.teslafi.polling.pace import PACES, Mode, Step, pace_of
+from custom_components.teslafi.polling.rule import Ask, Awake, Moment, Watch, Why
+from custom_components.teslafi.polling.sight import Reason, Sight
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category
+from tests.bench.policy.car import DAY, EPOCH, HOUR, Car, Charge, Drive, Life, Span, Spell
+from tests.bench.policy.lives import LIVES, life_of
+
+from .world import Fault, World
+
+HOME, SHOP = (50.0, 8.0), (50.1, 8.1)
+SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def still(*spells: Spell, doors: tuple[Span, ...] = (), drives: tuple[Drive, ...] = ()) -> Life:
+    """Return a life of these few things."""
+    return Life("still", drives=list(drives), spells=list(spells), doors=list(doors))
+
+
+def test_an_idle_car_is_left_alone_until_it_sleeps() -> None:
+    """Two looks after waking, then silence; asleep, only the free question remains."""
+    world = World(still(doors=(Span(0, 5),))).run(8 * HOUR)
+    assert len(world.times(Ask.DATA)) == 2
+    assert not world.car.awake(world.now)
+    assert {later - earlier for earlier, later in pairwise(world.times(Ask.STATE)[-100:])} == {30.0}
+
+
+def test_a_wake_up_is_looked_at_within_half_a_minute() -> None:
+    """And the drive that follows is seen within another."""
+    drive = Drive(5 * HOUR, 5.5 * HOUR, 15, HOME, SHOP)
+    life = still(
+        Spell(5 * HOUR - 50, 5.5 * HOUR + 40, Reason.USER_PRESENT), doors=(Span(5 * HOUR - 60, 5 * HOUR - 50),)
+    )
+    life.drives.append(drive)
+    world = World(life).run(5 * HOUR + 60)
+    seen = next(look.at for look in world.car.looks if look.driving)
+    assert seen - drive.start <= 30
+    assert world.times(Ask.DATA)[0] <= 5 * HOUR - 60 + 30
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_drive_is_followed_at_the_modes_pace(mode: Mode) -> None:
+    """Looks come as far apart as the mode says."""
+    world = World(still(drives=(Drive(0, 2 * HOUR, 60, HOME, SHOP),)), mode=mode).run(HOUR)
+    assert {later - earlier for earlier, later in pairwise(world.times(Ask.DATA))} == {PACES[mode].driving}
+
+
+def test_the_end_of_a_route_is_looked_at_when_it_is_due() -> None:
+    """Far away seldom, then just after the arrival."""
+    world = World(still(drives=(Drive(0, 3000, 60, HOME, SHOP, routed=True),))).run(4000)
+    ended = next(look.at for look in world.car.looks if not look.driving)
+    assert ended - 3000 <= 60
+
+
+def test_a_charge_is_looked_at_seldom_and_at_its_end() -> None:
+    """Eight hours cost about twenty looks, and the end is seen within a minute or so."""
+    life = Life("charge", charges=[Charge(0, 8 * HOUR, 60, 8 * HOUR)], plugged=[Span(0, 9 * HOUR)])
+    world = World(life).run(8.5 * HOUR)
+    assert len(world.times(Ask.DATA)) <= 22
+    assert next(look.at for look in world.car.looks if not look.charging) - 8 * HOUR <= 75
+
+
+def test_an_end_that_does_not_come_is_not_asked_for_each_minute() -> None:
+    """A charger that never finishes says one minute left for hours."""
+    life = Life("stuck", charges=[Charge(0, 20 * HOUR, 60, HOUR)], plugged=[Span(0, 20 * HOUR)])
+    world = World(life).run(10 * HOUR)
+    assert len([at for at in world.times(Ask.DATA) if at > HOUR]) <= 30
+
+
+def test_silence_is_learnt() -> None:
+    """A car that needs nine minutes is given twelve, one that needs twenty is given what it needs."""
+    for quiet, most in ((540, 800), (1200, 1700)):
+        doors = tuple(Span(start, start + 5) for start in range(0, int(5 * DAY), int(5 * HOUR)))
+        world = World(still(doors=doors), quiet=quiet).run(5 * DAY)
+        assert quiet < world.watch.learnt.silence(Kind.CURRENT) <= most
+        # Once learnt, two looks a wake-up are all that it costs
+        assert len([at for at in world.times(Ask.DATA) if at > 4 * DAY]) <= 2 * 5
+
+
+def test_a_car_that_never_sleeps_costs_a_look_an_hour() -> None:
+    """Something unseen keeps it awake: silences grow, and the reason is named."""
+    world = World(still(doors=tuple(Span(start, start + 300) for start in range(0, int(2 * DAY), 300))))
+    world.car.sight = lambda now: Sight()  # type: ignore[method-assign]  # noqa: ARG005
+    world.run(2 * DAY)
+    assert len([at for at in world.times(Ask.DATA) if at > DAY]) <= 25
+    assert rule.awake_because(world.watch, world.moment(world.now)) is Awake.UNEXPLAINED
+
+
+def test_checks_of_its_own_are_recognized() -> None:
+    """A car online a minute each hour is looked at once or twice, not each time, and sleeps on."""
+    life = Life("checks", checks=[Span(hour * HOUR, hour * HOUR + 60) for hour in range(1, 49)])
+    world = World(life).run(2 * DAY)
+    assert len(world.times(Ask.DATA)) <= 6
+    assert world.car.awake_beyond_natural() < 1
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in (Reason.DRIVING, Reason.CHARGING)])
+def test_a_reason_ends_the_silence_and_is_shown(reason: Reason) -> None:
+    """Each reason is named, and looked after no more than the pace says."""
+    world = World(still(Spell(0, DAY, reason))).run(6 * HOUR)
+    assert rule.awake_because(world.watch, world.moment(world.now)) == reason.value
+    assert 4 <= len(world.times(Ask.DATA)) <= 130
+
+
+def test_why_a_car_is_awake_or_not() -> None:
+    """Unknown, just woken, falling asleep, not awake."""
+    now = Moment(0, EPOCH)
+    watch = Watch()
+    assert rule.awake_because(watch, now) is None
+    watch = rule.state_answered(watch, online=True, asleep=False, now=now)
+    assert rule.awake_because(watch, now) is Awake.JUST_WOKEN
+    for at in (0.0, 30.0):
+        watch = rule.data_answered(watch, Sight(), Moment(at, EPOCH + at))
+    assert rule.awake_because(watch, Moment(60, EPOCH + 60)) is Awake.FALLING_ASLEEP
+    watch = rule.state_answered(watch, online=False, asleep=True, now=Moment(700, EPOCH + 700))
+    assert rule.awake_because(watch, Moment(700, EPOCH + 700)) is Awake.NOT_AWAKE
+
+
+def test_a_hint_brings_a_look_at_once_and_a_few_after_it() -> None:
+    """A car in its silence is looked at; one that sleeps is not woken."""
+    world = World(still(doors=(Span(0, 5),))).run(400)
+    looked = len(world.times(Ask.DATA))
+    world.watch = rule.hinted(world.watch, world.moment(world.now))
+    world.run(30)
+    assert len(world.times(Ask.DATA)) == looked + 1
+    world.run(300)
+    assert looked + 3 <= len(world.times(Ask.DATA)) <= looked + 12
+    world.run(4 * HOUR)
+    looked = len(world.times(Ask.DATA))
+    world.watch = rule.hinted(world.watch, world.moment(world.now))
+    world.run(HOUR)
+    assert len(world.times(Ask.DATA)) == looked
+    assert world.watch.online is False
+
+
+def test_wishes_without_end_stay_far_inside_teslas_limits() -> None:
+    """Two hundred wishes a minute make six looks a minute, and none against a wait of Tesla's."""
+    world = World(still(Spell(0, DAY, Reason.SENTRY))).run(HOUR)
+    before = len(world.sent)
+
+    def wish(_: World) -> None:
+        world.watch = rule.look_wanted(world.watch, world.moment(world.now))
+
+    world.run(60, between=wish)
+    assert len(world.sent) - before <= 14
+    world.watch = rule.data_failed(world.watch, Trouble.RATE_LIMITED, world.moment(world.now), retry_after=3000)
+    before = len(world.times(Ask.DATA))
+    world.run(2900, between=wish)
+    assert len(world.times(Ask.DATA)) == before
+
+
+@pytest.mark.parametrize("trouble", [Trouble.REFUSED, Trouble.RATE_LIMITED, Trouble.UNANSWERED, Trouble.IN_SERVICE])
+def test_a_refused_look_is_asked_seldom_while_the_state_answers(trouble: Trouble) -> None:
+    """The state's success clears nothing: at most eight looks in the first hour, then fewer; the state goes on."""
+    life = still(Spell(0, 10 * DAY, Reason.SENTRY))
+    world = World(life, faults=[Fault(0, 10 * DAY, Ask.DATA, trouble)]).run(2.5 * DAY)
+    looks = world.times(Ask.DATA)
+    assert 1 <= len([at for at in looks if at < HOUR]) <= 8
+    assert len([at for at in looks if at >= 1.5 * DAY]) <= 25
+    assert len(world.times(Ask.STATE)) >= 2.5 * DAY / 65
+
+
+def test_an_outage_of_the_state_says_nothing_about_data() -> None:
+    """Each endpoint has its own memory; without a state nobody looks."""
+    watch = rule.state_failed(Watch(), Trouble.SERVER, Moment(0, EPOCH))
+    watch = rule.data_answered(watch, Sight(), Moment(1, EPOCH))
+    assert watch.state_backoff.failures == 1
+    watch = rule.state_answered(
+        rule.data_failed(watch, Trouble.REFUSED, Moment(2, EPOCH)), online=True, asleep=False, now=Moment(3, EPOCH)
+    )
+    assert (watch.state_backoff.failures, watch.data_backoff.failures) == (0, 1)
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 365 * DAY, -365 * DAY, 60 * DAY, -40 * 365 * DAY])
+def test_a_wall_clock_that_jumps_neither_stops_the_watching_nor_makes_a_burst(jump: float) -> None:
+    """The requests are those of a clock that does not jump, but for what calendars say."""
+    life = life_of("commuter", 1)
+    jumped = World(life, wall=lambda clock: EPOCH + clock + (jump if 20 * HOUR < clock < 20 * HOUR + 120 else 0)).run(
+        2 * DAY
+    )
+    straight = World(life).run(2 * DAY)
+    assert abs(len(jumped.sent) - len(straight.sent)) <= 0.02 * len(straight.sent)
+    assert jumped.most_ahead <= 60
+
+
+def test_a_suspended_night_is_one_long_wait() -> None:
+    """After it the state is asked at once, and once."""
+    world = World(still(doors=(Span(0, 5),))).run(2 * HOUR)
+    world.now += 9 * HOUR
+    before = len(world.sent)
+    world.run(61)
+    assert 1 <= len(world.sent) - before <= 3
+
+
+def test_steps_only_ever_ask_less() -> None:
+    """Each step looks at most as often as the one before."""
+    for mode in Mode:
+        counts = []
+        for step in Step:
+            world = World(life_of("commuter", 0), mode=mode)
+            world.step = lambda _, step=step: step  # type: ignore[method-assign, misc]
+            counts.append(len(world.run(DAY).times(Ask.DATA)))
+        assert counts == sorted(counts, reverse=True)
+        assert counts[-1] == 0
+        assert counts[-2] >= 2  # starts and ends are still seen
+        assert pace_of(mode, Step.FULL) == PACES[mode]
+
+
+FAULTS = st.builds(
+    Fault,
+    start=st.floats(0, 0.8 * DAY),
+    seconds=st.floats(60, 10 * HOUR),
+    ask=st.sampled_from(Ask),
+    trouble=st.sampled_from(Trouble),
+    retry_after=st.none() | st.floats(0, 40_000),
+)
+
+
+@SOME
+@given(
+    name=st.sampled_from(sorted(LIVES)),
+    seed=st.integers(0, 50),
+    quiet=st.sampled_from([540.0, 780.0, 1500.0]),
+    mode=st.sampled_from(Mode),
+    faults=st.lists(FAULTS, max_size=4),
+    limit=st.none() | st.floats(0, 0.5),
+    jumps=st.lists(st.tuples(st.floats(0, 0.8 * DAY), st.sampled_from([HOUR, -HOUR, 3 * DAY, -DAY, 0.0])), max_size=3),
+)
+def test_what_it_never_does(
+    name: str,
+    seed: int,
+    quiet: float,
+    mode: Mode,
+    faults: list[Fault],
+    limit: float | None,
+    jumps: list[tuple[float, float]],
+) -> None:
+    """No look at a car that may sleep, nothing over a limit of money or rate, never stuck, everything counted."""
+
+    def wall(clock: float) -> float:
+        passed = [jump for at, jump in sorted(jumps) if at <= clock]
+        return EPOCH + clock + (passed[-1] if passed else 0.0)
+
+    world = World(life_of(name, seed), quiet, mode, limit, faults, wall).run(DAY)
+    known: dict[str, float] = {}
+    for sent in world.sent:
+        if sent.ask is Ask.DATA:
+            assert sent.online
+            assert sent.at - known["online"] <= rule.FRESH
+        if sent.trouble is None:
+            known["online"] = sent.at
+    times = [sent.at for sent in world.sent]
+    assert all(later - earlier > 60 for earlier, later in zip(times, times[20:], strict=False))
+    longest = max(
+        [60.0, *(min(fault.retry_after or 0, DAY) + 61 for fault in faults), 21_600 * 1.25 if faults else 0.0]
+    )
+    assert world.most_ahead <= longest
+    counted = sum(page.get(Category.DATA, 0) for page in world.ledger.pages.values())
+    assert counted == world.billed
+    if limit is not None:
+        for page in world.ledger.pages.values():
+            assert page.get(Category.DATA, 0) * PRICES_USD[Category.DATA] <= limit + 1e-9
+
+
+@SOME
+@given(name=st.sampled_from(sorted(LIVES)), seed=st.integers(0, 20))
+def test_what_is_learnt_survives_a_restart(name: str, seed: int) -> None:
+    """What is written is read, and nothing of it grows without bound."""
+    learnt = World(life_of(name, seed)).run(DAY).watch.learnt
+    assert Learnt.from_json(learnt.to_json()) == learnt
+    assert len(str(learnt.to_json())) < 6000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(sorted(Learnt().to_json())), inner),
+)
+
+
+@given(data=JSON)
+def test_damaged_memories_do_no_harm(data: object) -> None:
+    """Whatever the file holds: the rule goes on, and looks within bounds."""
+    learnt = Learnt.from_json(data)
+    watch = Watch(learnt=learnt)
+    for at in (0.0, 30.0):
+        moment = Moment(at, EPOCH + at)
+        watch = rule.data_answered(rule.state_answered(watch, online=True, asleep=False, now=moment), Sight(), moment)
+    request = rule.next_request(watch, Moment(31.0, EPOCH + 31))
+    assert request.at <= 31 + rule.SILENCE_MOST
+    assert request.why in Why
+    assert Learnt.from_json(learnt.to_json()) == learnt
+
+
+def test_cars_of_the_bench_sleep_by_themselves() -> None:
+    """A check on the bench: nobody looks, nothing is added; each look adds what it should."""
+    car = Car(life_of("commuter", 0), 540)
+    assert car.awake_beyond_natural() == 0
+    car.looks.clear()
+    assert car.look(9 * DAY + 3 * HOUR) is None

@@ -1,0 +1,125 @@
+"""A car that lives, Tesla that fails, clocks that jump, and the rule between them, with every request written down."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from custom_components.teslafi.polling import rule
+from custom_components.teslafi.polling.backoff import Trouble
+from custom_components.teslafi.polling.budget import Spending, steps
+from custom_components.teslafi.polling.ledger import Ledger
+from custom_components.teslafi.polling.pace import Mode, Step
+from custom_components.teslafi.polling.rule import Ask, Moment, Request, Watch
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category
+from tests.bench.policy.car import EPOCH, Car, Life
+
+BILLED = frozenset(Trouble) - {Trouble.NETWORK, Trouble.SERVER}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Tesla answers one kind of request with trouble for a while."""
+
+    start: float
+    seconds: float
+    ask: Ask
+    trouble: Trouble
+    retry_after: float | None = None
+
+
+@dataclass
+class Sent:
+    """One request as it went out, with what was known then."""
+
+    at: float
+    ask: Ask
+    due: float
+    trouble: Trouble | None = None
+    online: bool | None = None
+
+
+@dataclass
+class World:
+    """Polls a car by the rule."""
+
+    life: Life
+    quiet: float = 540.0
+    mode: Mode = Mode.BALANCED
+    limit: float | None = None
+    faults: Sequence[Fault] = ()
+    wall: Callable[[float], float] = lambda clock: EPOCH + clock
+    """The wall clock's answer at a monotonic moment; clocks jump."""
+    watch: Watch = field(default_factory=Watch)
+    ledger: Ledger = field(default_factory=Ledger)
+    now: float = 0.0
+    sent: list[Sent] = field(default_factory=list)
+    most_ahead: float = 0.0
+    """The longest that the next request was ever away."""
+    billed: int = 0
+
+    def __post_init__(self) -> None:
+        """Give birth to the car."""
+        self.car = Car(self.life, self.quiet)
+
+    def moment(self, at: float) -> Moment:
+        """Return what the clocks show."""
+        wall = self.wall(at)
+        return Moment(at, wall, int((wall - EPOCH) // 1800) % 336)
+
+    def step(self, here: Moment) -> Step:
+        """Return what the limit leaves of the mode."""
+        usual = self.ledger.usual_day(here.wall)
+        price = PRICES_USD[Category.DATA]
+        spending = Spending(self.ledger.cost(here.wall), None if usual is None else usual * price, price)
+        return steps(self.limit, {"car": spending}, here.wall)["car"]
+
+    def next_request(self) -> Request:
+        """Ask the rule."""
+        here = self.moment(self.now)
+        return rule.next_request(self.watch, here, self.mode, self.step(here))
+
+    def run(self, seconds: float, *, between: Callable[[World], None] = lambda _: None) -> World:
+        """Poll for so long."""
+        until = self.now + seconds
+        while True:
+            request = self.next_request()
+            self.most_ahead = max(self.most_ahead, request.at - self.now)
+            if request.at >= until:
+                self.now = until
+                return self
+            self.now = max(self.now, request.at)
+            self._send(request)
+            between(self)
+
+    def _send(self, request: Request) -> None:
+        here = self.moment(self.now)
+        self.watch = rule.asked(self.watch, request.ask, here)
+        sent = Sent(self.now, request.ask, request.at, online=self.watch.online)
+        self.sent.append(sent)
+        fault = next(
+            (f for f in self.faults if f.ask is request.ask and f.start <= self.now < f.start + f.seconds), None
+        )
+        if fault is not None:
+            sent.trouble = fault.trouble
+            self._count(request.ask, billed=fault.trouble in BILLED)
+            failed = rule.state_failed if request.ask is Ask.STATE else rule.data_failed
+            self.watch = failed(self.watch, fault.trouble, here, retry_after=fault.retry_after, jitter=0.3)
+            return
+        self._count(request.ask, billed=True)
+        if request.ask is Ask.STATE:
+            online = self.car.state(self.now)
+            self.watch = rule.state_answered(self.watch, online=online, asleep=not online, now=here)
+        elif (sight := self.car.look(self.now)) is not None:
+            self.watch = rule.data_answered(self.watch, sight, here)
+        else:
+            sent.trouble = Trouble.UNANSWERED
+            self.watch = rule.data_failed(self.watch, Trouble.UNANSWERED, here)
+
+    def _count(self, ask: Ask, *, billed: bool) -> None:
+        if billed:
+            self.billed += ask is Ask.DATA
+            category = Category.DATA if ask is Ask.DATA else Category.STATE
+            self.ledger = self.ledger.counted(category, self.wall(self.now))
+
+    def times(self, ask: Ask) -> list[float]:
+        """Return when requests of a kind went out."""
+        return [sent.at for sent in self.sent if sent.ask is ask]
