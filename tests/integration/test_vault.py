@@ -1,17 +1,29 @@
 """Grants at rest."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 import json
 from pathlib import Path
 import stat
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from homeassistant.core import HomeAssistant
 from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage import file
-from custom_components.teslafi.storage.vault import KeyRing, SealBroken, Vault, VaultKeeper
+from custom_components.teslafi.storage.vault import (
+    KeyRing,
+    SealBroken,
+    ShareNeeded,
+    Vault,
+    VaultKeeper,
+    key_number,
+    needs_share,
+)
 from custom_components.teslafi.tesla.grant import Grant, Kind
 
 PLACE = ("entry-1", "monitoring")
@@ -223,3 +235,145 @@ async def test_a_grant_of_another_version_counts_as_none(hass: HomeAssistant) ->
     vault = await loaded(hass)
     vault._sealed = {"entry-1": {"monitoring": vault._ring.seal('{"kind": "?"}', PLACE)}}  # noqa: SLF001
     assert vault.get_or_none(*PLACE) is None
+
+
+SHARE = Secret(b64encode(b"s" * 32).decode())
+OTHER_SHARE = Secret(b64encode(b"o" * 32).decode())
+SHARED = ("entry-1", "controls")
+
+
+@pytest.mark.parametrize("number", [1, 2, 255, 256, 70_000, (1 << 32) - 1])
+@pytest.mark.parametrize("share", [None, SHARE], ids=["alone", "shared"])
+def test_the_form_on_disk_is_the_one_that_is_documented(number: int, share: Secret | None) -> None:
+    """Worked out anew from the module's own words: what an older version sealed opens in a newer one."""
+    key = bytes(range(32))
+    ring = KeyRing({number: key})
+    raw = b64decode(ring.seal("text", SHARED, share))
+    version, numbered, nonce, sealed = raw[:1], raw[1:5], raw[5:17], raw[17:]
+    assert (version, numbered) == (b"\x02" if share else b"\x01", number.to_bytes(4))
+    if share:
+        info = b"teslafi\x00shared\x00entry-1\x00controls"
+        key = HKDF(SHA256(), 32, salt=None, info=info).derive(key + b"s" * 32)
+    associated = version + numbered + b"\x00teslafi\x00entry-1\x00controls"
+    assert AESGCM(key).decrypt(nonce, sealed, associated) == b"text"
+    assert ring.open(ring.seal("text", SHARED, share), SHARED, share) == "text"
+    assert key_number(ring.seal("text", SHARED, share)) == number
+    assert needs_share(ring.seal("text", SHARED, share)) is (share is not None)
+
+
+def test_what_is_sealed_with_a_share_opens_with_that_alone() -> None:
+    ring = KeyRing.new()
+    sealed = ring.seal("text", SHARED, SHARE)
+    for place, share in ((SHARED, None), (SHARED, OTHER_SHARE), (PLACE, SHARE)):
+        with pytest.raises(SealBroken):
+            ring.open(sealed, place, share)
+    with pytest.raises(SealBroken):
+        ring.open(ring.seal("text", SHARED), SHARED, SHARE)
+
+
+@pytest.mark.parametrize("spoiled", ["!", " ", "\n", "=", "é"])
+def test_base64_with_anything_in_it_is_refused(spoiled: str) -> None:
+    ring = KeyRing.new()
+    with pytest.raises(SealBroken):
+        ring.open(spoiled + ring.seal("text", PLACE), PLACE)
+    with pytest.raises(ValueError, match=r".*"):
+        KeyRing.from_json({"1": spoiled + b64encode(b"k" * 32).decode()})
+
+
+@pytest.mark.parametrize(
+    ("number", "fits"), [("0", False), ("1", True), (str((1 << 32) - 1), True), (str(1 << 32), False)]
+)
+def test_numbers_of_keys_fit_their_place(number: str, *, fits: bool) -> None:
+    data = {number: b64encode(b"k" * 32).decode()}
+    if fits:
+        assert KeyRing.from_json(data).to_json() == data
+    else:
+        with pytest.raises(ValueError, match=r".*"):
+            KeyRing.from_json(data)
+
+
+def test_a_new_key_has_the_next_number() -> None:
+    ring = KeyRing.new().with_new_key()
+    assert sorted(ring.keys) == [1, 2]
+    assert {len(key) for key in ring.keys.values()} == {32}
+    assert list(ring.with_active_key_only().keys) == [2]
+
+
+async def test_a_rotation_needs_every_share_and_keeps_what_it_seals(hass: HomeAssistant) -> None:
+    vault = await loaded(hass)
+    await vault.put(*PLACE, grant())
+    await vault.put_text(*SHARED, "armed", SHARE)
+    before = [path.read_text() for path in files(hass)]
+    with pytest.raises(ShareNeeded):
+        await vault.rotate_key()
+    assert [path.read_text() for path in files(hass)] == before
+    await vault.rotate_key({SHARED: SHARE, PLACE: OTHER_SHARE})
+    again = await loaded(hass)
+    assert again.get(*PLACE) == grant()
+    assert again.get_text(*SHARED, SHARE) == "armed"
+    with pytest.raises(SealBroken):
+        again.get_text(*SHARED)
+
+
+async def test_a_change_sees_what_is_there_and_nothing_else(hass: HomeAssistant) -> None:
+    """With its share, without it, and for a text that is not there; the entry's other texts stay."""
+    vault = await loaded(hass)
+    await vault.put_text(*SHARED, "first", SHARE)
+    await vault.put_text("entry-1", "link", "linked")
+    seen: list[str | None] = []
+
+    def becomes(text: str | None) -> Callable[[str | None], str | None]:
+        def change(before: str | None) -> str | None:
+            seen.append(before)
+            return text
+
+        return change
+
+    assert await vault.change_text(*SHARED, becomes("second"), SHARE) == "second"
+    assert await vault.change_text(*SHARED, becomes(None), OTHER_SHARE) is None
+    assert vault.holds(*SHARED)
+    assert await vault.change_text("entry-1", "nothing", becomes(None)) is None
+    assert await vault.change_text(*SHARED, becomes(None), SHARE) is None
+    assert seen == ["first", None, None, "second"]
+    assert not vault.holds(*SHARED)
+    assert (await loaded(hass)).get_text("entry-1", "link") == "linked"
+    await vault.wipe("entry-1")
+    assert await vault.change_text(*SHARED, becomes("late"), SHARE) is None
+    assert not vault.holds(*SHARED)
+
+
+async def test_an_unchanged_text_is_not_written_and_a_changed_one_once(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = await loaded(hass)
+    await vault.put_text(*PLACE, "first")
+    written: list[str] = []
+    write = file._write  # noqa: SLF001 - counts writes
+
+    def watched(path: Path, text: str) -> None:
+        written.append(path.name)
+        write(path, text)
+
+    monkeypatch.setattr(file, "_write", watched)
+    await vault.change_text(*PLACE, lambda text: text)
+    assert written == []
+    await vault.change_text(*PLACE, lambda _: "second")
+    await vault.put_text(*PLACE, "third")
+    assert written == ["teslafi.vault", "teslafi.vault"]
+
+
+async def test_a_first_start_tells_of_no_lost_key(
+    hass: HomeAssistant, storage: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key that is gone is told once, when something was sealed with it or its file is there and damaged."""
+    vault = await loaded(hass)
+    assert "key is lost" not in caplog.text
+    await vault.put(*PLACE, grant())
+    (storage / "teslafi.vault_key").unlink()
+    await loaded(hass)
+    assert caplog.text.count("key is lost") == 1
+    caplog.clear()
+    (storage / "teslafi.vault").unlink()
+    (storage / "teslafi.vault_key").write_text('{"version": 1, "minor_version": 1, "key": "x", "data": {"keys": 7}}')
+    await loaded(hass)
+    assert caplog.text.count("key is lost") == 1
