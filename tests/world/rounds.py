@@ -7,6 +7,7 @@ from typing import Final
 from homeassistant.config_entries import ConfigEntryState
 
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
+from tests.integration.owner import ANNA
 
 from .troubles import Trouble, drawn
 from .world import Report, World
@@ -44,6 +45,9 @@ async def live_through(world: World, seed: int) -> Round:
     world.report()
     troubles = drawn(random)
     world.strike(*troubles)
+    if random.random() < 0.5:
+        # A token lives for eight hours: without this the refresh would hardly ever meet a trouble
+        world.tesla.control.expire_access_tokens(ANNA)
     if random.random() < 0.4:
         await world.restart()
     await world.pass_time(hours=random.choice(TROUBLED_HOURS), step=60)
@@ -67,8 +71,15 @@ def _complaints(world: World, troubles: list[Trouble], troubled: Report, healthy
         found.append(f"{troubled.strays + healthy.strays} requests followed a redirect")
     if not healthy.reauthenticating:
         found += _not_well(world, healthy)
+    elif not any(_asks_to_sign_in(trouble) for trouble in troubles):
+        found.append("the owner is asked to sign in again, though Tesla did not say so")
     drawn_from = "; ".join(trouble.name for trouble in troubles)
     return [f"{complaint} [{drawn_from}]" for complaint in found]
+
+
+def _asks_to_sign_in(trouble: Trouble) -> bool:
+    """Tell whether the token endpoint might have answered that the grant is over."""
+    return trouble.kind == "status" and trouble.endpoint in {"token", "everything"}
 
 
 def _not_well(world: World, healthy: Report) -> list[str]:

@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 import fnmatch
 import json
+import time
 from typing import Any, Final, Literal, get_args
 
 from aiohttp import web
@@ -29,7 +30,7 @@ type Kind = Literal[
     "deep",
     "garbage",
 ]
-"""What happens, after `seconds` of waiting in each case:
+"""What happens, after `seconds` of waiting (by the event loop's clock) in each case:
 
 `delay` nothing else. `drop` the connection is closed without a byte: the answer is lost. `status` the answer is one of
 `status`, `headers` and `body` (text, JSON, or nothing). `malformed`, `truncated`, `html` the right status with a body
@@ -218,7 +219,8 @@ async def _begin(request: web.Request, response: web.Response) -> tuple[web.Stre
 async def _segments(fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
     begun, first, rest = await _begin(request, response)
     await begun.write(first)
-    await asyncio.sleep(fault.pause)
+    # In a thread: the loop's own clock may stand still in a test, and nothing would ever come after the pause
+    await asyncio.to_thread(time.sleep, fault.pause)
     await begun.write(rest)
     await begun.write_eof()
     return begun
