@@ -124,7 +124,7 @@ class Visitor:
 
     async def confirm(self, *, password: str = "") -> None:
         """Prove once more to be the owner."""
-        await self.shows("Confirm that it is you")
+        await self.shows("Confirm that it's you")
         if password:
             await self.fill("Password", password)
         else:
@@ -159,23 +159,23 @@ async def signs_up(visitor: Visitor) -> None:
     """From the front door to the first sign-in."""
     page = visitor.page
     await visitor.open("/")
-    await visitor.shows(re.compile("Controls only when you say so"), "welcome")
-    await visitor.follow("Make an account")
-    await visitor.shows("Make an account", "sign-up")
-    await visitor.fill("E-mail address", NEW)
+    await visitor.shows(re.compile("Control it only if you want to"), "welcome")
+    await visitor.follow("Create account")
+    await visitor.shows("Create account", "sign-up")
+    await visitor.fill("Email address", NEW)
     await visitor.press("Continue")
-    await visitor.shows("Look into your mail")
+    await visitor.shows("Check your email")
     await page.goto(await visitor.link_of("Confirm your address"))
     await visitor.shows("Choose your password", "choose-password")
     await visitor.fill("Password", "aaaaaaaaaaaaaaaaaaaa")
-    await visitor.press("Make the account")
-    await expect(page.get_by_role("alert")).to_contain_text("among the first that would be tried")
+    await visitor.press("Create account")
+    await expect(page.get_by_role("alert")).to_contain_text("too easy to guess")
     await visitor.fill("Password", NEW_PASSWORD)
-    await visitor.press("Make the account")
+    await visitor.press("Create account")
     await visitor.shows("Your account is ready")
     await visitor.follow("Sign in")
     await visitor.shows("Sign in", "sign-in")
-    await visitor.fill("E-mail address", NEW)
+    await visitor.fill("Email address", NEW)
     await visitor.fill("Password", NEW_PASSWORD)
     await visitor.press("Sign in")
     await visitor.shows("Your account")
@@ -189,17 +189,17 @@ async def sets_up_two_factor(visitor: Visitor) -> list[str]:
     await visitor.shows("Set up an authenticator app", "authenticator")
     visitor.secret = (await page.locator(".secret").inner_text()).replace(" ", "")
     await visitor.fill("Code that the app shows now", visitor.code())
-    await visitor.press("Switch it on")
+    await visitor.press("Turn on")
     await visitor.shows("Recovery codes")
-    await visitor.press("Make recovery codes")
+    await visitor.press("Create recovery codes")
     await visitor.shows("Your recovery codes", "recovery-codes")
     codes = await page.locator(".codes li").all_inner_texts()
     assert len(codes) == 8
-    await visitor.fill("Type one of them, to be sure", "nonsense")
-    await visitor.press("I have kept them")
-    await visitor.shows("Type one of your recovery codes")
-    await visitor.fill("A recovery code", codes[0])
-    await visitor.press("I have kept them")
+    await visitor.fill("Enter one code to confirm", "nonsense")
+    await visitor.press("I saved them")
+    await visitor.shows("Confirm that you saved your recovery codes")
+    await visitor.fill("Enter one code to confirm", codes[0])
+    await visitor.press("I saved them")
     await visitor.shows("Security", "security")
     return codes
 
@@ -209,14 +209,14 @@ async def looks_around(visitor: Visitor) -> None:
     await visitor.follow("Overview")
     await visitor.shows("Your account", "account")
     for link, heading, picture in (
-        ("Sessions", "Where you are signed in", "sessions"),
-        ("Activity", "What happened with your account", "activity"),
+        ("Sessions", "Where you're signed in", "sessions"),
+        ("Activity", "Account activity", "activity"),
         ("Home Assistants", "Linked Home Assistants", "links"),
     ):
         await visitor.follow(link)
         await visitor.shows(heading, picture)
     await visitor.open("/device")
-    await visitor.shows("Type the code")
+    await visitor.shows("Enter the code")
     await visitor.open("/account/email")
     await visitor.confirm()
     await visitor.shows("Change your address")
@@ -225,7 +225,7 @@ async def looks_around(visitor: Visitor) -> None:
     await visitor.shows("Change your password")
     await visitor.open("/account/export")
     await visitor.confirm()
-    await visitor.shows("Download what is kept about you")
+    await visitor.shows("Download your data")
     await visitor.open("/account/security/app/remove")
     await visitor.confirm()
     await visitor.shows("Remove the authenticator app?")
@@ -235,9 +235,9 @@ async def comes_back_and_leaves(visitor: Visitor, code: str) -> None:
     """By a recovery code, and for good."""
     page = visitor.page
     await visitor.press("Sign out")
-    await visitor.shows(re.compile("Controls only when you say so"))
+    await visitor.shows(re.compile("Control it only if you want to"))
     await visitor.follow("Sign in")
-    await visitor.fill("E-mail address", NEW)
+    await visitor.fill("Email address", NEW)
     await visitor.fill("Password", NEW_PASSWORD)
     await visitor.press("Sign in")
     await visitor.shows("Your second factor", "second-factor")
@@ -246,24 +246,24 @@ async def comes_back_and_leaves(visitor: Visitor, code: str) -> None:
     await page.get_by_role("button", name="Continue").last.click()
     await visitor.shows("Your account")
 
-    await visitor.follow("Delete the account")
+    await visitor.follow("Delete account")
     await visitor.confirm()
-    await visitor.shows("Delete the account?")
-    await visitor.press("Delete the account")
-    await visitor.shows("Your account is gone")
+    await visitor.shows("Delete account?")
+    await visitor.press("Delete account")
+    await visitor.shows("Your account was deleted")
     await visitor.open("/forgotten-password")
-    await visitor.shows("Forgotten password")
+    await visitor.shows("Forgot password?")
     await visitor.open("/nothing")
-    await visitor.shows("Nothing here")
+    await visitor.shows("Page not found")
     await visitor.open("/sign-up/confirm?token=used")
-    await visitor.shows("This link does not work any more")
+    await visitor.shows("This link no longer works")
 
 
 async def test_the_keyboard_is_enough(visitor: Visitor) -> None:
     """The first stop is the way past the header; the form is filled in and sent without a mouse."""
     await visitor.open("/sign-in")
     await visitor.page.keyboard.press("Tab")
-    assert await visitor.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert await visitor.page.evaluate("document.activeElement.textContent") == "Skip to content"
     await visitor.page.keyboard.press("Enter")
     await visitor.page.keyboard.press("Tab")
     await visitor.page.keyboard.type(live.EMAIL)
@@ -279,7 +279,7 @@ async def test_pages_work_without_javascript(browser: BrowserContext, companion:
     context = await browser.browser.new_context(java_script_enabled=False)
     page = await context.new_page()
     await page.goto(f"{companion.url}/sign-in")
-    await page.get_by_label("E-mail address").fill(live.EMAIL)
+    await page.get_by_label("Email address").fill(live.EMAIL)
     await page.get_by_label("Password").fill(live.PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_label("Code from your authenticator app").fill(companion.unused_code())
@@ -303,7 +303,7 @@ async def test_a_passkey_is_added_and_signs_in(visitor: Visitor, browser: Browse
     await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     visitor.secret = (visitor.companion.folder / "authenticator.txt").read_text()
     await visitor.open("/account/security/passkeys/new")
-    await visitor.fill("E-mail address", live.EMAIL)
+    await visitor.fill("Email address", live.EMAIL)
     await visitor.fill("Password", live.PASSWORD)
     await visitor.press("Sign in")
     await visitor.fill("Code from your authenticator app", visitor.code())
@@ -318,7 +318,7 @@ async def test_a_passkey_is_added_and_signs_in(visitor: Visitor, browser: Browse
 
     await visitor.press("Sign out")
     await visitor.open("/sign-in")
-    await visitor.fill("E-mail address", live.EMAIL)
+    await visitor.fill("Email address", live.EMAIL)
     await visitor.fill("Password", live.PASSWORD)
     await visitor.press("Sign in")
     await visitor.shows("Your second factor")
@@ -327,10 +327,10 @@ async def test_a_passkey_is_added_and_signs_in(visitor: Visitor, browser: Browse
 
     await visitor.open("/account/security")
     await visitor.follow("Remove This laptop")
-    await visitor.shows("Confirm that it is you")
+    await visitor.shows("Confirm that it's you")
     await visitor.press("Use a passkey")
     await visitor.shows("Remove the passkey “This laptop”?")
-    await visitor.press("Remove it")
+    await visitor.press("Remove")
     await visitor.shows("Security")
     await expect(page.get_by_text("This laptop")).to_have_count(0)
 
@@ -364,7 +364,7 @@ async def test_linking_from_home_assistant(
     visitor = Visitor(await opened.value, companion, clock)
     visitor.secret = (companion.folder / "authenticator.txt").read_text()
     await visitor.shows("Sign in")
-    await visitor.fill("E-mail address", live.EMAIL)
+    await visitor.fill("Email address", live.EMAIL)
     await visitor.fill("Password", live.PASSWORD)
     await visitor.press("Sign in")
     await visitor.fill("Code from your authenticator app", visitor.code())
@@ -393,9 +393,9 @@ async def subscribes_and_cancels(visitor: Visitor, person: Person, home: LiveHom
     await visitor.shows("Your account", "subscribed")
     await until(lambda: shows_the_subscription(home, "active"))
 
-    await visitor.follow("Manage the subscription")
+    await visitor.follow("Manage subscription")
     await visitor.confirm()
-    await visitor.shows("Manage the subscription", "portal")
+    await visitor.shows("Manage subscription", "portal")
     await visitor.press("Go to Chargebee")
     await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your subscriptions")
     await visitor.press("Cancel at once")

@@ -34,7 +34,7 @@ async def link(person: Person, visitor_of: Page, companion: LiveCompanion, clock
     visitor = Visitor(visitor_of, companion, clock)
     visitor.secret = (companion.folder / "authenticator.txt").read_text()
     await visitor.shows("Sign in")
-    await visitor.fill("E-mail address", live.EMAIL)
+    await visitor.fill("Email address", live.EMAIL)
     await visitor.fill("Password", live.PASSWORD)
     await visitor.press("Sign in")
     await visitor.fill("Code from your authenticator app", visitor.code())

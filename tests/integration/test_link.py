@@ -121,7 +121,7 @@ async def through_pages(olga: Person, url: URL, answer: str) -> URL:
     await olga.opens(url.raw_path_qs)
     if olga.page.heading == "Sign in":
         await olga.fills("/sign-in", email=OLGA, password=PASSWORD)
-    if olga.page.heading == "Confirm that it is you":
+    if olga.page.heading == "Confirm that it's you":
         await olga.confirms()
     assert "test home" in olga.page.text, olga.page.text
     action = next(line.split('"')[3] for line in olga.page.text.splitlines() if 'action="/oauth/authorize' in line)

@@ -189,7 +189,7 @@ async def test_who_knows_the_password_does_not_lock_the_owners_step_up(companion
     for _ in range(6):
         await stranger.fills("/sign-in/second-factor", code="000000")
     await olga.opens("/account/export")
-    assert (await olga.confirms()).heading != "Confirm that it is you"
+    assert (await olga.confirms()).heading != "Confirm that it's you"
     await olga.fills("/sign-out")
     for _ in range(3):
         await stranger.signs_in()
@@ -229,7 +229,7 @@ async def test_mail_budgets_are_one_for_each_purpose(companion: Companion, olga:
     for _ in range(8):
         await stranger.send("POST", "/sign-up", {"email": OLGA, "password": PASSWORD})
     await olga.opens("/forgotten-password")
-    assert (await olga.fills("/forgotten-password", email=OLGA)).heading == "Look into your mail"
+    assert (await olga.fills("/forgotten-password", email=OLGA)).heading == "Check your email"
     assert "Choose a new password" in [mail.subject for mail in await olga.mails()]
 
 
@@ -269,7 +269,7 @@ async def test_our_own_trouble_costs_nobody_an_attempt(
         for _ in range(10):
             answer = await olga.send("POST", "/step-up", csrf | {"password": PASSWORD})
             assert answer.status == 503
-    assert (await olga.confirms()).heading != "Confirm that it is you"
+    assert (await olga.confirms()).heading != "Confirm that it's you"
 
 
 async def test_who_is_over_a_limit_fills_no_log(companion: Companion, olga: Person) -> None:

@@ -65,6 +65,6 @@ async def test_everything_is_signed_out_by_one_button(companion: Companion, olga
     await olga.signs_in()
     await olga.opens("/account/sessions")
     page = await olga.fills("/account/sessions/everywhere/end")
-    assert "Everything but this browser was signed out" in page.text
+    assert "All other browsers were signed out" in page.text
     assert (await other.opens("/account")).heading == "Sign in"
     assert (await olga.opens("/account")).heading == "Your account"

@@ -151,7 +151,7 @@ async def signs_up(person: Person, email: str) -> None:
     """Sign up; the address waits to be confirmed."""
     await person.opens("/sign-up")
     page = await person.fills("/sign-up", email=email, password=PASSWORD)
-    assert page.heading == "Look into your mail"
+    assert page.heading == "Check your email"
 
 
 async def sets_up_factors(olga: Person, settings: Settings) -> tuple[list[str], Authenticator]:

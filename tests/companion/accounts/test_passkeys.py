@@ -159,5 +159,5 @@ async def test_ten_are_enough(store: Store) -> None:
     owner = await make_owner(store)
     for _ in range(10):
         await add(store, owner, Authenticator(store.settings.host, store.settings.origin))
-    with pytest.raises(PasskeyRefused, match="remove one first"):
+    with pytest.raises(PasskeyRefused, match="Remove one first"):
         await add(store, owner, Authenticator(store.settings.host, store.settings.origin))

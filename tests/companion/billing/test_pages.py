@@ -169,7 +169,7 @@ async def test_chargebee_is_out_of_reach_at_the_checkout(olga: Person, chargebee
     await olga.opens("/account")
     chargebee.gate.down = True
     await olga.fills("/account/subscription/checkout", price=PRICE)
-    assert (olga.page.status, olga.page.heading) == (503, "Chargebee does not answer")
+    assert (olga.page.status, olga.page.heading) == (503, "Can't reach Chargebee")
 
 
 async def test_chargebee_is_out_of_reach_at_the_return(
@@ -200,7 +200,7 @@ async def test_the_portal_needs_a_fresh_proof_and_ends_with_the_session(
     await comes_back(olga, worker, await presses(await goes_to_checkout(olga), "pay"))
     await olga.opens("/account/subscription/portal")
     await olga.confirms()
-    assert olga.page.heading == "Manage the subscription"
+    assert olga.page.heading == "Manage subscription"
     form = olga.page.form("/account/subscription/portal")
     page = await olga.send("POST", form.action, form.values)
     session = next(iter(chargebee.site.portal_sessions.values()))

@@ -64,7 +64,7 @@ async def test_a_late_second_use_ends_what_the_first_one_began(store: Store, clo
     assert await links(store, owner) == []
     assert error_of(await refresh(store, first.refresh)) == "invalid_grant"
     assert (await events(store))[-1] == "token_reuse_detected"
-    assert (await subjects(store))[-1] == "A link was ended: its key was used twice"
+    assert (await subjects(store))[-1] == "A link was ended because its key was used twice"
 
 
 async def test_a_second_use_without_the_verifier_harms_nobody(store: Store, clock: ManualClock) -> None:

@@ -76,7 +76,7 @@ async def test_an_owner_allows_a_link(store: Store, http: Http) -> None:
     browser = await Browser.signed_in(store, http, owner, Purpose.LINK)
     page = await browser.open(authorize())
     assert page.status == 200
-    words = (INSTANCE.name, "nobody has checked", "whether two-factor authentication is on", "my.home-assistant.io")
+    words = (INSTANCE.name, "not verified", "whether two-factor authentication is on", "my.home-assistant.io")
     for word in words:
         assert word in page.text
     assert "form-action 'self' https://my.home-assistant.io;" in page.headers["Content-Security-Policy"]
@@ -153,7 +153,7 @@ async def test_what_never_leads_to_a_redirect(store: Store, http: Http, subtests
         for page in (await browser.open(path), await browser.send(path, answer="allow")):
             with subtests.test(name):
                 assert (page.status, page.location) == (400, "")
-                assert "Begin again in Home Assistant" in page.text
+                assert "Start again in Home Assistant" in page.text
 
 
 async def test_an_address_that_comes_twice_never_leads_to_a_redirect(store: Store, http: Http) -> None:
@@ -233,7 +233,7 @@ async def test_controls_need_a_second_factor_and_a_link(store: Store, http: Http
     browser = await Browser.signed_in(store, http, owner, Purpose.CONTROLS)
     page = await browser.open(authorize(**CONTROLS))
     assert page.status == 200
-    assert "needs two-factor authentication" in page.text
+    assert "requires two-factor authentication" in page.text
     assert 'value="allow"' not in page.text
     sent = await browser.send(authorize(**CONTROLS), answer="allow")
     assert answer_of(sent.location)["error"] == "unmet_authentication_requirements"
@@ -286,15 +286,15 @@ async def test_a_device_is_allowed(store: Store, http: Http, clock: ManualClock)
     codes = await begin_device(http)
     clock.advance(minutes=3)
     browser = await Browser.signed_in(store, http, owner, Purpose.LINK)
-    assert "Did somebody send you a code" in (await browser.open("/device")).text
+    assert "Did someone send you a code" in (await browser.open("/device")).text
     entered = await browser.send("/device", user_code=codes["user_code"].replace("-", " ").lower())
     assert entered.status == 303
     page = await browser.open(entered.location)
-    for words in (INSTANCE.name, "127.0.0.1", "3 minutes ago", "nobody has checked"):
+    for words in (INSTANCE.name, "127.0.0.1", "3 minutes ago", "not verified"):
         assert words in page.text
     assert "another network" not in page.text
     assert await poll(http, codes) == "authorization_pending"
-    assert "may be linked" in (await browser.send(entered.location, answer="allow")).text
+    assert "can be linked" in (await browser.send(entered.location, answer="allow")).text
     assert await poll(http, codes) is None
     assert [link.instance for link in await links(store, owner)] == [INSTANCE]
     assert (await browser.send(entered.location, answer="allow")).status == 404
@@ -329,7 +329,7 @@ async def test_a_request_from_another_network_is_pointed_out(
     monkeypatch.setattr("teslafi_companion.domain.links.devices.network_of", str)
     assert "another network" not in (await browser.open(entered.location)).text
     monkeypatch.setattr("teslafi_companion.domain.links.devices.network_of", lambda _address: uuid4().hex)
-    assert "comes from another network than yours" in (await browser.open(entered.location)).text
+    assert "comes from a different network than yours" in (await browser.open(entered.location)).text
 
 
 async def test_a_claimed_request_is_out_of_another_account_s_reach(store: Store, http: Http) -> None:
@@ -361,7 +361,7 @@ async def test_the_links_page(store: Store, http: Http) -> None:
     theirs = await Browser.signed_in(store, http, stranger)
     page = await mine.open("/links")
     assert INSTANCE.name in page.text
-    assert "23 November 2026, 12:00 UTC" in page.text
+    assert "November 23, 2026, 12:00 UTC" in page.text
     empty = await theirs.open("/links")
     assert INSTANCE.name not in empty.text
     assert "No Home Assistant is linked" in empty.text

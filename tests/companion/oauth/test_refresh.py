@@ -179,7 +179,7 @@ async def test_reuse_after_the_grace_ends_the_family_once_and_tells_the_owner(st
     async with store.reading() as transaction:
         assert (await transaction.execute(select(func.count()).select_from(access_token))).scalar_one() == 0
     assert (await events(store)).count("token_reuse_detected") == 1
-    assert (await subjects(store)).count("A link was ended: its key was used twice") == 1
+    assert (await subjects(store)).count("A link was ended because its key was used twice") == 1
 
 
 @pytest.mark.parametrize(("days", "error"), [(90, None), (90.1, "invalid_grant")])

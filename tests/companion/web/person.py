@@ -162,7 +162,7 @@ class Person:
 
     async def confirms(self) -> Page:
         """Prove once more to be the owner, by what the shown page asks for."""
-        assert self.page.heading == "Confirm that it is you", self.page.text
+        assert self.page.heading == "Confirm that it's you", self.page.text
         if self.secret:
             return await self.fills("/step-up", code=self.code())
         return await self.fills("/step-up", password=PASSWORD)

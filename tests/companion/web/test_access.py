@@ -45,6 +45,7 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/forgotten-password/new"): OPEN,
     ("POST", "/forgotten-password/new"): OPEN,
     ("GET", "/account"): SIGNED,
+    ("POST", "/account/language"): SIGNED,
     ("GET", "/account/email"): FRESH,
     ("POST", "/account/email"): FRESH,
     ("GET", "/account/email/confirm"): OPEN,
@@ -299,4 +300,4 @@ async def test_a_body_of_any_size_is_refused_politely(olga: Person, size: int) -
     """What is larger than any form is not read to its end."""
     answer = await olga.send("POST", "/sign-in", {"email": OLGA, "password": "x" * size, "next": PASSWORD})
     assert answer.status == 413
-    assert answer.heading == "Too much"
+    assert answer.heading == "Too large"

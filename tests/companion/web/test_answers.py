@@ -111,7 +111,7 @@ async def test_only_trusted_proxies_tell_where_somebody_comes_from(
 
 async def test_what_is_not_there_says_so(olga: Person) -> None:
     page = await olga.opens("/nothing")
-    assert (page.status, page.heading) == (404, "Nothing here")
+    assert (page.status, page.heading) == (404, "Page not found")
     answer = await olga.send("GET", "/api/v1/nothing")
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert json.loads(answer.text)["status"] == 404
@@ -128,7 +128,7 @@ async def test_a_fault_of_ours_shows_and_logs_no_secret(olga: Person, monkeypatc
     await olga.opens("/sign-in")
     with structlog.testing.capture_logs() as lines:
         page = await olga.fills("/sign-in", email=OLGA, password=marker)
-    assert (page.status, page.heading) == (500, "Our mistake")
+    assert (page.status, page.heading) == (500, "Something went wrong")
     (failed,) = [line for line in lines if line["event"] == "failed"]
     assert failed["fault"] == "RuntimeError"
     assert marker not in page.text + repr(lines)
@@ -154,7 +154,7 @@ async def test_too_many_password_checks_at_once_are_told_to_wait(olga: Person, m
 
 async def test_a_closed_service_takes_nobody_new(olga: Person) -> None:
     olga.store.settings = replace(olga.store.settings, sign_up_open=False)
-    assert (await olga.opens("/sign-up")).heading == "This service takes nobody new"
+    assert (await olga.opens("/sign-up")).heading == "Sign-up is closed"
     answer = await olga.send("POST", "/sign-up", {"email": OLGA, "password": PASSWORD})
     assert answer.status == 403
     assert await olga.mails() == []

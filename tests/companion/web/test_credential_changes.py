@@ -97,7 +97,7 @@ async def test_a_password_typed_before_there_was_a_second_factor_does_not_remove
     await thief.signs_in()
     await thief.opens("/account/security/app")
     await thief.confirms()
-    assert thief.page.heading != "Confirm that it is you"
+    assert thief.page.heading != "Confirm that it's you"
     owner = await owner_of(olga)
     async with store.transaction() as transaction:
         enrolment = await totp.begin(transaction, owner.id, "label")
@@ -105,7 +105,7 @@ async def test_a_password_typed_before_there_was_a_second_factor_does_not_remove
         code = pyotp.TOTP(enrolment.secret).at(transaction.now)
         assert await factors.enrol_totp(transaction, owner, enrolment, code, BROWSER, keep=thiefs.id)
     for path in ("/account/security/app/remove", "/account/security/recovery-codes", "/account/security/passkeys/new"):
-        assert (await thief.opens(path)).heading == "Confirm that it is you"
+        assert (await thief.opens(path)).heading == "Confirm that it's you"
         form = {"csrf": thief.page.form("/step-up").values["csrf"]}
         sent = await thief.send("POST", path, form)
         assert sent.headers["Location"].startswith("/step-up?purpose=change-factors")
@@ -116,7 +116,7 @@ async def test_the_first_code_of_an_app_is_a_proof_for_the_codes_that_follow(olg
     await olga.has_account()
     await olga.signs_in()
     await olga.sets_up_app()
-    assert olga.page.heading != "Confirm that it is you"
+    assert olga.page.heading != "Confirm that it's you"
     assert len(await olga.makes_recovery_codes()) == 8
 
 

@@ -144,11 +144,11 @@ async def test_a_password_without_its_second_factor_is_told_once(companion: Comp
     await protected(olga)
     await half_signed_in(companion, olga, 2)
     await keep_house(olga.store)
-    assert "Password right, second factor missing" not in [mail.subject for mail in await olga.mails()]
+    assert "Sign-in without the second factor" not in [mail.subject for mail in await olga.mails()]
     olga.clock.advance(minutes=3)
     await keep_house(olga.store)
     await keep_house(olga.store)
-    told = [mail for mail in await olga.mails() if mail.subject == "Password right, second factor missing"]
+    told = [mail for mail in await olga.mails() if mail.subject == "Sign-in without the second factor"]
     assert len(told) == 1
 
 
@@ -198,7 +198,7 @@ async def test_mails_to_one_address_are_limited(olga: Person) -> None:
     """What is over the limit looks the same: nobody learns that somebody else has asked."""
     await olga.has_account()
     pages = [await _forgotten(olga, OLGA) for _ in range(4)]
-    assert [page.heading for page in pages] == ["Look into your mail"] * 4
+    assert [page.heading for page in pages] == ["Check your email"] * 4
     assert len(await olga.mails()) == 3
     olga.clock.advance(minutes=30)
     await _forgotten(olga, OLGA)

@@ -37,7 +37,7 @@ async def test_signing_up_and_in(olga: Person) -> None:
     page = await olga.fills("/sign-up", email="no address")
     assert "name@example.org" in page.error
     page = await olga.fills("/sign-up", email=OLGA)
-    assert page.heading == "Look into your mail"
+    assert page.heading == "Check your email"
 
     page = await olga.signs_in()
     assert page.status == 400  # nothing is confirmed yet
@@ -47,14 +47,14 @@ async def test_signing_up_and_in(olga: Person) -> None:
     assert (page.status, page.error[:28]) == (400, "Use at least 15 characters. ")
     page = await olga.fills("/sign-up/confirm", password=PASSWORD)
     assert page.heading == "Your account is ready"
-    assert (await olga.opens(link)).heading == "This link does not work any more"
+    assert (await olga.opens(link)).heading == "This link no longer works"
 
     page = await olga.signs_in()
     assert page.heading == "Your account"
     assert "Set up an authenticator app" in page.text
     assert await subjects(olga) == ["Confirm your address", "New sign-in"]
     notice = (await olga.mails())[-1]
-    for words in ("Firefox on Linux", "127.0.0.1", "new: not seen", "o…@example.org", "23 November 2026, 12:00 UTC"):
+    for words in ("Firefox on Linux", "127.0.0.1", "new: not seen", "o…@example.org", "November 23, 2026, 12:00 UTC"):
         assert words in notice.text
     assert "token" not in notice.text
 
@@ -76,7 +76,7 @@ async def test_links_expire(olga: Person) -> None:
     await olga.opens(await olga.link_in("Confirm your address"))
     olga.clock.advance(hours=24)
     page = await olga.fills("/sign-up/confirm", password=PASSWORD)
-    assert page.heading == "This link does not work any more"
+    assert page.heading == "This link no longer works"
 
 
 async def test_two_factor_from_set_up_to_signing_in(olga: Person, companion: Companion) -> None:
@@ -134,7 +134,7 @@ async def test_a_forgotten_password(olga: Person, companion: Companion) -> None:
     lost = companion.person()
     lost.secret = olga.secret
     await lost.opens("/forgotten-password")
-    assert (await lost.fills("/forgotten-password", email=OLGA.upper())).heading == "Look into your mail"
+    assert (await lost.fills("/forgotten-password", email=OLGA.upper())).heading == "Check your email"
     await lost.opens(await lost.link_in("Choose a new password"))
     assert lost.page.heading == "Choose a new password"
     page = await lost.fills("/forgotten-password/new", password=OTHER_PASSWORD, code="000000")
@@ -203,7 +203,7 @@ async def test_login_notices_can_be_switched_off_and_security_notices_cannot(olg
     await olga.opens("/account")
     await olga.fills("/sign-out")
     await olga.signs_in()
-    assert await subjects(olga) == ["New sign-in", "Sign-in mails are off"]
+    assert await subjects(olga) == ["New sign-in", "Sign-in emails are off"]
     await olga.opens("/account/password")
     await olga.confirms()
     await olga.fills("/account/password", password=OTHER_PASSWORD)
@@ -257,11 +257,11 @@ async def test_a_proof_is_fresh_for_five_minutes_and_one_purpose(olga: Person) -
     await olga.opens("/account/export")
     await olga.confirms()
     assert olga.page.heading.startswith("Download")
-    assert (await olga.opens("/account/delete")).heading == "Confirm that it is you"
+    assert (await olga.opens("/account/delete")).heading == "Confirm that it's you"
     olga.clock.advance(minutes=5)
     assert (await olga.opens("/account/export")).heading.startswith("Download")
     olga.clock.advance(seconds=1)
-    assert (await olga.opens("/account/export")).heading == "Confirm that it is you"
+    assert (await olga.opens("/account/export")).heading == "Confirm that it's you"
     page = await olga.fills("/step-up", password="wrong")
     assert page.error.startswith("This password is not right")
 
@@ -292,7 +292,7 @@ async def test_a_deleted_account_leaves_only_the_fact(olga: Person) -> None:
     owner = await account_of(olga)
     await olga.opens("/account/delete")
     await olga.confirms()
-    assert (await olga.fills("/account/delete")).heading == "Your account is gone"
+    assert (await olga.fills("/account/delete")).heading == "Your account was deleted"
     assert (await olga.opens("/account")).heading == "Sign in"
     async with olga.store.reading() as transaction:
         assert await find(transaction, OLGA) is None
@@ -317,7 +317,7 @@ async def test_after_signing_in_one_is_where_one_wanted_to_be(olga: Person) -> N
     page = await olga.opens("/account/sessions")
     assert page.heading == "Sign in"
     page = await olga.fills("/sign-in", email=OLGA, password=PASSWORD)
-    assert page.heading == "Where you are signed in"
+    assert page.heading == "Where you're signed in"
 
 
 @pytest.mark.parametrize(

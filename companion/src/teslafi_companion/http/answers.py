@@ -11,6 +11,7 @@ import structlog
 
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.language import N_
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import database as store
 
@@ -35,24 +36,34 @@ STRICT_TRANSPORT: Final = "max-age=31536000; includeSubDomains"
 FORMS_TO: Final = web.ResponseKey("forms_to", str)
 """Set on an answer whose form may end, by redirects, at another origin: the redirect address of an OAuth client."""
 
+_GONE: Final = (
+    N_("Page not found"),
+    N_("This page doesn't exist, or the link was already used. Go to the start page."),
+)
 WORDS: Final = {
-    400: ("That did not work", "What your browser sent could not be understood. Go back and try again."),
+    400: (N_("Something went wrong"), N_("Your browser sent something unexpected. Go back and try again.")),
     403: (
-        "Not from here",
-        "This form came from another page or an older session. Go back, reload the page, try again.",
+        N_("Not allowed"),
+        N_("This form came from another page or an older session. Go back, reload the page and try again."),
     ),
-    404: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
-    405: ("Nothing here", "This page does not exist, or the link has been used up. Begin at the start page."),
-    408: ("Too slow", "What your browser sent did not arrive in time. Check your connection, then try again."),
-    413: ("Too much", "What your browser sent is larger than anything this service expects."),
-    429: ("Too many attempts", "There were too many attempts from your network. Wait some minutes, then try again."),
+    404: _GONE,
+    405: _GONE,
+    408: (
+        N_("Too slow"),
+        N_("Your browser took too long to send its request. Check your connection and try again."),
+    ),
+    413: (N_("Too large"), N_("Your browser sent more than this service accepts.")),
+    429: (
+        N_("Too many attempts"),
+        N_("There were too many attempts from your network. Wait a few minutes and try again."),
+    ),
     500: (
-        "Our mistake",
-        "Something went wrong here. Try again; if it stays so, tell whoever runs this service.",
+        N_("Something went wrong"),
+        N_("Something went wrong on our side. Try again. If it keeps happening, tell the operator of this service."),
     ),
-    503: ("Not available right now", "This service can't do its work at the moment. Try again in a minute."),
+    503: (N_("Temporarily unavailable"), N_("This service isn't available right now. Try again in a minute.")),
 }
-BUSY: Final = ("Very busy", "Many people are signing in right now. Wait a few seconds, then try again.")
+BUSY: Final = (N_("Very busy"), N_("Many people are signing in right now. Wait a few seconds and try again."))
 TROUBLE: Final = (*store.TROUBLE, KeyFault)
 """What fails because something of ours is out of reach: whoever asked has only to ask again."""
 

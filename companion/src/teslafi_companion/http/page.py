@@ -5,18 +5,30 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from teslafi_companion.domain.accounts.account import Account
+from teslafi_companion.language import negotiate
 from teslafi_companion.settings import Settings
 
-from .received import cookie
+from .received import cookie, header
 from .services import services
 
 _DEVICE_SECONDS: Final = 180 * 24 * 3600
 
 
+def language_of(request: web.Request, owner: Account | None = None) -> str:
+    """Return the language of a page: the one that the account has chosen, or what suits the browser."""
+    chosen = owner.language if owner is not None else None
+    return chosen or negotiate(header(request, "Accept-Language") or "")
+
+
 async def render(request: web.Request, template: str, *, status: int = 200, **context: object) -> web.Response:
     """Return a page. `visit` in the context makes it a page of somebody who is signed in."""
-    text = services(request).templates.get_template(template).render({"visit": None, "error": None} | context)
-    return web.Response(text=text, status=status, content_type="text/html")
+    owner = getattr(context.get("visit"), "owner", None)
+    language = language_of(request, owner if isinstance(owner, Account) else None)
+    page = services(request).templates[language].get_template(template)
+    headers = {"Content-Language": language, "Vary": "Accept-Language"}
+    text = page.render({"visit": None, "error": None} | context)
+    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
 def see(path: str) -> web.Response:

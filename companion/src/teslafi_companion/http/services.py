@@ -1,6 +1,8 @@
 """What every handler works with, and who is asking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from ipaddress import IPv6Address, ip_address
@@ -11,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from teslafi_companion.adapters.breached_passwords.adapter import RangeService
 from teslafi_companion.adapters.free.billing import FreeOfCharge
-from teslafi_companion.domain.accounts.notices import moment
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.port import BillingPort
+from teslafi_companion.language import catalogue, languages, moment, translate
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.probe import Probe
@@ -37,7 +39,8 @@ class Services:
     passwords: Passwords
     metrics: Metrics
     billing: BillingPort
-    templates: Environment
+    templates: Mapping[str, Environment]
+    """The pages, by language."""
     static: dict[str, bytes]
     probe: Probe
 
@@ -54,17 +57,34 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
     """Make the parts that a store does not hold; whoever makes them closes `passwords`. Without billing all is free."""
     folder = files(__package__).joinpath("static")
     static = {name: folder.joinpath(name).read_bytes() for name in STATIC}
-    templates = Environment(
-        loader=PackageLoader("teslafi_companion.http"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    templates.filters["moment"] = moment
     versions = {name: sha256(content).hexdigest()[:12] for name, content in static.items()}
-    templates.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
-    templates.globals["sold"] = billing is not None and billing.required
-    templates.globals["service_name"] = store.settings.service_name
+    known = {
+        "static": lambda name: f"/static/{name}?v={versions[name]}",
+        "sold": billing is not None and billing.required,
+        "keeper": "" if billing is None else billing.keeper,
+        "service_name": store.settings.service_name,
+        "languages": languages(),
+    }
+    templates = {language: _templates(language, known) for language in languages()}
     url = store.settings.breached_passwords_url
     passwords = Passwords(store.settings.policy, RangeService(store, url) if url else None)
     return Services(store, passwords, Metrics(), billing or FreeOfCharge(), templates, static, Probe(store))
+
+
+def _templates(language: str, known: Mapping[str, object]) -> Environment:
+    """Return the pages' templates in a language, with what all of them know."""
+    environment = Environment(
+        loader=PackageLoader("teslafi_companion.http"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters |= {"t": partial(translate, language), "moment": partial(moment, language)}
+    environment.globals |= {**known, "language": language}
+    return environment
 
 
 def services(request: web.Request) -> Services:

@@ -10,7 +10,9 @@ from sqlalchemy import Row, delete, exists, func, insert, select, update
 
 from teslafi_companion.audit import entries_of, forget_details, record
 from teslafi_companion.crypto import new_token, token_hash
+from teslafi_companion.language import N_, SOURCE
 from teslafi_companion.mail import outbox
+from teslafi_companion.mail.letters import Letter
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import (
     account,
@@ -27,12 +29,14 @@ from teslafi_companion.store.tables import (
 
 from . import sessions
 from .addresses import address_index, indexes_of, is_same, masked, parse_address
-from .notices import Letter, moment, security_notice, write
+from .notices import security_notice, send
 from .visitor import Visitor
 
 SIGN_UP: Final = "sign-up"
 RESET: Final = "reset-password"
 CHANGE_EMAIL: Final = "change-email"
+BY_MAIL: Final = "by a link in a mail"
+"""How a password was changed, in the audit log's words."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Account:
     login_notices: bool
     has_totp: bool
     passkeys: int
+    language: str | None = None
+    """The language that its owner chose; None: the browser's."""
 
     @property
     def has_second_factor(self) -> bool:
@@ -87,6 +93,7 @@ def _account(transaction: Transaction, row: Row[Any]) -> Account:
         login_notices=row.login_notices,
         has_totp=bool(row.has_totp),
         passkeys=row.passkeys,
+        language=row.language,
     )
 
 
@@ -114,7 +121,7 @@ async def password_of(transaction: Transaction, account_id: UUID) -> str | None:
     return phc
 
 
-async def create(transaction: Transaction, address: str, phc: str) -> UUID | None:
+async def create(transaction: Transaction, address: str, phc: str, *, language: str | None = None) -> UUID | None:
     """Make an account whose address is known to be its owner's; returns None when the address has one already."""
     row = new_id()
     made = await transaction.first(
@@ -126,6 +133,7 @@ async def create(transaction: Transaction, address: str, phc: str) -> UUID | Non
             credential_version=1,
             password_changed_at=transaction.now,
             login_notices=True,
+            language=language,
             sealed_email=transaction.seal({"email": address}, account, row, row, "sealed_email"),
             sealed_password=transaction.seal({"phc": phc}, account, row, row, "sealed_password"),
         )
@@ -198,9 +206,9 @@ def _address(transaction: Transaction, path: str, token: str) -> str:
     return f"{transaction.settings.origin}{path}?token={token}"
 
 
-async def ask_sign_up(transaction: Transaction, address: str) -> None:
+async def ask_sign_up(transaction: Transaction, address: str, language: str) -> None:
     """Take a sign-up; whether the address has an account is found out by the outbox worker, out of anyone's sight."""
-    await outbox.ask(transaction, SIGN_UP, {"email": address})
+    await outbox.ask(transaction, SIGN_UP, {"email": address, "language": language})
 
 
 async def mail_sign_up(transaction: Transaction, work: dict[str, str]) -> None:
@@ -208,26 +216,12 @@ async def mail_sign_up(transaction: Transaction, work: dict[str, str]) -> None:
     address = parse_address(work["email"])
     existing = await find(transaction, address)
     if existing is not None:
-        letter = Letter(
-            "You already have an account",
-            (
-                (
-                    "Somebody, probably you, tried to sign up with this address. You have an account already: sign in, "
-                    "or use “Forgotten password” on the same page."
-                ),
-            ),
-            closing=(f"{transaction.settings.origin}/sign-in", "If it was not you, you need do nothing."),
-        )
-        await outbox.send(transaction, write(transaction, address, letter), account_id=existing.id)
+        await send(transaction, address, Letter("account_exists"), account_id=existing.id)
         return
-    token = await _new_link(transaction, SIGN_UP, {"email": address})
-    letter = Letter(
-        "Confirm your address",
-        ("Open this page within 24 hours and choose your password there to finish signing up:",),
-        link=_address(transaction, "/sign-up/confirm", token),
-        closing=("If you did not sign up, you need do nothing: no account is made.",),
-    )
-    await outbox.send(transaction, write(transaction, address, letter))
+    language = work.get("language") or SOURCE
+    token = await _new_link(transaction, SIGN_UP, {"email": address, "language": language})
+    letter = Letter("confirm_sign_up", link=_address(transaction, "/sign-up/confirm", token))
+    await send(transaction, address, letter, language=language)
 
 
 async def confirm_sign_up(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> UUID | None:
@@ -239,7 +233,9 @@ async def confirm_sign_up(transaction: Transaction, token: str, phc: str, visito
     if link is None or not await _use_link(transaction, link):
         return None
     address = link.content["email"]
-    made = None if await find(transaction, address) is not None else await create(transaction, address, phc)
+    if await find(transaction, address) is not None:
+        return None
+    made = await create(transaction, address, phc, language=link.content.get("language"))
     if made is not None:
         record(transaction, "email_confirmed", account_id=made, detail=visitor.detail())
     return made
@@ -258,14 +254,13 @@ async def mail_reset(transaction: Transaction, work: dict[str, str]) -> None:
     token = await _new_link(transaction, RESET, {}, account_id=owner.id, credential_version=owner.credential_version)
     minutes = int(transaction.policy.reset_link.total_seconds() // 60)
     letter = Letter(
-        "Choose a new password",
-        (f"Open this page within {minutes} minutes to choose a new password:",),
-        [("Account", masked(owner.email)), ("Asked for", moment(transaction.now))],
-        link=_address(transaction, "/forgotten-password/new", token),
-        closing=("If you did not ask for this, you need do nothing: your password stays as it is.",),
+        "reset_password",
+        {"minutes": minutes},
+        [(N_("Account"), masked(owner.email)), (N_("Requested"), transaction.now)],
+        _address(transaction, "/forgotten-password/new", token),
     )
     record(transaction, "password_reset_asked", account_id=owner.id, actor="anonymous")
-    await outbox.send(transaction, write(transaction, owner.email, letter), account_id=owner.id)
+    await send(transaction, owner.email, letter, account_id=owner.id)
 
 
 async def reset_password(transaction: Transaction, token: str, phc: str, visitor: Visitor) -> str | None:
@@ -277,7 +272,7 @@ async def reset_password(transaction: Transaction, token: str, phc: str, visitor
     link = await find_link(transaction, RESET, token)
     if link is None or link.account_id is None or not await _use_link(transaction, link):
         return None
-    await set_password(transaction, link.account_id, phc, visitor, how="by a link in a mail")
+    await set_password(transaction, link.account_id, phc, visitor, how=BY_MAIL)
     return await sessions.remember_device(transaction, link.account_id, None)
 
 
@@ -306,8 +301,7 @@ async def set_password(
     record(transaction, "password_changed", account_id=account_id, detail=visitor.detail() | {"how": how})
     owner = await load(transaction, account_id)
     if owner is not None:
-        what = f"The password of your account was changed {how}. All other sessions were signed out."
-        await security_notice(transaction, account_id, owner.email, "Your password was changed", what, visitor)
+        await security_notice(transaction, account_id, owner.email, "password_changed", visitor, by_mail=how == BY_MAIL)
 
 
 async def rehash_password(transaction: Transaction, account_id: UUID, old: str, new: str) -> None:
@@ -328,8 +322,7 @@ async def ask_change_email(transaction: Transaction, owner: Account, address: st
     work = {"account": str(owner.id), "email": address}
     await outbox.ask(transaction, CHANGE_EMAIL, work)
     record(transaction, "email_change_asked", account_id=owner.id, detail=visitor.detail() | {"to": masked(address)})
-    what = f"Your account is about to get another address: {masked(address)}. Until it is confirmed, nothing changes."
-    await security_notice(transaction, owner.id, owner.email, "Your address is about to change", what, visitor)
+    await security_notice(transaction, owner.id, owner.email, "address_changing", visitor, address=masked(address))
 
 
 async def mail_change_email(transaction: Transaction, work: dict[str, str]) -> None:
@@ -339,12 +332,7 @@ async def mail_change_email(transaction: Transaction, work: dict[str, str]) -> N
         return
     address = work["email"]
     if await find(transaction, address) is not None:
-        letter = Letter(
-            "This address already has an account",
-            ("Somebody, probably you, wanted to move an account to this address, which has one already.",),
-            closing=("Nothing was changed.",),
-        )
-        await outbox.send(transaction, write(transaction, address, letter))
+        await send(transaction, address, Letter("address_taken"), language=owner.language)
         return
     token = await _new_link(
         transaction,
@@ -353,13 +341,8 @@ async def mail_change_email(transaction: Transaction, work: dict[str, str]) -> N
         account_id=owner.id,
         credential_version=owner.credential_version,
     )
-    letter = Letter(
-        "Confirm your new address",
-        ("Open this page within 24 hours and press the button to use this address from now on:",),
-        link=_address(transaction, "/account/email/confirm", token),
-        closing=("If you did not ask for this, you need do nothing.",),
-    )
-    await outbox.send(transaction, write(transaction, address, letter))
+    letter = Letter("confirm_address", link=_address(transaction, "/account/email/confirm", token))
+    await send(transaction, address, letter, language=owner.language)
 
 
 async def confirm_change_email(transaction: Transaction, token: str, visitor: Visitor) -> UUID | None:
@@ -386,9 +369,8 @@ async def confirm_change_email(transaction: Transaction, token: str, visitor: Vi
         account_id=owner.id,
         detail=visitor.detail() | {"from": masked(owner.email), "to": masked(new)},
     )
-    what = f"Your account now belongs to the address {masked(new)}; mails go there from now on."
     for address in (owner.email, new):
-        await security_notice(transaction, owner.id, address, "Your address was changed", what, visitor)
+        await security_notice(transaction, owner.id, address, "address_changed", visitor, address=masked(new))
     return owner.id
 
 
@@ -397,8 +379,12 @@ async def set_login_notices(transaction: Transaction, owner: Account, visitor: V
     await transaction.execute(update(account).where(account.c.id == owner.id).values(login_notices=wanted))
     record(transaction, "login_notices_set", account_id=owner.id, detail=visitor.detail() | {"wanted": wanted})
     if not wanted and owner.login_notices:
-        what = "Mails about new sign-ins were switched off. Changes of your security are still told."
-        await security_notice(transaction, owner.id, owner.email, "Sign-in mails are off", what, visitor)
+        await security_notice(transaction, owner.id, owner.email, "sign_in_emails_off", visitor)
+
+
+async def set_language(transaction: Transaction, owner: Account, language: str | None) -> None:
+    """Choose the language of an account's pages and letters; None goes by the browser."""
+    await transaction.execute(update(account).where(account.c.id == owner.id).values(language=language))
 
 
 async def export(transaction: Transaction, owner: Account) -> dict[str, object]:
@@ -413,6 +399,7 @@ async def export(transaction: Transaction, owner: Account) -> dict[str, object]:
             "created_at": owner.created_at.isoformat(),
             "password_changed_at": owner.password_changed_at.isoformat(),
             "login_notices": owner.login_notices,
+            "language": owner.language,
         },
         "second_factor": {
             "authenticator_app": owner.has_totp,
@@ -444,22 +431,12 @@ async def export(transaction: Transaction, owner: Account) -> dict[str, object]:
 async def end(transaction: Transaction, owner: Account, visitor: Visitor) -> None:
     """Delete an account with all that belongs to it; of its audit events only the fact stays, without detail."""
     # The mail goes out under no account, so that it survives the deletion
-    letter = Letter(
-        "Your account was deleted",
-        ("Your account and all that was kept about it were deleted. Linked Home Assistants no longer have access.",),
-        [("When", moment(transaction.now)), ("From", visitor.address)],
-        closing=(
-            (
-                "If this was not you, somebody had your password and your second factor: change that password "
-                "wherever else you use it."
-            ),
-        ),
-    )
+    letter = Letter("account_deleted", facts=[(N_("When"), transaction.now), (N_("From"), visitor.address)])
     for table in (mail_link, session, sign_in, totp, passkey, recovery_code, known_device, factor_removal):
         await transaction.execute(delete(table).where(table.c.account_id == owner.id))
     await transaction.execute(delete(outbox_table).where(outbox_table.c.account_id == owner.id))
     await transaction.execute(delete(account).where(account.c.id == owner.id))
-    await outbox.send(transaction, write(transaction, owner.email, letter))
+    await send(transaction, owner.email, letter, language=owner.language)
     await forget_details(transaction, owner.id)
     record(transaction, "account_deleted", account_id=owner.id)
 

@@ -13,6 +13,7 @@ import unicodedata
 import idna
 
 from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.language import N_
 
 _LONGEST: Final = 254
 _LONGEST_LOCAL: Final = 64
@@ -30,7 +31,7 @@ class AddressRefused(Exception):
 def parse_address(text: str) -> str:
     """Return an address in its canonical form: the host in lower case and ASCII. Raises AddressRefused."""
     local, at, host = text.strip().rpartition("@")
-    refusal = AddressRefused("Write your e-mail address in the form name@example.org.")
+    refusal = AddressRefused(N_("Enter your email address in the form name@example.org."))
     if not at or len(text) > _LONGEST or len(local) > _LONGEST_LOCAL:
         raise refusal
     if not _LOCAL.fullmatch(local) or _ENCODED_WORD in local:

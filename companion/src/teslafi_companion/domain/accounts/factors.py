@@ -8,14 +8,15 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from teslafi_companion.audit import Actor, record
-from teslafi_companion.mail import outbox
+from teslafi_companion.language import N_
+from teslafi_companion.mail.letters import Letter
 from teslafi_companion.store.database import Store, Transaction, new_id
 from teslafi_companion.store.tables import account, factor_removal, link
 
 from . import lockout, passkeys, recovery, sessions, throttle, totp
 from .account import Account, load
 from .addresses import masked
-from .notices import Letter, moment, not_you, security_notice, write
+from .notices import security_notice, send
 from .step_up import Method
 from .throttle import LOCK_NOTED, Attempt, Reservation
 from .visitor import Visitor
@@ -83,10 +84,8 @@ async def _is_right(
 async def _tell_recovery_code_used(transaction: Transaction, owner: Account, visitor: Visitor) -> None:
     left = await recovery.left(transaction, owner.id)
     record(transaction, "recovery_code_used", account_id=owner.id, detail=visitor.detail() | {"left": left})
-    what = f"A recovery code of your account was used. {left} are left."
-    if left <= transaction.policy.recovery_codes_low:
-        what += " Make new ones on the security page before they run out."
-    await security_notice(transaction, owner.id, owner.email, "A recovery code was used", what, visitor)
+    low = left <= transaction.policy.recovery_codes_low
+    await security_notice(transaction, owner.id, owner.email, "recovery_code_used", visitor, left=left, low=low)
 
 
 async def enrol_totp(
@@ -95,9 +94,8 @@ async def enrol_totp(
     """Switch an authenticator app on if its first code is right; `keep` is the session that does so."""
     if not await totp.activate(transaction, owner.id, enrolment, "".join(code.split())):
         return False
-    what = "An authenticator app was added to your account."
     # In place of another app it is a change of what was proved for links, not an addition
-    await _changed(transaction, owner, visitor, what, "totp_enrolled", keep=keep, added=not owner.has_totp)
+    await _changed(transaction, owner, visitor, "totp_enrolled", keep=keep, added=not owner.has_totp)
     return True
 
 
@@ -113,8 +111,7 @@ async def add_passkey(
 ) -> None:
     """Add a passkey in the session `keep`; raises PasskeyRefused."""
     await passkeys.finish_registration(transaction, owner, bound_to, answer, name)
-    what = "A passkey was added to your account."
-    await _changed(transaction, owner, visitor, what, "passkey_added", keep=keep, added=True)
+    await _changed(transaction, owner, visitor, "passkey_added", keep=keep, added=True)
 
 
 async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: Visitor, *, keep: UUID) -> list[str]:
@@ -122,8 +119,7 @@ async def new_recovery_codes(transaction: Transaction, owner: Account, visitor: 
     await sessions.end_all(transaction, owner.id, keep=keep)
     codes = await recovery.regenerate(transaction, owner.id)
     record(transaction, "recovery_codes_made", account_id=owner.id, detail=visitor.detail())
-    what = f"{len(codes)} new recovery codes were made for your account; earlier ones are void."
-    await security_notice(transaction, owner.id, owner.email, "New recovery codes", what, visitor)
+    await security_notice(transaction, owner.id, owner.email, "new_recovery_codes", visitor, number=len(codes))
     return codes
 
 
@@ -131,7 +127,7 @@ async def remove_totp(transaction: Transaction, owner: Account, visitor: Visitor
     """Switch the authenticator app off, in the session `keep`; recovery codes go with the last factor."""
     if not await totp.remove(transaction, owner.id):
         return False
-    await _after_removal(transaction, owner, visitor, "The authenticator app was removed.", "totp_removed", keep)
+    await _after_removal(transaction, owner, visitor, "totp_removed", keep)
     return True
 
 
@@ -141,30 +137,29 @@ async def remove_passkey(
     """Remove one passkey, in the session `keep`; recovery codes go with the last factor."""
     if not await passkeys.remove(transaction, owner.id, passkey_id):
         return False
-    what = "A passkey was removed from your account."
-    await _after_removal(transaction, owner, visitor, what, "passkey_removed", keep)
+    await _after_removal(transaction, owner, visitor, "passkey_removed", keep)
     return True
 
 
 async def _after_removal(
-    transaction: Transaction, owner: Account, visitor: Visitor, what: str, event: str, keep: UUID | None
+    transaction: Transaction, owner: Account, visitor: Visitor, event: str, keep: UUID | None
 ) -> None:
     now = await load(transaction, owner.id)
-    if now is not None and not now.has_second_factor:
+    none_left = now is not None and not now.has_second_factor
+    if none_left:
         await recovery.remove(transaction, owner.id)
-        what += " Your account has no two-factor authentication now, and controls are locked."
-    await _changed(transaction, owner, visitor, what, event, keep=keep)
+    await _changed(transaction, owner, visitor, event, keep=keep, none_left=none_left)
 
 
 async def _changed(
     transaction: Transaction,
     owner: Account,
     visitor: Visitor,
-    what: str,
     event: str,
     *,
     keep: UUID | None,
     added: bool = False,
+    none_left: bool = False,
 ) -> None:
     """Void what was proved with the factors before, end the other sessions, and tell the owner.
 
@@ -186,7 +181,7 @@ async def _changed(
     await sessions.end_all(transaction, owner.id, keep=keep)
     record(transaction, event, account_id=owner.id, detail=visitor.detail())
     await security_notice(
-        transaction, owner.id, owner.email, "Your two-factor authentication was changed", what, visitor
+        transaction, owner.id, owner.email, "factors_changed", visitor, event=event, none_left=none_left
     )
 
 
@@ -198,19 +193,8 @@ async def ask_removal(transaction: Transaction, owner: Account) -> datetime:
         factor_removal.insert().values(id=new_id(), account_id=owner.id, asked_at=transaction.now, due_at=due)
     )
     record(transaction, "factor_removal_asked", account_id=owner.id, actor="operator", detail={"due": due.isoformat()})
-    letter = Letter(
-        "Your two-factor authentication is about to be removed",
-        (
-            (
-                "The operator of this service was asked to remove the two-factor authentication of your account. It "
-                "will happen at the time below. If you did not ask for it, sign in and press “Keep it” on the "
-                "security page."
-            ),
-        ),
-        [("Account", masked(owner.email)), ("Will happen", moment(due))],
-        closing=not_you(transaction),
-    )
-    await outbox.send(transaction, write(transaction, owner.email, letter), account_id=owner.id)
+    facts: list[tuple[str, str | datetime]] = [(N_("Account"), masked(owner.email)), (N_("Planned for"), due)]
+    await send(transaction, owner.email, Letter("factor_removal", facts=facts, is_notice=True), account_id=owner.id)
     return due
 
 
@@ -247,9 +231,5 @@ async def remove_due(transaction: Transaction) -> int:
             update(account).where(account.c.id == owner.id).values(credential_version=account.c.credential_version + 1)
         )
         record(transaction, "factors_removed", account_id=owner.id, actor="operator")
-        what = (
-            "The operator removed the two-factor authentication of your account, as announced. Sign in with your "
-            "password and set it up again; until then controls are locked."
-        )
-        await security_notice(transaction, owner.id, owner.email, "Your two-factor authentication was removed", what)
+        await security_notice(transaction, owner.id, owner.email, "factors_removed")
     return len(due)

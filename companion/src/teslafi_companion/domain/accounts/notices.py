@@ -5,16 +5,15 @@ opens a page with a button, because mail scanners open links.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from html import escape
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
+from teslafi_companion.language import N_, SOURCE
 from teslafi_companion.mail import outbox
-from teslafi_companion.mail.outbox import Mail
+from teslafi_companion.mail.letters import Letter, write
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import account
@@ -22,89 +21,47 @@ from teslafi_companion.store.tables import account
 from .addresses import masked
 from .visitor import Visitor
 
-_LONGEST_VALUE: Final = 200
 _MOST_SHOWN: Final = 20
 DIGEST: Final = "sign-in-digest"
 _HOUR: Final = timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class Letter:
-    """A mail before it is written out: paragraphs, a table of facts, and an address to open."""
-
-    subject: str
-    paragraphs: Sequence[str]
-    facts: Sequence[tuple[str, str]] = ()
-    link: str | None = None
-    closing: Sequence[str] = ()
-
-
-def _value(text: str) -> str:
-    """Return a stranger's text on one line and of bounded length."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:_LONGEST_VALUE]
-
-
-def write(transaction: Transaction, to: str, letter: Letter) -> Mail:
-    """Write a letter out as plain text and as the same in simple HTML."""
-    facts = [(label, _value(value)) for label, value in letter.facts]
-    name = transaction.settings.service_name
-    text = [*letter.paragraphs]
-    html = [f"<p>{escape(paragraph)}</p>" for paragraph in letter.paragraphs]
-    if facts:
-        text.append("\n".join(f"{label}: {value}" for label, value in facts))
-        rows = "".join(f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>" for label, value in facts)
-        html.append(f"<table>{rows}</table>")
-    if letter.link:
-        text.append(letter.link)
-        html.append(f'<p><a href="{escape(letter.link)}">{escape(letter.link)}</a></p>')
-    for paragraph in (*letter.closing, f"{name} · {transaction.settings.base_url}"):
-        text.append(paragraph)
-        html.append(f"<p>{escape(paragraph)}</p>")
-    return Mail(to, f"{name}: {letter.subject}", "\n\n".join(text) + "\n", "".join(html))
-
-
-def moment(at: datetime) -> str:
-    """Return a moment as the mails and pages write it."""
-    return at.strftime("%-d %B %Y, %H:%M UTC")
-
-
-def security_page(transaction: Transaction) -> str:
-    """Return the address of the security page, where signing in is asked for first."""
-    return f"{transaction.settings.origin}/account/security"
-
-
-def not_you(transaction: Transaction) -> tuple[str, ...]:
-    """Return the sentences that say what to do if it was somebody else; the address is the same for everybody."""
-    return (
-        (
-            "Was this not you? Open the address below by typing it yourself, sign in, sign out all other sessions and "
-            "change your password. If you cannot sign in any more, use “Forgotten password” on the same page."
-        ),
-        security_page(transaction),
-    )
+async def send(
+    transaction: Transaction, to: str, letter: Letter, *, account_id: UUID | None = None, language: str | None = None
+) -> None:
+    """Put a letter into the outbox, in the account's language; `language` is for who has no account."""
+    if account_id is not None:
+        row = await transaction.first(select(account.c.language).where(account.c.id == account_id))
+        language = row.language if row is not None else language
+    mail = write(transaction.settings, to, letter, language or SOURCE)
+    await outbox.send(transaction, mail, account_id=account_id)
 
 
 async def security_notice(
-    transaction: Transaction, account_id: UUID, to: str, subject: str, what: str, visitor: Visitor | None = None
+    transaction: Transaction,
+    account_id: UUID,
+    to: str,
+    template: str,
+    visitor: Visitor | None = None,
+    **values: object,
 ) -> None:
     """Tell the owner about a change of what protects the account; this cannot be switched off."""
-    facts = [("Account", masked(to)), ("When", moment(transaction.now))]
+    facts: list[tuple[str, str | datetime]] = [(N_("Account"), masked(to)), (N_("When"), transaction.now)]
     if visitor is not None:
-        facts += [("From", visitor.address), ("With", visitor.browser)]
-    letter = Letter(subject, (what,), facts, closing=not_you(transaction))
-    await outbox.send(transaction, write(transaction, to, letter), account_id=account_id)
+        facts += [(N_("From"), visitor.address), (N_("Browser"), visitor.browser)]
+    await send(transaction, to, Letter(template, values, facts, is_notice=True), account_id=account_id)
 
 
 async def sign_in_notice(
     transaction: Transaction, account_id: UUID, to: str, visitor: Visitor, *, method: str, known_device: bool
 ) -> None:
     """Tell the owner about a sign-in; beyond five in an hour, the others are told together at its end."""
+    device = N_("used before with this account") if known_device else N_("new, not used with this account before")
     facts = [
-        ("When", moment(transaction.now)),
-        ("From", visitor.address),
-        ("With", visitor.browser),
-        ("By", method),
-        ("Device", "used before with this account" if known_device else "new: not seen with this account before"),
+        (N_("From"), visitor.address),
+        (N_("Browser"), visitor.browser),
+        (N_("Method"), method),
+        (N_("Device"), device),
     ]
     await lock(transaction, account_id)
     log = tables.sign_in
@@ -127,12 +84,11 @@ async def sign_in_notice(
             await outbox.ask(transaction, DIGEST, {"account": str(account_id)}, delay=_HOUR)
         return
     letter = Letter(
-        "New sign-in",
-        ("Somebody signed in to your account.",),
-        [("Account", masked(to)), *facts],
-        closing=not_you(transaction),
+        "new_sign_in",
+        facts=[(N_("Account"), masked(to)), (N_("When"), transaction.now), *facts],
+        is_notice=True,
     )
-    await outbox.send(transaction, write(transaction, to, letter), account_id=account_id)
+    await send(transaction, to, letter, account_id=account_id)
 
 
 async def lock(transaction: Transaction, account_id: UUID) -> None:
@@ -158,14 +114,20 @@ async def mail_digest(transaction: Transaction, work: dict[str, str]) -> None:
     to = transaction.open(owner.sealed_email, account, account_id, account_id, "sealed_email")["email"]
     await transaction.execute(update(log).where(log.c.id.in_([row.id for row in held])).values(held=False))
     shown = held[-_MOST_SHOWN:]
-    opened = [transaction.open(row.sealed, log, row.id, account_id)["facts"] for row in shown]
+    said = [(row.at, transaction.open(row.sealed, log, row.id, account_id)["facts"]) for row in shown]
     letter = Letter(
-        f"{len(held)} more sign-ins",
-        (f"There were {len(held)} more sign-ins to your account, too many for a mail each. The latest were:",),
-        [("Account", masked(to)), *[("Sign-in", " · ".join(value for _, value in facts)) for facts in opened]],
-        closing=not_you(transaction),
+        "more_sign_ins",
+        {"number": len(held)},
+        [(N_("Account"), masked(to)), *((N_("Sign-in"), _line(at, facts)) for at, facts in said)],
+        is_notice=True,
     )
-    await outbox.send(transaction, write(transaction, to, letter), account_id=account_id)
+    await send(transaction, to, letter, account_id=account_id)
+
+
+def _line(at: datetime, facts: Sequence[Sequence[str]]) -> str:
+    """Return a sign-in on one line; version 0.1.0 kept its moment among the facts."""
+    values = [value for label, value in facts if label != "When"]
+    return " · ".join([f"{at:%Y-%m-%d %H:%M} UTC", *values])
 
 
 async def purge(transaction: Transaction) -> None:

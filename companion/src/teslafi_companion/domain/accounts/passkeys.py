@@ -23,6 +23,7 @@ from fido2.webauthn import (
 from sqlalchemy import delete, insert, select, update
 
 from teslafi_companion.crypto import token_hash
+from teslafi_companion.language import N_, Phrase
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import passkey, passkey_challenge
@@ -91,7 +92,7 @@ async def begin_registration(transaction: Transaction, owner: Account, bound_to:
     """Return what `navigator.credentials.create` is called with; `bound_to` is the session's token."""
     existing = await _credentials(transaction, owner.id)
     if len(existing) >= _MOST:
-        raise PasskeyRefused(f"An account can have {_MOST} passkeys: remove one first.")
+        raise PasskeyRefused(Phrase("An account can have %(most)s passkeys. Remove one first.", most=_MOST))
     options, state = _server(transaction.settings).register_begin(
         PublicKeyCredentialUserEntity(
             id=_user_handle(transaction, owner.id), name=owner.email, display_name=owner.email
@@ -112,10 +113,10 @@ async def finish_registration(
     try:
         data = _server(transaction.settings).register_complete(state, answer)
     except Exception as fault:
-        raise PasskeyRefused("The passkey could not be checked: try again.") from fault
+        raise PasskeyRefused(N_("The passkey couldn't be verified. Try again.")) from fault
     credential = data.credential_data
     if credential is None:
-        raise PasskeyRefused("The browser sent no passkey: try again.")
+        raise PasskeyRefused(N_("The browser sent no passkey. Try again."))
     row = new_id()
     content = {"credential": b64encode(credential).decode(), "name": name.strip()[:_LONGEST_NAME] or "Passkey"}
     added = await transaction.first(
@@ -132,14 +133,14 @@ async def finish_registration(
         .returning(passkey.c.id)
     )
     if added is None:
-        raise PasskeyRefused("This passkey is registered already.")
+        raise PasskeyRefused(N_("This passkey is already registered."))
 
 
 async def begin_proof(transaction: Transaction, account_id: UUID, bound_to: str) -> Mapping[str, Any]:
     """Return what `navigator.credentials.get` is called with; raises PasskeyRefused without any passkey."""
     credentials = await _credentials(transaction, account_id)
     if not credentials:
-        raise PasskeyRefused("This account has no passkey: use another way.")
+        raise PasskeyRefused(N_("This account has no passkey. Use another method."))
     options, state = _server(transaction.settings).authenticate_begin(
         list(credentials.values()), user_verification=UserVerificationRequirement.PREFERRED
     )
@@ -155,14 +156,14 @@ async def prove(transaction: Transaction, account_id: UUID, bound_to: str, answe
         used = _server(transaction.settings).authenticate_complete(state, list(credentials.values()), answer)
         counter = AuthenticationResponse.from_dict(answer).response.authenticator_data.counter
     except Exception as fault:
-        raise PasskeyRefused("The passkey could not be checked: try again.") from fault
+        raise PasskeyRefused(N_("The passkey couldn't be verified. Try again.")) from fault
     row = next(key for key, value in credentials.items() if value.credential_id == used.credential_id)
     # A counter that does not grow means a copied authenticator; most passkeys keep it at zero
     grows = passkey.c.sign_count < counter if counter else passkey.c.sign_count == 0
     if not await transaction.changed_one(
         update(passkey).where(passkey.c.id == row, grows).values(sign_count=counter, used_at=transaction.now)
     ):
-        raise PasskeyRefused("This passkey seems to have been copied: remove it and register a new one.")
+        raise PasskeyRefused(N_("This passkey may have been copied. Remove it and add a new one."))
 
 
 async def remove(transaction: Transaction, account_id: UUID, passkey_id: UUID) -> bool:
@@ -202,7 +203,7 @@ async def _take_challenge(transaction: Transaction, account_id: UUID, bound_to: 
         .returning(passkey_challenge.c.id, passkey_challenge.c.sealed)
     )
     if row is None:
-        raise PasskeyRefused("The question to your passkey has expired: try again.")
+        raise PasskeyRefused(N_("The request to your passkey has expired. Try again."))
     return transaction.open(row.sealed, passkey_challenge, row.id, account_id)
 
 

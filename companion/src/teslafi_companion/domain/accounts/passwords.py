@@ -9,6 +9,7 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from teslafi_companion.language import N_, Phrase
 from teslafi_companion.settings import Policy
 
 from . import strength
@@ -122,14 +123,17 @@ class Passwords:
         least = policy.password_minimum_with_second_factor if second_factor else policy.password_minimum
         if len(password) < least:
             raise PasswordRefused(
-                f"Use at least {least} characters. A sentence that only you would say is easy to remember."
+                Phrase(
+                    "Use at least %(least)s characters. A sentence that only you would say is easy to remember.",
+                    least=least,
+                )
             )
         if too_long(password, policy):
-            raise PasswordRefused(f"Use at most {policy.password_maximum} characters.")
+            raise PasswordRefused(Phrase("Use at most %(most)s characters.", most=policy.password_maximum))
         letters = strength.core(password)
         if (not letters and not any(sign.isdigit() for sign in password)) or letters in map(strength.core, context):
             raise PasswordRefused(
-                "This password is your address or the name of this service with other signs: choose another one."
+                N_("This password is too similar to your address or the name of this service. Choose another one.")
             )
         try:
             async with asyncio.timeout(policy.password_judge_seconds):
@@ -137,11 +141,9 @@ class Passwords:
         except TimeoutError:
             raise PasswordsBusy from None
         if weak:
-            raise PasswordRefused(
-                "This password is among the first that would be tried: choose a longer or more unusual one."
-            )
+            raise PasswordRefused(N_("This password is too easy to guess. Choose a longer or less common one."))
         if self._breached is not None and await self._breached.holds(password):
-            raise PasswordRefused("This password was found in a breach of another service: choose another one.")
+            raise PasswordRefused(N_("This password was found in a data breach. Choose another one."))
 
     def _is_weak(self, password: str, context: Sequence[str]) -> bool:
         return (

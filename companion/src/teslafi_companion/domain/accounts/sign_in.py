@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import select, update
 
 from teslafi_companion.audit import record
+from teslafi_companion.language import N_
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import pending_sign_in
 
@@ -28,10 +29,10 @@ from .throttle import (
 from .visitor import Visitor
 
 _METHOD_WORDS: Final = {
-    Method.PASSWORD: "password",
-    Method.CODE: "password and code",
-    Method.RECOVERY_CODE: "password and recovery code",
-    Method.PASSKEY: "password and passkey",
+    Method.PASSWORD: N_("password"),
+    Method.CODE: N_("password and code"),
+    Method.RECOVERY_CODE: N_("password and recovery code"),
+    Method.PASSKEY: N_("password and passkey"),
 }
 
 
@@ -220,18 +221,8 @@ async def notice_incomplete(transaction: Transaction) -> int:
         if owner is None or not await throttle.is_first(transaction, hourly):
             continue
         about = transaction.open(row.sealed, table, row.id, row.account_id)
-        what = (
-            "Somebody typed the right password of your account, but not the second factor. If that was not you, your "
-            "password is known to somebody else: change it now."
-        )
-        await notices.security_notice(
-            transaction,
-            owner.id,
-            owner.email,
-            "Password right, second factor missing",
-            what,
-            Visitor(about["address"], about["agent"]),
-        )
+        came_from = Visitor(about["address"], about["agent"])
+        await notices.security_notice(transaction, owner.id, owner.email, "sign_in_incomplete", came_from)
         record(transaction, "sign_in_incomplete", account_id=owner.id, actor="service", outcome="failure")
         written += 1
     return written

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from teslafi_companion.language import N_
 from teslafi_companion.settings import Policy
 
 from .account import Account
@@ -39,7 +40,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a purpose asks for, and how the page puts it: “Confirm that it is you to …”."""
+    """What a purpose asks for, and how the page puts it."""
 
     words: str
     second_factor: bool = False
@@ -48,15 +49,17 @@ class Requirement:
 
 
 REQUIREMENTS: Final = {
-    Purpose.EMAIL: Requirement("change your e-mail address"),
-    Purpose.PASSWORD: Requirement("change your password"),
-    Purpose.FACTORS: Requirement("change your two-factor authentication"),
-    Purpose.EXPORT: Requirement("download what is stored about you"),
-    Purpose.DELETE: Requirement("delete your account"),
-    Purpose.BILLING: Requirement("manage your subscription"),
-    Purpose.LINK: Requirement("link a Home Assistant", recovery_code=False),
-    Purpose.UNUSUAL: Requirement("confirm an unusual link", recovery_code=False),
-    Purpose.CONTROLS: Requirement("allow controls of your car", second_factor=True, recovery_code=False),
+    Purpose.EMAIL: Requirement(N_("To change your email address, confirm that it's you.")),
+    Purpose.PASSWORD: Requirement(N_("To change your password, confirm that it's you.")),
+    Purpose.FACTORS: Requirement(N_("To change your two-factor authentication, confirm that it's you.")),
+    Purpose.EXPORT: Requirement(N_("To download your data, confirm that it's you.")),
+    Purpose.DELETE: Requirement(N_("To delete your account, confirm that it's you.")),
+    Purpose.BILLING: Requirement(N_("To manage your subscription, confirm that it's you.")),
+    Purpose.LINK: Requirement(N_("To link a Home Assistant, confirm that it's you."), recovery_code=False),
+    Purpose.UNUSUAL: Requirement(N_("To confirm an unusual link, confirm that it's you."), recovery_code=False),
+    Purpose.CONTROLS: Requirement(
+        N_("To allow controls of your car, confirm that it's you."), second_factor=True, recovery_code=False
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from teslafi_companion.domain.words import SubscriptionReason as Reason
+from teslafi_companion.language import N_
 
 from .subscription import Subscription
 
@@ -22,21 +23,23 @@ class Use(StrEnum):
 
 
 SENTENCES: Final[Mapping[Reason, str]] = {
-    Reason.NOT_REQUIRED: "Whoever runs this companion asks for no subscription: your account has everything.",
-    Reason.ACTIVE: "Your subscription is active.",
-    Reason.TRIAL: "Your trial is running.",
-    Reason.ENDING: "Your subscription was cancelled and goes on until its term ends.",
-    Reason.PAST_DUE: "The last payment did not work. Please see to it in the portal, or access ends soon.",
-    Reason.UNCERTAIN: "Chargebee, which keeps the subscriptions, could not be asked for too long. This ends by itself.",
-    Reason.UNPAID: "The last payment did not work, and the time to see to it is over. Pay it in the portal.",
-    Reason.PAUSED: "Your subscription is paused. Resume it in the portal.",
-    Reason.FUTURE: "Your subscription has not begun yet.",
-    Reason.NOT_ENTITLED: "Your subscription does not include controls.",
-    Reason.OTHER_PLAN: "Your subscription is for something else than controls.",
-    Reason.UNKNOWN: "Your subscription is in a state that this companion does not know. Ask whoever runs it.",
-    Reason.EXPIRED: "Your subscription's term is over.",
-    Reason.CANCELLED: "Your subscription has ended.",
-    Reason.NONE: "You have no subscription.",
+    Reason.NOT_REQUIRED: N_("This companion doesn't require a subscription. Your account can use everything."),
+    Reason.ACTIVE: N_("Your subscription is active."),
+    Reason.TRIAL: N_("Your trial is active."),
+    Reason.ENDING: N_("Your subscription was canceled and ends with its current term."),
+    Reason.PAST_DUE: N_("The last payment failed. Update your payment method, or access ends soon."),
+    Reason.UNCERTAIN: N_(
+        "The status of your subscription couldn't be checked for too long. Access returns automatically."
+    ),
+    Reason.UNPAID: N_("The last payment failed and the grace period is over. Pay to get access again."),
+    Reason.PAUSED: N_("Your subscription is paused. Resume it to get access."),
+    Reason.FUTURE: N_("Your subscription hasn't started yet."),
+    Reason.NOT_ENTITLED: N_("Your subscription doesn't include controls."),
+    Reason.OTHER_PLAN: N_("Your subscription is for a different plan."),
+    Reason.UNKNOWN: N_("Your subscription has an unknown status. Ask the operator of this companion."),
+    Reason.EXPIRED: N_("Your subscription has expired."),
+    Reason.CANCELLED: N_("Your subscription has ended."),
+    Reason.NONE: N_("You have no subscription."),
 }
 """What a person reads."""
 

@@ -62,11 +62,8 @@ async def give(transaction: Transaction, to: Link, request: ControlsRequest, vis
     )
     owner = await accounts.load(transaction, to.account_id)
     if owner is not None:
-        what = (
-            f"“{to.instance.name}” may now ask for permits to control: {'; '.join(request.words)}. If that was not "
-            f"you, lock the controls at once: {transaction.settings.origin}/links"
-        )
-        await security_notice(transaction, owner.id, owner.email, "Controls of your car were allowed", what, visitor)
+        name, groups = to.instance.name, tuple(request.words)
+        await security_notice(transaction, owner.id, owner.email, "controls_allowed", visitor, name=name, groups=groups)
 
 
 async def find(transaction: Transaction, link_id: UUID) -> Consent | None:

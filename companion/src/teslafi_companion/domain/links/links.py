@@ -95,28 +95,8 @@ class End(StrEnum):
     AGE = "not used or not renewed for too long"
 
 
-_NOTICES: Final = {
-    End.OWNER: (
-        "A Home Assistant was unlinked",
-        "“{name}” was unlinked on your account's page; it has no access now.",
-    ),
-    End.INSTANCE: (
-        "A Home Assistant was unlinked",
-        "“{name}” has ended its link to your account; it has no access now.",
-    ),
-    End.REUSE: (
-        "A link was ended: its key was used twice",
-        (
-            "A key that “{name}” had already replaced was used again. Either somebody has a copy of its data, or you "
-            "put an older backup back. The link was ended: nobody has access by it. If you restored a backup, link it "
-            "again."
-        ),
-    ),
-    End.AGE: (
-        "A link has expired",
-        "“{name}” has not renewed its link for too long; link it again if you still use it.",
-    ),
-}
+_TOLD_AS: Final = {End.OWNER: "owner", End.INSTANCE: "instance", End.REUSE: "reuse", End.AGE: "age"}
+"""Why a link ended, as the letter knows it."""
 
 
 def proof_of(session: Session, owner: Account) -> Proof:
@@ -239,12 +219,9 @@ async def _tell_opened(
         detail=approval.visitor.detail()
         | {"instance": approval.instance.name, "scopes": written(approval.scopes), "requester": requester.address},
     )
-    what = (
-        f"A Home Assistant that calls itself “{approval.instance.name}” was {'linked again' if renewed else 'linked'} "
-        f"to your account, allowed from the browser below. You can end the link under “Linked Home Assistants”: "
-        f"{transaction.settings.origin}/links"
-    )
-    await security_notice(transaction, owner.id, owner.email, "A Home Assistant was linked", what, approval.visitor)
+    name = approval.instance.name
+    visitor = approval.visitor
+    await security_notice(transaction, owner.id, owner.email, "link_opened", visitor, name=name, renewed=renewed)
 
 
 async def end_link(
@@ -267,9 +244,8 @@ async def end_link(
         record(transaction, "link_revoked", account_id=ended.account_id, actor=actor, detail=detail)
     owner = await accounts.load(transaction, ended.account_id)
     if owner is not None:
-        subject, what = _NOTICES[why]
-        text = what.format(name=ended.instance.name)
-        await security_notice(transaction, owner.id, owner.email, subject, text, visitor)
+        name, reason = ended.instance.name, _TOLD_AS[why]
+        await security_notice(transaction, owner.id, owner.email, "link_ended", visitor, name=name, why=reason)
     return True
 
 

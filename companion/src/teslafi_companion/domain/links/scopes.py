@@ -4,15 +4,16 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from teslafi_companion.domain.words import Acr, Scope
+from teslafi_companion.language import N_
 
 from .faults import INVALID_SCOPE, OAuthFault
 
 __all__ = ["STATUS", "WORDS", "Acr", "Scope", "parse_scopes", "stored", "written"]
 
 WORDS: Final = {
-    Scope.ACCOUNT: "See whose account it is (your address, masked) and whether two-factor authentication is on",
-    Scope.LINK: "See and end its own link to this account",
-    Scope.CONTROLS: "Ask for permits to control your car",
+    Scope.ACCOUNT: N_("See your masked email address and whether two-factor authentication is on"),
+    Scope.LINK: N_("See and end its own link to this account"),
+    Scope.CONTROLS: N_("Ask for permits to control your car"),
 }
 """How the consent page puts a scope: “It will be able to: …”."""
 

@@ -21,6 +21,7 @@ from teslafi_companion.domain.accounts import account as accounts, throttle
 from teslafi_companion.domain.accounts.notices import security_notice
 from teslafi_companion.domain.accounts.throttle import Attempt, Rule
 from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.language import N_
 from teslafi_companion.store.columns import Moment
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import link
@@ -35,15 +36,12 @@ _LOST_ANSWERS: Final = Rule("link-lost-answers", 3, timedelta(days=1))
 """So many renewals a day may lose their answer: somebody who always renews a little earlier looks just like that."""
 
 
-CONFIRMED: Final = "A linked Home Assistant was confirmed"
-
-
 class Sign(StrEnum):
     """What looks unusual, as the owner reads it."""
 
-    TURNS = "from two networks by turns"
-    SILENCE = "after a long silence"
-    SPENT = "again and again by a key that was replaced already"
+    TURNS = N_("from two networks by turns")
+    SILENCE = N_("after a long silence")
+    SPENT = N_("again and again by a key that was replaced already")
 
 
 async def look(
@@ -105,13 +103,9 @@ async def _tell(transaction: Transaction, known: Link, signs: Sequence[Sign], vi
     told_today = not await throttle.is_first(transaction, Attempt(_NOTICE, known.id.bytes))
     if owner is None or told_today:
         return
-    what = (
-        f"The link of “{known.instance.name}” to your account was used {' and '.join(signs)}. Controls are locked "
-        "until you say whether that was you. If you moved it, have two internet lines, or put it back from a backup, "
-        "press “It was me” on the page of your links. If not, somebody may have a copy of its data: end the link "
-        f"there: {transaction.settings.origin}/links"
+    await security_notice(
+        transaction, owner.id, owner.email, "link_unusual", visitor, name=known.instance.name, signs=tuple(signs)
     )
-    await security_notice(transaction, owner.id, owner.email, "A linked Home Assistant looks unusual", what, visitor)
 
 
 async def confirm(transaction: Transaction, account_id: UUID, link_id: UUID, visitor: Visitor) -> bool:
@@ -142,9 +136,6 @@ async def confirm(transaction: Transaction, account_id: UUID, link_id: UUID, vis
     )
     owner = await accounts.load(transaction, account_id)
     if owner is not None:
-        what = (
-            f"The unusual use of “{known.instance.name}” was confirmed from the browser below: it gets permits again. "
-            f"If that was not you, end the link: {transaction.settings.origin}/links"
-        )
-        await security_notice(transaction, owner.id, owner.email, CONFIRMED, what, visitor)
+        name = known.instance.name
+        await security_notice(transaction, owner.id, owner.email, "link_confirmed", visitor, name=name)
     return True

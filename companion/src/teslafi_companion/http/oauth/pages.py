@@ -32,6 +32,7 @@ from teslafi_companion.http.guard import Visit, fresh, signed_in
 from teslafi_companion.http.page import render, see
 from teslafi_companion.http.received import path_and_query, query, typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.language import N_
 from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Transaction
 
@@ -45,11 +46,11 @@ from .authorize import (
 )
 
 ALLOW: Final = "allow"
-_WRONG_CODE: Final = (
-    "This is not a code that waits for you. Type the eight letters as your Home Assistant shows them now; after ten "
-    "minutes begin again there."
+_WRONG_CODE: Final = N_(
+    "This code isn't waiting for you. Enter the eight letters as your Home Assistant shows them now. "
+    "After ten minutes it shows new ones."
 )
-_TOO_MANY: Final = "There were too many wrong codes. Wait ten minutes, then begin again in your Home Assistant."
+_TOO_MANY: Final = N_("There were too many wrong codes. Wait ten minutes, then start again in your Home Assistant.")
 
 
 def _words(scopes: frozenset[Scope]) -> list[str]:

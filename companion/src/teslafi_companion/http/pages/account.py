@@ -19,6 +19,7 @@ from teslafi_companion.http.guard import Visit, find_visit, fresh, renewed, sign
 from teslafi_companion.http.page import SESSION, render, see
 from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.language import N_, languages
 
 from .mail_links import may_mail, used_link
 from .subscription import lead_to_checkout, shown
@@ -28,22 +29,25 @@ _EVENTS_SHOWN: Final = 100
 _ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 DONE: Final = {
-    "app": "Your authenticator app is set up.",
-    "app-removed": "The authenticator app was removed.",
-    "email": "We wrote to the new address. It counts as soon as you press the button behind the link in that mail.",
-    "kept": "Your two-factor authentication stays as it is.",
-    "notices-off": "You get no mails about sign-ins any more. Changes of your security are still told.",
-    "notices-on": "You get a mail about every new sign-in.",
-    "passkey": "The passkey was added.",
-    "passkey-removed": "The passkey was removed.",
-    "password": "Your password was changed, and all other sessions were signed out.",
-    "portal": "What you changed shows below as soon as Chargebee has told of it: reload this page in a moment.",
-    "checkout": "Chargebee is asked about the payment. Nothing is lost: reload this page in a moment.",
-    "subscribed": "Thank you. Your subscription is active.",
-    "not-subscribed": "Nothing was paid.",
-    "everywhere": "Everything but this browser was signed out, and no Home Assistant is linked any more.",
-    "session": "The session was signed out.",
-    "sessions": "All other sessions were signed out.",
+    "app": N_("Your authenticator app is set up."),
+    "app-removed": N_("The authenticator app was removed."),
+    "email": N_("We sent an email to the new address. Open the link in it to confirm the address."),
+    "kept": N_("Your two-factor authentication stays on."),
+    "language": N_("The language was changed."),
+    "notices-off": N_(
+        "You no longer get emails about sign-ins. You'll still be notified about changes to your security settings."
+    ),
+    "notices-on": N_("You get an email about every new sign-in."),
+    "passkey": N_("The passkey was added."),
+    "passkey-removed": N_("The passkey was removed."),
+    "password": N_("Your password was changed, and all other sessions were signed out."),
+    "portal": N_("Your changes appear below as soon as they are confirmed. Reload this page in a moment."),
+    "checkout": N_("Your payment is being confirmed. Reload this page in a moment."),
+    "subscribed": N_("Thank you. Your subscription is active."),
+    "not-subscribed": N_("Nothing was paid."),
+    "everywhere": N_("All other browsers were signed out, and no Home Assistant is linked anymore."),
+    "session": N_("The session was signed out."),
+    "sessions": N_("All other sessions were signed out."),
 }
 """Word in the address after something was done -> the sentence on the page."""
 
@@ -260,10 +264,21 @@ async def delete(request: web.Request, visit: Visit) -> web.Response:
     return response
 
 
+@signed_in
+async def choose_language(request: web.Request, visit: Visit) -> web.Response:
+    """Set the language of the account's pages and letters; an unknown one leaves it to the browser."""
+    said = await typed(request, "language")
+    chosen = said if said in languages() else None
+    async with services(request).store.transaction() as transaction:
+        await account.set_language(transaction, visit.owner, chosen)
+    return see("/account?done=language")
+
+
 def routes() -> list[web.RouteDef]:
     """Return the account's pages."""
     return [
         web.get("/", landing),
+        web.post("/account/language", choose_language),
         web.get("/account", overview),
         web.get("/account/email", email_form),
         web.post("/account/email", email),

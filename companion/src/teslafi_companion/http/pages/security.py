@@ -15,14 +15,13 @@ from teslafi_companion.http.guard import Visit, fresh, renewed, signed_in
 from teslafi_companion.http.page import render, see
 from teslafi_companion.http.received import typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.language import N_
 from teslafi_companion.text import parse_json
 
 from .account import done
 
-WRONG_FIRST_CODE = (
-    "This is not the code of this key right now. Check the phone's clock, wait for the next code, try again."
-)
-NOT_KEPT = "This is none of the codes shown before. Type one of them exactly as it is written."
+WRONG_FIRST_CODE = N_("This code doesn't match. Check the clock of your phone, wait for the next code and try again.")
+NOT_KEPT = N_("This is not one of the codes shown before. Enter one exactly as it is written.")
 
 
 @signed_in

@@ -1,7 +1,7 @@
 """Signing in, by password and second factor, and signing out."""
 
 import json
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -22,11 +22,15 @@ from teslafi_companion.http.guard import Visit, find_visit, signed_in
 from teslafi_companion.http.page import DEVICE, PENDING, SESSION, own_path, render, see
 from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.language import N_
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.text import parse_json
 
-WRONG = "Address or password is not right, or there were too many attempts. After five mistakes wait some minutes."
-WRONG_FACTOR = "This was not right, or has been used already. Wait for the next code and try again."
+WRONG: Final = N_(
+    "Address or password is not correct, or there were too many attempts. "
+    "After five wrong attempts, wait a few minutes."
+)
+WRONG_FACTOR: Final = N_("This is not correct or was already used. Wait for the next code and try again.")
 
 
 async def form(request: web.Request) -> web.Response:

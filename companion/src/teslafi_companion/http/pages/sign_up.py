@@ -6,7 +6,7 @@ from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.accounts.account import SIGN_UP
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
-from teslafi_companion.http.page import render
+from teslafi_companion.http.page import language_of, render
 from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 
@@ -32,7 +32,7 @@ async def send(request: web.Request) -> web.Response:
         return await render(request, "sign_up.html", status=400, email=email, error=str(refusal))
     if await may_mail(request, SIGN_UP, address):
         async with parts.store.transaction() as transaction:
-            await account.ask_sign_up(transaction, address)
+            await account.ask_sign_up(transaction, address, language_of(request))
     return await render(request, "check_mail.html", email=address)
 
 

@@ -1,6 +1,7 @@
 """Proving a factor freshly, for one purpose, on the way to a page that needs it."""
 
 import json
+from typing import Final
 
 from aiohttp import web
 
@@ -11,10 +12,13 @@ from teslafi_companion.http.guard import Visit, signed_in
 from teslafi_companion.http.page import SESSION, own_path, render, see
 from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
+from teslafi_companion.language import N_
 
 from .sign_in import WRONG_FACTOR, typed_proof
 
-NOT_THE_OWNERS = "This password is not right, or there were too many attempts. After five mistakes wait some minutes."
+NOT_THE_OWNERS: Final = N_(
+    "The password is not correct, or there were too many attempts. After five wrong attempts, wait a few minutes."
+)
 
 
 def _purpose(text: str) -> Purpose:

@@ -12,7 +12,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
           : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
       field.value = JSON.stringify(credential.toJSON());
     } catch {
-      tell(form, "Your browser gave no passkey: it was cancelled, took too long, or there is none here. Try again, or use another way.");
+      tell(form, form.dataset.trouble);
       return;
     }
     form.requestSubmit();
