@@ -49,7 +49,7 @@ def texts(catalogue: Catalog) -> dict[tuple[str, ...], Message]:
 
 
 def _forms(text: object) -> tuple[str, ...]:
-    return tuple(text) if isinstance(text, list | tuple) else (str(text),)
+    return tuple(text) if isinstance(text, list | tuple) else (str(text or ""),)
 
 
 def updated(file: Path) -> Catalog:

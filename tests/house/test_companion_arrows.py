@@ -16,15 +16,16 @@ ALLOWED: Final[Mapping[str, str]] = {
     "clock": "",
     "text": "",
     "settings": "",
+    "language": "",
     "crypto": "text",
     "store": "adapters.kms clock crypto settings",
     "store.migrations": "store",
     "audit": "crypto store text",
     # The rules: accounts know nobody, links know accounts, permits know links and subscriptions
-    "mail": "store",
-    "domain.accounts": "audit crypto mail settings store",
-    "domain.billing": "audit domain domain.accounts settings store",
-    "domain.links": "audit crypto domain domain.accounts settings store text",
+    "mail": "language settings store",
+    "domain.accounts": "audit crypto language mail settings store",
+    "domain.billing": "audit domain domain.accounts language settings store",
+    "domain.links": "audit crypto domain domain.accounts language settings store text",
     "domain.permits": "crypto domain.accounts domain.billing domain.links store",
     # Providers: each behind its port, none knows another
     "adapters": "adapters.free domain.billing settings",
@@ -37,10 +38,12 @@ ALLOWED: Final[Mapping[str, str]] = {
     "work": "audit domain.accounts domain.billing domain.links mail store",
     "rotation": "audit crypto store",
     # HTTP
-    "http": "adapters.breached_passwords adapters.free crypto domain.accounts domain.billing settings store text",
+    "http": (
+        "adapters.breached_passwords adapters.free crypto domain.accounts domain.billing language settings store text"
+    ),
     "http.api": "audit domain domain.accounts domain.billing domain.links domain.permits http store",
-    "http.oauth": "audit domain.accounts domain.billing domain.links http settings store",
-    "http.pages": "audit crypto domain.accounts domain.billing domain.links http store text",
+    "http.oauth": "audit domain.accounts domain.billing domain.links http language settings store",
+    "http.pages": "audit crypto domain.accounts domain.billing domain.links http language store text",
     "http.webhooks": "domain.accounts domain.billing http",
     # What puts the parts together
     "configuration": "adapters settings",

@@ -62,7 +62,7 @@ async def test_subscribing(olga: Person, chargebee: ChargebeeSimulator, worker: 
     text = said(olga.page)
     assert "Thank you. Your subscription is active." in text
     assert "Plan Controls, monthly" in text
-    assert "State at Chargebee active" in text
+    assert "Status at Chargebee active" in text
     assert "Renews" in text
     assert next(iter(chargebee.site.hosted_pages.values())).state == "acknowledged"
     assert "/account/subscription/checkout" not in olga.page.text, "nobody pays twice"
@@ -138,7 +138,7 @@ async def test_pages_that_wait_hold_up_no_worker(
     olga: Person, billing: ChargebeeBilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chargebee hangs at what pages ask: all give up at their deadline, and the worker's slots are free."""
-    monkeypatch.setattr(billing, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr("teslafi_companion.adapters.chargebee.billing.CALL_SECONDS", 0.2)
     hang = asyncio.Event()
 
     async def hangs() -> None:
@@ -178,7 +178,7 @@ async def test_chargebee_is_out_of_reach_at_the_return(
     back = await presses(await goes_to_checkout(olga), "pay")
     chargebee.gate.down = True
     await olga.opens(back)
-    assert "Nothing is lost" in said(olga.page)
+    assert "Your payment is being confirmed" in said(olga.page)
     await settle(worker)
     chargebee.gate.down = False
     clock.advance(minutes=1)
@@ -222,14 +222,14 @@ async def test_a_trial_and_an_announced_end(
     olga: Person, chargebee: ChargebeeSimulator, worker: BillingWorker, clock: ManualClock
 ) -> None:
     await comes_back(olga, worker, await presses(await goes_to_checkout(olga, "controls-trial-USD-monthly"), "pay"))
-    assert "Your trial is running." in said(olga.page)
+    assert "Your trial is active." in said(olga.page)
     assert "First payment" in said(olga.page)
     (subscription,) = chargebee.site.subscriptions.values()
     chargebee.site.cancel(subscription.id, at_term_end=True)
     await chargebee.sender.deliver()
     await settle(worker)
     await olga.opens("/account")
-    assert "goes on until its term ends" in said(olga.page)
+    assert "ends with its current term" in said(olga.page)
     clock.advance(days=14)
     assert (await reason_of(olga)).value in {"expired", "uncertain"}
 
@@ -242,4 +242,4 @@ async def test_the_export_holds_the_subscription_and_the_end_warns(olga: Person,
     assert [(one["status"], one["item_prices"]) for one in exported["subscriptions"]] == [("active", [PRICE])]
     await olga.opens("/account/delete")
     await olga.confirms()
-    assert "This does not cancel a subscription." in said(olga.page)
+    assert "This doesn't cancel your subscription." in said(olga.page)
