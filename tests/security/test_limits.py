@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 
 from teslafi_companion.audit import check_chain, entries_of, record
 from teslafi_companion.domain.accounts.account import find
+from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import audit
+from teslafi_companion.work.housekeeping import keep_house
 
 from ..companion.web.person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Page, Person
 from .raw import post
@@ -196,6 +198,29 @@ async def test_who_knows_the_password_does_not_lock_the_owners_step_up(companion
         await stranger.fills("/sign-in/second-factor", code="000000")
     await olga.signs_in()
     assert (await olga.fills("/sign-in/second-factor", code=olga.code())).heading == "Your account"
+
+
+async def test_an_operators_removal_ends_the_locks_of_the_second_factor(companion: Companion, olga: Person) -> None:
+    await protected(olga)
+    stranger = companion.person()
+    await stranger.signs_in()
+    for _ in range(12):
+        await stranger.fills("/sign-in/second-factor", code="000000")
+    async with olga.store.transaction() as transaction:
+        owner = await find(transaction, OLGA)
+        assert owner is not None
+        await ask_removal(transaction, owner)
+    olga.clock.advance(hours=72)
+    await keep_house(olga.store)
+    olga.secret = ""
+    await companion.person().signs_in()
+    browser = companion.person()
+    await browser.signs_in()
+    await browser.sets_up_app()
+    other = companion.person()
+    other.secret = browser.secret
+    await other.signs_in()
+    assert (await other.fills("/sign-in/second-factor", code=other.code())).heading == "Your account"
 
 
 # What limits tell and what they cost others

@@ -13,7 +13,7 @@ from .hostile import HOUSE, METHODS, VALUES, Hostile, requests, routes_of
 from .raw import Answer, request
 from .served import OLGA, Served, serving
 
-EXAMPLES: Final = 10
+EXAMPLES: Final = 6
 """For each route; `script/fuzz companion` tries as many as it has time for."""
 
 ALWAYS: Final = {
@@ -93,6 +93,15 @@ def test_what_is_no_http_is_answered_with_our_headers(served: Served) -> None:
         assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS, said[:60]
         assert b"MARKER" not in answer.body
         assert b"aiohttp" not in answer.body + repr(answer.headers).encode()
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_an_expectation_that_nobody_knows_is_ignored(served: Served) -> None:
+    """Aiohttp answers it before any middleware, by a text that holds it: 500 for what is no UTF-8."""
+    for expectation in (b"\xff", b"\xec\x41", b"something", b"", b"100-continue\xff"):
+        for path in (b"/sign-in", b"/nothing", b"/account", b"/api/v1/status"):
+            check(served, request(b"GET", path, b"", b"Expect: " + expectation))
+            check(served, request(b"POST", path, b"a=b", b"Expect: " + expectation))
 
 
 @pytest.mark.usefixtures("socket_enabled")

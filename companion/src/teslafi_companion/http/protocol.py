@@ -3,13 +3,17 @@
 import asyncio
 from typing import Any, Final, override
 
-from aiohttp import web
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
 import structlog
 
 from teslafi_companion.settings import Settings
 
 from .answers import add_headers
 
+_CONTINUE: Final = "100-continue"
 _SENTENCES: Final = {400: "This is not HTTP that this service understands.", 500: "Something went wrong here."}
 
 _log = structlog.get_logger("request")
@@ -51,12 +55,29 @@ class _Server(web.Server):
     """Makes our connections."""
 
     def __init__(self, made: web.Server, settings: Settings, **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's
-        super().__init__(
-            made.request_handler,
-            request_factory=made.request_factory,
-        )
+        super().__init__(made.request_handler, request_factory=self._request)
+        self._make = made.request_factory
         self._connection_kwargs = kwargs
         self._settings = settings
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        """Make a request, without expectations but the one that HTTP knows.
+
+        Others may be ignored (RFC 9110, 10.1.1); aiohttp answers them by a text that holds them, before any of our
+        code, and fails for what is no UTF-8.
+        """
+        if hdrs.EXPECT in message.headers:
+            headers = CIMultiDict(message.headers)
+            if any(one.lower() != _CONTINUE for one in headers.popall(hdrs.EXPECT)):
+                message = message._replace(headers=CIMultiDictProxy(headers))
+        return self._make(message, payload, protocol, writer, task)
 
     @override
     def __call__(self) -> web.RequestHandler:
