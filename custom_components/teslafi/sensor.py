@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -29,6 +29,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
 
 from .catalogue.body import (
@@ -78,7 +79,7 @@ from .catalogue.media import MEDIA_SOURCES, PLAYBACK_STATES
 from .catalogue.models import CAR_TYPES, version_of
 from .catalogue.software import UPDATE_STATUSES
 from .coordinators.site import SiteData
-from .coordinators.vehicle import VehicleData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .entity import (
     LinkEntity,
     ShownDescription,
@@ -91,6 +92,7 @@ from .entity import (
 )
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
+from .meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import car_zone, next_charge, next_preconditioning
@@ -107,11 +109,12 @@ _MOMENTS: Final = range(946_684_800, 32_503_680_000)
 class TeslaFiSensorDescription[SourceT](SensorEntityDescription, ShownDescription[SourceT]):
     """A sensor and where its value comes from.
 
-    With `resets`, `value_fn` returns the value and the moment at which its sum began. A moment that moves by no more
-    than `tolerance` is the same moment computed anew.
+    With `resets`, `value_fn` returns the value and the moment at which its sum began; with `meter`, what that meter
+    takes. A moment that moves by no more than `tolerance` is the same moment computed anew.
     """
 
     resets: bool = False
+    meter: Callable[[], Meter] | None = None
     tolerance: timedelta | None = None
 
 
@@ -249,6 +252,35 @@ def _time_of_day(path: str) -> VehicleSensorDescription:
         value_fn=clock,
         entity_category=DIAGNOSTIC,
         entity_registry_enabled_default=False,
+    )
+
+
+def _session(
+    path: str,
+    device_class: SensorDeviceClass,
+    unit: str,
+    *,
+    category: EntityCategory | None = DIAGNOSTIC,
+    enabled: bool = False,
+) -> VehicleSensorDescription:
+    """Describe what a charging session has added so far, as the car counts and corrects it."""
+    value = _in(path)
+
+    def charge(data: VehicleData) -> Charge:
+        snapshot = data.snapshot
+        return Charge(value(data), snapshot.charge_state.charging_state, snapshot.vehicle_state.odometer, data.data_at)
+
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=charge,
+        meter=SessionMeter,
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        suggested_display_precision=1,
+        state_class=SensorStateClass.TOTAL,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
     )
 
 
@@ -442,25 +474,15 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _percentage("charge_state.charge_limit_soc_std", category=DIAGNOSTIC, enabled=False),
     _percentage("charge_state.one_time_soc_limit", category=DIAGNOSTIC, enabled=False),
     _listed("charge_state.charge_limit_reason", CHARGE_LIMIT_REASONS, category=DIAGNOSTIC, enabled=False),
-    _measured(
+    _session(
         "charge_state.charge_energy_added",
         SensorDeviceClass.ENERGY,
         UnitOfEnergy.KILO_WATT_HOUR,
-        precision=1,
-        state_class=SensorStateClass.TOTAL_INCREASING,
+        category=None,
+        enabled=True,
     ),
-    _miles(
-        "charge_state.charge_miles_added_rated",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        category=DIAGNOSTIC,
-        enabled=False,
-    ),
-    _miles(
-        "charge_state.charge_miles_added_ideal",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        category=DIAGNOSTIC,
-        enabled=False,
-    ),
+    _session("charge_state.charge_miles_added_rated", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
+    _session("charge_state.charge_miles_added_ideal", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
     _measured("charge_state.charger_power", SensorDeviceClass.POWER, UnitOfPower.KILO_WATT),
     _speed("charge_state.charge_rate", category=DIAGNOSTIC),
     _measured(
@@ -645,7 +667,17 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _worded("vehicle_config.rear_drive_unit"),
     _duration("vehicle_config.utc_offset", UnitOfTime.SECONDS),
     # Body, software, tyres
-    _miles("vehicle_state.odometer", state_class=SensorStateClass.TOTAL_INCREASING, category=DIAGNOSTIC),
+    TeslaFiSensorDescription(
+        key="vehicle_state_odometer",
+        paths=("vehicle_state.odometer",),
+        value_fn=attrgetter("snapshot.vehicle_state.odometer", "data_at"),
+        meter=OdometerMeter,
+        device_class=SensorDeviceClass.DISTANCE,
+        native_unit_of_measurement=UnitOfLength.MILES,
+        suggested_display_precision=1,
+        state_class=SensorStateClass.TOTAL,
+        entity_category=DIAGNOSTIC,
+    ),
     TeslaFiSensorDescription(
         key="vehicle_state_car_version",
         paths=("vehicle_state.car_version",),
@@ -787,13 +819,18 @@ def _site_worded(path: str) -> SiteSensorDescription:
 
 
 def _energy_today(channel: str) -> SiteSensorDescription:
-    """Describe the energy of the running day in one channel."""
-    value = attrgetter(f"today.{channel}", "today.period_start")
+    """Describe the energy of the running day in one channel; Tesla leaves one out while it is 0."""
+    value = attrgetter(f"today.{channel}")
+
+    def energy(data: SiteData) -> tuple[float | None, datetime | None]:
+        left_out = data.today.reported and f"today.{channel}" not in data.today.reported
+        return 0.0 if left_out else value(data), data.today.period_start
+
     return TeslaFiSensorDescription(
         key=channel,
         paths=(f"today.{channel}",),
-        value_fn=value,
-        resets=True,
+        value_fn=energy,
+        meter=DayMeter,
         device_class=SensorDeviceClass.ENERGY,
         native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
         suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
@@ -908,7 +945,7 @@ async def async_setup_entry(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the sensors of the account's cars, energy sites and wall connectors."""
-    async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, VehicleSensor)
+    async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, _vehicle_sensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
     if (link := entry.runtime_data.link) is not None:
@@ -919,9 +956,18 @@ class TeslaFiSensor(SensorEntity):
     """How a sensor takes its value."""
 
     entity_description: TeslaFiSensorDescription[Any]
+    _meter: Meter | None = None
+
+    def _metered(self, reading: Any) -> Any:  # noqa: ANN401 - numbers, texts, moments, or what a meter takes
+        """Return what is shown of a reading: for a meter, its value and the beginning of its sum."""
+        make = self.entity_description.meter
+        if make is None:
+            return reading
+        self._meter = (self._meter or make()).take(reading)
+        return self._meter.value, self._meter.began
 
     def _take(self, value: Any) -> None:  # noqa: ANN401 - numbers, texts, moments, or one with the start of its sum
-        if self.entity_description.resets:
+        if self.entity_description.resets or self.entity_description.meter:
             value, self._attr_last_reset = value
         if type(value) is str:
             value = value[:MAX_LENGTH_STATE_STATE]
@@ -938,9 +984,41 @@ class TeslaFiSensor(SensorEntity):
 class VehicleSensor(TeslaFiSensor, VehicleEntity):
     """A sensor of a car."""
 
+    @override
+    def _read(self) -> Any:
+        return self._metered(super()._read())
+
+
+class SessionSensor(VehicleSensor, RestoreEntity):
+    """A sensor of charging sessions. When the session began is kept over a restart, so that it counts once."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on with the session of the last run."""
+        await super().async_added_to_hass()
+        if (kept := await self.async_get_last_extra_data()) is not None:
+            self._meter = SessionMeter.from_json(kept.as_dict())
+            self._value = self._read()
+            self._take(self._value)
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> ExtraStoredData | None:
+        return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, SessionMeter) else None
+
+
+def _vehicle_sensor(coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> VehicleSensor:
+    """Return the sensor of a row."""
+    kind = SessionSensor if description.meter is SessionMeter else VehicleSensor
+    return kind(coordinator, description)
+
 
 class SiteSensor(TeslaFiSensor, SiteEntity):
     """A sensor of an energy site."""
+
+    @override
+    def _read(self) -> Any:
+        return self._metered(super()._read())
 
 
 class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):

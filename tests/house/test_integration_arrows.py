@@ -28,6 +28,7 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues runtime secret storage tesla",
     "link": "const issues secret storage",
+    "meters": "",
     "polling": "tesla",
     "issues": "const tesla",
     "repairs": "const flow issues",
@@ -40,7 +41,7 @@ ROOMS: Final = {
 }
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
-PLATFORM_ROOMS: Final = "catalogue compat const control_entity controls coordinators entity link runtime tesla"
+PLATFORM_ROOMS: Final = "catalogue compat const control_entity controls coordinators entity link meters runtime tesla"
 """What any platform may import. No platform imports another."""
 
 ALLOWED: Final = {

@@ -119,7 +119,7 @@ def test_bad_entries_of_a_day_are_named_and_the_rest_counts() -> None:
     decoded = decode_today(answer)
     assert set(decoded.malformed) == {"today", "today.grid_energy_imported", "today.period_start"}
     assert decoded.snapshot.grid_energy_imported == 12
-    assert decoded.snapshot.period_start is None
+    assert decoded.snapshot.period_start == datetime.fromisoformat("2024-09-18T00:00:00+10:00")
 
 
 def test_what_was_written_reads_the_same() -> None:

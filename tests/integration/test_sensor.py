@@ -12,6 +12,7 @@ from homeassistant.util.unit_system import METRIC_SYSTEM, US_CUSTOMARY_SYSTEM
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from custom_components.teslafi import async_remove_config_entry_device
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.base import UNREACHABLE_AFTER
 from custom_components.teslafi.tesla.errors import TeslaError
@@ -176,8 +177,9 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     assert device is not None
     assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S", "P90D")
     del reader.cars[other]
-    for _ in range(3):
-        await entry.runtime_data.account.async_refresh()
+    await entry.runtime_data.account.async_refresh()
+    assert shown(hass, "charge_state_battery_level", vin=other) == "73"
+    assert await async_remove_config_entry_device(hass, entry, device)
     await hass.async_block_till_done()
     assert shown(hass, "charge_state_battery_level", vin=other) is None
     assert shown(hass, "charge_state_battery_level") == "77"

@@ -211,13 +211,21 @@ def decode_today(answer: object) -> Decoded[EnergyToday]:
             sums[channel] = sum(parts)
     channels = {channel: total for channel, total in sums.items() if number(total) is not MALFORMED}
     malformed += [f"today.{channel}" for channel in sums.keys() - channels.keys()]
-    first = stretches[0] if stretches else None
-    start = instant(first.get("timestamp")) if type(first) is dict else None
-    if not isinstance(start, datetime):
-        start = None
-        malformed += ["today.period_start"] if read else []
+    start, all_dated = _day_of(stretches)
+    malformed += [] if all_dated else ["today.period_start"]
     today = EnergyToday(period_start=start, reported=frozenset(f"today.{channel}" for channel in sums), **channels)
     return Decoded(today, tuple(dict.fromkeys(malformed)))
+
+
+def _day_of(stretches: list[object]) -> tuple[datetime | None, bool]:
+    """Return the midnight of the earliest stretch, by its own clock, and whether every stretch tells its moment.
+
+    The order of stretches, gaps, and stretches that are filled in later do not move it.
+    """
+    moments = [instant(stretch.get("timestamp")) if type(stretch) is dict else None for stretch in stretches]
+    dated = [moment for moment in moments if isinstance(moment, datetime)]
+    start = min(dated).replace(hour=0, minute=0, second=0, microsecond=0) if dated else None
+    return start, len(dated) == len(moments)
 
 
 def encode_live(live: SiteLive) -> dict[str, Json]:

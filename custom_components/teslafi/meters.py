@@ -1,0 +1,170 @@
+"""Readings that Home Assistant adds up: what is shown of them, and when their sum began, so that nothing counts twice.
+
+Home Assistant's recorder takes a new beginning (`last_reset`) as a new sum and adds its whole first value; within one
+beginning it adds differences, lower ones as well. So a beginning may follow from what happened alone, a new day or a
+new session, never from how an answer was written.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, Self
+
+DISCONNECTED: Final = "Disconnected"
+MOVED: Final = 1.0
+"""Miles by which the odometer must have grown for the car to have been unplugged meanwhile."""
+LONG_UNSEEN: Final = timedelta(minutes=15)
+LOWER_FOR: Final = timedelta(days=1)
+"""For how long an odometer must have told less before it is believed: the car got another computer."""
+
+
+class Meter(Protocol):
+    """The readings of one value so far. Immutable."""
+
+    def take(self, reading: Any) -> Self:  # noqa: ANN401 - each meter has its own kind
+        """Return the meter after one more reading; the same reading again changes nothing."""
+
+    @property
+    def value(self) -> float | None:
+        """What is shown."""
+
+    @property
+    def began(self) -> datetime | None:
+        """When the sum began; None when that never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the car says of the session: a value as it counts itself, and what tells sessions apart."""
+
+    value: float | None
+    charging_state: str | None
+    odometer: float | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMeter:
+    """The energy of charging sessions.
+
+    Cars correct what they counted, downward too. A new session is one that follows being unplugged or driven; after a
+    long time unseen, a value of less than half is one as well.
+    """
+
+    value: float | None = None
+    began: datetime | None = None
+    last: float | None = None
+    odometer: float | None = None
+    seen_at: datetime | None = None
+    apart: bool = False
+    """The car was unplugged or driven since the value last moved."""
+    settled: bool = False
+    """The last value was also read while the car was unplugged: it is the session's final one."""
+
+    def take(self, reading: Charge) -> Self:
+        """Take in a look at the car."""
+        value, at = reading.value, reading.at
+        if value is None:
+            return replace(self, value=None)
+        unplugged = reading.charging_state == DISCONNECTED
+        odometer = max(reading.odometer or 0.0, self.odometer or 0.0)
+        moved = self.odometer is not None and odometer - self.odometer > MOVED
+        apart = self.apart or unplugged or moved
+        began = self.began
+        new = not unplugged and at is not None and self._is_new(value, at, apart=apart)
+        if new and at is not None:
+            began = at if began is None or at > began else began + timedelta(seconds=1)
+        return replace(
+            self,
+            value=value,
+            began=began,
+            last=value,
+            odometer=odometer or None,
+            seen_at=at or self.seen_at,
+            apart=unplugged or (apart and value == self.last),
+            settled=(unplugged or self.settled) and value == self.last,
+        )
+
+    def _is_new(self, value: float, at: datetime, *, apart: bool) -> bool:
+        if self.last is None or value == self.last:
+            return False
+        if apart:
+            return value < self.last or self.settled
+        unseen = self.seen_at is not None and at - self.seen_at > LONG_UNSEEN
+        return unseen and value < self.last / 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept over a restart."""
+        return {
+            "began": self.began.isoformat() if self.began else None,
+            "last": self.last,
+            "odometer": self.odometer,
+            "seen_at": self.seen_at.isoformat() if self.seen_at else None,
+            "apart": self.apart,
+            "settled": self.settled,
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Undo `to_json`; what is not understood counts as never seen."""
+        stored = data if isinstance(data, dict) else {}
+        last, odometer = (
+            value if type(value := stored.get(key)) in (int, float) else None for key in ("last", "odometer")
+        )
+        return cls(
+            began=_moment(stored.get("began")),
+            last=last,
+            odometer=odometer,
+            seen_at=_moment(stored.get("seen_at")),
+            apart=stored.get("apart") is True,
+            settled=stored.get("settled") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DayMeter:
+    """The energy of the running day, whose beginning is its date: what comes of an earlier day or none is held back."""
+
+    value: float | None = None
+    began: datetime | None = None
+
+    def take(self, reading: tuple[float | None, datetime | None]) -> Self:
+        """Take in the sum of a day and the moment at which that day began."""
+        value, day = reading
+        if value is None:
+            return replace(self, value=None)
+        if day is None or (self.began is not None and day.date() < self.began.date()):
+            return self
+        new = self.began is None or day.date() > self.began.date()
+        return replace(self, value=value, began=day if new else self.began)
+
+
+@dataclass(frozen=True, slots=True)
+class OdometerMeter:
+    """An odometer: nothing, zero and less than before are held back; less for a whole day is another computer."""
+
+    value: float | None = None
+    lower_since: datetime | None = None
+
+    @property
+    def began(self) -> None:
+        """An odometer never begins anew."""
+
+    def take(self, reading: tuple[float | None, datetime | None]) -> Self:
+        """Take in a reading in any unit, and when it was made."""
+        value, at = reading
+        if not value:
+            return self
+        if self.value is None or value >= self.value:
+            return replace(self, value=value, lower_since=None)
+        since = self.lower_since or at
+        if since is not None and at is not None and at - since >= LOWER_FOR:
+            return replace(self, value=value, lower_since=None)
+        return replace(self, lower_since=since)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
