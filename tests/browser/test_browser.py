@@ -131,7 +131,7 @@ async def test_paste_a_token(person: Person, home: LiveHomeAssistant, tesla: Tes
     await person.picture("token")
     await person.fill("access_token", "not a token")
     await person.submit()
-    await person.sees("This is not a token of Tesla's.")
+    await person.sees("This doesn't look like a Tesla token.")
     await person.picture("token-refused")
     await person.fill("access_token", pair.access_token)
     await person.fill("refresh_token", pair.refresh_token or "")

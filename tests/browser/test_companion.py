@@ -356,7 +356,7 @@ async def test_linking_from_home_assistant(
     await person.dialog.locator("step-flow-form").wait_for()
     await person.fill("address", "http://127.0.0.1:1")
     await person.submit()
-    await person.sees("Nothing answers at http://127.0.0.1:1")
+    await person.sees("Can't reach http://127.0.0.1:1")
     await person.fill("address", companion.url)
     await person.picture("link-companion")
     async with person.page.expect_popup() as opened:
@@ -373,7 +373,7 @@ async def test_linking_from_home_assistant(
     await visitor.shows("Link “Demo home”?", "consent")
     await visitor.press("Allow")
     await person.dialog.locator("step-flow-abort").wait_for()
-    await person.sees("This Home Assistant is linked to the companion.")
+    await person.sees("This Home Assistant is now linked to the companion.")
     await person.picture("linked")
 
     await until(lambda: shows_the_link(home))
@@ -404,7 +404,7 @@ async def subscribes_and_cancels(visitor: Visitor, person: Person, home: LiveHom
     await expect(visitor.page.get_by_text("Your subscription has ended.")).to_be_visible()
     await until(lambda: shows_the_subscription(home, "cancelled"))
     await person.open("/config/repairs")
-    await person.sees("The subscription gives no access any more")
+    await person.sees("Subscription no longer includes controls")
     await person.picture("subscription-lapsed")
 
 

@@ -127,7 +127,7 @@ async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> No
     await till.press("Subscribe")
     await till.shows("Your account")
     await till.page.close()
-    await visitor.follow("It is settled: look again")
+    await visitor.follow("I've subscribed – check again")
     await visitor.shows(re.compile("control your car"), "controls-consent")
     await visitor.press("Allow controls")
 
@@ -151,7 +151,7 @@ async def grants(person: Person, tesla: TeslaSimulator) -> None:
     tesla.control.host_key(CONTROLS, pem[0])
     await person.fill("domain", "controls.example")
     await person.submit()
-    await person.sees("Pair the key with the car")
+    await person.sees("Pair the key with your car")
     await person.picture("controls-pair")
     tesla.control.pair(ANNAS_MODEL_3, CONTROLS)
     tesla.control.pair(ANNAS_MODEL_Y, CONTROLS)
@@ -190,7 +190,7 @@ async def disables(person: Person, home: LiveHomeAssistant) -> None:
     await person.choose("Turn off controls")
     await person.dialog.locator("step-flow-form").wait_for()
     await person.submit()
-    await person.sees("Controls are off, and what they needed is wiped.")
+    await person.sees("Controls are off. Everything they used was deleted.")
 
     async def gone() -> bool:
         return not any(row["entity_id"].startswith("lock.") for row in await states(home))
