@@ -127,7 +127,7 @@ async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> No
     await till.press("Subscribe")
     await till.shows("Your account")
     await till.page.close()
-    await visitor.follow("I've subscribed – check again")
+    await visitor.follow("I've subscribed \N{EN DASH} check again")
     await visitor.shows(re.compile("control your car"), "controls-consent")
     await visitor.press("Allow controls")
 
