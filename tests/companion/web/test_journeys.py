@@ -54,7 +54,7 @@ async def test_signing_up_and_in(olga: Person) -> None:
     assert "Set up an authenticator app" in page.text
     assert await subjects(olga) == ["Confirm your address", "New sign-in"]
     notice = (await olga.mails())[-1]
-    for words in ("Firefox on Linux", "127.0.0.1", "new, not used", "o…@example.org", "November 23, 2026, 12:00 UTC"):
+    for words in ("Firefox (Linux)", "127.0.0.1", "new, not used", "o…@example.org", "November 23, 2026, 12:00 UTC"):
         assert words in notice.text
     assert "token" not in notice.text
 
@@ -221,7 +221,7 @@ async def test_sessions_are_listed_and_ended(olga: Person, companion: Companion)
         await other.signs_in()
     await olga.signs_in()
     page = await olga.opens("/account/sessions")
-    assert page.text.count("Firefox on Linux") >= 4
+    assert page.text.count("Firefox (Linux)") >= 4
     action = next(
         line.split('action="')[1].split('"')[0] for line in page.text.splitlines() if "/account/sessions/0" in line
     )
@@ -308,7 +308,7 @@ async def test_the_activity_page_tells_in_words(olga: Person) -> None:
     await olga.signs_in(password="a wrong one, sadly so")
     await olga.signs_in()
     page = await olga.opens("/account/activity")
-    for words in ("Wrong password", "Signed in", "127.0.0.1", "Firefox on Linux"):
+    for words in ("Wrong password", "Signed in", "127.0.0.1", "Firefox (Linux)"):
         assert words in page.text
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from teslafi_companion.language import N_
+
 _LONGEST: Final = 200
 # The first that is found names it: Edge and Opera call themselves Chrome too, Chrome calls itself Safari
 _BROWSERS: Final = (
@@ -38,9 +40,9 @@ class Visitor:
     @property
     def browser(self) -> str:
         """Return browser and system in words, as far as they are known."""
-        name = next((word for mark, word in _BROWSERS if mark in self.agent), "An unknown browser")
+        name = next((word for mark, word in _BROWSERS if mark in self.agent), N_("Unknown browser"))
         system = next((word for mark, word in _SYSTEMS if mark in self.agent), None)
-        return f"{name} on {system}" if system else name
+        return f"{name} ({system})" if system else name
 
     def detail(self) -> dict[str, object]:
         """Return what the audit log and the list of sessions keep, sealed."""
