@@ -30,7 +30,7 @@ ALLOWED: Final[Mapping[str, str]] = {
     # Providers: each behind its port, none knows another
     "adapters": "adapters.free domain.billing settings",
     "adapters.breached_passwords": "audit domain.accounts store",
-    "adapters.chargebee": "domain.billing settings",
+    "adapters.chargebee": "domain.billing language settings",
     "adapters.free": "domain.billing",
     "adapters.kms": "crypto",
     "adapters.smtp": "domain.accounts mail settings",

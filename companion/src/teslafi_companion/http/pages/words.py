@@ -11,17 +11,6 @@ METHODS: Final = {
     "hwk": N_("passkey"),
 }
 
-STATUSES: Final = (
-    N_("future"),
-    N_("in trial"),
-    N_("active"),
-    N_("non renewing"),
-    N_("paused"),
-    N_("cancelled"),
-    N_("transferred"),
-)
-"""A subscription's status, in its keeper's words with spaces. One that is not listed is shown as it is."""
-
 EVENTS: Final = {
     "account_created": N_("Account created"),
     "account_exported": N_("Data downloaded"),
