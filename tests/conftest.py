@@ -5,6 +5,7 @@ import logging
 import sys
 from typing import Final
 
+from hypothesis import HealthCheck, settings
 from jinja2 import Environment
 import pytest
 
@@ -20,6 +21,10 @@ Debug mode keeps the stack of whoever makes a task, a future or a handle, which 
 for chatty in ("aiosqlite", "alembic", "sqlalchemy"):
     # PHACC has every logger write at INFO, which costs more than the statements written about
     logging.getLogger(chatty).setLevel(logging.WARNING)
+
+# How long an example takes is the machine's business
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _compile = Environment.compile
 _compiled: dict[object, object] = {}

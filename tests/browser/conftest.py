@@ -6,7 +6,7 @@ import shutil
 import socket
 from typing import Final
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import BrowserContext, async_playwright, expect
 import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
@@ -24,6 +24,8 @@ ARGUMENTS: Final = (
     "--force-color-profile=srgb",
     "--hide-scrollbars",
 )
+PATIENCE: Final = 120_000
+"""Milliseconds after which a page counts as never coming: no measure of how quick it is."""
 REACHED: Final = ("http://127.0.0.1", "http://localhost", "data:", "blob:")
 
 
@@ -77,6 +79,7 @@ async def browser(socket_enabled: None) -> AsyncIterator[BrowserContext]:
     """Return an empty browser that reaches loopback only."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        expect.set_options(timeout=PATIENCE)
         context = await chromium.new_context(
             viewport={"width": 1280, "height": 900},
             locale="en-GB",
@@ -84,6 +87,7 @@ async def browser(socket_enabled: None) -> AsyncIterator[BrowserContext]:
             reduced_motion="reduce",
             service_workers="block",
         )
+        context.set_default_timeout(PATIENCE)
         await context.route(
             lambda url: not url.startswith(REACHED),
             lambda route: route.abort(),

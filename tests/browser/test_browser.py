@@ -38,7 +38,7 @@ async def state_of(home: LiveHomeAssistant, entity_id: str) -> dict[str, Any]:
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
     """Wait for another process to get there."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while not await happened():  # noqa: ASYNC110 - nothing in this process could tell
             await asyncio.sleep(0.2)
 

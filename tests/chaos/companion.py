@@ -34,8 +34,8 @@ REDIRECT: Final = "https://my.home-assistant.io/redirect/oauth"
 OWNER: Final = "owner@example.org"
 PASSWORD: Final = "nine purple teapots on a hill"
 VERIFIER: Final = "v" * 64
-TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
-MAIL_SECONDS: Final = 120
+TIMEOUT: Final = aiohttp.ClientTimeout(total=120)
+MAIL_SECONDS: Final = 300
 """A mail that was claimed by a killed process is free again after its lease of a minute."""
 
 NETWORK_FAULTS: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)

@@ -69,7 +69,7 @@ async def test_a_second_process_on_a_file_is_refused_at_start(settings: Settings
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert said.returncode == 1
         assert "Another process serves" in said.stderr

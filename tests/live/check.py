@@ -15,7 +15,7 @@ from .home_assistant import LiveHomeAssistant
 from .tesla_pages import SignInFailed, sign_in
 
 EMAIL: Final = "anna@example.com"
-WAIT_SECONDS: Final = 30
+WAIT_SECONDS: Final = 120
 ENOUGH: Final = 40
 """A car that answered has more entities than this; one that did not has a handful."""
 

@@ -24,8 +24,8 @@ import jwt
 ROOT: Final = Path(__file__).parents[2]
 USER: Final = "demo"
 PASSWORD: Final = "demo-pass"
-START_SECONDS: Final = 180
-STOP_SECONDS: Final = 30
+START_SECONDS: Final = 600
+STOP_SECONDS: Final = 180
 OWNER_ID: Final = "1" * 32
 CREDENTIAL_ID: Final = "2" * 32
 

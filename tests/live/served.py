@@ -11,8 +11,8 @@ from typing import Any, Final
 import aiohttp
 
 PREFIX: Final = "TESLAFI_COMPANION_"
-READY_SECONDS: Final = 30
-STOP_SECONDS: Final = 30
+READY_SECONDS: Final = 120
+STOP_SECONDS: Final = 120
 
 
 def free_port() -> int:

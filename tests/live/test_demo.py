@@ -18,7 +18,7 @@ from .home_assistant import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
-LONG_SECONDS: Final = 60
+LONG_SECONDS: Final = 300
 """Longer than any demo takes to start or to stop."""
 
 SERVED: Final = 5

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from ..companion.web.person import Person
 
-SECONDS = 20
+SECONDS = 120
 
 
 @dataclass(frozen=True)

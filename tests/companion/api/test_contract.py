@@ -47,7 +47,7 @@ def exercise(operation: Any, mode: GenerationMode, address: str, headers: dict[s
         sent += 1
         # A well-formed code, token or identifier is refused all the same when it is nobody's
         case.call_and_validate(
-            base_url=address, headers=headers, timeout=10, excluded_checks=[positive_data_acceptance]
+            base_url=address, headers=headers, timeout=120, excluded_checks=[positive_data_acceptance]
         )
 
     check()

@@ -58,7 +58,7 @@ async def test_a_server_in_trouble_refuses_for_now(catcher: MailCatcher) -> None
     catcher.busy = True
 
     def send() -> None:
-        with smtplib.SMTP("127.0.0.1", catcher.smtp_port, local_hostname="here", timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", catcher.smtp_port, local_hostname="here", timeout=120) as client:
             client.send_message(mail("one"))
 
     with pytest.raises(smtplib.SMTPDataError) as refused:

@@ -164,7 +164,7 @@ class PastedAddress:
 
     def __call__(self, url: str) -> str:
         """Return the pasted address; called in TeslaPy's thread."""
-        return asyncio.run_coroutine_threadsafe(self._sign_in(url), self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(self._sign_in(url), self._loop).result(timeout=120)
 
     async def _sign_in(self, url: str) -> str:
         page = await self._simulated.signed_in(url, self._account)
@@ -222,7 +222,7 @@ async def test_teslapy_before_july_2026_meets_the_refused_redirect(simulated: Si
     with teslapy_client(simulated, simulated.plain) as tesla:
         tesla.redirect_uri = "https://auth.tesla.com/void/callback"
         url = await asyncio.to_thread(tesla.authorization_url)
-        answer = await asyncio.to_thread(requests.get, url, timeout=10)
+        answer = await asyncio.to_thread(requests.get, url, timeout=120)
     assert answer.status_code == 400
     assert "is not registered for this &#x27;client_id&#x27;." in answer.text
 
