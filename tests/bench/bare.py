@@ -32,7 +32,12 @@ async def read(request: web.Request) -> web.Response:
     return web.json_response({"known": row is not None, "scopes": row.scopes if row else ""})
 
 
+def told() -> None:
+    """Say to whoever started this that it listens."""
+    print("ready", flush=True)
+
+
 if __name__ == "__main__":
     app = web.Application()
-    app.add_routes([web.get("/read", read), web.get("/readyz", read)])
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None, reuse_port=True)
+    app.add_routes([web.get("/read", read)])
+    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=lambda _: told(), reuse_port=True)

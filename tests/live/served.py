@@ -88,6 +88,11 @@ class ServedCompanion:
         except aiohttp.ClientError:
             return False
 
+    @property
+    def pids(self) -> list[int]:
+        """Return the processes."""
+        return [process.pid for process in self._processes]
+
     async def kill(self) -> None:
         """End every process at once, as a power cut does."""
         for process in self._processes:

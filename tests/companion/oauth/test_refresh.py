@@ -213,14 +213,19 @@ async def test_a_refresh_can_ask_for_less_but_not_for_more(store: Store) -> None
     assert back.scopes == STATUS
 
 
-async def test_a_token_from_before_the_database_was_restored_ends_nothing(store: Store) -> None:
+async def test_a_link_goes_on_when_the_database_was_restored(store: Store, clock: ManualClock) -> None:
+    """The token is ours, what it belongs to was lost: it goes on there, and older ones stay spent."""
     owner = await make_account(store)
     given = await link_up(store, owner)
     newest = await refreshed(store, await refreshed(store, given))
     async with store.transaction() as transaction:
         await transaction.execute(link.update().values(generation=1))
-    assert error_of(await refresh(store, newest.refresh)) == "invalid_grant"
-    assert len(await links(store, owner)) == 1
+    after = await refreshed(store, newest)
+    assert (await links(store, owner))[0].generation == 4
+    await used(store, after)
+    clock.advance(minutes=2)
+    assert error_of(await refresh(store, given.refresh)) == "invalid_grant"
+    assert await links(store, owner) == []
 
 
 def test_only_the_exact_text_is_a_token() -> None:
