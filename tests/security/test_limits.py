@@ -15,7 +15,7 @@ from teslafi_companion.audit import check_chain, entries_of, record
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.accounts.passwords import PasswordsBusy
-from teslafi_companion.store.database import Store
+from teslafi_companion.store.database import Store, StoreUnreachable
 from teslafi_companion.store.tables import audit
 from teslafi_companion.work.housekeeping import keep_house
 
@@ -295,6 +295,28 @@ async def test_our_own_trouble_costs_nobody_an_attempt(
             answer = await olga.send("POST", "/step-up", csrf | {"password": PASSWORD})
             assert answer.status == 503
     assert (await olga.confirms()).heading != "Confirm that it's you"
+
+
+async def test_trouble_with_the_database_costs_nobody_an_attempt(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object, **__: object) -> None:
+        raise StoreUnreachable
+
+    await protected(olga)
+    half = companion.person()
+    half.secret = olga.secret
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.account.password_of", gone)
+        for _ in range(30):
+            assert (await half.signs_in()).status == 503
+    await half.signs_in()
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.totp.use_code", gone)
+        for _ in range(10):
+            assert (await half.send("POST", "/sign-in/second-factor", {"code": "000000"})).status == 503
+    await half.opens("/sign-in/second-factor")
+    assert (await half.fills("/sign-in/second-factor", code=half.code())).heading == "Your account"
 
 
 async def test_who_is_over_a_limit_fills_no_log(companion: Companion, olga: Person) -> None:

@@ -35,28 +35,23 @@ async def confirm(
     reservation = await factors.reserve(store, owner, lockout.at_step_up(owner), visitor)
     if reservation is None:
         return None
-    if method is Method.PASSWORD:
-        try:
-            right = await _password_is_right(store, passwords, owner, str(proof))
-        except PasswordsBusy:
-            await throttle.give_back(store, reservation)
-            raise
-        if not right:
+    async with throttle.judging(store, reservation, PasswordsBusy):
+        if method is Method.PASSWORD and not await _password_is_right(store, passwords, owner, str(proof)):
             async with store.transaction() as transaction:
                 record(transaction, "step_up_failed", account_id=owner.id, outcome="failure", detail=visitor.detail())
             return None
-    async with store.transaction() as transaction:
-        if method is Method.PASSWORD:
-            await throttle.refund(transaction, reservation.reserved)
-        elif not await factors.prove(transaction, reservation, owner, method, proof, visitor, bound_to=bound_to):
-            return None
-        record(
-            transaction,
-            "step_up",
-            account_id=owner.id,
-            detail=visitor.detail() | {"purpose": purpose, "method": method},
-        )
-        return await sessions.renew_token(transaction, session, purpose=purpose, method=method)
+        async with store.transaction() as transaction:
+            if method is Method.PASSWORD:
+                await throttle.refund(transaction, reservation.reserved)
+            elif not await factors.prove(transaction, reservation, owner, method, proof, visitor, bound_to=bound_to):
+                return None
+            record(
+                transaction,
+                "step_up",
+                account_id=owner.id,
+                detail=visitor.detail() | {"purpose": purpose, "method": method},
+            )
+            return await sessions.renew_token(transaction, session, purpose=purpose, method=method)
 
 
 async def _password_is_right(store: Store, passwords: Passwords, owner: Account, password: str) -> bool:

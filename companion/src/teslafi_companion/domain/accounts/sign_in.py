@@ -80,11 +80,8 @@ async def with_password(
     if reservation.refused_by in {SIGN_IN_NETWORK, SIGN_IN_NETWORK_DAY}:
         await _note_lock(store, "sign_in_network_locked", None, network, visitor)
         return Refusal.NETWORK
-    try:
+    async with throttle.judging(store, reservation, PasswordsBusy):
         outcome = await _judge(store, passwords, owner, password, visitor, device, reservation)
-    except PasswordsBusy:
-        await throttle.give_back(store, reservation)
-        raise
     if not reservation.admitted:
         await _note_lock(store, "sign_in_locked", owner, attempts[0].key, visitor)
     return outcome
@@ -183,11 +180,10 @@ async def with_second_factor(
     if owner is None:
         return Refusal.WRONG
     reservation = await factors.reserve(store, owner, lockout.second_factor(owner, device if known else None), visitor)
-    async with store.transaction() as transaction:
-        right = reservation is not None and await factors.prove(
+    async with throttle.judging(store, reservation), store.transaction() as transaction:
+        if reservation is not None and await factors.prove(
             transaction, reservation, owner, method, proof, visitor, bound_to=bound_to
-        )
-        if right:
+        ):
             if not await sessions.end_pending(transaction, pending):
                 return Refusal.WRONG
             return await _open(transaction, owner, {Method.PASSWORD, method}, method, visitor, device)

@@ -8,7 +8,8 @@ No lock is for ever (NIST SP 800-63B-4, 3.2.2: throttle): after a hundred failur
 What a stranger can lock is the way of strangers: known devices, step-ups and resets by mail have their own counters.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
@@ -17,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import and_, case, delete, literal, or_, update
 
 from teslafi_companion.store.columns import Moment
-from teslafi_companion.store.database import Store, Transaction
+from teslafi_companion.store.database import Store, StoreUnreachable, Transaction
 from teslafi_companion.store.tables import throttle
 
 _LADDER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 32, 60))
@@ -183,6 +184,22 @@ async def give_back(store: Store, reservation: Reservation) -> None:
     async with store.transaction() as transaction:
         for attempt in _in_order(reservation.reserved):
             await _take_back(transaction, attempt)
+
+
+@asynccontextmanager
+async def judging(store: Store, reservation: Reservation | None, *ours: type[Exception]) -> AsyncIterator[None]:
+    """Judge an attempt inside the block: when trouble of ours keeps it from an answer, it has not been one.
+
+    Nobody learns anything from such an attempt: what was right and what was wrong end alike.
+    """
+    trouble: tuple[type[Exception], ...] = (StoreUnreachable, *ours)
+    try:
+        yield
+    except trouble:
+        if reservation is not None:
+            with suppress(StoreUnreachable):  # the count passes by itself
+                await give_back(store, reservation)
+        raise
 
 
 async def _take_back(transaction: Transaction, attempt: Attempt) -> None:

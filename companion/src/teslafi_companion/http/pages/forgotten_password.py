@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from teslafi_companion.domain.accounts import account, factors, lockout
+from teslafi_companion.domain.accounts import account, factors, lockout, throttle
 from teslafi_companion.domain.accounts.account import RESET, Account, MailLink
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
@@ -85,7 +85,7 @@ async def _is_proved(request: web.Request, owner: Account, visitor: Visitor) -> 
     reservation = await factors.reserve(store, owner, lockout.at_reset(owner), visitor)
     if reservation is None:
         return False
-    async with store.transaction() as transaction:
+    async with throttle.judging(store, reservation), store.transaction() as transaction:
         return await factors.prove(transaction, reservation, owner, method, proof, visitor)
 
 
