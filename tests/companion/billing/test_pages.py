@@ -151,7 +151,7 @@ async def test_pages_that_wait_hold_up_no_worker(
     waiting = [asyncio.create_task(billing._once(hangs)) for _ in range(40)]  # noqa: SLF001 - as every question of it
     await asyncio.sleep(0)
     # Their deadline has begun; what the worker asks may take as long as a slow machine needs
-    monkeypatch.setattr(adapter, "CALL_SECONDS", 60)
+    monkeypatch.setattr("teslafi_companion.adapters.chargebee.billing.CALL_SECONDS", 60)
     assert await beside._once(answers) == "an answer"  # noqa: SLF001
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(one) for one in done} == {BillingUnavailable}
