@@ -57,10 +57,10 @@ async def live_through(world: World, seed: int) -> Round:
         await world.restart()
     await world.pass_time(hours=HEALTHY_HOURS, step=1800)
     healthy = world.report()
-    return Round(seed, troubles, troubled, healthy, _complaints(world, troubles, troubled, healthy))
+    return Round(seed, troubles, troubled, healthy, complaints_about(world, troubles, troubled, healthy))
 
 
-def _complaints(world: World, troubles: list[Trouble], troubled: Report, healthy: Report) -> list[str]:
+def complaints_about(world: World, troubles: list[Trouble], troubled: Report, healthy: Report) -> list[str]:
     """Return what is wrong, each sentence with the troubles that led to it."""
     found = [f"escaped: {text}" for text in troubled.exceptions + healthy.exceptions]
     if troubled.usd_per_hour > MOST_USD_PER_HOUR:

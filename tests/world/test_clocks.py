@@ -11,6 +11,8 @@ from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 
 from .world import World
 
+pytestmark = pytest.mark.slow
+
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 

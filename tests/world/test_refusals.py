@@ -11,6 +11,8 @@ import pytest
 from .troubles import BODIES, HEADERS
 from .world import World
 
+pytestmark = pytest.mark.slow
+
 FIRST_HOUR: Final = 8
 PER_LATER_HOUR: Final = 1.5
 HOURS: Final = 6

@@ -13,13 +13,17 @@ from random import Random
 import sys
 from typing import Final
 
+import pytest
+
 from teslafi_simulators.tesla.cars.routine import Routine
 
 from .world import Report, World
 
+pytestmark = pytest.mark.slow
+
 DAYS: Final = int(os.environ.get("TESLAFI_CHAOS_DAYS", "1"))
 LONG: Final = DAYS > 1
-STEP: Final = 120.0 if LONG else 300.0
+STEP: Final = 120.0 if LONG else 600.0
 OUTAGE_DAY: Final = 3
 OUTAGE_HOURS: Final = 24 if LONG else 3
 MOST_LINES: Final = 6
