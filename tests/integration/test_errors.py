@@ -250,3 +250,40 @@ def test_every_error_has_a_key_of_its_own() -> None:
     """Two errors never share a sentence."""
     keys = [kind.key for kind in every_error()]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("raised", "ours"),
+    [
+        (library.VehicleOffline({"error": '{"error": "timeout"}'}), errors.VehicleSilent),
+        (library.VehicleOffline("timeout"), errors.VehicleSilent),
+        (library.VehicleOffline({"error": "vehicle unavailable: vehicle is offline or asleep"}), errors.VehicleAsleep),
+        (library.VehicleOffline(), errors.VehicleAsleep),
+        (library.Forbidden("account disabled: EXCEEDED_LIMIT"), errors.BillingLimitReached),
+        (library.Forbidden("forbidden, see"), errors.OwnerApiClosed),
+        (library.Forbidden("Tesla Vehicle Command Protocol required"), errors.SigningRequired),
+        (library.Forbidden({"error": None}), errors.Refused),
+        (library.PreconditionFailed("only available on fleetapi"), errors.OwnerApiClosed),
+        (library.ResponseError(status=399), errors.UnexpectedAnswer),
+        (library.ResponseError(status=400), errors.Refused),
+        (library.ResponseError(status=499), errors.Refused),
+        (library.ResponseError(status=500), errors.Unreachable),
+        (library.ResponseError(), errors.UnexpectedAnswer),
+    ],
+)
+def test_texts_and_statuses_are_told_apart(raised: library.TeslaFleetError, ours: type[TeslaError]) -> None:
+    """Whether the text came as JSON or alone."""
+    assert type(meaning(raised)) is ours
+
+
+def test_an_error_keeps_what_it_was_made_of() -> None:
+    assert errors.SignInRequired(errors.Reason.EXPIRED).reason is errors.Reason.EXPIRED
+    assert errors.TokenRequestRefused("invalid_request").error == "invalid_request"
+    assert errors.CommandRefused("car_wash").reason == "car_wash"
+    assert errors.RateLimited(7.0).retry_after == 7.0
+    assert errors.WrongRegion("https://tesla.example").api == "https://tesla.example"
+    assert isinstance(refused := errors.refusal(None), errors.CommandRefused)
+    assert refused.reason == "unknown"
+    plain = meaning(library.InvalidRegion("user out of region, use base URL: https://tesla.example"))
+    assert isinstance(plain, errors.WrongRegion)
+    assert plain.api == "https://tesla.example"
