@@ -1,6 +1,8 @@
 """What all tests share: nothing costs CPU that finds no fault."""
 
 import asyncio
+from collections.abc import Generator
+import gc
 import logging
 import sys
 from typing import Final
@@ -41,6 +43,17 @@ def _compile_once(self: Environment, source: str, *how: object, **more: object) 
 
 
 Environment.compile = _compile_once  # type: ignore[assignment, method-assign] # the same, remembered
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Look for no garbage among what is imported: it stays, and is many times what a test makes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ OLGA: Final = "olga.marker@example.org"
 PRICE: Final = "controls-USD-monthly"
 WEBHOOKS: Final = "chargebee:marker-webhook-password"
 HERE: Final = Visitor("127.0.0.1", "Firefox")
-SECONDS: Final = 30
+SECONDS: Final = 120
 TICK: Final = 0.01
 TRACE: Final = ("failed", "unavailable", "loop_failed", "mail_given_up")
 """What the log says when something of ours went wrong."""
