@@ -390,6 +390,7 @@ async def subscribes_and_cancels(visitor: Visitor, person: Person, home: LiveHom
     await visitor.press("Subscribe")
     await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Checkout")
     await visitor.press("Subscribe")
+    await expect(visitor.page.get_by_role("link", name="Manage subscription", exact=True)).to_be_visible()
     await visitor.shows("Your account", "subscribed")
     await until(lambda: shows_the_subscription(home, "active"))
 
@@ -401,8 +402,9 @@ async def subscribes_and_cancels(visitor: Visitor, person: Person, home: LiveHom
     await visitor.press("Cancel at once")
     await visitor.press("Back")
     await visitor.shows("Your account")
-    await expect(visitor.page.get_by_text("Your subscription has ended.")).to_be_visible()
     await until(lambda: shows_the_subscription(home, "cancelled"))
+    await visitor.open("/account")
+    await expect(visitor.page.get_by_text("Your subscription has ended.")).to_be_visible()
     await person.open("/config/repairs")
     await person.sees("Subscription no longer includes controls")
     await person.picture("subscription-lapsed")

@@ -28,6 +28,8 @@ from .words import EVENTS, METHODS
 _EVENTS_SHOWN: Final = 100
 _ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
+CONFIRMING_SECONDS: Final = "5"
+"""After how long the page loads itself again while a payment is being confirmed."""
 DONE: Final = {
     "app": N_("Your authenticator app is set up."),
     "app-removed": N_("The authenticator app was removed."),
@@ -87,6 +89,9 @@ async def overview(request: web.Request, visit: Visit) -> web.Response:
         codes_low=codes <= low,
         codes_kept=kept,
     )
+    if sentence == DONE["checkout"]:
+        # What opens the page asks nobody; the worker does, in a moment
+        response.headers["Refresh"] = CONFIRMING_SECONDS
     lead_to_checkout(request, response)
     return response
 
