@@ -83,10 +83,15 @@ def _tabled(path: str, states: Mapping[Any, bool]) -> Callable[[VehicleData], bo
     return lambda data: states.get(value(data))
 
 
+NO_CABLE: Final = (None, "", "SNA", "<invalid>")
+"""What the car writes for the kind of cable when there is none ("signal not available") or it does not know."""
+
+
 def _cable(data: VehicleData) -> bool | None:
     """Return whether a cable is plugged in: the car names its kind, or says that it is disconnected."""
     charge = data.snapshot.charge_state
-    return True if charge.conn_charge_cable else IS_PLUGGED_IN.get(charge.charging_state)
+    named = charge.conn_charge_cable not in NO_CABLE
+    return True if named else IS_PLUGGED_IN.get(charge.charging_state)
 
 
 def _unlocked(data: VehicleData) -> bool | None:

@@ -20,7 +20,7 @@ from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.next_event import car_zone
-from .tesla.schedules import Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
+from .tesla.schedules import SHORTEST, Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
 
 PARALLEL_UPDATES = 0
 AHEAD: Final = timedelta(days=8)
@@ -150,7 +150,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             return
         if kind is Kind.OLD_DEPARTURE:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="departure_by_action")
-        await self._put(number, event)
+        await self._put(number, event, self._plan(kind, number))
 
     @override
     async def async_delete_event(
@@ -159,15 +159,21 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         """Delete a schedule as a whole."""
         _refuse_exceptions(recurrence_id, recurrence_range)
         kind, number = _identified(uid)
+        old = self._plan(kind, number)
         commands: dict[Kind, tuple[str, dict[str, Any]]] = {
             Kind.CHARGE: ("remove_charge_schedule", {"id": number}),
             Kind.PRECONDITION: ("remove_precondition_schedule", {"id": number}),
-            Kind.OLD_CHARGE: ("set_scheduled_charging", {"enable": False, "time": 0}),
+            Kind.OLD_CHARGE: ("set_scheduled_charging", {"enable": False, "time": old.begin if old else 0}),
             Kind.OLD_DEPARTURE: ("set_scheduled_departure", {"enable": False}),
         }
         await self._send(*commands[kind])
 
-    async def _put(self, number: int, event: dict[str, Any]) -> None:
+    def _plan(self, kind: Kind, number: int) -> Plan | None:
+        """Return the schedule as the car has it now."""
+        return next((plan for plan in self._value if (plan.kind, plan.id) == (kind, number)), None)
+
+    async def _put(self, number: int, event: dict[str, Any], before: Plan | None = None) -> None:
+        """Send a schedule; one that had no end of its own gets none by being renamed or moved."""
         begin, end = event["dtstart"], event["dtend"]
         if not isinstance(begin, datetime) or not isinstance(end, datetime):
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
@@ -193,6 +199,8 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             await self._send("add_precondition_schedule", parameters)
             return
         times = {"start_time": _minutes(begin), "end_time": _minutes(end)}
+        if before is not None and before.end is None and end - begin == timedelta(minutes=SHORTEST):
+            times = {"start_time": _minutes(begin)} if before.starts else {"end_time": _minutes(begin)}
         await self._send("add_charge_schedule", {**common, **times, "days_of_week": days_of_week})
 
     def _coordinates(self, location: str | None) -> tuple[float, float]:

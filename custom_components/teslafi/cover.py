@@ -11,10 +11,12 @@ from homeassistant.components.cover import (
 )
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .catalogue import fitted
 from .catalogue.body import WINDOWS
+from .const import DOMAIN
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
@@ -156,6 +158,12 @@ class VehicleCover(VehicleControl, CoverEntity):
             return
         if self.entity_description.needs_place:
             drive = self.coordinator.data.snapshot.drive_state
+            if drive.latitude is None or drive.longitude is None:
+                raise ServiceValidationError(
+                    translation_domain=DOMAIN,
+                    translation_key="place_needed",
+                    translation_placeholders={"name": self.coordinator.vehicle_name},
+                )
             place = {"lat": drive.latitude, "lon": drive.longitude}
             order = Order(order.name, {**order.parameters, **place}, order.assumed)
         await self._send(order)

@@ -14,6 +14,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.media import MEDIA_SOURCES
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleData
@@ -77,7 +78,8 @@ class VehicleMedia(VehicleControl, MediaPlayerEntity):
         self._attr_media_album_name = value.now_playing_album
         self._attr_media_duration = _seconds(value.now_playing_duration)
         self._attr_media_position = _seconds(value.now_playing_elapsed)
-        self._attr_source = value.now_playing_source
+        source = value.now_playing_source
+        self._attr_source = None if source is None else MEDIA_SOURCES.get(source, source)
 
     @override
     async def async_set_volume_level(self, volume: float) -> None:

@@ -9,7 +9,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .catalogue.climate import COP_TEMPERATURES, SEAT_LEVELS, STEERING_WHEEL_LEVELS
+from .catalogue.climate import COP_TEMPERATURES, SEAT_LEVELS, STEERING_WHEEL_LEVELS, level
 from .catalogue.energy import EXPORT_RULES, OPERATION_MODES
 from .catalogue.fitted import SEATS
 from .control_entity import (
@@ -163,7 +163,11 @@ async def async_setup_entry(
 
 
 def _option(values: Mapping[str, object], value: object) -> str | None:
-    """Return the option of a value; True of old firmware counts as 1."""
+    """Return the option of a value; a level above the highest is the highest, True of old firmware is 1."""
+    if values is LEVELS:
+        value = level(SEAT_LEVELS, value)
+    elif values is WHEEL_LEVELS:
+        value = level(STEERING_WHEEL_LEVELS, value)
     return next((option for option, known in values.items() if value is not None and known == value), None)
 
 

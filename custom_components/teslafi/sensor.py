@@ -71,6 +71,7 @@ from .catalogue.climate import (
     HVAC_AUTO_REQUESTS,
     SEAT_LEVELS,
     STEERING_WHEEL_LEVELS,
+    level,
 )
 from .catalogue.display import PRESSURE_UNITS, RANGE_DISPLAYS, TEMPERATURE_UNITS
 from .catalogue.energy import EXPORT_RULES, ISLAND_STATUSES, OPERATION_MODES, WALL_CONNECTOR_STATES
@@ -95,7 +96,7 @@ from .link.words import SubscriptionReason
 from .meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
-from .tesla.next_event import car_zone, next_charge, next_preconditioning
+from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
 
 PARALLEL_UPDATES = 0
 
@@ -181,6 +182,24 @@ def _listed(
         device_class=SensorDeviceClass.ENUM,
         options=list(dict.fromkeys(states.values())),
         entity_category=category,
+        entity_registry_enabled_default=enabled,
+    )
+
+
+def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = True) -> VehicleSensorDescription:
+    """Describe one of several levels; cars have had more of them than were known."""
+    value = _in(path)
+
+    def named(data: VehicleData) -> str | None:
+        found = level(levels, value(data))
+        return None if found is None else levels[found]
+
+    return TeslaFiSensorDescription(
+        key=_key(path),
+        paths=(path,),
+        value_fn=named,
+        device_class=SensorDeviceClass.ENUM,
+        options=list(levels.values()),
         entity_registry_enabled_default=enabled,
     )
 
@@ -398,6 +417,12 @@ def _cost(data: VehicleData) -> tuple[float, datetime | None]:
     return round(data.cost_usd, 4), seen and datetime(seen.year, seen.month, 1, tzinfo=UTC)
 
 
+def _place(data: VehicleData) -> Place | None:
+    """Return where the car is, as far as it tells."""
+    drive = data.snapshot.drive_state
+    return None if drive.latitude is None or drive.longitude is None else (drive.latitude, drive.longitude)
+
+
 def _next_charge(data: VehicleData) -> datetime | None:
     """Return when the car begins to charge by its schedules."""
     after = data.contact_at or data.data_at
@@ -405,7 +430,7 @@ def _next_charge(data: VehicleData) -> datetime | None:
         return None
     snapshot = data.snapshot
     zone = car_zone(snapshot.vehicle_config.utc_offset, after, dt_util.get_default_time_zone())
-    return next_charge(snapshot.charge_schedule_data, after, zone)
+    return next_charge(snapshot.charge_schedule_data, after, zone, _place(data))
 
 
 def _next_preconditioning(data: VehicleData) -> datetime | None:
@@ -415,7 +440,7 @@ def _next_preconditioning(data: VehicleData) -> datetime | None:
         return None
     snapshot = data.snapshot
     zone = car_zone(snapshot.vehicle_config.utc_offset, after, dt_util.get_default_time_zone())
-    return next_preconditioning(snapshot.preconditioning_schedule_data, after, zone)
+    return next_preconditioning(snapshot.preconditioning_schedule_data, after, zone, _place(data))
 
 
 def _autopark_state(data: VehicleData) -> str | None:
@@ -586,18 +611,18 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _listed("climate_state.hvac_auto_request", HVAC_AUTO_REQUESTS, category=DIAGNOSTIC, enabled=False),
     _listed("climate_state.climate_keeper_mode", CLIMATE_KEEPER_MODES),
     _listed("climate_state.defrost_mode", DEFROST_MODES),
-    _listed("climate_state.seat_heater_left", SEAT_LEVELS),
-    _listed("climate_state.seat_heater_right", SEAT_LEVELS),
-    _listed("climate_state.seat_heater_rear_left", SEAT_LEVELS),
-    _listed("climate_state.seat_heater_rear_center", SEAT_LEVELS),
-    _listed("climate_state.seat_heater_rear_right", SEAT_LEVELS),
-    _listed("climate_state.seat_heater_rear_left_back", SEAT_LEVELS, enabled=False),
-    _listed("climate_state.seat_heater_rear_right_back", SEAT_LEVELS, enabled=False),
-    _listed("climate_state.seat_heater_third_row_left", SEAT_LEVELS, enabled=False),
-    _listed("climate_state.seat_heater_third_row_right", SEAT_LEVELS, enabled=False),
-    _listed("climate_state.seat_fan_front_left", SEAT_LEVELS),
-    _listed("climate_state.seat_fan_front_right", SEAT_LEVELS),
-    _listed("climate_state.steering_wheel_heat_level", STEERING_WHEEL_LEVELS),
+    _leveled("climate_state.seat_heater_left", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_right", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_rear_left", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_rear_center", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_rear_right", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_rear_left_back", SEAT_LEVELS, enabled=False),
+    _leveled("climate_state.seat_heater_rear_right_back", SEAT_LEVELS, enabled=False),
+    _leveled("climate_state.seat_heater_third_row_left", SEAT_LEVELS, enabled=False),
+    _leveled("climate_state.seat_heater_third_row_right", SEAT_LEVELS, enabled=False),
+    _leveled("climate_state.seat_fan_front_left", SEAT_LEVELS),
+    _leveled("climate_state.seat_fan_front_right", SEAT_LEVELS),
+    _leveled("climate_state.steering_wheel_heat_level", STEERING_WHEEL_LEVELS),
     _listed("climate_state.cabin_overheat_protection", CABIN_OVERHEAT_PROTECTIONS),
     _listed("climate_state.cop_activation_temperature", COP_TEMPERATURES, category=DIAGNOSTIC, enabled=False),
     _listed("climate_state.cop_not_running_reason", COP_REASONS, category=DIAGNOSTIC, enabled=False),

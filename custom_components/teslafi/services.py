@@ -5,6 +5,7 @@ They exist whether controls are on or not, so that automations are valid, and re
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time as dt_time
 import time
 from typing import Any, Final, cast
 
@@ -18,6 +19,7 @@ import probatio
 from .const import DOMAIN
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.schedules import command_days
+from .tesla.snapshot import Snapshot
 
 PIN: Final = probatio.All(cv.string, probatio.Match(r"^\d{4}$"))
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -48,6 +50,8 @@ class Action:
     build: Build
     site: bool = False
     response: bool = False
+    complete: Callable[[Mapping[str, Any], Snapshot], Mapping[str, Any]] | None = None
+    """Fills in what was not told from what the car says."""
 
 
 def _fixed(name: str, *fields: str, **renamed: str) -> Build:
@@ -86,7 +90,17 @@ def _common(hass: HomeAssistant, sent: Mapping[str, Any], *, signed: bool) -> di
 
 
 def _scheduled_charging(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
-    return "set_scheduled_charging", {"enable": sent["enable"], "time": _minutes(sent["time"]) if "time" in sent else 0}
+    if "time" not in sent:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
+    return "set_scheduled_charging", {"enable": sent["enable"], "time": _minutes(sent["time"])}
+
+
+def _kept_time(sent: Mapping[str, Any], snapshot: Snapshot) -> Mapping[str, Any]:
+    """Keep the owner's own time when only the switch was told; Tesla's command takes both."""
+    kept = snapshot.charge_state.scheduled_charging_start_time_minutes
+    if "time" in sent or (kept is None and sent["enable"]):
+        return sent
+    return {**sent, "time": dt_time(*divmod((kept or 0) % (24 * 60), 60))}
 
 
 def _scheduled_departure(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
@@ -101,7 +115,8 @@ def _speed_limit(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -
 def _navigate(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
     if "destination" in sent:
         return "navigation_request", {"value": sent["destination"]}
-    place = sent["location"]
+    if (place := sent.get("location")) is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="destination_needed")
     return "navigation_gps_request", {
         "lat": place[ATTR_LATITUDE],
         "lon": place[ATTR_LONGITUDE],
@@ -153,7 +168,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "remove_precondition_schedule": Action(
         {probatio.Required("id"): cv.positive_int}, _fixed("remove_precondition_schedule", "id")
     ),
-    "set_scheduled_charging": Action({**_ENABLE, probatio.Optional("time"): cv.time}, _scheduled_charging),
+    "set_scheduled_charging": Action(
+        {**_ENABLE, probatio.Optional("time"): cv.time}, _scheduled_charging, complete=_kept_time
+    ),
     "set_scheduled_departure": Action(
         {
             **_ENABLE,
@@ -239,7 +256,8 @@ def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any
         vehicle = entry.runtime_data.vehicles.get(identifier)
         if vehicle is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
-        name, parameters = action.build(hass, call.data, vehicle.signs)
+        sent = action.complete(call.data, vehicle.data.snapshot) if action.complete else call.data
+        name, parameters = action.build(hass, sent, vehicle.signs)
         answer = await controls.sender.async_command(
             identifier, name, parameters, context=call.context, code=call.data.get(CODE)
         )

@@ -9,6 +9,7 @@ from homeassistant.components.update import (
     UpdateEntityDescription,
     UpdateEntityFeature,
 )
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -103,6 +104,14 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
         if controls is None or not controls.is_open or not controls.covers(self.coordinator.vin, ControlGroup.SOFTWARE):
             return UpdateEntityFeature.PROGRESS
         return UpdateEntityFeature.PROGRESS | UpdateEntityFeature.INSTALL
+
+    @property
+    @override
+    def entity_category(self) -> EntityCategory:
+        """Where nothing can be installed, there is nothing to configure."""
+        controls = self.coordinator.config_entry.runtime_data.controls
+        covered = controls is not None and controls.covers(self.coordinator.vin, ControlGroup.SOFTWARE)
+        return EntityCategory.CONFIG if covered else EntityCategory.DIAGNOSTIC
 
     @override
     async def async_install(self, version: str | None, backup: bool, **kwargs: Any) -> None:

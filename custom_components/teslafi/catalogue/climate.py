@@ -3,6 +3,7 @@
 What Tesla writes -> what Home Assistant shows. A text that is not listed shows as unknown.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from .prefixes import prefixed
@@ -21,6 +22,16 @@ KEEPER_WORDS: Final = {"off": "off", "keep": "on", "dog": "dog", "camp": "camp"}
 DEFROST_MODES: Final = {0: "off", 1: "normal", 2: "max"}
 SEAT_LEVELS: Final = {0: "off", 1: "low", 2: "medium", 3: "high"}
 STEERING_WHEEL_LEVELS: Final = {0: "off", 1: "low", 3: "high"}
+
+
+def level(levels: Mapping[int, str], value: object) -> int | None:
+    """Return the level of a table that a number means: one above the highest is the highest, True is 1."""
+    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        return None
+    highest = max(levels)
+    return highest if value > highest else next((known for known in levels if known == value), None)
+
+
 CABIN_OVERHEAT_PROTECTIONS: Final = {"Off": "off", "On": "on", "FanOnly": "fan_only"}
 COP_TEMPERATURES: Final = {"Low": "low", "Medium": "medium", "High": "high"}
 COP_LEVELS_C: Final = {"Low": 30.0, "Medium": 35.0, "High": 40.0}

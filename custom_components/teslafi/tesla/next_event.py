@@ -2,33 +2,63 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
+import math
 from typing import Final
 
-from .snapshot import ChargeScheduleData, PreconditioningScheduleData
+from .snapshot import ChargeSchedule, ChargeScheduleData, PreconditioningScheduleData, PreconditionSchedule
 
 _DAY_MINUTES: Final = 24 * 60
 _EVERY_DAY: Final = 0b111_1111
 _MOST_OFFSET: Final = timedelta(hours=18).total_seconds()
 
 
-def next_charge(schedules: ChargeScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
-    """Return the next start of charging by a schedule that is switched on and has a start."""
+type Place = tuple[float, float]
+"""Latitude and longitude in degrees."""
+
+NEAR_KM: Final = 1.0
+"""How far from its place a schedule may be taken to count; cars keep one for each place."""
+
+
+def next_charge(
+    schedules: ChargeScheduleData, after: datetime, zone: tzinfo, place: Place | None = None
+) -> datetime | None:
+    """Return the next start of charging by a schedule of this place that is switched on and has a start."""
     starts = (
         _next(schedule.start_time, schedule.days_of_week, after, zone)
         for schedule in schedules.charge_schedules
-        if schedule.enabled and schedule.start_enabled
+        if schedule.enabled and schedule.start_enabled and _counts(schedule, place)
     )
     return _earliest(starts)
 
 
-def next_preconditioning(schedules: PreconditioningScheduleData, after: datetime, zone: tzinfo) -> datetime | None:
-    """Return the next time for which a schedule that is switched on has the car ready."""
+def next_preconditioning(
+    schedules: PreconditioningScheduleData, after: datetime, zone: tzinfo, place: Place | None = None
+) -> datetime | None:
+    """Return the next time for which a schedule of this place that is switched on has the car ready."""
     times = (
         _next(schedule.precondition_time, schedule.days_of_week, after, zone)
         for schedule in schedules.precondition_schedules
-        if schedule.enabled
+        if schedule.enabled and _counts(schedule, place)
     )
     return _earliest(times)
+
+
+def _counts(schedule: ChargeSchedule | PreconditionSchedule, place: Place | None) -> bool:
+    """Say whether a schedule counts where the car is; where either place is unknown it may."""
+    latitude, longitude = schedule.latitude, schedule.longitude
+    if place is None or latitude is None or longitude is None:
+        return True
+    return _kilometers(place, (latitude, longitude)) <= NEAR_KM
+
+
+def _kilometers(one: Place, other: Place) -> float:
+    """Return the distance on the globe by the haversine formula."""
+    north, south = math.radians(one[0]), math.radians(other[0])
+    half = (
+        math.sin((south - north) / 2) ** 2
+        + math.cos(north) * math.cos(south) * math.sin(math.radians(other[1] - one[1]) / 2) ** 2
+    )
+    return 2 * 6371.0 * math.asin(math.sqrt(min(max(half, 0.0), 1.0)))
 
 
 def car_zone(utc_offset: float | None, at: datetime, home: tzinfo) -> tzinfo:

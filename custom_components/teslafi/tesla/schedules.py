@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeGuard
 
 from .snapshot import ChargeSchedule, PreconditionSchedule, Snapshot
 
@@ -41,6 +41,8 @@ class Plan:
     one_time: bool
     latitude: float | None
     longitude: float | None
+    starts: bool = True
+    """Whether `begin` is a start; without one it is the end by which charging stops."""
 
 
 def plans_of(snapshot: Snapshot) -> list[Plan]:
@@ -53,9 +55,9 @@ def plans_of(snapshot: Snapshot) -> list[Plan]:
 
 def _charge(schedule: ChargeSchedule) -> Plan | None:
     begin = schedule.start_time if schedule.start_enabled else schedule.end_time
-    if not schedule.enabled or schedule.id is None or begin is None or not 0 <= begin < DAY_MINUTES:
+    if not schedule.enabled or schedule.id is None or not _in_day(begin):
         return None
-    both = schedule.start_enabled and schedule.end_enabled
+    both = schedule.start_enabled and schedule.end_enabled and _in_day(schedule.end_time)
     return Plan(
         Kind.CHARGE,
         schedule.id,
@@ -66,12 +68,13 @@ def _charge(schedule: ChargeSchedule) -> Plan | None:
         bool(schedule.one_time),
         schedule.latitude,
         schedule.longitude,
+        bool(schedule.start_enabled),
     )
 
 
 def _precondition(schedule: PreconditionSchedule) -> Plan | None:
     begin = schedule.precondition_time
-    if not schedule.enabled or schedule.id is None or begin is None or not 0 <= begin < DAY_MINUTES:
+    if not schedule.enabled or schedule.id is None or not _in_day(begin):
         return None
     return Plan(
         Kind.PRECONDITION,
@@ -86,14 +89,18 @@ def _precondition(schedule: PreconditionSchedule) -> Plan | None:
     )
 
 
+def _in_day(minutes: int | None) -> TypeGuard[int]:
+    return minutes is not None and 0 <= minutes < DAY_MINUTES
+
+
 def _old(snapshot: Snapshot) -> Iterator[Plan]:
     """Yield the one schedule of older firmware; its two kinds share a mode, so that one of them is on at most."""
     charge = snapshot.charge_state
     start = charge.scheduled_charging_start_time_minutes
-    if charge.scheduled_charging_mode == "StartAt" and start is not None:
+    if charge.scheduled_charging_mode == "StartAt" and _in_day(start):
         yield Plan(Kind.OLD_CHARGE, 0, "", start, None, EVERY_DAY, False, None, None)  # noqa: FBT003 - a field
     departure = charge.scheduled_departure_time_minutes
-    if charge.scheduled_charging_mode == "DepartBy" and departure is not None:
+    if charge.scheduled_charging_mode == "DepartBy" and _in_day(departure):
         days = 0b011_1110 if charge.preconditioning_times == "weekdays" else EVERY_DAY
         yield Plan(Kind.OLD_DEPARTURE, 0, "", departure, None, days, False, None, None)  # noqa: FBT003 - a field
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 import logging
 from typing import Any, Final
@@ -555,6 +556,58 @@ async def test_calendars_show_and_change_schedules(hass: HomeAssistant, keeper: 
     assert await refusal(entity.async_delete_event(events[0].uid, "20261124T120000")) == "schedule_no_exceptions"
     await entity.async_delete_event(events[0].uid)
     assert car.data["charge_schedule_data"]["charge_schedules"] == []
+
+
+@pytest.mark.parametrize(("kept", "left_out"), [("start_time", "end_time"), ("end_time", "start_time")])
+async def test_a_schedule_without_a_window_gets_none_by_a_new_name(
+    hass: HomeAssistant, keeper: Keeper, kept: str, left_out: str
+) -> None:
+    car = keeper.car()
+    NEW(car)
+    flag, other = (f"{name.removesuffix('_time')}_enabled" for name in (kept, left_out))
+    schedule = {"id": 7, "name": "Night", "enabled": True, "days_of_week": 127, "one_time": False}
+    place = {"latitude": car.data["drive_state"]["latitude"], "longitude": car.data["drive_state"]["longitude"]}
+    times = {flag: True, other: False, kept: 1320, left_out: 60}
+    car.data["charge_schedule_data"] = {"charge_schedules": [schedule | place | times]}
+    await look(keeper, car)
+    entity = hass.data["entity_components"]["calendar"].get_entity("calendar.roadrunner_charge_schedules")
+    events = await entity.async_get_events(hass, dt_util.now(), dt_util.now() + timedelta(days=2))
+    event = next(event for event in events if event.summary == "Night")
+    moved = {"summary": "Later", "dtstart": event.start + timedelta(hours=1), "dtend": event.end + timedelta(hours=1)}
+    await entity.async_update_event(event.uid, moved | {"rrule": "FREQ=DAILY"})
+    (changed,) = car.data["charge_schedule_data"]["charge_schedules"]
+    assert (changed["name"], changed[flag], changed[other]) == ("Later", True, False)
+    assert changed[kept] == 1380
+
+
+async def test_what_was_not_told_is_kept_or_asked_for_before_anything_is_sent(
+    hass: HomeAssistant, keeper: Keeper
+) -> None:
+    car = keeper.car()
+    target = {"device_id": device(hass, keeper, ANNAS_MODEL_3)}
+    car.data["charge_state"]["scheduled_charging_start_time_minutes"] = 135
+    car.data["vehicle_state"]["fd_window"] = 1
+    await look(keeper, car)
+    await hass.services.async_call("teslafi", "set_scheduled_charging", {**target, "enable": False}, blocking=True)
+    assert car.data["charge_state"]["scheduled_charging_start_time_minutes"] in (135, None)
+    await look(keeper, car)
+    car.data["charge_state"]["scheduled_charging_start_time_minutes"] = 135
+    await look(keeper, car)
+    await hass.services.async_call("teslafi", "set_scheduled_charging", {**target, "enable": True}, blocking=True)
+    assert car.data["charge_state"]["scheduled_charging_start_time_minutes"] == 135
+    before = keeper.sent
+    vehicle = keeper.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    snapshot = vehicle.data.snapshot
+    nowhere = replace(snapshot, drive_state=replace(snapshot.drive_state, latitude=None, longitude=None))
+    no_time = replace(nowhere, charge_state=replace(nowhere.charge_state, scheduled_charging_start_time_minutes=None))
+    vehicle.async_set_updated_data(replace(vehicle.data, snapshot=no_time))
+    for domain, name, data, key in (
+        ("cover", "close_cover", {"entity_id": "cover.roadrunner_windows"}, "place_needed"),
+        ("teslafi", "navigate", target, "destination_needed"),
+        ("teslafi", "set_scheduled_charging", {**target, "enable": True}, "schedule_needs_time"),
+    ):
+        assert await refusal(hass.services.async_call(domain, name, data, blocking=True)) == key
+    assert keeper.sent == before
 
 
 async def test_calendars_are_shown_without_controls(hass: HomeAssistant, linked: Keeper) -> None:
