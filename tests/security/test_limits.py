@@ -277,7 +277,7 @@ async def test_strangers_who_ask_for_resets_do_not_take_hers_away(companion: Com
 async def test_our_own_trouble_costs_nobody_an_attempt(
     companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def busy(*_: object) -> bool:
+    async def busy(*_: object, **__: object) -> bool:
         raise PasswordsBusy
 
     await olga.has_account()

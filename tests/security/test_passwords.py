@@ -1,11 +1,14 @@
 """New passwords: what everybody would try is refused, and judging costs strangers more than it costs us."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 import hashlib
+import threading
 import time
 
 from aiohttp import web
+from argon2 import PasswordHasher
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 import pytest
 from zxcvbn import zxcvbn
@@ -136,6 +139,31 @@ async def test_judging_keeps_no_sign_in_waiting(monkeypatch: pytest.MonkeyPatch)
         assert await judge.verify(phc, PASSWORD)
     finally:
         release = True
+        judge.close()
+
+
+async def test_a_known_device_waits_for_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = Passwords(replace(CHEAP, password_queue=0))
+    release = threading.Event()
+    phc = await judge.hash(PASSWORD)
+    hasher = PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
+
+    def matches(_self: Passwords, known: str, password: str) -> bool:
+        if password == "guess":
+            release.wait()
+            return False
+        return hasher.verify(known, password)
+
+    monkeypatch.setattr(Passwords, "_matches", matches)
+    strangers = [asyncio.create_task(judge.verify(phc, "guess")) for _ in range(CHEAP.password_threads)]
+    try:
+        await asyncio.sleep(0)
+        with pytest.raises(PasswordsBusy):
+            await judge.verify(phc, PASSWORD)
+        assert await judge.verify(phc, PASSWORD, known=True)
+    finally:
+        release.set()
+        await asyncio.gather(*strangers)
         judge.close()
 
 

@@ -70,7 +70,8 @@ class _Workers:
 class Passwords:
     """Hashes, verifies and judges passwords; 64 MiB each, so never more at once than there are threads.
 
-    Judging has a thread of its own: it never keeps a sign-in waiting.
+    Judging has a thread of its own: it never keeps a sign-in waiting. So have known devices: strangers who guess as
+    fast as they can wait for each other, not the owner for them.
     """
 
     def __init__(self, policy: Policy, breached: BreachedPasswords | None = None) -> None:
@@ -84,6 +85,7 @@ class Passwords:
             salt_len=16,
         )
         self._hashing = _Workers(policy.password_threads, policy.password_queue, "password")
+        self._known = _Workers(1, policy.password_queue, "password-known")
         self._judging = _Workers(1, policy.password_judge_queue, "password-strength")
         self._breached = breached
         self._dummy: str | None = None
@@ -92,7 +94,7 @@ class Passwords:
         """Return the PHC string of a password; raises PasswordsBusy."""
         return await self._hashing.run(self._hasher.hash, normalised(password))
 
-    async def verify(self, phc: str | None, password: str) -> bool:
+    async def verify(self, phc: str | None, password: str, *, known: bool = False) -> bool:
         """Say whether a password is right; without a PHC string it takes as long and says no. Raises PasswordsBusy."""
         if phc is None and self._dummy is None:
             self._dummy = await self.hash("a password that nobody has")
@@ -100,8 +102,9 @@ class Passwords:
         if too_long(password, self._policy):
             # As long as for any other wrong one, without hashing what somebody sent by the megabyte
             password, phc = "", None
-        known = phc if phc is not None else self._dummy or await self.hash("a password that nobody has")
-        right = await self._hashing.run(self._matches, known, password)
+        expected = phc if phc is not None else self._dummy or await self.hash("a password that nobody has")
+        workers = self._known if known else self._hashing
+        right = await workers.run(self._matches, expected, password)
         return right and phc is not None
 
     def _matches(self, phc: str, password: str) -> bool:
@@ -155,6 +158,7 @@ class Passwords:
     def close(self) -> None:
         """End the threads when their work is done."""
         self._hashing.close()
+        self._known.close()
         self._judging.close()
 
 

@@ -81,7 +81,7 @@ async def with_password(
         await _note_lock(store, "sign_in_network_locked", None, network, visitor)
         return Refusal.NETWORK
     async with throttle.judging(store, reservation, PasswordsBusy):
-        outcome = await _judge(store, passwords, owner, password, visitor, device, reservation)
+        outcome = await _judge(store, passwords, owner, password, visitor, device, reservation, known=known)
     if not reservation.admitted:
         await _note_lock(store, "sign_in_locked", owner, attempts[0].key, visitor)
     return outcome
@@ -109,12 +109,14 @@ async def _judge(
     visitor: Visitor,
     device: str | None,
     reservation: Reservation,
+    *,
+    known: bool,
 ) -> SignedIn | SecondFactorWanted | Refusal:
     phc = None
     if owner is not None and reservation.admitted:
         async with store.reading() as transaction:
             phc = await account.password_of(transaction, owner.id)
-    right = await passwords.verify(phc, password)
+    right = await passwords.verify(phc, password, known=known)
     if not reservation.admitted:
         return Refusal.WRONG
     fresh = None
