@@ -119,10 +119,10 @@ def test_a_refreshed_grant_keeps_what_tesla_does_not_repeat() -> None:
         {"access_token": access_token(), "refresh_token": "EU_first", "expires_in": 28800}, client_id="c", now=NOW
     ).moved_to("na")
     second = Grant.from_answer(
-        {"access_token": access_token(), "expires_in": 100}, client_id="c", now=NOW + 5, before=first
+        {"access_token": access_token(), "expires_in": 1000}, client_id="c", now=NOW + 5, before=first
     )
     assert second.refresh_token == first.refresh_token
-    assert (second.region, second.issued_at, second.expires_at) == ("na", NOW, NOW + 105)
+    assert (second.region, second.issued_at, second.expires_at) == ("na", NOW, NOW + 1005)
 
 
 def test_the_end_is_the_tokens_own_when_the_answer_is_silent() -> None:

@@ -325,7 +325,9 @@ async def test_a_wider_monitoring_token_commands_nothing(hass: HomeAssistant, ow
 
     flow = await owner.answer(
         await owner.begin("token"),
-        owner.token("anna@example.com", COMMANDS | {"vehicle_device_data"}, client_id="teslafi-controls"),
+        owner.token(
+            "anna@example.com", COMMANDS | {"vehicle_device_data", "energy_device_data"}, client_id="teslafi-controls"
+        ),
     )
     flow = await owner.answer(flow, {})
     await hass.async_block_till_done(wait_background_tasks=True)
