@@ -14,7 +14,7 @@ from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.absence import LONGEST_STEP
 from tests.integration.recorded import MODEL_3, SITE_ID, VIN, RecordedReader, begin, recorded
 
-BATTERY = "sensor.home_percentage_charged"
+BATTERY = "sensor.home_battery_power"
 
 
 @pytest.fixture(autouse=True)
