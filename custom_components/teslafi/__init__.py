@@ -13,6 +13,7 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
 from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
+from .coordinators.hints import Hints
 from .coordinators.holders import holders
 from .coordinators.memory import forget_memory
 from .issues import forget_issues
@@ -92,6 +93,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
             entry.async_on_unload(data.controls.async_close)
             entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    data.hints = Hints(hass, entry, data.vehicles.values)
+    entry.async_on_unload(data.hints.close)
     entry.async_on_unload(follow_options(hass, entry))
     return True
 

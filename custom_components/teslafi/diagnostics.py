@@ -103,7 +103,7 @@ def _controls(controls: EnabledControls | None) -> dict[str, Any] | None:
 
 def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
     data = vehicle.data
-    watch = vehicle.watch
+    watch, request = vehicle.watch, vehicle.next_request
     return {
         "vin": REDACTED,
         "reachable": vehicle.reachable,
@@ -112,8 +112,15 @@ def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
         "data_at": data.data_at,
         "contact_at": data.contact_at,
         "next_update_in_seconds": vehicle.update_interval.total_seconds() if vehicle.update_interval else None,
-        "activity": watch.activity,
-        "failures": watch.failures,
+        "block_at": dict(data.block_at),
+        "polling": data.polling,
+        "awake_because": data.awake_because,
+        "asleep_today": data.asleep_today,
+        "next_request": request.ask,
+        "next_request_because": request.why,
+        "failures": {"state": watch.state_backoff.failures, "data": watch.data_backoff.failures},
+        "silences_without_sleep": watch.silences,
+        "usual_seconds_to_sleep": watch.learnt.silence(watch.kind),
         "requests": dict(data.requests),
         "malformed": list(vehicle.malformed),
         "reported": sorted(data.snapshot.reported),

@@ -11,6 +11,7 @@ from .const import DOMAIN
 from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
 from .coordinators.budget import Budget
+from .coordinators.hints import Hints
 from .coordinators.site import SiteCoordinator
 from .coordinators.vehicle import VehicleCoordinator
 from .link.coordinator import LinkCoordinator
@@ -23,6 +24,7 @@ class TeslaFiData:
     account: AccountCoordinator
     link: LinkCoordinator | None = None
     controls: EnabledControls | None = None
+    hints: Hints | None = None
 
     @property
     def vehicles(self) -> dict[str, VehicleCoordinator]:
@@ -38,6 +40,8 @@ class TeslaFiData:
     def options_changed(self) -> None:
         """Show what the owner changed: whether the budget is used up, whether locks ask for a code."""
         self.account.look_at_budget()
+        if self.hints is not None:
+            self.hints.listen()
         if self.controls is not None:
             self.controls.coordinator.async_update_listeners()
 

@@ -94,6 +94,8 @@ from .entity import (
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
 from .meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
+from .polling.pace import Step
+from .polling.rule import Awake
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
@@ -467,6 +469,27 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         key="contact_at",
         value_fn=attrgetter("contact_at"),
         device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="polling",
+        value_fn=lambda data: data.polling.value,
+        device_class=SensorDeviceClass.ENUM,
+        options=[step.value for step in Step],
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="awake_because",
+        value_fn=lambda data: data.awake_because and data.awake_because.value,
+        device_class=SensorDeviceClass.ENUM,
+        options=[reason.value for reason in Awake],
+        entity_category=DIAGNOSTIC,
+    ),
+    TeslaFiSensorDescription(
+        key="asleep_today",
+        value_fn=attrgetter("asleep_today"),
+        native_unit_of_measurement=PERCENTAGE,
+        suggested_display_precision=0,
         entity_category=DIAGNOSTIC,
     ),
     _requests("data", enabled=True),

@@ -220,6 +220,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
 
 CODE: Final = "code"
 LOCK_CONTROLS: Final = "lock_controls"
+LOOK_NOW: Final = "look_now"
 CONFIRM_CODE: Final = "confirm_code"
 
 
@@ -237,6 +238,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         response = SupportsResponse.OPTIONAL if action.response else SupportsResponse.NONE
         hass.services.async_register(DOMAIN, name, _handler(hass, action), schema, supports_response=response)
     device = {probatio.Required(ATTR_DEVICE_ID): cv.string}
+    hass.services.async_register(DOMAIN, LOOK_NOW, _look_now(hass), probatio.Schema(device))
     hass.services.async_register(DOMAIN, LOCK_CONTROLS, _lock_controls(hass), probatio.Schema(device))
     confirming = probatio.Schema({**device, probatio.Required(CODE): cv.string})
     hass.services.async_register(DOMAIN, CONFIRM_CODE, _confirm_code(hass), confirming)
@@ -263,6 +265,17 @@ def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any
         )
         shown = dict(answer) | ({"id": parameters["id"]} if "id" in parameters else {})
         return cast(JsonObjectType, shown) if call.return_response else None
+
+    return handle
+
+
+def _look_now(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
+    async def handle(call: ServiceCall) -> None:
+        """Look at a car at once, within its budget. Never wakes it."""
+        entry, identifier = _target(hass, call.data[ATTR_DEVICE_ID])
+        if (vehicle := entry.runtime_data.vehicles.get(identifier)) is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
+        await vehicle.async_request_refresh()
 
     return handle
 

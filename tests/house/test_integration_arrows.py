@@ -26,7 +26,7 @@ ROOMS: Final = {
     "coordinators": "catalogue const polling issues storage tesla",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
-    "flow": "catalogue compat const controls coordinators link issues runtime secret storage tesla",
+    "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
     "link": "const issues secret storage",
     "meters": "",
     "polling": "tesla",
@@ -41,7 +41,9 @@ ROOMS: Final = {
 }
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
-PLATFORM_ROOMS: Final = "catalogue compat const control_entity controls coordinators entity link meters runtime tesla"
+PLATFORM_ROOMS: Final = (
+    "catalogue compat const control_entity controls coordinators entity link meters polling runtime tesla"
+)
 """What any platform may import. No platform imports another."""
 
 ALLOWED: Final = {

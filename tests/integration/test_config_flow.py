@@ -441,12 +441,12 @@ async def test_the_budget_is_an_option(hass: HomeAssistant, owner: Owner) -> Non
     flow = await hass.config_entries.options.async_init(entry.entry_id)
     flow = await hass.config_entries.options.async_configure(flow["flow_id"], {"monthly_budget": 5})
     assert flow["type"] is FlowResultType.CREATE_ENTRY
-    assert entry.options == {"monthly_budget": 5, "show_tokens": False}
+    assert entry.options == {"polling_mode": "balanced", "monthly_budget": 5, "show_tokens": False}
     flow = await hass.config_entries.options.async_init(entry.entry_id)
-    budget, _ = fields(flow)
+    _, budget, _, _ = fields(flow)
     assert budget.description == {"suggested_value": 5}
     await hass.config_entries.options.async_configure(flow["flow_id"], {})
-    assert entry.options == {"show_tokens": False}
+    assert entry.options == {"polling_mode": "balanced", "show_tokens": False}
 
 
 async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: HomeAssistant, owner: Owner) -> None:

@@ -210,6 +210,7 @@ async def test_an_update_without_news_writes_only_what_changed(
     again = {entity_id for entity_id, when in reported.items() if hass.states.get(entity_id).last_reported != when}  # type: ignore[union-attr]
     assert again == set(written)
     assert again == {
+        "sensor.test_asleep_today",
         "sensor.test_battery_level",
         "sensor.test_data_as_of",
         "sensor.test_data_requests_this_month",

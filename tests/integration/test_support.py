@@ -39,7 +39,7 @@ async def test_diagnostics_show_what_helps_and_nothing_personal(hass: HomeAssist
     assert [word for word in personal if word in text] == []
     assert shown["vehicles"][0]["values"]["charge_state"]["battery_level"]
     assert shown["grant"]["has_refresh_token"] is True
-    assert shown["vehicles"][0]["activity"] == "driving"
+    assert shown["vehicles"][0]["awake_because"] == "driving"
 
 
 async def test_diagnostics_without_a_grant(hass: HomeAssistant, owner: Owner) -> None:

@@ -27,10 +27,6 @@ STEPS: Final = {
     "ahead a year": 365 * DAY,
 }
 
-WALL: Final = pytest.mark.xfail(
-    reason="issue 12, point 2: the cars' coordinator still plans by the wall clock", strict=False
-)
-
 LEAST_AN_HOUR: Final = 3
 """Looks at the data of a car that is awake: it is asked every ten minutes or more often in health."""
 
@@ -55,7 +51,7 @@ async def watched(world: World) -> None:
     assert report.states["sensor.roadrunner_battery_level"] == str(battery)
 
 
-@pytest.mark.parametrize("seconds", [pytest.param(seconds, marks=WALL, id=name) for name, seconds in STEPS.items()])
+@pytest.mark.parametrize("seconds", [pytest.param(seconds, id=name) for name, seconds in STEPS.items()])
 async def test_a_step_in_health(world: World, seconds: float) -> None:
     await awake(world)
     await world.sign_in()
@@ -64,7 +60,6 @@ async def test_a_step_in_health(world: World, seconds: float) -> None:
     await watched(world)
 
 
-@WALL
 @pytest.mark.parametrize("seconds", [-HOUR, HOUR, 365 * DAY])
 async def test_a_glitch_of_two_minutes(world: World, seconds: float) -> None:
     """Wrong, and right again: nothing of it stays."""
@@ -77,7 +72,6 @@ async def test_a_glitch_of_two_minutes(world: World, seconds: float) -> None:
     await watched(world)
 
 
-@WALL
 @pytest.mark.parametrize("seconds", [-HOUR, -1_794_000_000.0, 365 * DAY])
 async def test_a_start_with_a_wrong_clock_that_is_put_right(world: World, seconds: float) -> None:
     """As a small computer without a battery does: it starts in the past, and the time server comes later."""

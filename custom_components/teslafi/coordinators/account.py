@@ -141,7 +141,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     @callback
     def look_at_budget(self) -> None:
         """Raise or withdraw the issue that the month's budget is used up."""
-        note_budget(self.hass, self.config_entry, reached=not self.budget.may_spend)
+        note_budget(self.hass, self.config_entry, reached=not self.budget.may_look)
 
     @callback
     def keep_soon(self) -> None:

@@ -1,8 +1,9 @@
 """Watches one car by the polling rule."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+import random
 import time
 from typing import Final, Protocol, override
 
@@ -10,19 +11,26 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from ..polling import policy
-from ..polling.activity import activity_of
+from ..polling import rule
+from ..polling.backoff import Trouble
+from ..polling.learnt import kind_of
 from ..polling.ledger import Ledger
-from ..polling.policy import Ask, Failure, Watch
+from ..polling.memory import Memory
+from ..polling.pace import PACES, Step
+from ..polling.rule import Ask, Awake, Moment, Watch
+from ..polling.sight import fresh_blocks, sight_of
 from ..storage.last_values import LastValues
-from ..tesla.decode import assume, merge
-from ..tesla.errors import BillingLimitReached, RateLimited, TeslaError, VehicleAsleep, VehicleInService
+from ..tesla.decode import Decoded, assume, merge, without
+from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInService
 from ..tesla.reader import Reader
-from ..tesla.requests import Category
+from ..tesla.requests import PRICES_USD, Category
 from ..tesla.snapshot import CarState, Snapshot
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .budget import Budget
-from .troubles import Subject, Troubles
+from .troubles import Subject, Troubles, trouble_of
+
+BLOCK_AGE_MOST: Final = timedelta(hours=1)
+"""How much older than the car's newest answer a block may be: then it has stopped coming, and says nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,12 @@ class VehicleData:
     contact_at: datetime | None
     requests: Mapping[str, int]
     cost_usd: float
+    block_at: Mapping[str, datetime] = field(default_factory=dict)
+    """When each block of the snapshot last came, UTC."""
+    polling: Step = Step.FULL
+    awake_because: Awake | None = None
+    asleep_today: int | None = None
+    """Share of today, as far as it was watched, in per cent."""
 
 
 class VehicleAudience(Protocol):
@@ -47,9 +61,12 @@ class VehicleAudience(Protocol):
     def data_came(self) -> None:
         """The car answered with data."""
 
+    def look_at_budget(self) -> None:
+        """The monthly limit leaves the car more or less than before."""
+
 
 class VehicleCoordinator(TeslaCoordinator[VehicleData]):
-    """Watches one car by the polling rule."""
+    """Watches one car by the polling rule. Waiting is monotonic; the wall clock serves calendars and dates alone."""
 
     def __init__(
         self,
@@ -62,17 +79,22 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         audience: VehicleAudience,
     ) -> None:
         """Begin with the last values known of the car; `audience` hears what concerns more than the car."""
-        super().__init__(hass, entry, f"car …{vin[-6:]}", timedelta(seconds=policy.STATE_AWAKE), audience.troubles)
+        interval = timedelta(seconds=PACES[budget.mode].state_awake)
+        super().__init__(hass, entry, f"car …{vin[-6:]}", interval, audience.troubles)
         self.vin = vin
         self.malformed: tuple[str, ...] = ()
         self._reader = reader
         self._budget = budget
         self._audience = audience
-        self._watch = Watch()
+        self._memory = Memory.from_json(last.polling, self._moment(), kind_of(vin))
+        self._refused: dict[Ask, TeslaError] = {}
         self._wanted = False
-        self._real: Snapshot | None = None
-        self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0)
-        self.data = self._with_costs(self.data)
+        self._base = last.snapshot
+        """What the car itself last said."""
+        self._assumed: dict[str, tuple[object, float]] = {}
+        """Path -> what a command should have set, and when it ended (monotonic)."""
+        self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
+        self.data = self._told(self.data)
 
     @property
     @override
@@ -87,13 +109,26 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     @property
     def watch(self) -> Watch:
         """What the polling rule knows, for diagnostics."""
-        return self._watch
+        return self._memory.watch
+
+    @property
+    def next_request(self) -> rule.Request:
+        """The next request, and why it is the next."""
+        return rule.next_request(self.watch, self._moment(), self._budget.mode, self._budget.step(self.vin))
 
     @property
     def last_values(self) -> LastValues:
         """What is kept across restarts."""
         data = self.data
-        return LastValues(data.state, self._real or data.snapshot, data.data_at, data.contact_at, self.ledger)
+        return LastValues(
+            data.state,
+            self._base,
+            data.data_at,
+            data.contact_at,
+            self.ledger,
+            data.block_at,
+            self._memory.to_json(self._moment()),
+        )
 
     @property
     def vehicle_name(self) -> str:
@@ -117,9 +152,10 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     @callback
     def assume(self, values: Mapping[str, object]) -> None:
-        """Show values that a command should have set, until the car was asked once more."""
-        self._real = self._real or self.data.snapshot
-        self.data = self._with_costs(replace(self.data, snapshot=assume(self.data.snapshot, values)))
+        """Show values that a command has set, until the car says otherwise in answer to a later question."""
+        now = time.monotonic()
+        self._assumed |= {path: (value, now) for path, value in values.items()}
+        self.data = self._told(self.data)
         self.async_update_listeners()
 
     @callback
@@ -133,87 +169,125 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self.want_look()
         await super().async_request_refresh()
 
+    async def async_hint(self) -> None:
+        """Look now and a few times more: a drive or charge probably begins or ends. Does not wake the car."""
+        self._memory = self._memory.with_watch(rule.hinted(self.watch, self._moment()))
+        await super().async_request_refresh()
+
     @callback
     def take_listed(self, listed: Snapshot) -> None:
         """Take in what the list of products says of this car, which saves the question after its state."""
-        self.data = self._with_state(self.data, listed)
+        self.data = self._told(self._with_state(self.data, listed, listed=True))
 
     @override
     async def _read(self) -> VehicleData:
         if self._wanted:
             self._wanted = False
-            self._watch = policy.wanted(self._watch)
-        if self._real is not None and self._next_request().at <= time.time() + EARLY:
-            # What was assumed after a command gives way to the car's own word, or to what it last said
-            self.data, self._real = replace(self.data, snapshot=self._real), None
-        try:
-            return self._with_costs(await self._ask_what_is_due())
-        except TeslaError as error:
-            self._put_off(error)
-            raise
-        finally:
-            self._plan()
-
-    async def _ask_what_is_due(self) -> VehicleData:
-        """Ask for the state and, if that says online, for the data; with nothing due the last trouble stays."""
+            self._memory = self._memory.with_watch(rule.look_wanted(self.watch, self._moment()))
         data = self.data
-        for nothing_asked in (True, False):
-            request = self._next_request()
-            if request.at <= time.time() + EARLY:
-                data = await self._ask(request.ask, data)
-            elif nothing_asked and self._trouble:
-                raise StillInTrouble(self._trouble)
+        try:
+            for _ in Ask:
+                request = self.next_request
+                if request.at <= self._moment().clock + EARLY:
+                    data = await self._ask(request.ask, data)
+                    self.data = self._told(data)
+        finally:
+            self.data = data = self._told(data)
+            self.plan(max(self.next_request.at - self._moment().clock, 0.0))
+        if (error := self._trouble_now()) is not None:
+            raise StillInTrouble(error)
         return data
 
+    def _trouble_now(self) -> TeslaError | None:
+        """Return the trouble that is not over. That looks are refused says nothing about a car that sleeps."""
+        refused = self._refused.get(Ask.STATE)
+        return refused or (self._refused.get(Ask.DATA) if self.watch.online else None)
+
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
-        telling = self.troubles.telling(self.subject, ask)
-        if ask is Ask.STATE:
-            with telling:
-                answer = await self._reader.vehicle_state(self.vin, self.count)
-            return self._with_state(data, answer)
+        self._memory = self._memory.with_watch(rule.asked(self.watch, ask, self._moment()))
         try:
-            with telling:
-                decoded = await self._reader.vehicle_data(self.vin, self.count)
+            data = await (self._ask_state(data) if ask is Ask.STATE else self._ask_data(data))
         except VehicleAsleep:
-            self._watch = policy.went_quiet(self._watch, time.time())
-            return data
+            self._failed(ask, Trouble.UNANSWERED)
         except VehicleInService:
-            self._watch = policy.failed(self._watch, Failure.IN_SERVICE, time.time())
-            return data
+            self._failed(ask, Trouble.IN_SERVICE)
+        except TeslaError as error:
+            self._refused[ask] = error
+            self._failed(ask, trouble_of(error), error.retry_after if isinstance(error, RateLimited) else None)
+            raise
+        return data
+
+    async def _ask_state(self, data: VehicleData) -> VehicleData:
+        with self.troubles.telling(self.subject, Ask.STATE):
+            answer = await self._reader.vehicle_state(self.vin, self.count)
+        self._refused.pop(Ask.STATE, None)
+        return self._with_state(data, answer)
+
+    async def _ask_data(self, data: VehicleData) -> VehicleData:
+        asked_at = time.monotonic()
+        with self.troubles.telling(self.subject, Ask.DATA), self._budget.under_way(PRICES_USD[Category.DATA]):
+            decoded = await self._reader.vehicle_data(self.vin, self.count)
+        self._refused.pop(Ask.DATA, None)
         self.malformed = decoded.malformed
-        snapshot = merge(data.snapshot, decoded.snapshot)
-        self._watch = policy.data_answered(self._watch, activity=activity_of(snapshot), now=time.time())
-        self._audience.data_came()
+        return self._with_data(data, decoded, asked_at)
+
+    def _with_data(self, data: VehicleData, decoded: Decoded[Snapshot], asked_at: float) -> VehicleData:
+        """Take in a look's answer. An answer without any block says nothing: no date moves."""
+        came = fresh_blocks(decoded.snapshot)
+        if not came:
+            self._failed(Ask.DATA, Trouble.UNANSWERED)
+            return data
         now = dt_util.utcnow()
-        return replace(data, state=CarState.ONLINE, snapshot=snapshot, data_at=now, contact_at=now)
+        block_at = {**data.block_at, **dict.fromkeys(came, now)}
+        self._base = without(merge(self._base, decoded.snapshot), _gone(block_at, now))
+        self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
+        self._memory = self._memory.with_watch(
+            rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment())
+        )
+        self._audience.data_came()
+        return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
-    def _with_state(self, data: VehicleData, answer: Snapshot) -> VehicleData:
-        """Take in the vehicle object of an answer."""
-        state = answer.vehicle.state
-        self._watch = policy.state_answered(self._watch, awake=state is CarState.ONLINE, now=time.time())
-        return replace(data, state=state, snapshot=merge(data.snapshot, answer), contact_at=dt_util.utcnow())
+    def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
+        """Take in the vehicle object of an answer; `listed`, when it came with the list of products."""
+        if (state := answer.vehicle.state) is None:
+            return data
+        now = self._moment()
+        self._memory = self._memory.noting(state is CarState.ASLEEP, now)
+        tell = rule.state_told if listed else rule.state_answered
+        watch = tell(self.watch, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
+        self._memory = self._memory.with_watch(watch)
+        self._base = merge(self._base, answer)
+        return replace(data, state=state, contact_at=dt_util.utcnow())
 
-    def _with_costs(self, data: VehicleData) -> VehicleData:
-        now = time.time()
-        counts = self.ledger.counts(now)
-        requests = {category.value: counts.get(category, 0) for category in Category}
-        return replace(data, requests=requests, cost_usd=self.ledger.cost(now))
+    def _failed(self, ask: Ask, trouble: Trouble, retry_after: float | None = None) -> None:
+        failed = rule.state_failed if ask is Ask.STATE else rule.data_failed
+        jitter = random.random()  # noqa: S311 - spreads requests, keeps no secret
+        watch = failed(self.watch, trouble, self._moment(), retry_after=retry_after, jitter=jitter)
+        self._memory = self._memory.with_watch(watch)
 
-    def _next_request(self) -> policy.Request:
-        return policy.next_request(self._watch, time.time(), may_spend=self._budget.may_spend)
+    def _told(self, data: VehicleData) -> VehicleData:
+        """Return the data with everything that follows from what is known now."""
+        wall = time.time()
+        counts = self.ledger.counts(wall)
+        step = self._budget.step(self.vin)
+        if step is not data.polling:
+            self._audience.look_at_budget()
+        return replace(
+            data,
+            snapshot=assume(self._base, {path: value for path, (value, _) in self._assumed.items()}),
+            requests={category.value: counts.get(category, 0) for category in Category},
+            cost_usd=self.ledger.cost(wall),
+            polling=step,
+            awake_because=rule.awake_because(self.watch, self._moment(), self._budget.mode, step),
+            asleep_today=self._memory.asleep_share,
+        )
 
-    def _plan(self) -> None:
-        wait = max(self._next_request().at - time.time(), 1.0)
-        self.update_interval = timedelta(seconds=wait)
-
-    def _put_off(self, error: TeslaError) -> None:
-        """Let the polling rule decide when to try again."""
-        now = time.time()
-        if isinstance(error, RateLimited):
-            self._watch = policy.failed(self._watch, Failure.RATE_LIMITED, now, retry_after=error.retry_after)
-            return
-        self._watch = policy.failed(self._watch, _FAILURES.get(type(error), Failure.TROUBLE), now)
+    def _moment(self) -> Moment:
+        local = dt_util.now()
+        slot = local.weekday() * 48 + local.hour * 2 + local.minute // 30
+        return Moment(time.monotonic(), time.time(), slot, local.date().isoformat())
 
 
-_FAILURES: Final[Mapping[type[TeslaError], Failure]] = {BillingLimitReached: Failure.SPENDING_LIMIT}
-"""What puts off the next attempt in a way of its own; all else is trouble that passes."""
+def _gone(block_at: Mapping[str, datetime], now: datetime) -> Iterable[str]:
+    """Return the blocks that have stopped coming."""
+    return [name for name, came_at in block_at.items() if now - came_at > BLOCK_AGE_MOST]

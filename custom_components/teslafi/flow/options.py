@@ -5,9 +5,14 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -18,12 +23,15 @@ import probatio
 from ..const import (
     CONF_COMMAND_CODE,
     CONF_CONTROLS,
+    CONF_HINTS,
     CONF_MONTHLY_BUDGET,
+    CONF_POLLING_MODE,
     CONF_REPORT_COMMANDS,
     CONF_SHOW_TOKENS,
     MONITORING,
 )
 from ..controls.code import hashed
+from ..polling.pace import Mode
 from ..storage.vault import async_get_vault
 
 NEW_CODE: Final = "new_code"
@@ -32,9 +40,19 @@ REMOVE_CODE: Final = "remove_code"
 BUDGET: Final = NumberSelector(
     NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
 )
+MODE: Final = SelectSelector(
+    SelectSelectorConfig(
+        options=[mode.value for mode in Mode], translation_key="polling_mode", mode=SelectSelectorMode.LIST
+    )
+)
+HINTS: Final = EntitySelector(
+    EntitySelectorConfig(domain=["person", "device_tracker", "binary_sensor", "cover", "lock", "sensor"], multiple=True)
+)
 OPTIONS_SCHEMA: Final = probatio.Schema(
     {
+        probatio.Required(CONF_POLLING_MODE, default=Mode.BALANCED.value): MODE,
         probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET,
+        probatio.Optional(CONF_HINTS): HINTS,
         probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
     }
 )
@@ -59,7 +77,7 @@ class TeslaFiOptionsFlow(OptionsFlow):
         return await self.async_step_settings()
 
     async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the monthly budget; none means no limit. It counts from the next request."""
+        """Ask how closely to watch, and for the monthly budget; none means no limit. Both count at once."""
         controls = CONF_CONTROLS in self.config_entry.data
         if user_input is not None:
             return self.async_create_entry(data=await self._with_code(user_input))

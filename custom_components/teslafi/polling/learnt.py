@@ -71,12 +71,21 @@ NIGHT_ENDS: Final = 12
 NIGHT_BEGINS: Final = 44
 
 
+VIN_LENGTH: Final = 17
+
+
 class Kind(StrEnum):
     """Kinds of cars by how they fall asleep."""
 
     CURRENT = "current"
     OLDER = "older"
     """Model S and X before 2021, which need longer."""
+
+
+def kind_of(vin: str) -> Kind:
+    """Return a car's kind by its VIN: the fourth character is the model, the tenth the model year (L is 2020)."""
+    older = len(vin) == VIN_LENGTH and vin[3] in "SX" and vin[9] in "CDEFGHJKL"
+    return Kind.OLDER if older else Kind.CURRENT
 
 
 DEFAULT_SILENCE: Final[Mapping[Kind, float]] = {Kind.CURRENT: 900.0, Kind.OLDER: 1500.0}

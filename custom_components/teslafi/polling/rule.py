@@ -18,8 +18,10 @@ from .sight import Reason, Sight
 
 FRESH: Final = 30.0
 """Seconds for which an answer still says that the car is online, so that it may be looked at."""
-GAP: Final = 10.0
-"""The least distance of two state requests, and of two looks: far inside Tesla's limit of 60 a minute."""
+MINUTE: Final = 60.0
+STATES_A_MINUTE: Final = 12
+LOOKS_A_MINUTE: Final = 6
+"""The most requests a minute, whoever wishes for them: far inside Tesla's limit of 60 for each car and account."""
 CHECK_HOLD: Final = 95.0
 """How long a wake-up that is probably a check of the car's own goes unlooked at: it is over by then."""
 ATTENDED_SOON: Final = 300.0
@@ -30,6 +32,8 @@ PLUGGED_IN: Final = 60.0
 """Who has left the car to charge it has mostly plugged in by then."""
 EXPECTED: Final = 300.0
 """How long a hint, or the time of a scheduled charge, is waited on."""
+DEAF_MOST: Final = 14_400.0
+"""The longest that hints go unheard after many that brought nothing."""
 ARRIVED: Final = 15.0
 """Seconds past an expected end at which it is looked at."""
 OVERDUE_GROWS: Final = 1.5
@@ -100,6 +104,8 @@ class Moment:
     """Epoch seconds."""
     slot: int = 0
     """Half hour of the local week, from Monday midnight."""
+    day: str = ""
+    """The local date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +158,15 @@ class Watch:
     expecting_until: float | None = None
     """Something was hinted at: a start is waited for until then."""
     hint_at: float | None = None
+    """When a look was asked for that has not gone out."""
+    hinted_at: float | None = None
+    idle_hints: int = 0
+    """Hints in a row after which neither a drive nor a charge began or ended."""
     wanted: bool = False
     """Somebody asked for a look; the state is asked first."""
-    state_asked_at: float | None = None
-    data_asked_at: float | None = None
+    states_asked: tuple[float, ...] = ()
+    looks_asked: tuple[float, ...] = ()
+    """When the last requests of each kind went out."""
     state_backoff: Backoff = field(default_factory=Backoff)
     data_backoff: Backoff = field(default_factory=Backoff)
     kind: Kind = Kind.CURRENT
@@ -176,13 +187,19 @@ def next_request(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: St
     if not watch.online or step is Step.STATE_ONLY:
         return state
     at, why = _look(watch, now, pace)
-    at = max(at, watch.data_backoff.not_before, _after(watch.data_asked_at, GAP))
+    at = max(at, watch.data_backoff.not_before, _free_at(watch.looks_asked, LOOKS_A_MINUTE), _rate_limited_until(watch))
     if at > now.clock:
         return state if state.at <= at else Request(Ask.DATA if _fresh(watch, at) else Ask.STATE, at, why)
     if _fresh(watch, now.clock):
         return Request(Ask.DATA, at, why)
-    soonest = max(watch.state_backoff.not_before, _after(watch.state_asked_at, GAP))
+    soonest = max(watch.state_backoff.not_before, _free_at(watch.states_asked, STATES_A_MINUTE))
     return Request(Ask.STATE, max(soonest, min(state.at, now.clock)), why)
+
+
+def _rate_limited_until(watch: Watch) -> float:
+    """Return the end of the wait that Tesla asked for at the state: a 429 means the car, not the endpoint."""
+    limited = watch.state_backoff.trouble is Trouble.RATE_LIMITED
+    return watch.state_backoff.not_before if limited else float("-inf")
 
 
 def _state_due(watch: Watch, pace: Pace) -> float:
@@ -190,12 +207,17 @@ def _state_due(watch: Watch, pace: Pace) -> float:
     due = _after(watch.state_at, interval)
     if watch.wanted:
         due = float("-inf")
-    return max(due, watch.state_backoff.not_before, _after(watch.state_asked_at, GAP))
+    return max(due, watch.state_backoff.not_before, _free_at(watch.states_asked, STATES_A_MINUTE))
 
 
 def _after(moment: float | None, seconds: float) -> float:
     """Return the moment so much later; without a moment, one that is over."""
     return float("-inf") if moment is None else moment + seconds
+
+
+def _free_at(asked_at: tuple[float, ...], most: int) -> float:
+    """Return when the minute has room for one more request."""
+    return asked_at[-most] + MINUTE if len(asked_at) >= most else float("-inf")
 
 
 def _fresh(watch: Watch, at: float) -> bool:
@@ -363,8 +385,8 @@ def awake_because(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: S
 def asked(watch: Watch, ask: Ask, now: Moment) -> Watch:
     """Take in that a request goes out."""
     if ask is Ask.STATE:
-        return replace(watch, state_asked_at=now.clock, wanted=False)
-    return replace(watch, data_asked_at=now.clock, hint_at=None)
+        return replace(watch, states_asked=(*watch.states_asked, now.clock)[-STATES_A_MINUTE:], wanted=False)
+    return replace(watch, looks_asked=(*watch.looks_asked, now.clock)[-LOOKS_A_MINUTE:], hint_at=None)
 
 
 def state_answered(watch: Watch, *, online: bool, asleep: bool, now: Moment) -> Watch:
@@ -479,6 +501,7 @@ def data_answered(watch: Watch, sight: Sight, now: Moment) -> Watch:
         overdue=min(overdue, OVERDUE_MOST),
         empty_looks=watch.empty_looks + 1 if idle and not arrived and not charge_ended else int(idle_now),
         departed_at=departed_at,
+        idle_hints=watch.idle_hints if before.driving == sight.driving and before.charging == sight.charging else 0,
         expecting_until=now.clock + EXPECTED if fast_charged else watch.expecting_until,
         active=watch.active or sight.driving or sight.charging,
         visited=watch.visited or bool(sight.reasons) or sight.open,
@@ -547,5 +570,12 @@ def look_wanted(watch: Watch, now: Moment) -> Watch:
 
 
 def hinted(watch: Watch, now: Moment) -> Watch:
-    """Take in a sign that a drive or charge begins or ends about now: a look at once, and a few after it."""
-    return replace(look_wanted(watch, now), expecting_until=now.clock + EXPECTED)
+    """Take in a sign that a drive or charge begins or ends about now: a look at once, and a few after it.
+
+    A sign that again and again brings nothing is listened to less and less often, so that it cannot spend the month.
+    """
+    deaf = min(EXPECTED * 2**watch.idle_hints, DEAF_MOST)
+    if watch.hinted_at is not None and now.clock - watch.hinted_at < deaf:
+        return watch
+    hinted = replace(watch, hinted_at=now.clock, idle_hints=watch.idle_hints + 1, expecting_until=now.clock + EXPECTED)
+    return look_wanted(hinted, now)

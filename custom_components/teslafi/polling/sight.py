@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ..tesla.decode import BLOCKS
 from ..tesla.snapshot import Snapshot
 
 STALE: Final = 900_000
@@ -68,6 +69,8 @@ class Sight:
         return self.open or Reason.USER_PRESENT in self.reasons
 
 
+_TIMED: Final = frozenset({"charge_state", "climate_state", "drive_state", "vehicle_state"})
+
 CHARGING: Final = frozenset({"Charging", "Starting", "Calibrating"})
 KEEPERS: Final = frozenset({"on", "keep", "dog", "camp", "party"})
 UPDATING: Final = frozenset({"downloading", "installing"})
@@ -105,7 +108,7 @@ _SIGNS: Final[Mapping[Reason, tuple[str, Callable[[Snapshot], object]]]] = {
 
 def sight_of(answer: Snapshot) -> Sight:
     """Read the answer of one look. Blocks that did not come, or are far older than the others, say nothing."""
-    fresh = _fresh_blocks(answer)
+    fresh = fresh_blocks(answer)
     reasons = frozenset(reason for reason, (block, says) in _SIGNS.items() if block in fresh and says(answer))
     vehicle = answer.vehicle_state
     openings = (vehicle.df, vehicle.dr, vehicle.pf, vehicle.pr, vehicle.ft, vehicle.rt)
@@ -128,11 +131,12 @@ def sight_of(answer: Snapshot) -> Sight:
     )
 
 
-def _fresh_blocks(answer: Snapshot) -> frozenset[str]:
-    blocks = ("charge_state", "climate_state", "drive_state", "vehicle_state")
-    came = {name: getattr(answer, name).timestamp for name in blocks if name in answer.reported}
-    newest = max((stamp for stamp in came.values() if stamp is not None), default=0)
-    return frozenset(name for name, stamp in came.items() if stamp is None or newest - stamp <= STALE)
+def fresh_blocks(answer: Snapshot) -> frozenset[str]:
+    """Return the blocks that came with an answer and are no leftovers: none is far older than the newest."""
+    blocks = answer.reported & BLOCKS
+    stamps = {name: getattr(answer, name).timestamp for name in blocks & _TIMED}
+    newest = max((stamp for stamp in stamps.values() if stamp is not None), default=0)
+    return frozenset(name for name in blocks if (stamp := stamps.get(name)) is None or newest - stamp <= STALE)
 
 
 def _charge_left(answer: Snapshot) -> float | None:

@@ -43,6 +43,9 @@ class LastValues:
     data_at: datetime | None = None
     contact_at: datetime | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    block_at: Mapping[str, datetime] = field(default_factory=dict)
+    polling: Mapping[str, Any] = field(default_factory=dict)
+    """What the polling rule keeps, in the form of polling.memory."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the file holds of the car."""
@@ -52,6 +55,8 @@ class LastValues:
             "data_at": self.data_at.isoformat() if self.data_at else None,
             "contact_at": self.contact_at.isoformat() if self.contact_at else None,
             "ledger": self.ledger.to_json(),
+            "block_at": {name: at.isoformat() for name, at in self.block_at.items()},
+            "polling": dict(self.polling),
         }
 
     @classmethod
@@ -60,11 +65,13 @@ class LastValues:
         if not isinstance(data, dict):
             return cls()
         return cls(
-            state=CarState(data["state"]) if data.get("state") in set(CarState) else None,
+            state=next((state for state in CarState if state == data.get("state")), None),
             snapshot=decode_vehicle(data.get("snapshot") or {}).snapshot,
             data_at=_moment(data.get("data_at")),
             contact_at=_moment(data.get("contact_at")),
             ledger=Ledger.from_json(data.get("ledger")),
+            block_at={name: at for name, text in _items(data, "block_at") if (at := _moment(text)) is not None},
+            polling=dict(_items(data, "polling")),
         )
 
 

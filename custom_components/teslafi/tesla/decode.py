@@ -8,7 +8,7 @@ The rules are tables made once from the annotations of the snapshot classes: an 
 once per refresh and per car.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -293,6 +293,9 @@ _BLOCKS: Final[Mapping[str, Block[Any]]] = MappingProxyType(
     }
 )
 
+BLOCKS: Final = frozenset(_BLOCKS)
+"""Names of the blocks of an answer of `vehicle_data`."""
+
 PATHS: Final = frozenset((*_VEHICLE.paths(), *(path for block in _BLOCKS.values() for path in block.paths())))
 """Path of every value a snapshot can hold."""
 
@@ -338,6 +341,12 @@ def merge(older: Snapshot, newer: Snapshot) -> Snapshot:
         reported=older.reported if reported <= older.reported else older.reported | reported,
         **{name: getattr(newer if name in reported else older, name) for name in _BLOCKS},
     )
+
+
+def without(snapshot: Snapshot, blocks: Iterable[str]) -> Snapshot:
+    """Return the snapshot with these blocks unknown. What was ever reported stays reported."""
+    empty = Snapshot()
+    return replace(snapshot, **{name: getattr(empty, name) for name in blocks if name in _BLOCKS})
 
 
 def encode(snapshot: Snapshot) -> dict[str, Json]:

@@ -251,7 +251,7 @@ async def test_another_budget_settles_its_repair(hass: HomeAssistant, freezer: F
     flow = await manager.async_configure(flow["flow_id"], {"monthly_budget": 5})
     assert flow["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options == {"monthly_budget": 5, "show_tokens": True}
-    assert entry.runtime_data.budget.may_spend
+    assert entry.runtime_data.budget.may_look
     hass.config_entries.async_update_entry(entry, options={"monthly_budget": 0.001})
     await hass.async_block_till_done()
     assert raised(hass) == {issue_id}
