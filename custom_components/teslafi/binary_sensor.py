@@ -318,7 +318,7 @@ async def async_setup_entry(
 class TeslaFiBinarySensor(BinarySensorEntity):
     """How a binary sensor takes its value."""
 
-    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - the value itself
+    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - the value itself
         self._attr_is_on = value
 
 

@@ -70,7 +70,7 @@ class VehicleButton(VehicleControl, ButtonEntity):
 
     entity_description: VehicleButtonDescription
 
-    def _take(self, value: None) -> None:
+    def _show(self, value: None) -> None:
         """A button has no value."""
 
     @override

@@ -67,7 +67,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
 
     _value: list[Plan]
 
-    def _take(self, value: list[Plan]) -> None:
+    def _show(self, value: list[Plan]) -> None:
         """Plans are read when Home Assistant asks for events."""
 
     @override
@@ -75,10 +75,10 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         """Follow the gate, where there is one: it decides whether events can be changed."""
         await super().async_added_to_hass()
         if (controls := self.coordinator.config_entry.runtime_data.controls) is not None:
-            self.async_on_remove(controls.coordinator.async_add_listener(self._gate_moved))
+            self.async_on_remove(controls.coordinator.async_add_listener(self._handle_gate_update))
 
     @callback
-    def _gate_moved(self) -> None:
+    def _handle_gate_update(self) -> None:
         self.async_write_ha_state()
 
     @property

@@ -83,7 +83,7 @@ class _Climate(VehicleControl, ClimateEntity):
 
     _attr_temperature_unit = UnitOfTemperature.CELSIUS
 
-    def _take(self, value: Cabin) -> None:
+    def _show(self, value: Cabin) -> None:
         self._attr_hvac_mode = value.mode
         self._attr_current_temperature = value.inside
         self._attr_target_temperature = value.target

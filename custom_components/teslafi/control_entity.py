@@ -28,7 +28,7 @@ from .entity import (
 )
 from .runtime import TeslaFiConfigEntry, enabled_controls
 
-MARK: Final = "control"
+CONTROL: Final = "control"
 """Part of the unique ids of entities that command, so that they are found when they have to go."""
 
 
@@ -65,10 +65,10 @@ class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFi
     async def async_added_to_hass(self) -> None:
         """Follow the gate as well: what it opens and shuts is shown at once."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._controls.coordinator.async_add_listener(self._gate_moved))
+        self.async_on_remove(self._controls.coordinator.async_add_listener(self._handle_gate_update))
 
     @callback
-    def _gate_moved(self) -> None:
+    def _handle_gate_update(self) -> None:
         self.async_write_ha_state()
 
 
@@ -78,10 +78,10 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
     def __init__(self, coordinator: VehicleCoordinator, description: ControlDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        super().__init__(coordinator, description, f"{coordinator.vin}-{MARK}", vehicle_device_info(coordinator))
+        super().__init__(coordinator, description, f"{coordinator.vin}-{CONTROL}", vehicle_device_info(coordinator))
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
     async def _send(self, order: Order, *, code: str | None = None) -> Mapping[str, Any]:
@@ -103,14 +103,14 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
         """Show what `description` says."""
         self._value_fn = description.value_fn
         self._block = site_block(description)
-        super().__init__(coordinator, description, f"{coordinator.site_id}-{MARK}", site_device_info(coordinator))
+        super().__init__(coordinator, description, f"{coordinator.site_id}-{CONTROL}", site_device_info(coordinator))
 
     @override
     def _is_shown(self) -> bool:
         return self.coordinator.shows(self._block)
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
     async def _send(self, name: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
@@ -129,13 +129,13 @@ def async_setup_vehicle_controls[DescriptionT: ControlDescription[VehicleData]](
     descriptions: Sequence[DescriptionT],
     entity_class: Callable[[VehicleCoordinator, DescriptionT], Entity],
 ) -> None:
-    """Add the entities of the groups and cars that were enabled; let go of the others."""
+    """Add the entities of the groups and cars that were enabled; remove the others."""
     controls = entry.runtime_data.controls
     groups = controls.groups if controls else frozenset()
     vins = controls.vehicles if controls else frozenset()
     enabled = [row for row in descriptions if not groups.isdisjoint(row.groups)]
-    kept = {f"{vin}-{MARK}-{row.key}" for vin in vins for row in enabled}
-    _let_go(hass, entry, platform, {row.key for row in descriptions}, kept.__contains__)
+    still_enabled = {f"{vin}-{CONTROL}-{row.key}" for vin in vins for row in enabled}
+    _remove_from_registry(hass, entry, platform, {row.key for row in descriptions}, still_enabled.__contains__)
     async_setup_vehicle_platform(entry, async_add_entities, enabled, entity_class, vins=vins)
 
 
@@ -148,23 +148,25 @@ def async_setup_site_controls[DescriptionT: ControlDescription[SiteData]](
     descriptions: Sequence[DescriptionT],
     entity_class: Callable[[SiteCoordinator, DescriptionT], Entity],
 ) -> None:
-    """Add the entities of energy sites, when their group was enabled; let go of them otherwise.
+    """Add the entities of energy sites, when their group was enabled; remove them otherwise.
 
     Which sites there are does not matter: one that is not listed now may only have been out of reach.
     """
     controls = entry.runtime_data.controls
     enabled = list(descriptions) if controls and ControlGroup.ENERGY in controls.groups else []
-    kept = tuple(f"-{MARK}-{row.key}" for row in enabled)
-    _let_go(hass, entry, platform, {row.key for row in descriptions}, lambda unique_id: unique_id.endswith(kept))
+    still_enabled = tuple(f"-{CONTROL}-{row.key}" for row in enabled)
+    _remove_from_registry(
+        hass, entry, platform, {row.key for row in descriptions}, lambda unique_id: unique_id.endswith(still_enabled)
+    )
     async_setup_site_platform(entry, async_add_entities, enabled, entity_class)
 
 
-def _let_go(
-    hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], kept: Callable[[str], bool]
+def _remove_from_registry(
+    hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], still_enabled: Callable[[str], bool]
 ) -> None:
     """Remove the registry's entries of these rows that are not enabled any more."""
     registry = er.async_get(hass)
     for known in er.async_entries_for_config_entry(registry, entry.entry_id):
-        _, mark, key = known.unique_id.rpartition(f"-{MARK}-")
-        if mark and known.domain == platform and key in ours and not kept(known.unique_id):
+        _, control, key = known.unique_id.rpartition(f"-{CONTROL}-")
+        if control and known.domain == platform and key in ours and not still_enabled(known.unique_id):
             registry.async_remove(known.entity_id)

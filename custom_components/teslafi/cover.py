@@ -141,7 +141,7 @@ class VehicleCover(VehicleControl, CoverEntity):
             features |= CoverEntityFeature.STOP
         self._attr_supported_features = features
 
-    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
+    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_closed = value
 
     @override

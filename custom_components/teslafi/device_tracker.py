@@ -64,7 +64,7 @@ async def async_setup_entry(
 class VehicleTrackerBase(TrackerEntity):
     """How a tracker takes its place."""
 
-    def _take(self, value: Place) -> None:
+    def _show(self, value: Place) -> None:
         self._attr_latitude, self._attr_longitude = value
 
 

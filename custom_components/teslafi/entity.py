@@ -61,18 +61,18 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         self._attr_translation_key = description.translation_key or description.key
         self._attr_device_info = device_info
         self._shown = self._is_shown()
-        self._value = self._read()
-        self._take(self._value)
+        self._value = self._current_value()
+        self._show(self._value)
 
     @abstractmethod
-    def _read(self) -> Any:  # noqa: ANN401 - each platform has its own kind of value
+    def _current_value(self) -> Any:  # noqa: ANN401 - each platform has its own kind of value
         """Compute the value from the coordinator's data."""
 
     @abstractmethod
-    def _take(self, value: Any) -> None:  # noqa: ANN401
+    def _show(self, value: Any) -> None:  # noqa: ANN401
         """Set the attributes that Home Assistant reads."""
 
-    def _moved(self, _value: Any) -> bool:  # noqa: ANN401
+    def _is_worth_writing(self, _value: Any) -> bool:  # noqa: ANN401
         """Whether a value that differs from the one shown differs by enough to be written."""
         return True
 
@@ -88,15 +88,15 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        value = self._read()
+        value = self._current_value()
         shown = self._is_shown()
-        changed = value != self._value and self._moved(value)
+        changed = value != self._value and self._is_worth_writing(value)
         if not changed and shown == self._shown:
             return
         self._shown = shown
         if changed:
             self._value = value
-            self._take(value)
+            self._show(value)
         self.async_write_ha_state()
 
 
@@ -109,7 +109,7 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
         super().__init__(coordinator, description, coordinator.vin, vehicle_device_info(coordinator))
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
 
@@ -127,7 +127,7 @@ class SiteEntity(TeslaFiEntity[SiteCoordinator]):
         return self.coordinator.shows(self._block)
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
 
@@ -145,7 +145,7 @@ class WallConnectorEntity(TeslaFiEntity[SiteCoordinator]):
         return self.coordinator.shows(LIVE)
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         connector = self.coordinator.data.live.wall_connector(self._din)
         return None if connector is None else self._value_fn(connector)
 
@@ -166,7 +166,7 @@ class LinkEntity(TeslaFiEntity[LinkCoordinator]):
         super().__init__(coordinator, description, identifier, device_info)
 
     @override
-    def _read(self) -> Any:
+    def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
 

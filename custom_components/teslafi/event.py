@@ -49,7 +49,7 @@ class CommandEvent(VehicleControl, EventEntity):
         """Whether it can tell anything."""
         return True
 
-    def _take(self, value: None) -> None:
+    def _show(self, value: None) -> None:
         """An event has no value."""
 
     @override

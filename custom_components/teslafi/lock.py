@@ -88,7 +88,7 @@ class VehicleLock(VehicleControl, LockEntity):
         controls = self.coordinator.config_entry.runtime_data.controls
         return ANY_CODE if controls is not None and controls.code.required else None
 
-    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
+    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_locked = value
 
     @override

@@ -68,7 +68,7 @@ class VehicleMedia(VehicleControl, MediaPlayerEntity):
         | MediaPlayerEntityFeature.VOLUME_STEP
     )
 
-    def _take(self, value: MediaInfo) -> None:
+    def _show(self, value: MediaInfo) -> None:
         self._attr_state = STATES.get(value.media_playback_status or "", MediaPlayerState.IDLE)
         self._loudest = value.audio_volume_max or LOUDEST
         self._attr_volume_level = None if value.audio_volume is None else value.audio_volume / self._loudest

@@ -151,7 +151,7 @@ class VehicleNumber(VehicleControl, NumberEntity):
 
     entity_description: VehicleNumberDescription
 
-    def _take(self, value: float | None) -> None:
+    def _show(self, value: float | None) -> None:
         self._attr_native_value = value
 
     @property
@@ -179,7 +179,7 @@ class SiteNumber(SiteControl, NumberEntity):
 
     entity_description: SiteNumberDescription
 
-    def _take(self, value: float | None) -> None:
+    def _show(self, value: float | None) -> None:
         self._attr_native_value = value
 
     @override

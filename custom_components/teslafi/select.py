@@ -182,7 +182,7 @@ class VehicleSelect(VehicleControl, SelectEntity):
         """What can be chosen."""
         return list(self.entity_description.values)
 
-    def _take(self, value: object) -> None:
+    def _show(self, value: object) -> None:
         self._attr_current_option = _option(self.entity_description.values, value)
 
     @override
@@ -206,7 +206,7 @@ class SiteSelect(SiteControl, SelectEntity):
         """What can be chosen."""
         return list(self.entity_description.values)
 
-    def _take(self, value: object) -> None:
+    def _show(self, value: object) -> None:
         self._attr_current_option = _option(self.entity_description.values, value)
 
     @override

@@ -1014,14 +1014,14 @@ class TeslaFiSensor(SensorEntity):
         self._meter = (self._meter or make()).take(reading)
         return self._meter.value, self._meter.began
 
-    def _take(self, value: Any) -> None:  # noqa: ANN401 - numbers, texts, moments, or one with the start of its sum
+    def _show(self, value: Any) -> None:  # noqa: ANN401 - numbers, texts, moments, or one with the start of its sum
         if self.entity_description.resets or self.entity_description.meter:
             value, self._attr_last_reset = value
         if type(value) is str:
             value = value[:MAX_LENGTH_STATE_STATE]
         self._attr_native_value = value
 
-    def _moved(self, value: Any) -> bool:  # noqa: ANN401
+    def _is_worth_writing(self, value: Any) -> bool:  # noqa: ANN401
         tolerance = self.entity_description.tolerance
         shown = self._attr_native_value
         if tolerance is None or not isinstance(value, datetime) or not isinstance(shown, datetime):
@@ -1033,8 +1033,8 @@ class VehicleSensor(TeslaFiSensor, VehicleEntity):
     """A sensor of a car."""
 
     @override
-    def _read(self) -> Any:
-        return self._metered(super()._read())
+    def _current_value(self) -> Any:
+        return self._metered(super()._current_value())
 
 
 class SessionSensor(VehicleSensor, RestoreEntity):
@@ -1046,8 +1046,8 @@ class SessionSensor(VehicleSensor, RestoreEntity):
         await super().async_added_to_hass()
         if (kept := await self.async_get_last_extra_data()) is not None:
             self._meter = SessionMeter.from_json(kept.as_dict())
-            self._value = self._read()
-            self._take(self._value)
+            self._value = self._current_value()
+            self._show(self._value)
 
     @property
     @override
@@ -1065,8 +1065,8 @@ class SiteSensor(TeslaFiSensor, SiteEntity):
     """A sensor of an energy site."""
 
     @override
-    def _read(self) -> Any:
-        return self._metered(super()._read())
+    def _current_value(self) -> Any:
+        return self._metered(super()._current_value())
 
 
 class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):

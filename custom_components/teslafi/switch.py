@@ -208,7 +208,7 @@ class VehicleSwitch(VehicleControl, SwitchEntity):
         """Whether the car never tells, so that both ways are offered."""
         return self.entity_description.assumed_state
 
-    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
+    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_on = value
 
     @override
@@ -237,7 +237,7 @@ class SiteSwitch(SiteControl, SwitchEntity):
 
     entity_description: SiteSwitchDescription
 
-    def _take(self, value: bool | None) -> None:  # noqa: FBT001 - a value
+    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_on = value
 
     @override

@@ -43,7 +43,7 @@ async def async_setup_entry(
 class VehicleText(VehicleControl, TextEntity):
     """The destination of a car."""
 
-    def _take(self, value: str | None) -> None:
+    def _show(self, value: str | None) -> None:
         self._attr_native_value = value[:LONGEST] if value else None
 
     @override

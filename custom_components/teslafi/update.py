@@ -75,7 +75,7 @@ class VehicleUpdateBase(UpdateEntity):
     _attr_supported_features = UpdateEntityFeature.PROGRESS
     _installing = False
 
-    def _take(self, value: Software) -> None:
+    def _show(self, value: Software) -> None:
         self._installing = value.installing
         self._attr_installed_version = value.installed
         self._attr_latest_version = value.latest
