@@ -250,7 +250,11 @@ def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
     """Fail if Home Assistant would refuse the value."""
     value = row.value_fn(source)
     if isinstance(row, sensor.TeslaFiSensorDescription):
-        if row.resets:
+        if row.meter is not None:
+            meter = row.meter().take(value)
+            value, began = meter.value, meter.began
+            assert began is None or began.tzinfo is not None
+        elif row.resets:
             value, began = value
             assert began is None or began.tzinfo is not None
         if value is None:
