@@ -14,7 +14,7 @@ import pytest
 # Python compiled every module anew at each start where the environment says so
 sys.dont_write_bytecode = False
 
-DEBUGGED: Final = frozenset({"test_lapse", "test_reauth", "test_whole_way", "test_fleet_api"})
+DEBUGGED: Final = frozenset({"test_lapse", "test_whole_way", "test_fleet_api"})
 """Modules whose event loop runs in debug mode, between them all of the integration, the companion and the simulators.
 
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.

@@ -63,6 +63,7 @@ async def play(
     return await sums(hass, len(steps))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hass_begins_recording")
 async def test_a_car_that_corrects_itself_counts_once(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """The energy of a session goes down and up, a restart comes between, a second session follows; odometers slip."""
@@ -222,6 +223,7 @@ STORIES: Final[tuple[tuple[str, Callable[[], Meter], Callable[[random.Random], t
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hass_begins_recording")
 async def test_sums_are_what_happened(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     """Eighty stories of each kind through the recorder: no watt-hour twice."""

@@ -22,6 +22,8 @@ from teslafi_companion.work.housekeeping import keep_house
 from ..companion.web.person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Page, Person
 from .raw import post
 
+pytestmark = pytest.mark.slow
+
 HOSTILE_HEADERS = (
     b"User-Agent: \xff\xfe",
     b"User-Agent: \xed\xa0\x80",

@@ -121,6 +121,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(
     await dripping
 
 
+@pytest.mark.slow
 async def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "REQUEST_SECONDS", 0.3)
     stranger = await Stranger.at(port, "127.0.1.1", WITHOUT_BODY)

@@ -9,6 +9,8 @@ from tests.integration.owner import ANNA
 
 from .world import World
 
+pytestmark = pytest.mark.slow
+
 MOST_REFRESHES_A_DAY: Final = 12
 """Three for the eight hours that a token lives; some more to find out that it is not the token."""
 

@@ -271,6 +271,7 @@ def test_what_it_never_does(
             assert page.get(Category.DATA, 0) * PRICES_USD[Category.DATA] <= limit + 1e-9
 
 
+@pytest.mark.slow
 @SOME
 @given(name=st.sampled_from(sorted(LIVES)), seed=st.integers(0, 20))
 def test_what_is_learnt_survives_a_restart(name: str, seed: int) -> None:

@@ -36,6 +36,8 @@ from teslafi_simulators.tesla.commands.table import COMMANDS, execute
 from teslafi_simulators.tesla.fleet_api.routes import ROWS
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 
+pytestmark = pytest.mark.slow
+
 NOON: Final = 1_795_435_200.0
 SCOPES: Final = {
     "openid", "offline_access", "user_data", "vehicle_device_data", "vehicle_location", "vehicle_cmds",
