@@ -24,6 +24,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 )
 import tesla_fleet_api.const
 
+from custom_components.teslafi.polling import rule
 from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
 from teslafi_simulators.tesla.addresses import Addresses
@@ -62,6 +63,9 @@ def _refreshes(entry: MockConfigEntry) -> list[Refresh]:
     """Return what asks each car for its state and its data."""
     if entry.domain == "tesla_fleet":
         return [car.coordinator.async_refresh for car in entry.runtime_data.vehicles]
+
+    # A person's wishes are held to a few a minute; this is no person
+    rule.LOOKS_A_MINUTE = rule.STATES_A_MINUTE = sys.maxsize  # type: ignore[misc]
 
     def looking(coordinator: Any) -> Refresh:  # noqa: ANN401 - either kind
         async def look() -> None:
