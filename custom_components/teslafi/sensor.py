@@ -199,6 +199,7 @@ def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = True) -> V
     return TeslaFiSensorDescription(
         key=_key(path),
         paths=(path,),
+        fitted=SEATS.get(path.removeprefix("climate_state.")),
         value_fn=named,
         device_class=SensorDeviceClass.ENUM,
         options=list(levels.values()),
