@@ -133,7 +133,7 @@ async def test_trouble_at_the_token_endpoint_never_asks(
 async def test_the_log_says_it_once(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A day without Tesla is one line of loss per car, site and account."""
+    """Two hours without Tesla are one line, however many cars and sites it is about."""
     await owner.sign_in()
     caplog.clear()
     owner.tesla.control.fault(path="*", kind="drop", times=None)
@@ -143,5 +143,5 @@ async def test_the_log_says_it_once(
     lines = [
         record for record in caplog.records if record.levelno >= logging.WARNING and record.name.endswith("teslafi")
     ]
-    assert len(lines) == 4
+    assert len(lines) == 1
     owner.tesla.control.clear_faults()

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from homeassistant.components.application_credentials import ClientCredential, async_import_client_credential
 from homeassistant.components.tesla_fleet import const as core_constants, oauth as core_oauth
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
@@ -41,6 +43,7 @@ def application(tesla: TeslaSimulator) -> Application:
     assert found is not None
     found.regions.clear()
     found.public_key = None
+    found.domain = DOMAIN
     return found
 
 
@@ -92,10 +95,10 @@ def core_oauth_state(core: HomeAssistant, state: str) -> dict[str, Any]:
     return decoded
 
 
-async def publish_key(core: HomeAssistant, application: Application, flow_id: str) -> None:
+async def publish_key(core: HomeAssistant, tesla: TeslaSimulator, application: Application, flow_id: str) -> None:
     """Put the key that core made on the owner's domain, from where Tesla takes it."""
-    flow = cast("Any", core.config_entries.flow)._progress[flow_id]  # noqa: SLF001 - the key is shown as PEM alone
-    application.public_key = flow.api.public_uncompressed_point
+    flow = cast("Any", core.config_entries.flow)._progress[flow_id]  # noqa: SLF001 - the key is shown on a page alone
+    tesla.control.host_key(application.client_id, flow.api.public_pem)
 
 
 async def test_core_signs_in_registers_its_domain_and_shows_the_car(
@@ -110,7 +113,7 @@ async def test_core_signs_in_registers_its_domain_and_shows_the_car(
     assert (result["step_id"], result["errors"]) == ("domain_registration", {"base": "invalid_response"})
     assert "na" not in application.regions
 
-    await publish_key(core, application, flow_id)
+    await publish_key(core, tesla, application, flow_id)
     result = await core.config_entries.flow.async_configure(flow_id, {})
     assert result["step_id"] == "registration_complete"
     assert "na" in application.regions
@@ -132,6 +135,8 @@ async def test_core_is_told_that_another_key_stands_on_the_domain(
     core: HomeAssistant, tesla: TeslaSimulator, application: Application
 ) -> None:
     result = await to_domain(core, tesla)
-    application.public_key = "04" + "ab" * 64
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    tesla.control.host_key(application.client_id, pem)
     result = await core.config_entries.flow.async_configure(result["flow_id"], {"domain": DOMAIN})
     assert (result["step_id"], result["errors"]) == ("domain_registration", {"base": "public_key_mismatch"})
