@@ -82,6 +82,13 @@ class Budget:
         return sum(ledger.cost(now) for ledger in self._ledgers.values())
 
     @property
+    def usual_month_usd(self) -> float | None:
+        """What the looks of thirty days like the last ones come to; None before a whole day is known."""
+        now = time.time()
+        usual = [day for ledger in self._ledgers.values() if (day := ledger.usual_day(now)) is not None]
+        return sum(usual) * 30 * PRICES_USD[Category.DATA] if usual else None
+
+    @property
     def may_look(self) -> bool:
         """Whether the limit leaves room for another look, beyond the reserve for commands and wakes."""
         return self.limit is None or for_looks(self.limit, self.cost_usd) >= PRICES_USD[Category.DATA]

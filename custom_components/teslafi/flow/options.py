@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, OptionsFlow
 from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
@@ -32,6 +32,7 @@ from ..const import (
 )
 from ..controls.code import hashed
 from ..polling.pace import Mode
+from ..runtime import TeslaFiConfigEntry
 from ..storage.vault import async_get_vault
 
 NEW_CODE: Final = "new_code"
@@ -83,7 +84,16 @@ class TeslaFiOptionsFlow(OptionsFlow):
             return self.async_create_entry(data=await self._with_code(user_input))
         schema = OPTIONS_SCHEMA.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else OPTIONS_SCHEMA
         schema = self.add_suggested_values_to_schema(schema, self.config_entry.options)
-        return self.async_show_form(step_id="settings", data_schema=schema)
+        usual = self._usual_month()
+        return self.async_show_form(
+            step_id="settings", data_schema=schema, description_placeholders={"usual_month": usual}
+        )
+
+    def _usual_month(self) -> str:
+        """Return what a month like the last days costs, "?" before that is known."""
+        entry: TeslaFiConfigEntry = self.config_entry
+        usual = entry.runtime_data.budget.usual_month_usd if entry.state is ConfigEntryState.LOADED else None
+        return "?" if usual is None else f"{usual:.2f}"
 
     async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:
         """Keep the code as a salted hash; an empty field leaves it as it is."""

@@ -51,7 +51,7 @@ async def test_a_block_that_stops_coming_becomes_unknown(hass: HomeAssistant, fr
     await look(hass, freezer, car, 1900)
     assert car.data.snapshot.climate_state.inside_temp is None
     assert car.data.snapshot.charge_state.battery_level == 77
-    assert hass.states.get("sensor.test_inside_temperature").state == STATE_UNKNOWN  # type: ignore[union-attr]
+    assert hass.states.get("sensor.test_inside_temperature").state == STATE_UNKNOWN
     reader.cars[VIN]["climate_state"] = climate
     await look(hass, freezer, car, 60)
     assert car.data.snapshot.climate_state.inside_temp is not None
