@@ -24,7 +24,7 @@ STOPS_NEEDED: Final = 5
 STOP_MOST: Final = 3600.0
 STOP_WATCH: Final = 900.0
 """Seconds to look out for the end of a stop while little is known of stops."""
-STOP_WATCHES: Final = (60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1200.0, 1500.0, 1800.0)
+STOP_WATCHES: Final = (60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1200.0, 1500.0, 2100.0, 2700.0)
 STOP_WATCH_COSTS: Final = 1 / 60_000
 """A second of watching, in drives seen late: sixty thousand seconds are worth one."""
 PLACES_KEPT: Final = 12

@@ -315,14 +315,12 @@ def _just_arrived(watch: Watch) -> bool:
 
 
 def _may_be_plugged_in(watch: Watch, _now: Moment, pace: Pace) -> bool:
-    """Tell whether the driver has just left where the car is sometimes charged, and no cable is in yet."""
+    """Tell whether a charge may begin now: the driver has just left the car where it is sometimes charged."""
     if not _just_arrived(watch):
         return False
-    return not watch.sight.plugged and (
-        1 <= watch.empty_looks <= pace.plug_in_looks
-        and watch.parked_at is not None
-        and watch.learnt.charges_at(watch.parked_place)
-    )
+    if watch.sight.plugged:
+        return watch.empty_looks == 1 and watch.charge_starts_at is None and not watch.stop_charged
+    return 1 <= watch.empty_looks <= pace.plug_in_looks and watch.learnt.charges_at(watch.parked_place)
 
 
 def _in_short_stop(watch: Watch, _now: Moment, pace: Pace) -> bool:

@@ -95,7 +95,9 @@ def test_a_leftover_block_says_nothing(block: str) -> None:
     assert sight_of(missing).reasons == frozenset()
 
 
-VALUES: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=5) | st.just([])
+VALUES: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=5) | st.just([])
+)
 NAMES = st.sampled_from(
     [
         "timestamp",
