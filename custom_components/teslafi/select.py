@@ -190,7 +190,7 @@ class VehicleSelect(VehicleControl, SelectEntity):
         """Choose; where the climate has to run for it, have it run first."""
         row = self.entity_description
         climate = self.coordinator.data.snapshot.climate_state
-        if row.warms and row.values[option] and climate.is_climate_on is False:
+        if row.warms and row.values[option] and not climate.is_climate_on:
             await self._send(Order("auto_conditioning_start", {}, {"climate_state.is_climate_on": True}))
         await self._send(row.order(option))
 

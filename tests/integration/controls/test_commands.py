@@ -181,6 +181,13 @@ SIGNED_CAR: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a car be looked at after each of the commands that follow each other here within a minute."""
+    monkeypatch.setattr("custom_components.teslafi.polling.rule.LOOKS_A_MINUTE", 10_000)
+    monkeypatch.setattr("custom_components.teslafi.polling.rule.STATES_A_MINUTE", 10_000)
+
+
 async def look(keeper: Keeper, car: Car) -> None:
     """Have Home Assistant see the car as it was prepared."""
     vehicle = keeper.entry.runtime_data.vehicles[car.vin]
