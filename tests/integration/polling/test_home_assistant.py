@@ -116,6 +116,7 @@ async def test_a_hint_brings_a_look(hass: HomeAssistant, owner: Owner, freezer: 
         hass.states.async_set(name, state, watts if name == "sensor.plug" else {})
     hass.config_entries.async_update_entry(entry, options={CONF_HINTS: names})
     await hass.async_block_till_done()
+    car = entry.runtime_data.vehicles[ANNAS_MODEL_3]
     for name, state, looks in (
         ("cover.garage", "open", True),
         ("person.anna", "unavailable", False),
@@ -123,10 +124,12 @@ async def test_a_hint_brings_a_look(hass: HomeAssistant, owner: Owner, freezer: 
         ("sensor.plug", "2300", True),
     ):
         freezer.tick(4 * 3600)
+        before = car.watch.hinted_at
         asked(owner.tesla, ANNAS_MODEL_3)
         hass.states.async_set(name, state, watts if name == "sensor.plug" else {})
         await hass.async_block_till_done(wait_background_tasks=True)
-        assert (asked(owner.tesla, ANNAS_MODEL_3)["vehicle_data"] > 0) is looks, (name, state)
+        assert (car.watch.hinted_at != before) is looks, (name, state)
+        assert asked(owner.tesla, ANNAS_MODEL_3)["vehicle_data"] > 0 or not looks
         assert owner.tesla.control.car(ANNAS_MODEL_Y).state == "asleep"
 
 
