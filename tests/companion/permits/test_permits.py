@@ -98,7 +98,7 @@ async def test_renewals_keep_the_share_and_a_new_consent_changes_it(
 async def test_the_owner_is_told(store: Store, holder: Holder) -> None:
     assert "Controls of your car were allowed" in await subjects(store)
     letter = next(letter for letter in await letters(store) if letter.subject == "Controls of your car were allowed")
-    assert "Charging: start and stop it" in letter.text
+    assert "Charging: start and stop charging" in letter.text
     assert "http://localhost:8080/links" in letter.text
     assert "controls_allowed" in await events(store)
 
@@ -278,7 +278,7 @@ async def test_commands_join_the_audit_log(store: Store, http: Http, holder: Hol
     assert status == 204
     assert (await events(store)).count("command") == 2
     browser = await Browser.signed_in(store, http, holder.owner)
-    assert "A command was sent to a car" in (await browser.open("/account/activity")).text
+    assert "Command sent to a car" in (await browser.open("/account/activity")).text
 
 
 @pytest.mark.parametrize(
