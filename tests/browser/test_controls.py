@@ -126,6 +126,7 @@ async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> No
     await expect(till.page.get_by_role("heading", level=1)).to_have_text("Checkout")
     await till.press("Subscribe")
     await till.shows("Your account")
+    await expect(till.page.get_by_role("link", name="Manage subscription", exact=True)).to_be_visible()
     await till.page.close()
     await visitor.follow("I've subscribed \N{EN DASH} check again")
     await visitor.shows(re.compile("control your car"), "controls-consent")
