@@ -35,8 +35,10 @@ class OAuth2Flow(AbstractOAuth2FlowHandler):
 
     @override
     async def async_step_authorize_rejected(self, data: None = None) -> ConfigFlowResult:
-        """Say what happened in a sentence: the base class shows the server's raw error."""
-        return self.async_abort(reason="sign_in_canceled")
+        """Say in a sentence that the owner canceled; any other refusal is told by its error, as the base class does."""
+        if self.external_data.get("error") == "access_denied":
+            return self.async_abort(reason="sign_in_canceled")
+        return await super().async_step_authorize_rejected(data)
 
     @abstractmethod
     async def async_code_came(self, returned: Any) -> ConfigFlowResult:  # noqa: ANN401 - as Home Assistant types it
