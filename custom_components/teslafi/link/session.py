@@ -1,4 +1,8 @@
-"""The link's tokens: kept in the vault, refreshed one at a time, forgotten when the link ends."""
+"""The link's tokens: kept in the vault, refreshed one at a time, forgotten when the link ends.
+
+The owner may link again at any time. What the companion says of tokens touches those alone that were sent: a late
+answer neither overwrites nor wipes newer ones.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,31 +33,29 @@ class LinkSession:
 
     def _stored(self) -> LinkTokens | None:
         try:
-            text = self._vault.get_text(self._entry_id, LINK)
-            return None if text is None else LinkTokens.from_plaintext(text)
+            return _tokens(self._vault.get_text(self._entry_id, LINK))
         except (SealBroken, ValueError) as error:
             LOGGER.warning("The link to the companion cannot be opened (%s); link it again", error)
             return None
 
     async def ask[T](self, question: Callable[[LinkTokens], Awaitable[T]]) -> T:
         """Ask with a valid access token, after a refusal once more with a new one; raise CompanionError."""
+        sent = await self._valid()
         try:
-            return await question(await self._valid())
+            return await question(sent)
         except Unlinked:
-            if self._tokens is None:
-                raise
-            self._tokens = self._tokens.spent()
+            self._refuse(sent)
+        sent = await self._valid()
         try:
-            return await question(await self._valid())
+            return await question(sent)
         except Unlinked:
-            await self.forget()
+            await self._replace(sent, None)
             raise
 
     async def adopt(self, tokens: LinkTokens) -> None:
         """Go on with tokens of a new consent, which ended the ones before."""
-        async with self._lock:
-            await self._vault.put_text(self._entry_id, LINK, tokens.to_plaintext())
-            self._tokens = tokens
+        await self._vault.put_text(self._entry_id, LINK, tokens.to_plaintext())
+        self._tokens = tokens
 
     async def forget(self) -> None:
         """Wipe the tokens."""
@@ -66,14 +68,39 @@ class LinkSession:
 
     async def _refreshed(self) -> LinkTokens:
         async with self._lock:
+            before = self._tokens
+            if before is None:
+                raise Unlinked
+            if not before.is_stale(time.time()):
+                return before
+            try:
+                successor: LinkTokens | None = await self._companion.refresh(before, time.time())
+            except Unlinked:
+                successor = None
+            await self._replace(before, successor)
             if self._tokens is None:
                 raise Unlinked
-            if not self._tokens.is_stale(time.time()):
-                return self._tokens
-            successor = await self._companion.refresh(self._tokens, time.time())
-            await self._vault.put_text(self._entry_id, LINK, successor.to_plaintext())
-            self._tokens = successor
-            return successor
+            return self._tokens
+
+    def _refuse(self, sent: LinkTokens) -> None:
+        """Note that the companion did not take an access token, unless another is at hand by now."""
+        if self._tokens is not None and self._tokens.access_token == sent.access_token:
+            self._tokens = self._tokens.spent()
+
+    async def _replace(self, before: LinkTokens, after: LinkTokens | None) -> None:
+        """Seal `after` in the place of `before` (None: nothing), if that is still there; go on with what is there."""
+
+        def change(text: str | None) -> str | None:
+            there = _tokens(text)
+            if there is None or there.refresh_token != before.refresh_token:
+                return text
+            return after.to_plaintext() if after else None
+
+        self._tokens = _tokens(await self._vault.change_text(self._entry_id, LINK, change))
+
+
+def _tokens(text: str | None) -> LinkTokens | None:
+    return None if text is None else LinkTokens.from_plaintext(text)
 
 
 async def end_link(hass: HomeAssistant, entry: ConfigEntry, vault: Vault) -> bool:
