@@ -28,6 +28,7 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
     "link": "const issues secret storage",
+    "journal": "",
     "meters": "",
     "polling": "tesla",
     "issues": "const tesla",
@@ -52,6 +53,7 @@ ALLOWED: Final = {
 
 PURE: Final = {
     "catalogue": ("aiohttp", "homeassistant"),
+    "journal": ("aiohttp", "homeassistant"),
     "polling": ("aiohttp", "homeassistant"),
     "tesla": ("homeassistant",),
 }
