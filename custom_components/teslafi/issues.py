@@ -5,6 +5,7 @@ who ignores it does not meet it again.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -47,6 +48,33 @@ LEARN_MORE: Final[Mapping[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Issue:
+    """An issue of Home Assistant's; `fix_of` is the entry that its fix changes, None when it has none."""
+
+    issue_id: str
+    translation_key: str
+    severity: ir.IssueSeverity = ir.IssueSeverity.WARNING
+    fix_of: ConfigEntry | None = None
+    learn_more_url: str | None = None
+
+    def create(self, hass: HomeAssistant, placeholders: dict[str, str] | None) -> None:
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            self.issue_id,
+            data=None if self.fix_of is None else {CONF_ENTRY_ID: self.fix_of.entry_id},
+            is_fixable=self.fix_of is not None,
+            severity=self.severity,
+            translation_key=self.translation_key,
+            translation_placeholders=placeholders,
+            learn_more_url=self.learn_more_url,
+        )
+
+    def delete(self, hass: HomeAssistant) -> None:
+        ir.async_delete_issue(hass, DOMAIN, self.issue_id)
+
+
 def issue_of(entry: ConfigEntry, error: TeslaError, key: str) -> str | None:
     """Return the id of the issue of an error about a VIN or site number (`key`), None when it has none."""
     if isinstance(error, ACCOUNT_ISSUES):
@@ -59,17 +87,13 @@ def raise_issue(hass: HomeAssistant, entry: ConfigEntry, error: TeslaError, *, k
     """Raise the issue of this error about a car or site, if it has one."""
     if (issue_id := issue_of(entry, error, key)) is None:
         return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
+    _Issue(
         issue_id,
-        data={CONF_ENTRY_ID: entry.entry_id},
-        is_fixable=isinstance(error, FIXABLE),
+        error.key,
         severity=ir.IssueSeverity.ERROR,
-        translation_key=error.key,
-        translation_placeholders={"account": entry.title, "name": name},
+        fix_of=entry if isinstance(error, FIXABLE) else None,
         learn_more_url=LEARN_MORE.get(error.key),
-    )
+    ).create(hass, {"account": entry.title, "name": name})
 
 
 @callback
@@ -87,113 +111,63 @@ def forget_old_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 @callback
 def note_shared(hass: HomeAssistant, entry: ConfigEntry, key: str, name: str, holder: ConfigEntry | None) -> None:
-    """Raise the issue that another entry watches a car or site that this account lists as well, or delete it."""
-    issue_id = f"{_issue_id(entry, SHARED)}_{key}"
+    """Raise the issue that another entry (`holder`) monitors a listed car or site, or delete it."""
+    issue = _Issue(f"{_issue_id(entry, SHARED)}_{key}", SHARED)
     if holder is None:
-        delete_issue(hass, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=SHARED,
-        translation_placeholders={"account": entry.title, "holder": holder.title, "name": name},
-    )
+        issue.delete(hass)
+    else:
+        issue.create(hass, {"account": entry.title, "holder": holder.title, "name": name})
 
 
 @callback
 def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> None:
     """Raise or delete the issue that the month's budget is used up."""
-    issue_id = _issue_id(entry, BUDGET_REACHED)
-    if not reached:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        data={CONF_ENTRY_ID: entry.entry_id},
-        is_fixable=True,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=BUDGET_REACHED,
-        translation_placeholders={"account": entry.title},
-    )
+    issue = _Issue(_issue_id(entry, BUDGET_REACHED), BUDGET_REACHED, fix_of=entry)
+    if reached:
+        issue.create(hass, {"account": entry.title})
+    else:
+        issue.delete(hass)
 
 
 @callback
 def note_storage(hass: HomeAssistant, *, failed: bool) -> None:
-    """Raise or delete the issue that the disk does not take what has to be kept, whichever account it is of."""
-    if not failed:
-        ir.async_delete_issue(hass, DOMAIN, STORAGE_FAILED)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        STORAGE_FAILED,
-        is_fixable=False,
-        severity=ir.IssueSeverity.CRITICAL,
-        translation_key=STORAGE_FAILED,
-    )
+    """Raise or delete the issue that data can't be written to the disk, whichever account it is of."""
+    issue = _Issue(STORAGE_FAILED, STORAGE_FAILED, severity=ir.IssueSeverity.CRITICAL)
+    if failed:
+        issue.create(hass, None)
+    else:
+        issue.delete(hass)
 
 
 @callback
-def raise_link_issue(hass: HomeAssistant, entry: ConfigEntry, address: str) -> None:
-    """Raise the issue that the companion ended the link."""
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        _issue_id(entry, COMPANION_UNLINKED),
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=COMPANION_UNLINKED,
-        translation_placeholders={"account": entry.title, "address": address},
-    )
-
-
-@callback
-def clear_link_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Delete the issue that the companion ended the link."""
-    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, COMPANION_UNLINKED))
+def note_unlinked(hass: HomeAssistant, entry: ConfigEntry, address: str | None) -> None:
+    """Raise the issue that the companion at `address` ended the link, or delete it without one."""
+    issue = _Issue(_issue_id(entry, COMPANION_UNLINKED), COMPANION_UNLINKED)
+    if address is None:
+        issue.delete(hass)
+    else:
+        issue.create(hass, {"account": entry.title, "address": address})
 
 
 @callback
 def note_subscription(hass: HomeAssistant, entry: ConfigEntry, address: str, *, lapsed: bool) -> None:
-    """Raise or delete the issue that the subscription has lapsed; `address` is the page where the owner mends it."""
-    issue_id = _issue_id(entry, SUBSCRIPTION_LAPSED)
-    if not lapsed:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=SUBSCRIPTION_LAPSED,
-        translation_placeholders={"account": entry.title, "address": address},
-        learn_more_url=address,
-    )
+    """Raise or delete the issue that the subscription has lapsed; `address` is the page where the owner renews it."""
+    issue = _Issue(_issue_id(entry, SUBSCRIPTION_LAPSED), SUBSCRIPTION_LAPSED, learn_more_url=address)
+    if lapsed:
+        issue.create(hass, {"account": entry.title, "address": address})
+    else:
+        issue.delete(hass)
 
 
 @callback
 def note_controls_locked(hass: HomeAssistant, entry: ConfigEntry, address: str, lock: str | None) -> None:
     """Raise the issue that controls are locked, with its reason, or delete it while they are open."""
     issue_id = _issue_id(entry, CONTROLS_LOCKED)
+    issue = _Issue(issue_id, f"{CONTROLS_LOCKED}_{lock}", learn_more_url=f"{address}/links")
     if lock is None:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue_id,
-        is_fixable=False,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=f"{CONTROLS_LOCKED}_{lock}",
-        translation_placeholders={"account": entry.title, "address": address},
-        learn_more_url=f"{address}/links",
-    )
+        issue.delete(hass)
+    else:
+        issue.create(hass, {"account": entry.title, "address": address})
 
 
 @callback

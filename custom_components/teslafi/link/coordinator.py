@@ -15,7 +15,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, LOGGER
-from ..issues import clear_link_issue, note_subscription, raise_link_issue
+from ..issues import note_subscription, note_unlinked
 from ..storage.vault import Vault
 from .client import LAPSED, AccountStatus, Companion, CompanionError, Unlinked
 from .session import LinkSession
@@ -85,7 +85,7 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
     def _linked(self, account: AccountStatus) -> LinkStatus:
         if self.data.state is LinkState.UNREACHABLE:
             LOGGER.info("The companion at %s answers again", self.origin)
-        clear_link_issue(self.hass, self.config_entry)
+        note_unlinked(self.hass, self.config_entry, None)
         lapsed = account.subscription in LAPSED
         note_subscription(self.hass, self.config_entry, f"{self.origin}/account#subscription", lapsed=lapsed)
         return LinkStatus(
@@ -95,6 +95,6 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
     def _ended(self) -> LinkStatus:
         if self.data.state is not LinkState.UNLINKED:
             LOGGER.warning("The companion at %s does not know this Home Assistant any more", self.origin)
-        raise_link_issue(self.hass, self.config_entry, self.origin)
+        note_unlinked(self.hass, self.config_entry, self.origin)
         note_subscription(self.hass, self.config_entry, self.origin, lapsed=False)
         return LinkStatus(LinkState.UNLINKED, contact_at=self.data.contact_at)

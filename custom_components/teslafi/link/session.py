@@ -14,7 +14,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, DOMAIN, LINK, LOGGER
-from ..issues import clear_link_issue, note_subscription
+from ..issues import note_subscription, note_unlinked
 from ..storage.vault import SealBroken, Vault
 from .client import Companion, CompanionError, LinkTokens, Unlinked
 
@@ -116,7 +116,7 @@ async def end_link(hass: HomeAssistant, entry: ConfigEntry, vault: Vault) -> boo
         LOGGER.warning("The companion at %s could not be told that the link ended (%s)", companion.origin, error)
         told = False
     await session.forget()
-    clear_link_issue(hass, entry)
+    note_unlinked(hass, entry, None)
     note_subscription(hass, entry, companion.origin, lapsed=False)
     registry = dr.async_get(hass)
     device = registry.async_get_device_by_identifier((DOMAIN, companion_identifier(entry)), entry.entry_id)
