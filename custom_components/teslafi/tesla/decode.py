@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+import re
 from types import MappingProxyType
 from typing import Any, Final, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
@@ -275,6 +276,21 @@ def _of_optional(hint: object) -> object:
     if not isinstance(kind, type | TypeAliasType):
         raise TypeError(f"no reader for {hint}")
     return kind
+
+
+_CAPITAL: Final = re.compile(r"(?<!^)([A-Z])")
+
+
+def snake_cased(raw: object, levels: int) -> object:
+    """Return an answer with the keys of its first levels written as Python writes names (`feeType`: `fee_type`)."""
+    if levels and type(raw) is dict:
+        return {
+            _CAPITAL.sub(r"_\1", key).lower() if type(key) is str else key: snake_cased(value, levels - 1)
+            for key, value in raw.items()
+        }
+    if levels and type(raw) is list:
+        return [snake_cased(entry, levels - 1) for entry in raw]
+    return raw
 
 
 def unwrapped(answer: object) -> object:

@@ -18,7 +18,7 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from multidict import CIMultiDictProxy
 from tesla_fleet_api import TeslaFleetApi
-from tesla_fleet_api.exceptions import ResponseError
+from tesla_fleet_api.exceptions import ResponseError, raise_for_status
 from yarl import URL
 
 from ..secret import Secret
@@ -101,6 +101,10 @@ class Answer:
         """Return the body as text. Tesla sends UTF-8; a charset that an answer claims is not believed."""
         return self._body.decode(errors="replace")
 
+    async def read(self) -> bytes:
+        """Return the body."""
+        return self._body
+
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """Parse the body. A refusal counts by its status alone when its body is no object."""
         if self.ok:
@@ -176,6 +180,7 @@ class Caller:
     ) -> None:
         """Use this grant, and this command key where there is one; raise SignInRequired when the grant is dead."""
         self._session = session
+        self._transport = Transport(http)
         self.api: Final = connected(http, self._token, session.grant.server.api)
         self.api.private_key = key
 
@@ -192,6 +197,16 @@ class Caller:
             return await self._ask(request, count or _uncounted)
         except _AskAgain as again:
             raise again.error from again.error.__cause__
+
+    async def download(self, path: str, count: Count) -> bytes:
+        """Fetch a document, for which the library has no method; otherwise as `ask`."""
+        return cast("bytes", await self.ask(lambda: self._fetch(path), count))
+
+    async def _fetch(self, path: str) -> bytes:
+        headers = {"Authorization": f"Bearer {await self._token()}"}
+        async with self._transport.request("GET", f"{self.api.server}/{path}", headers=headers) as answer:
+            await raise_for_status(cast("aiohttp.ClientResponse", answer))
+            return await answer.read()
 
     async def _ask(self, request: Callable[[], Awaitable[object]], count: Count) -> object:
         exchange = Exchange(count)

@@ -25,9 +25,11 @@ _MOST_SECONDS: Final = 1e11
 SCOPE_DATA: Final = "vehicle_device_data"
 SCOPE_LOCATION: Final = "vehicle_location"
 SCOPE_ENERGY: Final = "energy_device_data"
+SCOPE_CHARGING: Final = "vehicle_charging_cmds"
+"""The scope of charging history and invoices. It also allows commands for charging: asked only on the owner's wish."""
 REQUIRED_SCOPES: Final = ("openid", "offline_access", SCOPE_DATA)
 OPTIONAL_SCOPES: Final = (SCOPE_LOCATION, SCOPE_ENERGY)
-COMMAND_SCOPES: Final = frozenset({"vehicle_cmds", "vehicle_charging_cmds", "energy_cmds"})
+COMMAND_SCOPES: Final = frozenset({"vehicle_cmds", SCOPE_CHARGING, "energy_cmds"})
 
 
 class Kind(StrEnum):
@@ -164,6 +166,11 @@ class Grant:
     def reads_energy(self) -> bool:
         """Whether it may read energy sites."""
         return self.kind is Kind.OWNER or SCOPE_ENERGY in self.scopes
+
+    @property
+    def reads_charging_history(self) -> bool:
+        """Whether it may read paid sessions and invoices; the interface of Tesla's own app does not have them."""
+        return self.kind is Kind.FLEET and SCOPE_CHARGING in self.scopes
 
     def moved_to(self, region: Region) -> Grant:
         """Return the same grant, for another region's server."""

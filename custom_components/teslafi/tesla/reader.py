@@ -5,21 +5,39 @@ Endpoints and envelopes: Tesla's developer documents, "Vehicle endpoints" and "E
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+import re
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.tesla import EnergySite, VehicleFleet
 
 from . import compat  # noqa: F401 - keeps secrets out of the library's log by being there
+from .charging_history import ChargingHistory, ChargingSession, HistoryPage, decode_page, newest_first
 from .decode import Decoded, decode_vehicle
-from .errors import UnexpectedAnswer
+from .errors import NotFound, UnexpectedAnswer
 from .exchange import Caller
 from .grant import Grant, Kind
 from .requests import Category
 from .session import GrantSession
 from .snapshot import Snapshot
+from .vehicle_details import (
+    Alert,
+    NearbySites,
+    ReleaseNote,
+    ServiceVisit,
+    VehicleOption,
+    Warranties,
+    decode_alerts,
+    decode_nearby,
+    decode_options,
+    decode_release_notes,
+    decode_service,
+    decode_warranties,
+)
 
 CLASSIC_ENDPOINTS: Final = (
     "charge_state",
@@ -31,6 +49,10 @@ CLASSIC_ENDPOINTS: Final = (
 )
 SCHEDULE_ENDPOINTS: Final = ("charge_schedule_data", "preconditioning_schedule_data")
 LOCATION_ENDPOINT: Final = "location_data"
+HISTORY_PAGE: Final = 50
+"""Sessions that are asked for at once."""
+MOST_PAGES: Final = 20
+"""Pages of charging history that one question fetches at most; each is billed."""
 
 type Count = Callable[[Category], None]
 type Ask = Callable[[TeslaFleetApi], Awaitable[Mapping[str, Any]]]
@@ -106,6 +128,80 @@ class Reader:
         """Read the energy of the day so far, in pieces of five minutes or of the day."""
         return _object(await self._ask(lambda api: _site(api, site_id).energy_history("day"), count, Category.ENERGY))
 
+    async def recent_alerts(self, vin: str, count: Count) -> tuple[Alert, ...]:
+        """Read the car's recent alerts. Billable; does not reach the car."""
+        return decode_alerts(await self._details(lambda api: VehicleFleet(api, vin).recent_alerts(), count)).snapshot
+
+    async def service_visit(self, vin: str, count: Count) -> ServiceVisit:
+        """Read about a visit to a service center. Billable; does not reach the car."""
+        return decode_service(await self._details(lambda api: VehicleFleet(api, vin).service_data(), count)).snapshot
+
+    async def release_notes(self, vin: str, count: Count, *, staged: bool) -> tuple[ReleaseNote, ...]:
+        """Read the release notes of the car's software, or (`staged`) of what it offers. Billable; needs it awake."""
+        answer = await self._details(lambda api: VehicleFleet(api, vin).release_notes(staged=staged), count)
+        return decode_release_notes(answer).snapshot
+
+    async def nearby_charging_sites(
+        self, vin: str, count: Count, *, most: int | None = None, radius: int | None = None
+    ) -> NearbySites:
+        """Read the chargers around the car, `most` of each kind within `radius` miles. Billable; needs it awake."""
+        answer = await self._details(lambda api: VehicleFleet(api, vin).nearby_charging_sites(most, radius), count)
+        return decode_nearby(answer).snapshot
+
+    async def warranties(self, vin: str, count: Count) -> Warranties:
+        """Read the car's warranties. Billable; does not reach the car."""
+        answer = await self._details(lambda api: VehicleFleet(api, vin).warranty_details(vin), count)
+        return decode_warranties(answer).snapshot
+
+    async def options(self, vin: str, count: Count) -> tuple[VehicleOption, ...]:
+        """Read what the car was ordered with. Billable; does not reach the car."""
+        return decode_options(await self._details(lambda api: VehicleFleet(api, vin).options(vin), count)).snapshot
+
+    async def charging_history(
+        self, vin: str, count: Count, *, begin: datetime | None = None, end: datetime | None = None
+    ) -> ChargingHistory:
+        """Read the paid sessions of a car that began in a span, the newest first. Billable, a page at a time.
+
+        Needs `Grant.reads_charging_history`. Whether Tesla counts pages from 0 or from 1 is not documented: the first
+        page is asked for without a number, and page 1 may be the same one again.
+        """
+        found: dict[tuple[object, ...], ChargingSession] = {}
+        for number in (None, *range(1, MOST_PAGES)):
+            page = await self._history_page(vin, count, begin, end, number)
+            new = {session.identity: session for session in page.sessions if session.identity not in found}
+            found |= new
+            whole = not page.sessions if page.total is None else len(found) >= page.total
+            if whole or (not new and number != 1):
+                return ChargingHistory(newest_first(found.values()), complete=True)
+        return ChargingHistory(newest_first(found.values()), complete=False)
+
+    async def _history_page(
+        self, vin: str, count: Count, begin: datetime | None, end: datetime | None, number: int | None
+    ) -> HistoryPage:
+        answer = await self._details(
+            lambda api: api.charging.history(
+                vin, _utc(begin), _utc(end), number, HISTORY_PAGE, "chargeStartDateTime", "DESC"
+            ),
+            count,
+        )
+        return decode_page(answer).snapshot
+
+    async def charging_invoice(self, content_id: str, count: Count) -> bytes:
+        """Fetch an invoice, a PDF. Billable. Raise NotFound for what can be no invoice's id, unasked."""
+        if not _CONTENT_ID.fullmatch(content_id):
+            raise NotFound("That is no id of an invoice")
+        path = f"api/1/dx/charging/invoice/{quote(content_id, safe='')}"
+        document = await self._caller.download(path, partial(count, Category.DETAILS))
+        if not document.startswith(PDF):
+            raise UnexpectedAnswer("Tesla's answer is no PDF")
+        return document
+
+    async def _details(self, ask: Ask, count: Count) -> Mapping[str, Any]:
+        """Ask for what is billed like data; some of these answers come without an envelope."""
+        api = self._caller.api
+        answer = await self._caller.ask(lambda: ask(api), partial(count, Category.DETAILS))
+        return _object(answer.get("response", answer) if isinstance(answer, dict) else answer)
+
     def _vehicle(self, api: TeslaFleetApi, vin: str) -> VehicleFleet[TeslaFleetApi]:
         """Return the library's car. The interface of Tesla's own app knows cars by their number alone."""
         return VehicleFleet(api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
@@ -123,6 +219,10 @@ class Reader:
         return answer["response"]
 
 
+PDF: Final = b"%PDF-"
+"""What every PDF begins with."""
+_CONTENT_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._~:=-]{1,200}", re.ASCII)
+"""What an invoice's id may look like: it becomes a part of an address."""
 _SITES: Final = ("battery", "solar", "wall_connector")
 _SITE_IDS: Final = 2**63
 """Numbers from here on are no site's."""
@@ -130,6 +230,10 @@ _SITE_IDS: Final = 2**63
 
 def _site(api: TeslaFleetApi, site_id: int) -> EnergySite:
     return EnergySite(api, site_id)
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _object(answer: object) -> Mapping[str, Any]:

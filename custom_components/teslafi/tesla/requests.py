@@ -13,6 +13,8 @@ class Category(StrEnum):
     WAKE = "wake"
     STATE = "state"
     ENERGY = "energy"
+    DETAILS = "details"
+    """What is asked about a car beside its live data: billed like it, and no look of the polling rule."""
 
 
 PRICES_USD: Final[Mapping[Category, float]] = {
@@ -21,5 +23,6 @@ PRICES_USD: Final[Mapping[Category, float]] = {
     Category.WAKE: 1 / 50,
     Category.STATE: 0.0,
     Category.ENERGY: 0.0,
+    Category.DETAILS: 1 / 500,
 }
 """US dollars for one request."""
