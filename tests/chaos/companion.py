@@ -185,7 +185,7 @@ async def rounds(companion: ServedCompanion, mails: MailCatcher, count: int, see
     await _all_mails(mails, load.said.sign_ups)
     await companion.stop()
     report = await companion.command("check")
-    if "NOT WHOLE" in report:
+    if "NOT COMPLETE" in report:
         raise Broken(report)
     repeated = {name: times for name, times in mails.handed_over.items() if times > 1}
     return {

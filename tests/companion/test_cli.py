@@ -101,7 +101,7 @@ def operator(settings: Settings) -> Operator:
 async def test_an_account_is_made_once_and_its_password_is_judged(operator: Operator) -> None:
     await operator.makes_account()
     again = await operator.starts("create-account", EMAIL.upper(), "--password-stdin", stdin=f"{PASSWORD}\n")
-    assert (again.code, again.errors) == (1, "teslafi-companion: This address has an account already.\n")
+    assert (again.code, again.errors) == (1, "teslafi-companion: There is already an account with this address.\n")
     weak = await operator.types("create-account", "a@example.org", "--password-stdin", stdin="aaaaaaaaaaaaaaaaaa\n")
     assert weak.code == 1
     assert "too easy to guess" in weak.errors
@@ -114,7 +114,7 @@ async def test_a_check_finds_a_changed_row_of_the_audit_log(operator: Operator) 
     await operator.makes_account()
     whole = await operator.types("check")
     assert whole.code == 0, whole
-    assert "Audit: 1 rows, whole" in whole.said
+    assert "Audit: 1 rows, complete" in whole.said
     head = whole.said.rsplit("head ", maxsplit=1)[1].strip()
     by_itself = await operator.starts("check", "--head", head)
     assert (by_itself.code, by_itself.said, by_itself.errors) == (0, whole.said, "")
@@ -126,7 +126,7 @@ async def test_a_check_finds_a_changed_row_of_the_audit_log(operator: Operator) 
     broken = await operator.types("check")
     assert broken.code == 1
     assert "Row 1 was changed" in broken.said
-    assert "NOT WHOLE" in broken.said
+    assert "NOT COMPLETE" in broken.said
 
 
 async def test_the_audit_log_is_exported_as_json_lines(operator: Operator) -> None:
@@ -141,7 +141,7 @@ async def test_keys_are_rotated_and_everything_still_opens(operator: Operator) -
     await operator.makes_account()
     rotated = await operator.types("rotate-keys", "--stopped")
     assert rotated.code == 0, rotated
-    assert "fields were sealed with a new key" in rotated.said
+    assert "fields were encrypted with a new key" in rotated.said
     assert (await operator.types("check")).code == 0
     store = await operator.store()
     async with store.reading() as transaction:
@@ -154,9 +154,9 @@ async def test_keys_are_rotated_and_everything_still_opens(operator: Operator) -
 async def test_a_lost_second_factor_goes_after_the_announced_delay_unless_called_off(operator: Operator) -> None:
     await operator.makes_account()
     refused = await operator.types("disable-two-factor", EMAIL)
-    assert (refused.code, "has no two-factor authentication" in refused.errors) == (1, True)
+    assert (refused.code, "doesn't have two-factor authentication" in refused.errors) == (1, True)
     nobody = await operator.types("disable-two-factor", "nobody@example.org")
-    assert (nobody.code, "No account" in nobody.errors) == (1, True)
+    assert (nobody.code, "There is no account" in nobody.errors) == (1, True)
 
     store = await operator.store()
     async with store.transaction() as transaction:
@@ -176,8 +176,8 @@ async def test_a_lost_second_factor_goes_after_the_announced_delay_unless_called
     assert len(mails) == 1
     await store.close()
 
-    assert "called off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
-    assert "nothing to call off" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+    assert "was canceled" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+    assert "no removal to cancel" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
 
 
 async def test_an_operator_unlocks_an_account(operator: Operator) -> None:
@@ -191,7 +191,7 @@ async def test_an_operator_unlocks_an_account(operator: Operator) -> None:
         while (await throttle.reserve(store, [attempt])).admitted:
             pass
     unlocked = await operator.types("unlock", EMAIL.upper())
-    assert (unlocked.code, "2 locks were open" in unlocked.said) == (0, True)
+    assert (unlocked.code, "2 active lockouts" in unlocked.said) == (0, True)
     for attempt in (by_stranger, lockout.at_step_up(owner)):
         assert (await throttle.reserve(store, [attempt])).admitted
     async with store.reading() as transaction:
@@ -199,18 +199,18 @@ async def test_an_operator_unlocks_an_account(operator: Operator) -> None:
     await store.close()
     assert ("account_unlocked", "operator") in events
     nobody = await operator.types("unlock", "nobody@example.org")
-    assert (nobody.code, "No account" in nobody.errors) == (1, True)
+    assert (nobody.code, "There is no account" in nobody.errors) == (1, True)
 
 
 async def test_what_is_unsafe_or_wrong_is_one_sentence(operator: Operator, tmp_path: Path) -> None:
     unsafe = await operator.types("check", TESLAFI_COMPANION_BASE_URL="http://companion.example.org")
     assert (unsafe.code, unsafe.errors.count("\n")) == (1, 1)
-    assert "passwords would travel in clear" in unsafe.errors
+    assert "passwords would be sent unencrypted" in unsafe.errors
     unknown = await operator.types("check", TESLAFI_COMPANION_NO_SUCH="1")
     assert "There is no setting no_such" in unknown.errors
     await operator.makes_account()
     other_key = await operator.types("check", TESLAFI_COMPANION_KEY_FILE=str(tmp_path / "elsewhere" / "other.key"))
-    assert (other_key.code, other_key.errors.count("\n"), other_key.said) == (1, 1, "Settings: safe.\n")
+    assert (other_key.code, other_key.errors.count("\n"), other_key.said) == (1, 1, "Settings: OK.\n")
 
 
 async def test_postgresql_is_migrated_by_command_alone(postgresql_database: str, tmp_path: Path) -> None:
@@ -225,6 +225,6 @@ async def test_a_database_that_is_not_there_is_one_sentence_without_its_password
     settings = Settings(database="postgresql://someone:hush-hush@127.0.0.1:1/nothing", key_file=tmp_path / "k" / "key")
     ended = await Operator(settings).types("check")
     assert (ended.code, ended.errors.count("\n")) == (1, 1)
-    assert "cannot be used" in ended.errors
+    assert "Can't use the database" in ended.errors
     assert "hush-hush" not in ended.errors + ended.said
     assert sqlalchemy.make_url(settings.database).password == "hush-hush"

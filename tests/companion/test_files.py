@@ -55,7 +55,7 @@ async def test_a_second_process_on_a_file_is_refused_at_start(settings: Settings
     async with AsyncExitStack() as stack:
         await started(stack, settings)
         async with AsyncExitStack() as second:
-            with pytest.raises(DatabaseInUse, match="SQLite takes one"):
+            with pytest.raises(DatabaseInUse, match="SQLite only allows one"):
                 await started(second, settings)
         said = subprocess.run(  # noqa: ASYNC221 - no user input, and a second
             [sys.executable, "-m", "teslafi_companion", "serve"],
@@ -72,7 +72,7 @@ async def test_a_second_process_on_a_file_is_refused_at_start(settings: Settings
             timeout=300,
         )
         assert said.returncode == 1
-        assert "Another process serves" in said.stderr
+        assert "Another process already uses" in said.stderr
     async with AsyncExitStack() as again:
         await started(again, settings)
 
@@ -88,5 +88,5 @@ def test_a_settings_file_that_others_can_read_is_refused(tmp_path: Path, databas
         # A file of root's for the group that the service runs in: systemd's usual way
         assert load_settings({}, file).service_name == "Mine"
         os.chown(file, 65534, 0)
-    with pytest.raises(UnsafeSetting, match="can be read by others"):
+    with pytest.raises(UnsafeSetting, match="Other users can read"):
         load_settings({}, file)

@@ -13,27 +13,27 @@ SAFE: dict[str, Any] = {"database": "sqlite:///data/companion.sqlite3", "key_fil
 BEHIND_PROXY: dict[str, Any] = {"base_url": "https://companion.example.org", "trusted_proxies": ("10.0.0.0/24",)}
 
 UNSAFE: list[tuple[dict[str, Any], str]] = [
-    ({"base_url": "http://companion.example.org"}, "plain http"),
-    ({"base_url": "companion.example.org"}, "not an address"),
+    ({"base_url": "http://companion.example.org"}, "unencrypted"),
+    ({"base_url": "companion.example.org"}, "isn't a URL"),
     ({"base_url": "https://companion.example.org/path", "trusted_proxies": ("10.0.0.1",)}, "no path"),
-    ({"base_url": "https://companion.example.org"}, "every visitor would seem"),
-    ({"listen_host": "0.0.0.0"}, "listen in clear"),  # noqa: S104 - is refused
+    ({"base_url": "https://companion.example.org"}, "All visitors would appear"),
+    ({"listen_host": "0.0.0.0"}, "without encryption"),  # noqa: S104 - is refused
     ({"tls_certificate": Path("a.pem")}, "belong together"),
-    ({"tls_certificate": Path("a.pem"), "tls_key": Path("a.key")}, "base_url says http"),
+    ({"tls_certificate": Path("a.pem"), "tls_key": Path("a.key")}, "base_url starts with http"),
     (BEHIND_PROXY | {"trusted_proxies": ("0.0.0.0/0",)}, "whole internet"),
     (BEHIND_PROXY | {"trusted_proxies": ("::/0",)}, "whole internet"),
-    (BEHIND_PROXY | {"trusted_proxies": ("proxy",)}, "not a network"),
-    ({"metrics_host": "0.0.0.0"}, "loopback alone"),  # noqa: S104 - is refused
-    ({"database": "mysql://localhost/x"}, "neither sqlite"),
-    ({"database": "sqlite://"}, "names no file"),
-    ({"database": "postgresql://companion@db.example.org/companion"}, "is not checked"),
-    ({"database": "postgresql://companion@db.example.org/companion?sslmode=require"}, "require does not"),
+    (BEHIND_PROXY | {"trusted_proxies": ("proxy",)}, "isn't a network"),
+    ({"metrics_host": "0.0.0.0"}, "loopback address"),  # noqa: S104 - is refused
+    ({"database": "mysql://localhost/x"}, "must be sqlite"),
+    ({"database": "sqlite://"}, "no file name"),
+    ({"database": "postgresql://companion@db.example.org/companion"}, "isn't verified"),
+    ({"database": "postgresql://companion@db.example.org/companion?sslmode=require"}, "require doesn't"),
     (
         {"database": "postgresql://companion@db.example.org/companion?sslmode=verify-full&sslrootcert=/nowhere"},
-        "no file /nowhere",
+        "/nowhere doesn't exist",
     ),
-    ({"reuse_port": True}, "one process serves"),
-    ({"key": "x"}, "key_provider is not env"),
+    ({"reuse_port": True}, "Only one process"),
+    ({"key": "x"}, "key_provider isn't env"),
     ({"key_provider": "env"}, "is empty"),
     ({"key_provider": "aws-kms"}, "is missing"),
     (
@@ -43,19 +43,19 @@ UNSAFE: list[tuple[dict[str, Any], str]] = [
             "aws_kms_region": "r",
             "aws_kms_endpoint": "http://kms.example",
         },
-        "plain http for another machine",
+        "http with another machine",
     ),
     ({"key_file": Path("data/companion.key")}, "database's folder"),
     ({"key_file": Path("data/deeper/companion.key")}, "database's folder"),
     ({"smtp_host": "mail.example.org", "smtp_security": "none"}, "starttls"),
-    ({"smtp_host": "localhost", "smtp_security": "none", "smtp_password": "secret-marker"}, "in clear"),
-    ({"mail_sender": "a@example.org\r\nBcc: b@example.org"}, "not an e-mail address"),
-    ({"mail_sender": "jürgen@example.org"}, "not an e-mail address"),
-    ({"service_name": "a\r\nBcc: b"}, "single line"),
-    ({"mail_sender": "nobody"}, "not an e-mail address"),
+    ({"smtp_host": "localhost", "smtp_security": "none", "smtp_password": "secret-marker"}, "unencrypted"),
+    ({"mail_sender": "a@example.org\r\nBcc: b@example.org"}, "isn't an email address"),
+    ({"mail_sender": "jürgen@example.org"}, "isn't an email address"),
+    ({"service_name": "a\r\nBcc: b"}, "one line"),
+    ({"mail_sender": "nobody"}, "isn't an email address"),
     ({"totp_drift_steps": 2}, "0 or 1"),
     ({"operator_recovery_hours": 0}, "at least 1"),
-    ({"oauth_redirect_uris": ("http://ha.example.org/auth",)}, "neither https nor this machine"),
+    ({"oauth_redirect_uris": ("http://ha.example.org/auth",)}, "must use https"),
 ]
 
 
@@ -117,8 +117,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     ("environ", "sentence"),
     [
         ({"TESLAFI_COMPANION_SMTP_HOTS": "x"}, "no setting smtp_hots"),
-        ({"TESLAFI_COMPANION_LISTEN_PORT": "http"}, "listen_port does not understand"),
-        ({"TESLAFI_COMPANION_SIGN_UP_OPEN": "perhaps"}, "sign_up_open does not understand"),
+        ({"TESLAFI_COMPANION_LISTEN_PORT": "http"}, "listen_port isn't valid"),
+        ({"TESLAFI_COMPANION_SIGN_UP_OPEN": "perhaps"}, "sign_up_open isn't valid"),
         ({"TESLAFI_COMPANION_KEY_PROVIDER": "vault"}, "one of file, env, aws-kms"),
         ({"TESLAFI_COMPANION_POLICY": "x"}, "no setting policy"),
     ],
@@ -129,12 +129,12 @@ def test_a_setting_that_is_not_understood_is_named(environ: dict[str, str], sent
 
 
 def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnsafeSetting, match="cannot be read"):
+    with pytest.raises(UnsafeSetting, match="Can't read"):
         load_settings({}, tmp_path / "missing.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("smtp_host = ")
     broken.chmod(0o600)
-    with pytest.raises(UnsafeSetting, match="not TOML"):
+    with pytest.raises(UnsafeSetting, match="isn't valid TOML"):
         load_settings({}, broken)
 
 

@@ -63,15 +63,15 @@ async def _create_account(settings: Settings, arguments: Namespace) -> int:
         passwords.close()
     async with opened_store(settings) as store, store.transaction() as transaction:
         if await account.create(transaction, address, phc) is None:
-            raise Refused("This address has an account already.")
-    print("The account is made. Its owner signs in and sets up two-factor authentication.")
+            raise Refused("There is already an account with this address.")
+    print("The account was created. Its owner can now sign in and set up two-factor authentication.")
     return 0
 
 
 def _typed_password() -> str:
     password = getpass("Password: ")
     if getpass("Again: ") != password:
-        raise Refused("The two passwords differ: nothing was made.")
+        raise Refused("The passwords don't match. No account was created.")
     return password
 
 
@@ -79,15 +79,17 @@ async def _disable_two_factor(settings: Settings, arguments: Namespace) -> int:
     async with opened_store(settings) as store, store.transaction() as transaction:
         owner = await account.find(transaction, parse_known(arguments.email))
         if owner is None:
-            raise Refused("No account has this address.")
+            raise Refused("There is no account with this address.")
         if arguments.call_off:
             kept = await factors.keep_factors(transaction, owner.id, actor="operator")
-            print("The removal is called off." if kept else "There was nothing to call off.")
+            print("The removal was canceled." if kept else "There was no removal to cancel.")
             return 0
         if not owner.has_second_factor:
-            raise Refused("This account has no two-factor authentication.")
+            raise Refused("This account doesn't have two-factor authentication.")
         due = await factors.ask_removal(transaction, owner)
-    print(f"It will be removed at {due:%Y-%m-%d %H:%M} UTC, unless the owner, who was written to, keeps it.")
+    print(
+        f"It will be removed at {due:%Y-%m-%d %H:%M} UTC. The owner was notified by email and can cancel the removal."
+    )
     return 0
 
 
@@ -95,9 +97,9 @@ async def _unlock(settings: Settings, arguments: Namespace) -> int:
     async with opened_store(settings) as store, store.transaction() as transaction:
         owner = await account.find(transaction, parse_known(arguments.email))
         if owner is None:
-            raise Refused("No account has this address.")
+            raise Refused("There is no account with this address.")
         locked = await lockout.unlock(transaction, owner, actor="operator")
-    print(f"All wrong attempts at this account are forgotten; {locked} locks were open until now.")
+    print(f"All failed attempts for this account were cleared, including {locked} active lockouts.")
     return 0
 
 
@@ -107,25 +109,25 @@ async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
 
     async with opened_store(settings) as store:
         wrapped = await rewrap_keys(store)
-        print(f"{wrapped} data keys were wrapped with the present key-encryption key.")
+        print(f"{wrapped} data keys were encrypted with the current key-encryption key.")
         settle = at_once if arguments.stopped else None
         sealed = await rotate_keys(store, settle=settle, leaked=arguments.leaked)
-    print(f"{sealed} fields were sealed with a new key; the old one is gone.")
+    print(f"{sealed} fields were encrypted with a new key, and the old key was deleted.")
     if arguments.leaked:
-        print("Nothing that was signed before counts: every Home Assistant has to be linked again.")
+        print("Everything signed with the old key is invalid. Every Home Assistant has to be linked again.")
     else:
-        print("Links and permits are signed with a new key; what the old one signed runs out by itself.")
+        print("Links and permits are signed with a new key. What the old key signed expires.")
     return 0
 
 
 async def _check(settings: Settings, arguments: Namespace) -> int:
-    print("Settings: safe.")
+    print("Settings: OK.")
     async with opened_store(settings) as store:
-        print("Database: reachable, up to date. Keys: open.")
+        print("Database: reachable and up to date. Keys: OK.")
         report = await audit.check_chain(store, arguments.head)
     for fault in report.faults:
         print(f"Audit: {fault}")
-    print(f"Audit: {report.rows} rows, {'whole' if not report.faults else 'NOT WHOLE'}, head {report.head}")
+    print(f"Audit: {report.rows} rows, {'complete' if not report.faults else 'NOT COMPLETE'}, head {report.head}")
     return 1 if report.faults else 0
 
 
@@ -173,26 +175,30 @@ def _parser() -> ArgumentParser:
         "--settings",
         type=Path,
         default=os.environ.get(f"{PREFIX}SETTINGS"),
-        help=f"settings file (TOML); without it {PREFIX}SETTINGS, and the environment over both",
+        help=f"settings file (TOML); default: {PREFIX}SETTINGS; environment variables override it",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve pages and API until SIGTERM")
-    commands.add_parser("migrate", help="bring the database's tables up to date (PostgreSQL; SQLite does it by itself)")
-    create = commands.add_parser("create-account", help="make an account whose address you know to be its owner's")
+    commands.add_parser("serve", help="run the service until SIGTERM")
+    commands.add_parser("migrate", help="update the database's tables (PostgreSQL; automatic with SQLite)")
+    create = commands.add_parser(
+        "create-account", help="create an account with an email address that you have verified"
+    )
     create.add_argument("email")
     create.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    disable = commands.add_parser("disable-two-factor", help="remove a lost second factor after the announced delay")
+    disable = commands.add_parser(
+        "disable-two-factor", help="remove a lost second factor after a delay announced by email"
+    )
     disable.add_argument("email")
-    disable.add_argument("--call-off", action="store_true", help="call an announced removal off")
-    unlock = commands.add_parser("unlock", help="forget all wrong attempts at an account")
+    disable.add_argument("--call-off", action="store_true", help="cancel an announced removal")
+    unlock = commands.add_parser("unlock", help="clear all failed attempts for an account")
     unlock.add_argument("email")
-    rotate = commands.add_parser("rotate-keys", help="seal everything with a new key, while the service runs")
-    rotate.add_argument("--leaked", action="store_true", help="the old keys may be in wrong hands: end every link")
-    rotate.add_argument("--stopped", action="store_true", help="no process is serving: wait for none")
-    check = commands.add_parser("check", help="check settings, database, keys and the audit chain")
-    check.add_argument("--head", help="an audit head from the log stream that must still be part of the chain")
+    rotate = commands.add_parser("rotate-keys", help="encrypt and sign everything with new keys while the service runs")
+    rotate.add_argument("--leaked", action="store_true", help="someone else may have the old keys: end every link")
+    rotate.add_argument("--stopped", action="store_true", help="the service isn't running: don't wait for it")
+    check = commands.add_parser("check", help="check the settings, database, keys, and audit log")
+    check.add_argument("--head", help="an audit head from the log that must still be part of the chain")
     export = commands.add_parser("export-audit", help="write the audit log as JSON lines")
-    export.add_argument("--after", type=int, default=0, metavar="NUMBER", help="begin after this row")
+    export.add_argument("--after", type=int, default=0, metavar="NUMBER", help="start after this row")
     return parser
 
 

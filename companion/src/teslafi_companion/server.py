@@ -88,8 +88,8 @@ def _refuse_more_than_files(settings: Settings) -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit != resource.RLIM_INFINITY and settings.connections + SPARE_FILES > limit:
         raise UnsafeSetting(
-            f"connections is {settings.connections}, but this process may open {limit} files: lower it to "
-            f"{limit - SPARE_FILES}, or raise the limit (ulimit -n, LimitNOFILE=)."
+            f"connections is {settings.connections}, but this process can only open {limit} files. Lower it to "
+            f"{limit - SPARE_FILES} or raise the limit (ulimit -n, LimitNOFILE=)."
         )
 
 

@@ -47,4 +47,4 @@ async def migrate_database(settings: Settings) -> None:
 
 def _sentence(settings: Settings, fault: Exception) -> str:
     place = settings.database_url.render_as_string(hide_password=True)
-    return f"The database {place} cannot be used ({fault}): is it running, and may this user write to it?"
+    return f"Can't use the database {place} ({fault}). Check that it's running and that this user can write to it."

@@ -216,10 +216,10 @@ def read_settings(
     values = _values(environ, file)
     billing = values.get("billing", NO_BILLING)
     if billing != NO_BILLING and billing not in keepers:
-        raise UnsafeSetting(f"The setting billing is one of {', '.join((NO_BILLING, *sorted(keepers)))}.")
+        raise UnsafeSetting(f"billing must be one of {', '.join((NO_BILLING, *sorted(keepers)))}.")
     for name in keepers:
         if name != billing and any(key.startswith(f"{name}_") for key, value in values.items() if value):
-            raise UnsafeSetting(f'{name} is set up but billing is {billing}: write billing = "{name}".')
+            raise UnsafeSetting(f'{name} has settings, but billing is {billing}. Set billing = "{name}".')
     keeper = None
     if isinstance(billing, str) and billing in keepers:
         own = {key: values.pop(key) for key in list(values) if key.startswith(f"{billing}_")}
@@ -240,9 +240,9 @@ def _values(environ: Mapping[str, str], file: Path | None) -> dict[str, object]:
             _refuse_readable(file)
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as fault:
-            raise UnsafeSetting(f"The settings file {file} cannot be read: {fault.strerror}.") from None
+            raise UnsafeSetting(f"Can't read the settings file {file}: {fault.strerror}.") from None
         except tomllib.TOMLDecodeError as fault:
-            raise UnsafeSetting(f"The settings file {file} is not TOML: {fault}.") from None
+            raise UnsafeSetting(f"The settings file {file} isn't valid TOML: {fault}.") from None
     return values | {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
@@ -256,7 +256,7 @@ def _converted(values: Mapping[str, object], into: type[Settings | KeeperSetting
     read: dict[str, Any] = {}
     for name, value in values.items():
         if name not in settable:
-            raise UnsafeSetting(f"There is no setting {name}: see the settings table in docs/companion.md.")
+            raise UnsafeSetting(f"There is no setting {name}. See the settings in docs/companion.md.")
         read[settable[name].name] = _convert(name, value, settable[name].type)
     return read
 
@@ -266,7 +266,7 @@ def _refuse_readable(file: Path) -> None:
     status = file.stat()
     others = stat.S_IRWXO if status.st_uid == 0 and status.st_gid == os.getegid() else stat.S_IRWXG | stat.S_IRWXO
     if status.st_mode & others:
-        raise UnsafeSetting(f"The settings file {file} can be read by others: run `chmod 600 {file}`.")
+        raise UnsafeSetting(f"Other users can read the settings file {file}. Run `chmod 600 {file}`.")
 
 
 def _convert(name: str, value: object, kind: object) -> object:
@@ -275,10 +275,10 @@ def _convert(name: str, value: object, kind: object) -> object:
         try:
             return converter(value)
         except ValueError, TypeError:
-            raise UnsafeSetting(f"The setting {name} does not understand its value.") from None
+            raise UnsafeSetting(f"The value of {name} isn't valid.") from None
     allowed = get_args(getattr(kind, "__value__", kind))
     if value not in allowed:
-        raise UnsafeSetting(f"The setting {name} is one of {', '.join(allowed)}.")
+        raise UnsafeSetting(f"{name} must be one of {', '.join(allowed)}.")
     return value
 
 
@@ -348,40 +348,40 @@ def _base_url(settings: Settings) -> None:
         url = URL(settings.base_url)
         port = url.port
     except ValueError:
-        raise UnsafeSetting("base_url is not an address: write https://companion.example.org.") from None
+        raise UnsafeSetting("base_url isn't a URL. Use the form https://companion.example.org.") from None
     if url.scheme not in {"http", "https"} or not url.host or port is None:
-        raise UnsafeSetting("base_url is not an address: write https://companion.example.org.")
+        raise UnsafeSetting("base_url isn't a URL. Use the form https://companion.example.org.")
     if url.path not in {"", "/"} or url.query_string or url.fragment or url.user or url.password:
-        raise UnsafeSetting("base_url holds scheme, host and port alone: no path, no query, no user.")
+        raise UnsafeSetting("base_url can only have a scheme, host, and port: no path, query, or user name.")
     if url.scheme == "http" and not is_loopback(url.host):
         raise UnsafeSetting(
-            "base_url is plain http for a host that is not this machine: passwords would travel in clear. Use https."
+            "base_url uses http with a host other than this machine, so passwords would be sent unencrypted. Use https."
         )
 
 
 def _listening(settings: Settings) -> None:
     if (settings.tls_certificate is None) != (settings.tls_key is None):
-        raise UnsafeSetting("tls_certificate and tls_key belong together: set both or none.")
+        raise UnsafeSetting("tls_certificate and tls_key belong together. Set both or neither.")
     https = URL(settings.base_url).scheme == "https"
     if settings.serves_tls and not https:
-        raise UnsafeSetting("The service speaks TLS but base_url says http: write https in base_url.")
+        raise UnsafeSetting("The service uses TLS, but base_url starts with http. Use https in base_url.")
     if settings.serves_tls:
         return
     if not is_loopback(settings.listen_host) and not settings.trusted_proxies:
         raise UnsafeSetting(
-            "The service would listen in clear beyond this machine: set tls_certificate and tls_key, or "
-            "trusted_proxies for the reverse proxy that speaks TLS in front of it, or listen on 127.0.0.1."
+            "Other machines could connect without encryption. Set tls_certificate and tls_key, set "
+            "trusted_proxies to a reverse proxy with TLS, or set listen_host to 127.0.0.1."
         )
     if https and not settings.trusted_proxies:
         raise UnsafeSetting(
-            "base_url says https, but neither tls_certificate nor trusted_proxies is set: every visitor would seem "
-            "to come from the proxy, and one guesser would lock out all. Set trusted_proxies."
+            "base_url uses https, but neither tls_certificate nor trusted_proxies is set. All visitors would appear "
+            "to come from the proxy's address, and one attacker could lock out everyone. Set trusted_proxies."
         )
 
 
 def _connections(settings: Settings) -> None:
     if not 1 <= settings.connections_of_network <= settings.connections:
-        raise UnsafeSetting("connections_of_network is at least 1 and at most connections.")
+        raise UnsafeSetting("connections_of_network must be between 1 and connections.")
 
 
 def _proxies(settings: Settings) -> None:
@@ -389,53 +389,53 @@ def _proxies(settings: Settings) -> None:
         try:
             network = ip_network(text)
         except ValueError:
-            raise UnsafeSetting(f"trusted_proxies: {text} is not a network such as 10.0.0.0/24.") from None
+            raise UnsafeSetting(f"trusted_proxies: {text} isn't a network such as 10.0.0.0/24.") from None
         if network.prefixlen == 0:
-            raise UnsafeSetting("trusted_proxies names the whole internet: anyone could forge their address.")
+            raise UnsafeSetting("trusted_proxies includes the whole internet, so anyone could forge their address.")
 
 
 def _metrics(settings: Settings) -> None:
     if not is_loopback(settings.metrics_host):
-        raise UnsafeSetting("metrics_host is not this machine: metrics are served on loopback alone.")
+        raise UnsafeSetting("metrics_host must be a loopback address of this machine.")
 
 
 def _database(settings: Settings) -> None:
     try:
         url = sqlalchemy.make_url(settings.database)
     except ArgumentError:
-        raise UnsafeSetting("database is neither sqlite:///path nor postgresql://user@host/name.") from None
+        raise UnsafeSetting("database must be sqlite:///path or postgresql://user@host/name.") from None
     backend = url.get_backend_name()
     if backend not in {"sqlite", "postgresql"}:
-        raise UnsafeSetting("database is neither sqlite:///path nor postgresql://user@host/name.")
+        raise UnsafeSetting("database must be sqlite:///path or postgresql://user@host/name.")
     if backend == "sqlite" and (not url.database or url.database == ":memory:"):
-        raise UnsafeSetting("database names no file: write sqlite:///path/companion.sqlite3.")
+        raise UnsafeSetting("database has no file name. Use sqlite:///path/companion.sqlite3.")
     if backend == "sqlite" and settings.reuse_port:
-        raise UnsafeSetting("reuse_port is for several processes of one PostgreSQL; with SQLite one process serves.")
+        raise UnsafeSetting("reuse_port needs PostgreSQL. Only one process can use SQLite.")
     remote = backend == "postgresql" and url.host is not None and not is_loopback(url.host)
     if remote and url.query.get("sslmode") not in CHECKED_TLS:
         raise UnsafeSetting(
-            "The PostgreSQL server is another machine and its certificate is not checked (sslmode=require does not): "
-            "add ?sslmode=verify-full to database, and &sslrootcert=path for an authority of its own."
+            "The PostgreSQL server is on another machine and its certificate isn't verified (sslmode=require doesn't). "
+            "Add ?sslmode=verify-full to database, and &sslrootcert=path for your own certificate authority."
         )
     authority = url.query.get("sslrootcert")
     if authority is not None and not Path(str(authority)).is_file():
-        raise UnsafeSetting(f"sslrootcert: there is no file {authority}.")
+        raise UnsafeSetting(f"sslrootcert: the file {authority} doesn't exist.")
 
 
 def _keys(settings: Settings) -> None:
     provider = settings.key_provider
     if provider != "env" and (settings.key or settings.previous_key):
-        raise UnsafeSetting("A key is in the environment but key_provider is not env: remove one of the two.")
+        raise UnsafeSetting("A key is set, but key_provider isn't env. Remove the key or set key_provider to env.")
     if provider == "env" and not settings.key:
-        raise UnsafeSetting(f"key_provider is env, but {PREFIX}KEY is empty: set it (`openssl rand -base64 32`).")
+        raise UnsafeSetting(f"key_provider is env, but {PREFIX}KEY is empty. Set it (`openssl rand -base64 32`).")
     if provider == "aws-kms" and not (settings.aws_kms_key_id and settings.aws_kms_region):
         raise UnsafeSetting("key_provider is aws-kms, but aws_kms_key_id or aws_kms_region is missing.")
     if settings.aws_kms_endpoint and not _safe_endpoint(settings.aws_kms_endpoint):
-        raise UnsafeSetting("aws_kms_endpoint is plain http for another machine: use https.")
+        raise UnsafeSetting("aws_kms_endpoint uses http with another machine. Use https.")
     file = settings.sqlite_path
     if provider == "file" and file and settings.key_file.resolve().is_relative_to(file.resolve().parent):
         raise UnsafeSetting(
-            "key_file lies in the database's folder: a copy of the folder would hold both. Keep the key elsewhere."
+            "key_file is in the database's folder, so a copy of it would contain both. Store the key in another folder."
         )
 
 
@@ -446,7 +446,7 @@ def _safe_endpoint(address: str) -> bool:
 
 def _mail(settings: Settings) -> None:
     if not settings.service_name.isprintable():
-        raise UnsafeSetting("service_name is a single line of printable characters.")
+        raise UnsafeSetting("service_name must be one line of printable characters.")
     local, at, host = settings.mail_sender.rpartition("@")
     try:
         Address(settings.service_name, local, host)
@@ -454,15 +454,17 @@ def _mail(settings: Settings) -> None:
     except ValueError, IndexError, MessageError:
         usable = False
     if not usable:
-        raise UnsafeSetting("mail_sender is not an e-mail address.")
+        raise UnsafeSetting("mail_sender isn't an email address.")
     if not settings.smtp_host or settings.smtp_security != "none":
         return
     if settings.smtp_password:
-        raise UnsafeSetting("smtp_security is none: the mail server's password would travel in clear. Use starttls.")
+        raise UnsafeSetting(
+            "smtp_security is none, so the mail server's password would be sent unencrypted. Use starttls."
+        )
     if not is_loopback(settings.smtp_host) and not settings.smtp_plain_allowed:
         raise UnsafeSetting(
-            "smtp_security is none for a mail server on another machine: use tls or starttls, or say "
-            "smtp_plain_allowed = true if that network is yours alone."
+            "smtp_security is none with a mail server on another machine. Use tls or starttls, or set "
+            "smtp_plain_allowed = true if you trust the network."
         )
 
 
@@ -473,28 +475,30 @@ def _breached_passwords(settings: Settings) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise UnsafeSetting("breached_passwords_url is an https address that ends with /, such as https://…/range/.")
+        raise UnsafeSetting("breached_passwords_url must be an https URL that ends with /, such as https://…/range/.")
 
 
 def _second_factor(settings: Settings) -> None:
     if settings.totp_drift_steps not in {0, 1}:
-        raise UnsafeSetting("totp_drift_steps is 0 or 1: more would give a guesser more live codes.")
+        raise UnsafeSetting("totp_drift_steps must be 0 or 1. With more, codes would be easier to guess.")
     if settings.operator_recovery_hours < 1:
-        raise UnsafeSetting("operator_recovery_hours is at least 1: the owner must be able to object.")
+        raise UnsafeSetting("operator_recovery_hours must be at least 1, so that the owner can object.")
 
 
 def _redirects(settings: Settings) -> None:
     for uri in settings.oauth_redirect_uris:
         url = URL(uri)
         if url.fragment or not url.host or (url.scheme != "https" and not is_loopback(url.host)):
-            raise UnsafeSetting(f"oauth_redirect_uris: {uri} is neither https nor this machine, or has a fragment.")
+            raise UnsafeSetting(
+                f"oauth_redirect_uris: {uri} must use https or point to this machine, and can't have a fragment."
+            )
 
 
 def _billing(settings: Settings) -> None:
     if (settings.keeper is None) != (settings.billing == NO_BILLING):
-        raise UnsafeSetting("billing and the settings of the keeper that it names belong together.")
+        raise UnsafeSetting("The settings don't belong to the provider in billing.")
     if settings.keeper is not None and settings.keeper.past_due_grace_days < 0:
-        raise UnsafeSetting(f"{settings.billing}_past_due_grace_days is 0 or more.")
+        raise UnsafeSetting(f"{settings.billing}_past_due_grace_days must be 0 or more.")
 
 
 _CHECKS: Final = (

@@ -72,7 +72,7 @@ async def test_a_folder_is_enough() -> None:
     [
         ({"TESLAFI_COMPANION_BILLING": "shoebox"}, "shoebox_shelf is missing"),
         ({**SET, "TESLAFI_COMPANION_SHOEBOX_COLOR": "red"}, "no setting shoebox_color"),
-        ({**SET, "TESLAFI_COMPANION_SHOEBOX_SHELF": "top"}, "shoebox_shelf does not understand"),
+        ({**SET, "TESLAFI_COMPANION_SHOEBOX_SHELF": "top"}, "shoebox_shelf isn't valid"),
         ({"TESLAFI_COMPANION_SHOEBOX_SHELF": "7"}, "billing is none"),
         ({**SET, "TESLAFI_COMPANION_CHARGEBEE_SITE": "acme"}, "billing is shoebox"),
         ({"TESLAFI_COMPANION_BILLING": "purse"}, "one of none, chargebee, shoebox"),

@@ -143,7 +143,7 @@ def serving_alone(settings: Settings) -> Iterator[None]:
     except BlockingIOError:
         os.close(descriptor)
         raise DatabaseInUse(
-            f"Another process serves {path} already: SQLite takes one. Stop that one, or use PostgreSQL."
+            f"Another process already uses {path}, and SQLite only allows one. Stop that process or use PostgreSQL."
         ) from None
     try:
         yield

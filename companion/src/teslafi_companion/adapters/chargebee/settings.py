@@ -30,14 +30,14 @@ class ChargebeeSettings(KeeperSettings):
         """Refuse what is malformed or unsafe."""
         if not (self.site and self.api_key and self.item_prices):
             raise UnsafeSetting(
-                "billing is chargebee: set chargebee_site, chargebee_api_key and chargebee_item_prices as well."
+                "billing is chargebee. Also set chargebee_site, chargebee_api_key, and chargebee_item_prices."
             )
         if not self.site.replace("-", "").isalnum():
-            raise UnsafeSetting("chargebee_site is the site's name alone: acme for acme.chargebee.com.")
+            raise UnsafeSetting("chargebee_site must only be the site's name: acme for acme.chargebee.com.")
         if self.base_url and not self.api_key.startswith("test_"):
-            raise UnsafeSetting("chargebee_base_url is for stand-ins: it takes no key but one of a test site (test_…).")
+            raise UnsafeSetting("chargebee_base_url is only for simulators and needs the key of a test site (test_…).")
         if self.base_url and not is_loopback(URL(self.base_url).host or ""):
-            raise UnsafeSetting("chargebee_base_url is not this machine: leave it empty for Chargebee itself.")
+            raise UnsafeSetting("chargebee_base_url must be on this machine. Leave it empty to use Chargebee.")
         self._check_webhooks()
 
     def _check_webhooks(self) -> None:
@@ -45,13 +45,13 @@ class ChargebeeSettings(KeeperSettings):
             user, _, password = pair.partition(":")
             if not user or len(password) < _SHORTEST_PASSWORD:
                 raise UnsafeSetting(
-                    "chargebee_webhook_credentials is user:password, "
-                    f"the password of {_SHORTEST_PASSWORD} characters or more."
+                    "chargebee_webhook_credentials must be user:password "
+                    f"with a password of at least {_SHORTEST_PASSWORD} characters."
                 )
         if len(self.webhook_credentials) > _MOST_PAIRS:
-            raise UnsafeSetting("chargebee_webhook_credentials holds one pair, or two while you change it.")
+            raise UnsafeSetting("chargebee_webhook_credentials can have one pair, or two while you change it.")
         for text in self.webhook_networks:
             try:
                 ip_network(text)
             except ValueError:
-                raise UnsafeSetting(f"chargebee_webhook_networks: {text} is not a network or address.") from None
+                raise UnsafeSetting(f"chargebee_webhook_networks: {text} isn't a network or address.") from None
