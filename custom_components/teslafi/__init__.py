@@ -74,7 +74,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     try:
         await session.load()
         account = AccountCoordinator(hass, entry, Reader(http, session))
-        await account.async_begin()
+        await account.async_start()
     except SignInRequired as error:
         raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}") from error
     except StorageFailed as error:
@@ -132,5 +132,5 @@ async def async_remove_config_entry_device(
     if link in keys or keys & parts or any(account.holds(key) for key in keys):
         return False
     for key in keys:
-        await account.async_let_go(key)
+        await account.async_release(key)
     return True

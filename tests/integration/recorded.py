@@ -191,7 +191,7 @@ async def begin(
 
     async def set_up(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
         account = AccountCoordinator(hass, entry, cast("Reader", reader))
-        await account.async_begin()
+        await account.async_start()
         entry.runtime_data = TeslaFiData(account)
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
         entry.async_on_unload(follow_options(hass, entry))

@@ -53,10 +53,10 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     def subject(self) -> Subject:
         return Subject("", self.config_entry.title)
 
-    async def async_begin(self) -> None:
-        """Take up cars and sites of the last run, then look at once; raise TeslaError when nothing is known at all."""
+    async def async_start(self) -> None:
+        """Restore the cars and sites of the last run, then look at once; raise TeslaError when nothing is known at all."""
         forget_old_issues(self.hass, self.config_entry)
-        await self._take_up(await self._file.load())
+        await self._restore(await self._file.load())
         try:
             self.data = await self._read()
         except SignInRequired:
@@ -77,10 +77,10 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         """Say whether a VIN or site number is watched here and was on Tesla's last answered list, or none was asked."""
         return key in self._known and key not in self._absent
 
-    async def async_let_go(self, key: str) -> None:
-        """Stop watching a car or site that Tesla no longer lists, at the owner's word."""
-        await self._stop_watching(key)
-        self._give_up(key)
+    async def async_release(self, key: str) -> None:
+        """Stop monitoring a car or site that Tesla no longer lists, because the owner asked."""
+        await self._shut_down(key)
+        self._release(key)
         await self.async_save()
 
     @property
@@ -91,15 +91,15 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     def _reads_energy(self) -> bool:
         return self.reader.grant.reads_energy
 
-    async def _take_up(self, stored: Stored) -> None:
-        self.budget.take_up(stored.ledgers)
+    async def _restore(self, stored: Stored) -> None:
+        self.budget.restore(stored.ledgers)
         self._absent = {key: Absence(*seconds) for key, seconds in stored.absences.items()}
         for vin, last in stored.vehicles.items():
             if self._claim(vin):
-                self._watch_vehicle(vin, last)
+                self._add_vehicle(vin, last)
         for site_id, last_site in stored.sites.items():
             if self._reads_energy and self._claim(str(site_id)):
-                self._watch_site(site_id, last_site)
+                self._add_site(site_id, last_site)
 
     @override
     async def _read(self) -> Products:
@@ -114,11 +114,11 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         if not self._reads_energy:
             # Tesla lists sites whatever the scopes; declined means not asked.
             products = Products(products.vehicles, {})
-        new = self._watch_new(products)
+        new = self._add_new(products)
         for vin, listed in products.vehicles.items():
             if vin in self.vehicles:
-                self.vehicles[vin].take_listed(listed)
-        await self._take_absences({*products.vehicles, *map(str, products.sites)})
+                self.vehicles[vin].note_listed(listed)
+        await self._note_absences({*products.vehicles, *map(str, products.sites)})
         if self._begun:
             await self._look_at(new)
         return products
@@ -133,9 +133,9 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         await asyncio.gather(*(coordinator.async_refresh() for coordinator in coordinators))
 
     @callback
-    def data_came(self) -> None:
+    def data_received(self) -> None:
         """A car answered with data: have it written before long, and see what that means for the budget."""
-        self.keep_soon()
+        self.save_soon()
         self.look_at_budget()
 
     @callback
@@ -144,7 +144,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         note_budget(self.hass, self.config_entry, reached=not self.budget.may_look)
 
     @callback
-    def keep_soon(self) -> None:
+    def save_soon(self) -> None:
         """Have what is kept over restarts written before long."""
         self._file.save_soon(self._stored)
 
@@ -160,7 +160,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             absences={key: (absence.unlisted, absence.proven) for key, absence in self._absent.items()},
         )
 
-    def _watch_new(self, products: Products) -> list[TeslaCoordinator[Any]]:
+    def _add_new(self, products: Products) -> list[TeslaCoordinator[Any]]:
         """Begin to watch what is new on the list, unless another account of this Home Assistant has it."""
         vins = [
             vin
@@ -173,12 +173,12 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             if site_id not in self.sites and self._claim(str(site_id), name)
         ]
         self._stop_waiting(self._shared - {*products.vehicles, *map(str, products.sites)})
-        vehicles = [self._watch_vehicle(vin, LastValues()) for vin in vins]
-        return [*vehicles, *(self._watch_site(site_id, LastSite(products.sites[site_id])) for site_id in site_ids)]
+        vehicles = [self._add_vehicle(vin, LastValues()) for vin in vins]
+        return [*vehicles, *(self._add_site(site_id, LastSite(products.sites[site_id])) for site_id in site_ids)]
 
     def _claim(self, key: str, name: str | None = None) -> bool:
         """Take a car or site, or say that another entry has it and wait."""
-        holder = holders(self.hass).claim(key, self.config_entry, self._comes_free)
+        holder = holders(self.hass).claim(key, self.config_entry, self._released)
         if holder is None:
             self._stop_waiting({key} & self._shared)
             return True
@@ -189,7 +189,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         return False
 
     @callback
-    def _comes_free(self) -> None:
+    def _released(self) -> None:
         self.hass.async_create_task(self.async_request_refresh(), "teslafi take over")
 
     def _stop_waiting(self, keys: Iterable[str]) -> None:
@@ -198,17 +198,17 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             holders(self.hass).stop_waiting(self.config_entry.entry_id, key)
             note_shared(self.hass, self.config_entry, key, "", None)
 
-    def _watch_vehicle(self, vin: str, last: LastValues) -> VehicleCoordinator:
+    def _add_vehicle(self, vin: str, last: LastValues) -> VehicleCoordinator:
         vehicle = VehicleCoordinator(self.hass, self.config_entry, vin, last, self.reader, self.budget, self)
         self.vehicles[vin] = vehicle
         return vehicle
 
-    def _watch_site(self, site_id: int, last: LastSite) -> SiteCoordinator:
-        site = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, last, self.troubles, self.keep_soon)
+    def _add_site(self, site_id: int, last: LastSite) -> SiteCoordinator:
+        site = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, last, self.troubles, self.save_soon)
         self.sites[site_id] = site
         return site
 
-    async def _take_absences(self, listed: set[str]) -> None:
+    async def _note_absences(self, listed: set[str]) -> None:
         """Count for how long what is watched was not listed; let go of it after days, or when others wait for it."""
         now = time.monotonic()
         elapsed = now - self._listed_at if self._listed_at is not None else 0.0
@@ -222,13 +222,13 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             if (absence.gone and listed) or (absence.free and table.awaited(key))
         ]
         for key in gone:
-            await self._stop_watching(key)
-            self._give_up(key)
+            await self._shut_down(key)
+            self._release(key)
         table.release_others(self.config_entry.entry_id, self._known)
         if gone or before != self._absent:
-            self.keep_soon()
+            self.save_soon()
 
-    async def _stop_watching(self, key: str) -> None:
+    async def _shut_down(self, key: str) -> None:
         coordinator: TeslaCoordinator[Any] | None = self.vehicles.pop(key, None)
         if coordinator is None and key.isdecimal():
             coordinator = self.sites.pop(int(key), None)
@@ -238,7 +238,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         self.troubles.forget(key)
         self.async_update_listeners()
 
-    def _give_up(self, key: str) -> None:
+    def _release(self, key: str) -> None:
         """Remove the device first, so that the account that takes over gets its entities' ids."""
         self._remove_device(key)
         holders(self.hass).release(key, self.config_entry.entry_id)

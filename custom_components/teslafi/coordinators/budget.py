@@ -22,7 +22,7 @@ class Budget:
         self._ledgers: dict[str, Ledger] = {}
         self._under_way = 0.0
 
-    def take_up(self, ledgers: Mapping[str, Ledger]) -> None:
+    def restore(self, ledgers: Mapping[str, Ledger]) -> None:
         """Go on with what was counted before a restart, also about cars that are gone."""
         self._ledgers = {**ledgers, **self._ledgers}
 

@@ -58,7 +58,7 @@ class VehicleAudience(Protocol):
     def troubles(self) -> Troubles:
         """Where troubles of the whole account are told."""
 
-    def data_came(self) -> None:
+    def data_received(self) -> None:
         """The car answered with data."""
 
     def look_at_budget(self) -> None:
@@ -175,7 +175,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         await super().async_request_refresh()
 
     @callback
-    def take_listed(self, listed: Snapshot) -> None:
+    def note_listed(self, listed: Snapshot) -> None:
         """Take in what the list of products says of this car, which saves the question after its state."""
         self.data = self._told(self._with_state(self.data, listed, listed=True))
 
@@ -244,7 +244,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._memory = self._memory.with_watch(
             rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment())
         )
-        self._audience.data_came()
+        self._audience.data_received()
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
     def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
