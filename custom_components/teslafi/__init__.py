@@ -19,6 +19,7 @@ from .coordinators.memory import forget_memory
 from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
+from .response_actions import async_setup_response_actions
 from .runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from .services import async_setup_actions
 from .storage.file import StorageFailed
@@ -53,6 +54,7 @@ PLATFORMS = [
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register the actions, which exist whether an account is loaded or not."""
     async_setup_actions(hass)
+    async_setup_response_actions(hass)
     return True
 
 

@@ -7,6 +7,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsF
 from homeassistant.core import callback
 
 from .const import CONF_COMPANION, CONF_CONTROLS, CONTROLS, DOMAIN
+from .flow.charging_history import ChargingHistoryFlow
 from .flow.controls import ControlsFlow
 from .flow.link import LinkFlow
 from .flow.options import TeslaFiOptionsFlow
@@ -15,7 +16,7 @@ from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
 
 
-class TeslaFiConfigFlow(ControlsFlow, LinkFlow, domain=DOMAIN):
+class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -43,7 +44,8 @@ class TeslaFiConfigFlow(ControlsFlow, LinkFlow, domain=DOMAIN):
         data = self._get_reconfigure_entry().data
         link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
         controls = ["enable_controls", "disable_controls"] if CONF_CONTROLS in data else ["enable_controls"]
-        options = ["sign_in", "token", *link, *controls, "rotate_key"]
+        history = ["charging_history"] if self.offers_charging_history(data) else []
+        options = ["sign_in", "token", *history, *link, *controls, "rotate_key"]
         return self.async_show_menu(step_id="reconfigure", menu_options=options)
 
     async def async_step_rotate_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

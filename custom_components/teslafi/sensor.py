@@ -497,6 +497,7 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _requests("state"),
     _requests("wake"),
     _requests("command"),
+    _requests("details"),
     TeslaFiSensorDescription(
         key="cost",
         value_fn=_cost,

@@ -246,7 +246,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
 def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> JsonObjectType | None:
-        entry, identifier = _target(hass, call.data[ATTR_DEVICE_ID])
+        entry, identifier = target(hass, call.data[ATTR_DEVICE_ID])
         controls = enabled_controls(entry)
         if action.site:
             site_id = int(identifier) if identifier.isdigit() and int(identifier) in entry.runtime_data.sites else None
@@ -272,7 +272,7 @@ def _handler(hass: HomeAssistant, action: Action) -> Callable[[ServiceCall], Any
 def _look_now(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Look at a car at once, within its budget. Never wakes it."""
-        entry, identifier = _target(hass, call.data[ATTR_DEVICE_ID])
+        entry, identifier = target(hass, call.data[ATTR_DEVICE_ID])
         if (vehicle := entry.runtime_data.vehicles.get(identifier)) is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
         await vehicle.async_request_refresh()
@@ -283,7 +283,7 @@ def _look_now(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
 def _lock_controls(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Wipe grant, command key and key share at once."""
-        entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
+        entry, _ = target(hass, call.data[ATTR_DEVICE_ID])
         await enabled_controls(entry).async_wipe(tell=True)
 
     return handle
@@ -292,13 +292,13 @@ def _lock_controls(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
 def _confirm_code(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     async def handle(call: ServiceCall) -> None:
         """Take the code for sensitive commands."""
-        entry, _ = _target(hass, call.data[ATTR_DEVICE_ID])
+        entry, _ = target(hass, call.data[ATTR_DEVICE_ID])
         await enabled_controls(entry).code.async_confirm(call.data[CODE], call.context)
 
     return handle
 
 
-def _target(hass: HomeAssistant, device_id: str) -> tuple[TeslaFiConfigEntry, str]:
+def target(hass: HomeAssistant, device_id: str) -> tuple[TeslaFiConfigEntry, str]:
     """Return the loaded entry and our identifier of a device."""
     device = dr.async_get(hass).async_get(device_id)
     found = next((name for domain, name in device.identifiers if domain == DOMAIN), None) if device else None

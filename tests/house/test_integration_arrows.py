@@ -15,7 +15,7 @@ ROOT: Final = Path(custom_components.teslafi.__file__).parent
 PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslafi.PLATFORMS)
 
 ROOMS: Final = {
-    "": "const controls coordinators link issues runtime services storage tesla",
+    "": "const controls coordinators link issues response_actions runtime services storage tesla",
     "application_credentials": "flow",
     "catalogue": "tesla",
     "compat": "",
@@ -33,6 +33,7 @@ ROOMS: Final = {
     "polling": "tesla",
     "issues": "const tesla",
     "repairs": "const flow issues",
+    "response_actions": "const coordinators services tesla",
     "runtime": "const controls coordinators link",
     "secret": "",
     "services": "catalogue compat const controls coordinators runtime tesla",

@@ -27,6 +27,7 @@ from ..tesla.requests import PRICES_USD, Category
 from ..tesla.snapshot import CarState, Snapshot
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .budget import Budget
+from .details import VehicleDetails
 from .troubles import Subject, Troubles, trouble_of
 
 BLOCK_AGE_MOST: Final = timedelta(hours=1)
@@ -83,6 +84,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         super().__init__(hass, entry, f"car …{vin[-6:]}", interval, audience.troubles)
         self.vin = vin
         self.malformed: tuple[str, ...] = ()
+        self.details = VehicleDetails(vin, reader, budget, lambda: self.data.state not in (None, CarState.ONLINE))
         self._reader = reader
         self._budget = budget
         self._audience = audience

@@ -39,7 +39,7 @@ from ..tesla.errors import (
     TokenRequestRefused,
     WrongRegion,
 )
-from ..tesla.grant import OPTIONAL_SCOPES, SCOPE_DATA, SCOPE_ENERGY, SCOPE_LOCATION, Grant, Kind
+from ..tesla.grant import SCOPE_CHARGING, SCOPE_DATA, SCOPE_ENERGY, SCOPE_LOCATION, SHAREABLE_SCOPES, Grant, Kind
 from ..tesla.reader import Products, Reader
 from ..tesla.servers import region_at
 from ..tesla.session import GrantSession
@@ -154,8 +154,9 @@ class AccountFlow(ConfigFlow):
             self._abort_if_unique_id_mismatch(reason="wrong_account")
         elif entry := self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, tried.grant.account):
             return await self._hand_to(entry, tried.grant)
-        step = DECLINED_STEPS.get(tried.origin.declined(tried.grant))
-        return self.async_show_form(step_id=step) if step else await self._tell_of_commands(tried)
+        if SCOPE_CHARGING in tried.origin.declined(tried.grant):
+            return self.async_show_form(step_id="no_charging_history")
+        return await self._tell_what_is_missing(tried)
 
     async def _hand_to(self, entry: ConfigEntry, grant: Grant) -> ConfigFlowResult:
         """Refuse a second entry for the account.
@@ -168,6 +169,14 @@ class AccountFlow(ConfigFlow):
             await vault.put(entry.entry_id, MONITORING, grant)
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.async_abort(reason="already_configured")
+
+    async def async_step_no_charging_history(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on without the charging history."""
+        return await self._tell_what_is_missing(self._came())
+
+    async def _tell_what_is_missing(self, tried: TriedGrant) -> ConfigFlowResult:
+        step = DECLINED_STEPS.get(tried.origin.declined(tried.grant) - {SCOPE_CHARGING})
+        return self.async_show_form(step_id=step) if step else await self._tell_of_commands(tried)
 
     async def async_step_no_location(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Go on without the location."""
@@ -182,8 +191,8 @@ class AccountFlow(ConfigFlow):
         return await self._tell_of_commands(self._came())
 
     async def _tell_of_commands(self, tried: TriedGrant) -> ConfigFlowResult:
-        """Say plainly when the grant could command: it is used for reading only."""
-        if tried.grant.can_command:
+        """Say plainly when the grant could command more than the owner was told of: it is used for reading only."""
+        if tried.grant.commands_beyond(tried.origin.requested):
             return self.async_show_form(step_id="can_command")
         return await self._finished(tried)
 
@@ -212,7 +221,7 @@ class AccountFlow(ConfigFlow):
     def _entry_data(self, tried: TriedGrant) -> dict[str, Any]:
         """Return what the entry keeps: how the owner signed in and what may be asked for again. Nothing secret."""
         grant, origin = tried.grant, tried.origin
-        requested = origin.requested if origin.method == METHOD_SIGN_IN else grant.scopes & frozenset(OPTIONAL_SCOPES)
+        requested = origin.requested if origin.method == METHOD_SIGN_IN else grant.scopes & frozenset(SHAREABLE_SCOPES)
         if self.source == SOURCE_REAUTH:
             requested |= frozenset(self._get_reauth_entry().data[CONF_REQUESTED_SCOPES])
         data: dict[str, Any] = {

@@ -23,7 +23,7 @@ from ..const import (
     REGION_GLOBAL,
 )
 from ..tesla.errors import TeslaError
-from ..tesla.grant import OPTIONAL_SCOPES, REQUIRED_SCOPES, Grant, TokenMalformed
+from ..tesla.grant import OPTIONAL_SCOPES, REQUIRED_SCOPES, SHAREABLE_SCOPES, Grant, TokenMalformed
 from .account import AccountFlow, Origin, sentence
 from .oauth import TeslaImplementation
 
@@ -73,19 +73,19 @@ class SignInFlow(AccountFlow, OAuth2Flow):
         if user_input is None:
             return self.async_show_form(step_id="sign_in", data_schema=self._sign_in_schema(offered))
         chosen = frozenset(scope for scope in offered if user_input.get(scope))
-        return await self._ask_to_read(user_input[CONF_REGION], chosen)
+        return await self.async_ask_to_read(user_input[CONF_REGION], chosen)
 
     async def async_step_sign_in_again(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Open Tesla's page for what was granted before, no more."""
         data = self._get_reauth_entry().data
         chosen = frozenset(data[CONF_REQUESTED_SCOPES]) - frozenset(data[CONF_DECLINED_SCOPES])
-        return await self._ask_to_read(data[CONF_REGION], chosen)
+        return await self.async_ask_to_read(data[CONF_REGION], chosen)
 
     def _offered_scopes(self) -> tuple[str, ...]:
         """Return the optional scopes that may be asked for: those of before, or all for a new account."""
         if (entry := self.known_entry) is None:
             return OPTIONAL_SCOPES
-        return tuple(scope for scope in OPTIONAL_SCOPES if scope in entry.data[CONF_REQUESTED_SCOPES])
+        return tuple(scope for scope in SHAREABLE_SCOPES if scope in entry.data[CONF_REQUESTED_SCOPES])
 
     def _sign_in_schema(self, offered: tuple[str, ...]) -> probatio.Schema:
         entry = self.known_entry
@@ -100,13 +100,13 @@ class SignInFlow(AccountFlow, OAuth2Flow):
             }
         )
 
-    async def _ask_to_read(self, region: str, chosen: frozenset[str]) -> ConfigFlowResult:
+    async def async_ask_to_read(self, region: str, chosen: frozenset[str]) -> ConfigFlowResult:
         """Use the developer application of before; with none, Home Assistant asks for it or offers a choice."""
 
         async def take(grant: Grant, application: TeslaImplementation) -> ConfigFlowResult:
             return await self.async_monitoring_grant_came(grant, Origin(METHOD_SIGN_IN, chosen, application.domain))
 
-        scopes = (*REQUIRED_SCOPES, *(scope for scope in OPTIONAL_SCOPES if scope in chosen))
+        scopes = (*REQUIRED_SCOPES, *(scope for scope in SHAREABLE_SCOPES if scope in chosen))
         entry = self.known_entry
         known = entry.data.get(CONF_IMPLEMENTATION) if entry else None
         return await self.async_open_tesla(GrantRequest(region, scopes, take), known)

@@ -29,6 +29,8 @@ SCOPE_CHARGING: Final = "vehicle_charging_cmds"
 """The scope of charging history and invoices. It also allows commands for charging: asked only on the owner's wish."""
 REQUIRED_SCOPES: Final = ("openid", "offline_access", SCOPE_DATA)
 OPTIONAL_SCOPES: Final = (SCOPE_LOCATION, SCOPE_ENERGY)
+SHAREABLE_SCOPES: Final = (*OPTIONAL_SCOPES, SCOPE_CHARGING)
+"""What an owner can share beyond the car's data; the last only by a step of its own."""
 COMMAND_SCOPES: Final = frozenset({"vehicle_cmds", SCOPE_CHARGING, "energy_cmds"})
 
 
@@ -156,6 +158,10 @@ class Grant:
     def can_command(self) -> bool:
         """Whether Tesla would take commands with it; tokens of Tesla's own app always can."""
         return self.kind is Kind.OWNER or bool(self.scopes & COMMAND_SCOPES)
+
+    def commands_beyond(self, scopes: frozenset[str]) -> bool:
+        """Whether Tesla would take commands with it that these scopes do not allow."""
+        return self.kind is Kind.OWNER or bool(self.scopes & COMMAND_SCOPES - scopes)
 
     @property
     def reads_location(self) -> bool:

@@ -1,0 +1,126 @@
+"""Asks about one car what Tesla bills beside live data: within the budget, with a memory for each endpoint."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from ..polling.backoff import Trouble
+from ..tesla.charging_history import ChargingHistory
+from ..tesla.errors import NotFound, TeslaError, VehicleAsleep
+from ..tesla.reader import MOST_PAGES, Count, Reader
+from ..tesla.requests import PRICES_USD, Category
+from ..tesla.vehicle_details import Alert, NearbySites, ReleaseNote, ServiceVisit, VehicleOption, Warranties
+from .budget import Budget
+from .endpoint import Endpoint
+
+ALERTS: Final = "recent_alerts"
+SERVICE: Final = "service_data"
+
+HELD_BACK: Final = frozenset({Trouble.RATE_LIMITED, Trouble.REFUSED, Trouble.SPENDING_LIMIT})
+"""Failures after which Tesla is not asked again before its wait is over, whoever asks: Tesla bills the refusal too."""
+
+
+class BudgetUsedUp(Exception):
+    """The owner's monthly limit leaves no room for the question; nothing was asked."""
+
+
+class VehicleDetails:
+    """What can be asked about a car beside its live data.
+
+    Every method raises a TeslaError when there is no answer, BudgetUsedUp when it may not be asked for. Nothing is
+    asked unless somebody asks, and nothing wakes the car.
+    """
+
+    def __init__(self, vin: str, reader: Reader, budget: Budget, asleep: Callable[[], bool]) -> None:
+        """Ask with `reader`, and count in the budget's ledger of the car; `asleep` tells what is known of the car."""
+        self.vin = vin
+        self._reader = reader
+        self._budget = budget
+        self._asleep = asleep
+        self._endpoints: dict[str, Endpoint] = {}
+
+    @property
+    def reads_charging_history(self) -> bool:
+        """Whether the owner shares paid sessions and invoices."""
+        return self._reader.grant.reads_charging_history
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the memory of an endpoint."""
+        return self._endpoints.setdefault(name, Endpoint(name, 0.0, 0.0))
+
+    async def charging_history(self, begin: datetime | None, end: datetime | None) -> ChargingHistory:
+        """Return the paid sessions of a span."""
+        return await self._ask(
+            "charging_history",
+            lambda count: self._reader.charging_history(self.vin, count, begin=begin, end=end),
+            most=MOST_PAGES,
+        )
+
+    async def charging_invoice(self, content_id: str) -> bytes:
+        """Return an invoice as a PDF; raise NotFound when Tesla has none of this id."""
+
+        async def fetch(count: Count) -> bytes | None:
+            try:
+                return await self._reader.charging_invoice(content_id, count)
+            except NotFound:
+                # Says something about the id, nothing about the endpoint
+                return None
+
+        document = await self._ask("charging_invoice", fetch)
+        if document is None:
+            raise NotFound("Tesla has no such invoice")
+        return document
+
+    async def nearby_charging_sites(self, most: int | None, radius: int | None) -> NearbySites:
+        """Return the chargers around the car, `most` of each kind within `radius` miles; the car has to be awake."""
+        return await self._ask(
+            "nearby_charging_sites",
+            lambda count: self._reader.nearby_charging_sites(self.vin, count, most=most, radius=radius),
+            awake=True,
+        )
+
+    async def warranties(self) -> Warranties:
+        """Return the car's warranties."""
+        return await self._ask("warranty", lambda count: self._reader.warranties(self.vin, count))
+
+    async def options(self) -> tuple[VehicleOption, ...]:
+        """Return what the car was ordered with."""
+        return await self._ask("options", lambda count: self._reader.options(self.vin, count))
+
+    async def release_notes(self, *, staged: bool) -> tuple[ReleaseNote, ...]:
+        """Return the notes of the installed software, or of the offered one; the car has to be awake."""
+        return await self._ask(
+            "release_notes", lambda count: self._reader.release_notes(self.vin, count, staged=staged), awake=True
+        )
+
+    async def recent_alerts(self) -> tuple[Alert, ...]:
+        """Return the car's recent alerts, as Tesla orders them."""
+        return await self._ask(ALERTS, lambda count: self._reader.recent_alerts(self.vin, count))
+
+    async def service_visit(self) -> ServiceVisit:
+        """Return the visit to a service center, empty when there is none."""
+        return await self._ask(SERVICE, lambda count: self._reader.service_visit(self.vin, count))
+
+    async def _ask[T](
+        self, name: str, read: Callable[[Count], Awaitable[T]], *, most: int = 1, awake: bool = False
+    ) -> T:
+        """Ask one endpoint, which up to `most` requests answer; `awake`: only the car itself can."""
+        if awake and self._asleep():
+            raise VehicleAsleep("The car is asleep or offline")
+        endpoint = self.endpoint(name)
+        if (error := _held_back(endpoint)) is not None:
+            raise error
+        price = PRICES_USD[Category.DETAILS] * most
+        if not self._budget.may_spend_on(price):
+            raise BudgetUsedUp
+        with self._budget.under_way(price):
+            return await endpoint.ask(read(self._count))
+
+    def _count(self, category: Category) -> None:
+        self._budget.count(self.vin, category)
+
+
+def _held_back(endpoint: Endpoint) -> TeslaError | None:
+    """Return the refusal that still stands."""
+    stands = endpoint.backoff.trouble in HELD_BACK and endpoint.backoff.failures and endpoint.wait() > 0
+    return endpoint.trouble if stands else None

@@ -1,0 +1,267 @@
+"""Actions that ask Tesla something about a car and answer with what it says. One table; each row is one action.
+
+They read with the monitoring grant, so that controls need not be on. Tesla bills each question; nothing wakes a car.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonValueType
+import probatio
+
+from .const import DOMAIN
+from .coordinators.details import BudgetUsedUp
+from .coordinators.vehicle import VehicleCoordinator
+from .services import target
+from .tesla.charging_history import ChargingSession
+from .tesla.errors import NotFound, SignInRequired, TeslaError
+from .tesla.vehicle_details import ChargingSite, ServiceVisit, Warranty
+
+FILENAME: Final = "filename"
+CONTENT_ID: Final = "content_id"
+
+type Asked = Mapping[str, Any]
+type Told = Mapping[str, object]
+type Ask = Callable[[HomeAssistant, VehicleCoordinator, Asked], Awaitable[Told]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseAction:
+    """One action: what it takes besides the device, and how it is answered.
+
+    `charging`: it needs the scope of charging history. `only`: it is of no use without its response.
+    """
+
+    ask: Ask
+    fields: Mapping[Any, Any]
+    charging: bool = False
+    only: bool = True
+
+
+async def _charging_history(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
+    begin, end = (_moment(asked.get(name)) for name in ("start", "end"))
+    history = await vehicle.details.charging_history(begin, end)
+    return {"sessions": [_session(session) for session in history.sessions], "complete": history.complete}
+
+
+def _moment(moment: datetime | None) -> datetime | None:
+    """Take a moment without a zone as one of Home Assistant's zone."""
+    return None if moment is None else dt_util.as_utc(moment)
+
+
+def _session(session: ChargingSession) -> Told:
+    return {
+        "session_id": session.session_id,
+        "site": session.site_location_name,
+        "country": session.country_code,
+        "start": session.charge_start_date_time,
+        "end": session.charge_stop_date_time,
+        "unplugged": session.unlatch_date_time,
+        "energy_kwh": session.energy,
+        "cost": session.cost,
+        "currency": session.currency,
+        "fees": [
+            {
+                "type": fee.fee_type,
+                "pricing": fee.pricing_type,
+                "usage": fee.usage,
+                "unit": fee.uom,
+                "rate": fee.rate_base,
+                "total": fee.total_due,
+                "currency": fee.currency_code,
+                "paid": fee.is_paid,
+                "status": fee.status,
+            }
+            for fee in session.fees
+        ],
+        "invoices": [
+            {"file_name": invoice.file_name, CONTENT_ID: invoice.content_id, "type": invoice.invoice_type}
+            for invoice in session.invoices
+        ],
+    }
+
+
+async def _download_invoice(hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
+    """Save an invoice where the owner allows files, as Home Assistant's own actions do: mails and chats take files."""
+    filename = asked[FILENAME]
+    if not await hass.async_add_executor_job(_is_allowed, hass, filename):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="path_not_allowed", translation_placeholders={"path": filename}
+        )
+    try:
+        document = await vehicle.details.charging_invoice(asked[CONTENT_ID])
+    except NotFound as error:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_invoice") from error
+    try:
+        await hass.async_add_executor_job(_write, Path(filename), document)
+    except OSError as error:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="file_not_written", translation_placeholders={"path": filename}
+        ) from error
+    return {FILENAME: filename, "bytes": len(document)}
+
+
+def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
+    try:
+        return hass.config.is_allowed_path(filename)
+    except OSError, ValueError:
+        return False
+
+
+def _write(path: Path, document: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(document)
+
+
+async def _nearby(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
+    sites = await vehicle.details.nearby_charging_sites(asked.get("count"), asked.get("radius"))
+    return {
+        "superchargers": [_site(site) for site in sites.superchargers],
+        "destination_charging": [_site(site) for site in sites.destination_charging],
+    }
+
+
+def _site(site: ChargingSite) -> Told:
+    told = {key: value for key, value in asdict(site).items() if key != "location" and value is not None}
+    return {**told, "latitude": site.location.lat, "longitude": site.location.long}
+
+
+async def _warranty(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
+    warranties = await vehicle.details.warranties()
+    return {
+        "active": [_one_warranty(warranty) for warranty in warranties.active_warranty],
+        "upcoming": [_one_warranty(warranty) for warranty in warranties.upcoming_warranty],
+        "expired": [_one_warranty(warranty) for warranty in warranties.expired_warranty],
+    }
+
+
+def _one_warranty(warranty: Warranty) -> Told:
+    return {
+        "type": warranty.warranty_type,
+        "name": warranty.warranty_display_name,
+        "expires": warranty.expiration_date,
+        "expires_at_odometer": warranty.expiration_odometer,
+        "odometer_unit": warranty.odometer_unit,
+        "expired_on": warranty.warranty_expired_on,
+        "years": warranty.coverage_age_in_years,
+    }
+
+
+async def _options(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
+    options = await vehicle.details.options()
+    return {
+        "options": [
+            {
+                "code": option.code,
+                "name": option.display_name,
+                "color_code": option.color_code,
+                "active": option.is_active,
+            }
+            for option in options
+        ]
+    }
+
+
+async def _alerts(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
+    alerts = await vehicle.details.recent_alerts()
+    return {
+        "alerts": [
+            {"name": alert.name, "time": alert.time, "text": alert.user_text, "audience": list(alert.audience)}
+            for alert in alerts
+        ]
+    }
+
+
+async def _service(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
+    visit = await vehicle.details.service_visit()
+    return {
+        "in_service": visit != ServiceVisit(),
+        "status": visit.service_status,
+        "status_id": visit.status_id,
+        "expected_ready": visit.service_etc,
+        "visit_number": visit.service_visit_number,
+    }
+
+
+_PDF: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.pdf$"))
+
+ACTIONS: Final[Mapping[str, ResponseAction]] = {
+    "get_charging_history": ResponseAction(
+        _charging_history,
+        {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
+        charging=True,
+    ),
+    "download_charging_invoice": ResponseAction(
+        _download_invoice,
+        {probatio.Required(CONTENT_ID): cv.string, probatio.Required(FILENAME): _PDF},
+        charging=True,
+        only=False,
+    ),
+    "get_nearby_charging_sites": ResponseAction(
+        _nearby,
+        {
+            probatio.Optional("count"): probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=100)),
+            probatio.Optional("radius"): probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=1000)),
+        },
+    ),
+    "get_recent_alerts": ResponseAction(_alerts, {}),
+    "get_service_status": ResponseAction(_service, {}),
+    "get_warranty": ResponseAction(_warranty, {}),
+    "get_vehicle_options": ResponseAction(_options, {}),
+}
+"""Actions that ask about one car."""
+
+
+@callback
+def async_setup_response_actions(hass: HomeAssistant) -> None:
+    """Register every action."""
+    for name, action in ACTIONS.items():
+        schema = probatio.Schema({probatio.Required(ATTR_DEVICE_ID): cv.string, **action.fields})
+        response = SupportsResponse.ONLY if action.only else SupportsResponse.OPTIONAL
+        hass.services.async_register(DOMAIN, name, _handler(hass, action), schema, supports_response=response)
+
+
+def _handler(
+    hass: HomeAssistant, action: ResponseAction
+) -> Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]:
+    async def handle(call: ServiceCall) -> ServiceResponse:
+        entry, identifier = target(hass, call.data[ATTR_DEVICE_ID])
+        if (vehicle := entry.runtime_data.vehicles.get(identifier)) is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
+        try:
+            if action.charging and not vehicle.details.reads_charging_history:
+                raise ServiceValidationError(translation_domain=DOMAIN, translation_key="charging_history_not_shared")
+            told = await action.ask(hass, vehicle, call.data)
+        except (TeslaError, BudgetUsedUp) as error:
+            raise refusal(error, vehicle.vehicle_name) from error
+        return cast("ServiceResponse", _json(told)) if call.return_response else None
+
+    return handle
+
+
+def refusal(error: TeslaError | BudgetUsedUp, name: str) -> HomeAssistantError:
+    """Return Home Assistant's exception for a question about the car `name` that was not answered."""
+    if isinstance(error, BudgetUsedUp):
+        return ServiceValidationError(translation_domain=DOMAIN, translation_key="budget_reached")
+    if isinstance(error, SignInRequired):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}")
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": name}
+    )
+
+
+def _json(told: object) -> JsonValueType:
+    """Write moments as ISO 8601; what else is told is JSON already."""
+    if isinstance(told, Mapping):
+        return {str(key): _json(value) for key, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [_json(value) for value in told]
+    return told.isoformat() if isinstance(told, datetime) else cast("JsonValueType", told)
