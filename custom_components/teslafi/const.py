@@ -15,6 +15,8 @@ CONTROLS: Final = "controls"
 LINK: Final = "link"
 """Name of the tokens of the link to a companion."""
 
+EVENT_COMMAND: Final = "teslafi_command"
+"""On Home Assistant's bus: a command that ended, however it ended. `CommandRecord.activity` says what it holds."""
 CONF_METHOD: Final = "method"
 METHOD_SIGN_IN: Final = "sign_in"
 METHOD_TOKEN: Final = "token"  # noqa: S105 - a way to sign in, no secret

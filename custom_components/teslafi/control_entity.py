@@ -3,7 +3,8 @@
 A command's way: entity -> sender -> gate -> commander -> Tesla -> the car is looked at again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, override
 
@@ -73,7 +74,13 @@ class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFi
 
 
 class VehicleControl(_ControlEntity[VehicleCoordinator]):
-    """An entity that commands a car."""
+    """An entity that commands a car.
+
+    What a command will set is shown from the press on; an entity that shows the way there (`under_way`: locking,
+    opening, …) shows the end only once the car has answered.
+    """
+
+    _under_way: tuple[str, ...] = ()
 
     def __init__(self, coordinator: VehicleCoordinator, description: ControlDescription[VehicleData]) -> None:
         """Show what `description` says."""
@@ -84,20 +91,39 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
     def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
-    async def _send(self, order: Order, *, code: str | None = None) -> Mapping[str, Any]:
-        """Send a command for whoever called."""
-        return await self._controls.sender.async_command(
-            self.coordinator.vin,
-            order.name,
-            order.parameters,
-            context=calling_context(self),
-            code=code,
-            assumed=order.assumed,
-        )
+    async def _send(self, order: Order, *, code: str | None = None, under_way: str | None = None) -> Mapping[str, Any]:
+        """Send a command for whoever called; show what is `under_way` until it is known how it ended."""
+        with self._showing(under_way):
+            return await self._controls.sender.async_command(
+                self.coordinator.vin,
+                order.name,
+                order.parameters,
+                context=calling_context(self),
+                code=code,
+                assumed=order.assumed,
+                shown_before=under_way is None,
+            )
+
+    @contextmanager
+    def _showing(self, under_way: str | None) -> Iterator[None]:
+        if under_way is None:
+            yield
+            return
+        self._under_way = (*self._under_way, under_way)
+        self.async_write_ha_state()
+        try:
+            yield
+        finally:
+            left = list(self._under_way)
+            left.remove(under_way)
+            self._under_way = tuple(left)
+            self.async_write_ha_state()
 
 
 class SiteControl(_ControlEntity[SiteCoordinator]):
     """An entity that commands an energy site."""
+
+    _sending = 0
 
     def __init__(self, coordinator: SiteCoordinator, description: ControlDescription[SiteData]) -> None:
         """Show what `description` says."""
@@ -113,11 +139,33 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
     def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
 
-    async def _send(self, name: str, **parameters: Any) -> None:  # noqa: ANN401 - JSON
-        """Send a command for whoever called."""
-        await self._controls.sender.async_command_site(
-            self.coordinator.site_id, name, parameters, context=calling_context(self)
-        )
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Leave what is shown while a command is under way."""
+        if not self._sending:
+            super()._handle_coordinator_update()
+
+    async def _send(self, name: str, value: Any, **parameters: Any) -> None:  # noqa: ANN401 - JSON
+        """Send a command for whoever called; show the `value` that it sets from now on, unless it fails."""
+        before = self._value
+        self._sending += 1
+        self._show_now(value)
+        try:
+            await self._controls.sender.async_command_site(
+                self.coordinator.site_id, name, parameters, context=calling_context(self)
+            )
+        except BaseException:
+            self._show_now(before)
+            raise
+        finally:
+            self._sending -= 1
+
+    @callback
+    def _show_now(self, value: Any) -> None:  # noqa: ANN401 - each platform has its own kind of value
+        self._value = value
+        self._show(value)
+        self.async_write_ha_state()
 
 
 @callback

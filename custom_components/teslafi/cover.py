@@ -23,6 +23,8 @@ from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
+OPENING: Final = "opening"
+CLOSING: Final = "closing"
 WINDOW_PATHS: Final = tuple(f"vehicle_state.{name}" for name in WINDOWS)
 
 
@@ -141,6 +143,18 @@ class VehicleCover(VehicleControl, CoverEntity):
             features |= CoverEntityFeature.STOP
         self._attr_supported_features = features
 
+    @property
+    @override
+    def is_opening(self) -> bool:
+        """Whether it is just being opened."""
+        return OPENING in self._under_way
+
+    @property
+    @override
+    def is_closing(self) -> bool:
+        """Whether it is just being closed."""
+        return CLOSING in self._under_way
+
     def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_closed = value
 
@@ -148,7 +162,7 @@ class VehicleCover(VehicleControl, CoverEntity):
     async def async_open_cover(self, **kwargs: Any) -> None:
         """Open, or vent; what is open already stays so, since the rear trunk's command would close it."""
         if not (self.entity_description.powered and self.is_closed is False):
-            await self._send(self.entity_description.open)
+            await self._send(self.entity_description.open, under_way=OPENING)
 
     @override
     async def async_close_cover(self, **kwargs: Any) -> None:
@@ -166,7 +180,7 @@ class VehicleCover(VehicleControl, CoverEntity):
                 )
             place = {"lat": drive.latitude, "lon": drive.longitude}
             order = Order(order.name, {**order.parameters, **place}, order.assumed)
-        await self._send(order)
+        await self._send(order, under_way=CLOSING)
 
     @override
     async def async_stop_cover(self, **kwargs: Any) -> None:

@@ -27,6 +27,8 @@ EVENTS: Final = (
         key="commands",
         groups=VEHICLE_GROUPS,
         entity_category=EntityCategory.DIAGNOSTIC,
+        # Each command is a line in words of the car's activity already (`logbook.py`)
+        entity_registry_enabled_default=False,
         event_types=[result.value for result in Result],
         value_fn=lambda _: None,
     ),

@@ -19,6 +19,8 @@ from .runtime import TeslaFiConfigEntry
 PARALLEL_UPDATES = 0
 PIN: Final = r"^\d{4}$"
 ANY_CODE: Final = r"^.*$"
+LOCKING: Final = "locking"
+UNLOCKING: Final = "unlocking"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,18 @@ class VehicleLock(VehicleControl, LockEntity):
         controls = self.coordinator.config_entry.runtime_data.controls
         return ANY_CODE if controls is not None and controls.code.required else None
 
+    @property
+    @override
+    def is_locking(self) -> bool:
+        """Whether it is just being locked."""
+        return LOCKING in self._under_way
+
+    @property
+    @override
+    def is_unlocking(self) -> bool:
+        """Whether it is just being unlocked."""
+        return UNLOCKING in self._under_way
+
     def _show(self, value: bool | None) -> None:  # noqa: FBT001 - a value
         self._attr_is_locked = value
 
@@ -97,17 +111,17 @@ class VehicleLock(VehicleControl, LockEntity):
         order = self.entity_description.lock
         if order is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="cable_locks_itself")
-        await self._order(order, kwargs.get("code"))
+        await self._order(order, LOCKING, kwargs.get("code"))
 
     @override
     async def async_unlock(self, **kwargs: Any) -> None:
         """Unlock."""
-        await self._order(self.entity_description.unlock, kwargs.get("code"))
+        await self._order(self.entity_description.unlock, UNLOCKING, kwargs.get("code"))
 
-    async def _order(self, order: Order, code: str | None) -> None:
+    async def _order(self, order: Order, under_way: str, code: str | None) -> None:
         if not self.entity_description.pin:
-            await self._send(order, code=code)
+            await self._send(order, code=code, under_way=under_way)
             return
         if not code:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="pin_needed")
-        await self._send(Order(order.name, {"pin": code}, order.assumed))
+        await self._send(Order(order.name, {"pin": code}, order.assumed), under_way=under_way)

@@ -29,6 +29,7 @@ STATES: Final = {
     "Paused": MediaPlayerState.PAUSED,
     "Stopped": MediaPlayerState.IDLE,
 }
+CHANGING_TRACK: Final = "changing track"
 STATUS: Final = "vehicle_state.media_info.media_playback_status"
 
 
@@ -68,6 +69,12 @@ class VehicleMedia(VehicleControl, MediaPlayerEntity):
         | MediaPlayerEntityFeature.VOLUME_STEP
     )
 
+    @property
+    @override
+    def state(self) -> MediaPlayerState | None:
+        """What it does; changing the track while that is under way."""
+        return MediaPlayerState.BUFFERING if self._under_way else self._attr_state
+
     def _show(self, value: MediaInfo) -> None:
         self._attr_state = STATES.get(value.media_playback_status or "", MediaPlayerState.IDLE)
         self._loudest = value.audio_volume_max or LOUDEST
@@ -90,24 +97,24 @@ class VehicleMedia(VehicleControl, MediaPlayerEntity):
     @override
     async def async_media_play(self) -> None:
         """Play; what plays already goes on."""
-        if self.state is not MediaPlayerState.PLAYING:
+        if self._attr_state is not MediaPlayerState.PLAYING:
             await self._send(Order("media_toggle_playback", {}, {STATUS: "Playing"}))
 
     @override
     async def async_media_pause(self) -> None:
         """Pause what plays."""
-        if self.state is MediaPlayerState.PLAYING:
+        if self._attr_state is MediaPlayerState.PLAYING:
             await self._send(Order("media_toggle_playback", {}, {STATUS: "Paused"}))
 
     @override
     async def async_media_next_track(self) -> None:
         """Go to the next track."""
-        await self._send(Order("media_next_track"))
+        await self._send(Order("media_next_track"), under_way=CHANGING_TRACK)
 
     @override
     async def async_media_previous_track(self) -> None:
         """Go to the track before."""
-        await self._send(Order("media_prev_track"))
+        await self._send(Order("media_prev_track"), under_way=CHANGING_TRACK)
 
 
 def _seconds(milliseconds: float | None) -> int | None:

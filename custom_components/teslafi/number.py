@@ -185,4 +185,5 @@ class SiteNumber(SiteControl, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Set the percentage."""
-        await self._send(self.entity_description.command, **{self.entity_description.parameter: int(value)})
+        row = self.entity_description
+        await self._send(row.command, int(value), **{row.parameter: int(value)})

@@ -189,10 +189,12 @@ class VehicleSelect(VehicleControl, SelectEntity):
     async def async_select_option(self, option: str) -> None:
         """Choose; where the climate has to run for it, have it run first."""
         row = self.entity_description
+        order = row.order(option)
         climate = self.coordinator.data.snapshot.climate_state
-        if row.warms and row.values[option] and not climate.is_climate_on:
-            await self._send(Order("auto_conditioning_start", {}, {"climate_state.is_climate_on": True}))
-        await self._send(row.order(option))
+        with self.coordinator.expecting(order.assumed):
+            if row.warms and row.values[option] and not climate.is_climate_on:
+                await self._send(Order("auto_conditioning_start", {}, {"climate_state.is_climate_on": True}))
+            await self._send(order)
 
 
 class SiteSelect(SiteControl, SelectEntity):
@@ -213,4 +215,4 @@ class SiteSelect(SiteControl, SelectEntity):
     async def async_select_option(self, option: str) -> None:
         """Choose."""
         row = self.entity_description
-        await self._send(row.command, **{row.parameter: row.values[option]})
+        await self._send(row.command, row.values[option], **{row.parameter: row.values[option]})

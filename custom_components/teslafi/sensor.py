@@ -37,6 +37,7 @@ from .catalogue.body import (
     AUTOPARK_STATES,
     AUTOPARK_STYLES,
     CAR_STATES,
+    WAKING,
     CENTER_DISPLAYS,
     COMMAND_SIGNINGS,
     DASHCAM_STATES,
@@ -456,9 +457,9 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     # What the integration knows of its own work
     TeslaFiSensorDescription(
         key="state",
-        value_fn=lambda data: CAR_STATES.get(data.state),
+        value_fn=lambda data: WAKING if data.waking else CAR_STATES.get(data.state),
         device_class=SensorDeviceClass.ENUM,
-        options=list(CAR_STATES.values()),
+        options=[*CAR_STATES.values(), WAKING],
     ),
     TeslaFiSensorDescription(
         key="data_at",

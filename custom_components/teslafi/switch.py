@@ -226,10 +226,20 @@ class VehicleSwitch(VehicleControl, SwitchEntity):
         pin_missing = self.coordinator.data.snapshot.vehicle_state.valet_pin_needed
         if order.name == "set_valet_mode" and order.parameters["on"] and pin_missing:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="valet_pin_needed")
-        await self._send(order)
-        if self.entity_description.assumed_state:
-            self._attr_is_on = bool(next(iter(order.parameters.values())))
-            self.async_write_ha_state()
+        if not self.entity_description.assumed_state:
+            await self._send(order)
+            return
+        before = self._attr_is_on
+        self._show_now(bool(next(iter(order.parameters.values()))))
+        try:
+            await self._send(order)
+        except BaseException:
+            self._show_now(before)
+            raise
+
+    def _show_now(self, on: bool | None) -> None:  # noqa: FBT001 - a value
+        self._attr_is_on = on
+        self.async_write_ha_state()
 
 
 class SiteSwitch(SiteControl, SwitchEntity):
@@ -252,4 +262,4 @@ class SiteSwitch(SiteControl, SwitchEntity):
 
     async def _turn(self, *, on: bool) -> None:
         row = self.entity_description
-        await self._send(row.command, **{row.parameter: on != row.inverted})
+        await self._send(row.command, on, **{row.parameter: on != row.inverted})

@@ -29,6 +29,7 @@ ROOMS: Final = {
     "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
     "link": "const issues secret storage",
     "journal": "",
+    "logbook": "const",
     "meters": "",
     "polling": "tesla",
     "issues": "const tesla",

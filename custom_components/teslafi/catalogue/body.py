@@ -9,6 +9,8 @@ from typing import Final
 from ..tesla.snapshot import CarState
 from .prefixes import prefixed
 
+WAKING: Final = "waking"
+"""The state of a car while a command wakes it, besides Tesla's own."""
 CAR_STATES: Final[Mapping[CarState | None, str]] = {state: state.value for state in CarState}
 SHIFT_STATES: Final = {"P": "p", "R": "r", "N": "n", "D": "d", None: "p"}
 SUN_ROOF_STATES: Final = {

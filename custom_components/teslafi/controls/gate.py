@@ -18,7 +18,7 @@ from ..const import CONTROLS
 from ..link.client import CheckedIn, CompanionError, PermitRefused, Unlinked, Vouched
 from ..secret import Secret
 from ..storage.vault import SealBroken, Vault
-from ..tesla.commander import Answer, Commander, Count, Look
+from ..tesla.commander import Answer, Commander, Count, Look, WakingTold
 from ..tesla.errors import CommandRefused, SignInRequired
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
@@ -107,6 +107,7 @@ class GateContext:
     entry_id: str
     monitoring: GrantSession
     look: Look
+    waking_told: WakingTold
     now: Callable[[], Moment]
     create_task: Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -234,7 +235,7 @@ class Gate:
             keeper = SealedKeeper(context.vault, context.entry_id, sealed, share)
             session = GrantSession(keeper, context.endpoint, lambda: context.now().wall, context.create_task)
             await session.load()
-        commander = Commander(context.http, session, sealed.key, context.look, context.sleep)
+        commander = Commander(context.http, session, sealed.key, context.look, context.sleep, context.waking_told)
         return _Open(permit, share, commander, session, sealed.key)
 
     async def _shut(self, lock: Lock, sentence: str = "") -> None:

@@ -30,6 +30,9 @@ class CommandRecord:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     result: Result = Result.SUCCEEDED
     answer: str = ""
+    """What Tesla or the car said, in their words where they had some."""
+    reason: str = ""
+    """Why it was not carried out: the translation key of the sentence that the user read."""
     cost_usd: float = 0.0
 
     def attributes(self) -> dict[str, Any]:
@@ -41,6 +44,10 @@ class CommandRecord:
             "answer": self.answer,
             "cost_usd": round(self.cost_usd, 4),
         }
+
+    def activity(self) -> dict[str, str]:
+        """Return what Home Assistant's activity tells, all of it words of ours."""
+        return {"command": self.command, "result": self.result.value, "reason": self.reason, "user": self.user}
 
     def for_audit(self) -> dict[str, str]:
         """Return what the companion's audit log is told: of a car no more than the end of its VIN."""

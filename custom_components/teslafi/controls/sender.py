@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
-from ..const import DOMAIN
+from ..const import DOMAIN, EVENT_COMMAND, LOGGER
 from ..coordinators.account import AccountCoordinator
 from ..coordinators.vehicle import VehicleCoordinator
 from ..tesla.commander import Answer
@@ -25,7 +27,7 @@ from .commands import shown_parameters
 from .coordinator import ControlsCoordinator
 from .gate import Forbidden, GateShut
 from .record import CommandRecord, user_id
-from .sentences import result_of, sentence
+from .sentences import outcome_of, sentence
 
 LOOK_AFTER: Final = 3.0
 """Seconds after a command at which the car is asked what came of it."""
@@ -64,24 +66,28 @@ class CommandSender:
         context: Context | None,
         code: str | None = None,
         assumed: Mapping[str, object] | None = None,
+        shown_before: bool = True,
     ) -> Answer:
         """Send a command to a car for somebody; `assumed` is what the car will report if all went well.
 
+        With `shown_before` that is shown from the press on, and what was shown before again when the command fails.
         Raise ServiceValidationError when it is not sent, HomeAssistantError when it was not carried out.
         """
         vehicle = self._account.vehicles[vin]
         cost_before = vehicle.cost_usd
-        record = await self._record(vin, name, parameters, context)
-        try:
-            await self._code.async_check(name, parameters, context, code)
-            self._check_budget(vehicle)
-            answer = await self._gate.command(vin, name, parameters, vehicle.count, signed=vehicle.signs)
-        except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
-            self._tell(record, error, cost=vehicle.cost_usd - cost_before)
-            self._look_soon(vehicle, error)
-            raise self._sentence(error, vehicle.vehicle_name) from error
-        self._tell(record, None, cost=vehicle.cost_usd - cost_before)
-        if assumed:
+        assumed = assumed or {}
+        with vehicle.expecting(assumed if shown_before else {}):
+            record = await self._record(vin, name, parameters, context)
+            try:
+                await self._code.async_check(name, parameters, context, code)
+                self._check_budget(vehicle)
+                answer = await self._gate.command(vin, name, parameters, vehicle.count, signed=vehicle.signs)
+            except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
+                said = self._sentence(error, vehicle.vehicle_name)
+                self._tell(record, context, error, said, cost=vehicle.cost_usd - cost_before)
+                self._look_soon(vehicle, error)
+                raise said from error
+            self._tell(record, context, cost=vehicle.cost_usd - cost_before)
             vehicle.assume(assumed)
         self._look_soon(vehicle)
         return answer
@@ -95,11 +101,12 @@ class CommandSender:
         try:
             answer = await self._gate.command_site(site_id, name, parameters)
         except (GateShut, Forbidden, TeslaError) as error:
-            self._tell(record, error)
+            said = self._sentence(error, site.site_name)
+            self._tell(record, context, error, said)
             if isinstance(error, CommandUncertain | CommandRefused):
                 await site.async_look_at_settings()
-            raise self._sentence(error, site.site_name) from error
-        self._tell(record, None)
+            raise said from error
+        self._tell(record, context)
         await site.async_look_at_settings()
         return answer
 
@@ -142,14 +149,29 @@ class CommandSender:
         who = (user.name or caller or "") if user else "Home Assistant"
         return CommandRecord(dt_util.utcnow(), who, target, name, shown_parameters(parameters))
 
-    def _tell(self, record: CommandRecord, error: Exception | None, *, cost: float = 0.0) -> None:
-        """Let the event entity show it, and have the companion's audit log told with the next occasion."""
-        result, answer = result_of(error)
-        told = replace(record, result=result, answer=answer, cost_usd=cost)
+    def _tell(
+        self,
+        record: CommandRecord,
+        context: Context | None,
+        error: Exception | None = None,
+        said: HomeAssistantError | None = None,
+        *,
+        cost: float = 0.0,
+    ) -> None:
+        """Tell the activity and the event entity, and the companion's audit log with the next occasion."""
+        told = replace(record, **outcome_of(error, said), cost_usd=cost)
+        if isinstance(error, CommandRefused):
+            LOGGER.warning("%s was refused, in the words of car or site: %s", record.command, error.reason)
+        self._hass.bus.async_fire(EVENT_COMMAND, {**told.activity(), **self._device_of(record.target)}, context=context)
         async_dispatcher_send(self._hass, self._signal(record.target), told)
         self._audit.add(told)
         if self._coordinator.is_open:
             self._audit.report_soon()
+
+    def _device_of(self, target: str) -> dict[str, str]:
+        """Return the device of a car or site as an event names it."""
+        device = dr.async_get(self._hass).async_get_device_by_identifier((DOMAIN, target), self._entry.entry_id)
+        return {ATTR_DEVICE_ID: device.id} if device else {}
 
     def _sentence(self, error: Exception, target: str) -> HomeAssistantError:
         if isinstance(error, GateShut):

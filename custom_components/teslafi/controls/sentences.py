@@ -1,29 +1,39 @@
 """What a user reads when a command was not carried out, and how its record says so."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from ..const import DOMAIN
 from ..tesla.errors import (
+    AccessTokenRefused,
+    BillingLimitReached,
     CommandRefused,
     CommandUncertain,
+    NotRegistered,
     RateLimited,
+    ScopeMissing,
     SignInRequired,
     TeslaError,
+    UnexpectedAnswer,
     Unreachable,
     VehicleAsleep,
 )
 from .gate import Forbidden, GateShut
 from .record import Result
 
-UNSENT: Final[Mapping[type[Exception], str]] = {
-    Unreachable: "command_not_sent",
+OF_COMMANDS: Final[Mapping[type[Exception], str]] = {
+    AccessTokenRefused: "command_token_refused",
+    BillingLimitReached: "command_billing_limit",
+    NotRegistered: "command_not_registered",
     RateLimited: "too_many_commands",
+    ScopeMissing: "command_scope_missing",
+    UnexpectedAnswer: "command_not_sent",
+    Unreachable: "command_not_sent",
     VehicleAsleep: "vehicle_not_awake",
 }
-"""What watching puts off and tries again by itself, a command does not: its own sentences."""
+"""What monitoring puts off or says of data, a command does not: its own sentences."""
 
 
 def sentence(error: Exception, *, target: str, companion: str) -> HomeAssistantError:
@@ -43,23 +53,29 @@ def sentence(error: Exception, *, target: str, companion: str) -> HomeAssistantE
         return ServiceValidationError(translation_domain=DOMAIN, translation_key=error.key)
     if isinstance(error, SignInRequired):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="controls_grant_ended")
-    placeholders = {"name": target}
-    key = UNSENT.get(type(error), error.key if isinstance(error, TeslaError) else "tesla_error")
-    if isinstance(error, CommandRefused):
-        placeholders["reason"] = error.reason
-    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders)
+    key = OF_COMMANDS.get(type(error), error.key if isinstance(error, TeslaError) else "tesla_error")
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders={"name": target}
+    )
 
 
-def result_of(error: Exception | None) -> tuple[Result, str]:
-    """Return how a command ended and the answer that its record keeps."""
+class Outcome(TypedDict):
+    """The fields of a record that tell how a command ended."""
+
+    result: Result
+    answer: str
+    reason: str
+
+
+def outcome_of(error: Exception | None, said: HomeAssistantError | None) -> Outcome:
+    """Return how a command ended, as its record keeps it; `said` is the sentence about the error."""
     if error is None:
-        return Result.SUCCEEDED, ""
+        return Outcome(result=Result.SUCCEEDED, answer="", reason="")
+    reason = (said.translation_key or "") if said else ""
     if isinstance(error, CommandRefused):
-        return Result.REFUSED, error.reason
-    if isinstance(error, CommandUncertain):
-        return Result.UNCERTAIN, str(error)
+        return Outcome(result=Result.REFUSED, answer=error.reason, reason=reason)
     if isinstance(error, TeslaError):
-        return Result.FAILED, str(error)
-    if isinstance(error, HomeAssistantError):
-        return Result.LOCKED, error.translation_key or ""
-    return Result.LOCKED, str(error)
+        result = Result.UNCERTAIN if isinstance(error, CommandUncertain) else Result.FAILED
+        return Outcome(result=result, answer=str(error), reason=reason)
+    answer = (error.translation_key or "") if isinstance(error, HomeAssistantError) else str(error)
+    return Outcome(result=Result.LOCKED, answer=answer, reason=reason)

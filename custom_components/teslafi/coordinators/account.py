@@ -14,7 +14,8 @@ from ..const import DOMAIN
 from ..issues import forget_old_issues, note_budget, note_shared
 from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
 from ..tesla.errors import RateLimited, SignInRequired, TeslaError
-from ..tesla.reader import Products, Reader
+from ..tesla.reader import Count, Products, Reader
+from ..tesla.snapshot import Snapshot
 from .absence import Absence, absences
 from .base import StillInTrouble, TeslaCoordinator
 from .budget import Budget
@@ -131,6 +132,19 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     async def _look_at(self, coordinators: Sequence[TeslaCoordinator[Any]]) -> None:
         """Ask about each once, all at the same time."""
         await asyncio.gather(*(coordinator.async_refresh() for coordinator in coordinators))
+
+    async def async_look_at_state(self, vin: str, count: Count) -> Snapshot:
+        """Ask, free of charge, whether a car is awake, for whoever wakes it; its watch learns of the answer."""
+        answer = await self.reader.vehicle_state(vin, count)
+        if (vehicle := self.vehicles.get(vin)) is not None:
+            vehicle.take_look(answer)
+        return answer
+
+    @callback
+    def note_waking(self, vin: str, waking: bool) -> None:  # noqa: FBT001 - a value
+        """Show that a command wakes a car, or no longer does."""
+        if (vehicle := self.vehicles.get(vin)) is not None:
+            vehicle.note_waking(waking)
 
     @callback
     def data_received(self) -> None:

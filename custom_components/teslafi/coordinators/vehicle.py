@@ -1,6 +1,7 @@
 """Watches one car by the polling rule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 import random
@@ -50,6 +51,8 @@ class VehicleData:
     awake_because: Awake | None = None
     asleep_today: int | None = None
     """Share of today, as far as it was watched, in per cent."""
+    waking: bool = False
+    """Whether the car is being woken by a command right now."""
 
 
 class VehicleAudience(Protocol):
@@ -95,6 +98,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         """What the car itself last said."""
         self._assumed: dict[str, tuple[object, float]] = {}
         """Path -> what a command should have set, and when it ended (monotonic)."""
+        self._expected: list[Mapping[str, object]] = []
+        """What each command under way is about to set, by path."""
+        self._waking = False
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
 
@@ -157,6 +163,35 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         """Show values that a command has set, until the car says otherwise in answer to a later question."""
         now = time.monotonic()
         self._assumed |= {path: (value, now) for path, value in values.items()}
+        self._show_anew()
+
+    @contextmanager
+    def expecting(self, values: Mapping[str, object]) -> Iterator[None]:
+        """Show values that a command is about to set while it is under way; the old ones again when it has ended."""
+        if not values:
+            yield
+            return
+        self._expected.append(values)
+        self._show_anew()
+        try:
+            yield
+        finally:
+            self._expected.remove(values)
+            self._show_anew()
+
+    @callback
+    def note_waking(self, waking: bool) -> None:  # noqa: FBT001 - a value
+        """Show that a command wakes the car, or no longer does."""
+        self._waking = waking
+        self._show_anew()
+
+    @callback
+    def take_look(self, answer: Snapshot) -> None:
+        """Take in what somebody else learnt who asked after the car's state."""
+        self.take_listed(answer)
+        self.async_update_listeners()
+
+    def _show_anew(self) -> None:
         self.data = self._told(self.data)
         self.async_update_listeners()
 
@@ -274,14 +309,18 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         step = self._budget.step(self.vin)
         if step is not data.polling:
             self._audience.look_at_budget()
+        assumed = {path: value for path, (value, _) in self._assumed.items()}
+        for expected in self._expected:
+            assumed |= expected
         return replace(
             data,
-            snapshot=assume(self._base, {path: value for path, (value, _) in self._assumed.items()}),
+            snapshot=assume(self._base, assumed),
             requests={category.value: counts.get(category, 0) for category in Category},
             cost_usd=self.ledger.cost(wall),
             polling=step,
             awake_because=rule.awake_because(self.watch, self._moment(), self._budget.mode, step),
             asleep_today=self._memory.asleep_share,
+            waking=self._waking,
         )
 
     def _moment(self) -> Moment:

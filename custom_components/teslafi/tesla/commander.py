@@ -61,7 +61,12 @@ SIGNED_ONLY: Final = frozenset({"media_volume_up", "set_keep_accessory_power_mod
 type Count = Callable[[Category], None]
 type Look = Callable[[str, Count], Awaitable[Snapshot]]
 type Sleep = Callable[[float], Awaitable[None]]
+type WakingTold = Callable[[str, bool], None]
 type Answer = Mapping[str, Any]
+
+
+def _untold(_vin: str, _waking: bool) -> None:  # noqa: FBT001 - a value
+    """Tell nobody."""
 
 
 class Commander:
@@ -74,12 +79,17 @@ class Commander:
         key: EllipticCurvePrivateKey | None,
         look: Look,
         sleep: Sleep = asyncio.sleep,
+        waking_told: WakingTold = _untold,
     ) -> None:
-        """Use the grant that `session` keeps valid; `look` asks whether a car is awake, free of charge."""
+        """Use the grant that `session` keeps valid; `look` asks whether a car is awake, free of charge.
+
+        `waking_told` hears when a car begins to be woken, and when that has ended either way.
+        """
         self._caller = Caller(http, session, key)
         self._key = key
         self._look = look
         self._sleep = sleep
+        self._waking_told = waking_told
         self._signed: dict[str, SignedCar] = {}
         self._speaks: dict[str, bool] = {}
         self._waking: dict[str, asyncio.Task[None]] = {}
@@ -134,6 +144,13 @@ class Commander:
             task.exception()
 
     async def _wake(self, vin: str, count: Count) -> None:
+        self._waking_told(vin, True)  # noqa: FBT003 - a value
+        try:
+            await self._wake_and_wait(vin, count)
+        finally:
+            self._waking_told(vin, False)  # noqa: FBT003 - a value
+
+    async def _wake_and_wait(self, vin: str, count: Count) -> None:
         await self._caller.ask(lambda: VehicleFleet(self._caller.api, vin).wake_up(), partial(count, Category.WAKE))
         for pause in WAKE_LOOKS:
             await self._sleep(pause)

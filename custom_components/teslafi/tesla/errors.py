@@ -155,7 +155,7 @@ class NotFound(TeslaError):
 
 
 class CommandRefused(TeslaError):
-    """The car answered, and does not do it; `reason` in Tesla's words. Reasons that need explaining have a sentence."""
+    """The car answered, and does not do it; `reason` in Tesla's words, for logs. Known ones have a sentence."""
 
     key = "command_refused"
 
@@ -304,9 +304,33 @@ EXPLAINED: Final[Mapping[str, str]] = {
     "GENERICERROR_NOT_ALLOWED_OVER_TRANSPORT": "transport",
     "GENERICERROR_NOT_SUPPORTED": "not_supported",
     "GENERICERROR_VEHICLE_NOT_IN_PARK": "not_in_park",
+    "already_max_range": "already",
+    "already_set": "already",
+    "already_standard": "already",
+    "already_started": "already",
     "cabin comfort remote settings not enabled": "cabin_comfort",
+    "cable connected": "cable_connected",
+    "car_wash": "car_wash",
+    "complete": "charge_complete",
+    "disconnected": "unplugged",
+    "invalid_pin": "invalid_pin",
+    "invalid_value": "invalid_value",
+    "is_charging": "already",
+    "no_power": "no_power",
+    "not_charging": "already",
+    "not_found": "not_found",
+    "not_near": "not_near",
+    "not_supported": "not_supported",
+    "requested": "already",
+    "speed_limit_mode_active": "speed_limit_active",
+    "too_many_schedules": "too_many_schedules",
+    "valet_mode_active": "valet_active",
+    "vehicle_not_in_park": "not_in_park",
 }
-"""A car's reason that no owner can read -> its sentence, under "exceptions" as `command_refused_…`."""
+"""A car's reason -> its sentence, under "exceptions" as `command_refused_…`. No owner reads a reason itself.
+
+Sources: recorded answers, as listed in "Commands", and `errors.proto`.
+"""
 
 REASONS: Final[Mapping[str, Callable[[], TeslaError]]] = {
     "GENERICERROR_KEY_NOT_FOUND": lambda: KeyNotPaired("The car does not find the key"),
@@ -317,7 +341,7 @@ REASONS: Final[Mapping[str, Callable[[], TeslaError]]] = {
 """A car's reason that is another error than a refused command. Names that begin with GENERICERROR: `errors.proto`."""
 
 NEUTRAL_REASONS: Final = frozenset({"GENERICERROR_NONE", "GENERICERROR_UNKNOWN"})
-"""Reasons that explain nothing; they are shown as they are."""
+"""Reasons that explain nothing."""
 
 
 def refusal(reason: object) -> TeslaError:

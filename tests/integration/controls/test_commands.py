@@ -296,11 +296,8 @@ async def test_energy_sites(hass: HomeAssistant, keeper: Keeper) -> None:
 async def test_a_refusal_of_the_car_is_told(hass: HomeAssistant, keeper: Keeper) -> None:
     with pytest.raises(HomeAssistantError) as caught:
         await hass.services.async_call("switch", "turn_on", {"entity_id": "switch.roadrunner_charge"}, blocking=True)
-    assert caught.value.translation_key == "command_refused"
-    assert caught.value.translation_placeholders == {
-        "name": "Roadrunner",
-        "reason": "disconnected",
-    }
+    assert caught.value.translation_key == "command_refused_unplugged"
+    assert caught.value.translation_placeholders == {"name": "Roadrunner"}
 
 
 async def test_what_is_so_already_is_no_error(hass: HomeAssistant, keeper: Keeper) -> None:
@@ -391,7 +388,7 @@ TROUBLE: Final[dict[str, tuple[Callable[[Keeper], None], str, int]]] = {
     "mobile access is off": (
         lambda keeper: setattr(keeper.car(), "mobile_access", False), "mobile_access_disabled", 0),
     "the spending limit is reached": (
-        lambda keeper: keeper.tesla.control.limit("anna@example.com", 0.0), "billing_limit_reached", 0),
+        lambda keeper: keeper.tesla.control.limit("anna@example.com", 0.0), "command_billing_limit", 0),
 }  # fmt: skip
 
 
@@ -439,6 +436,9 @@ async def test_the_budget(hass: HomeAssistant, keeper: Keeper) -> None:
 
 async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> None:
     """Who, what, when, answer, cost: as an event, and in the companion's audit log; PINs in neither."""
+    er.async_get(hass).async_update_entity("event.roadrunner_commands", disabled_by=None)
+    await hass.config_entries.async_reload(keeper.entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
     user = await hass.auth.async_create_user("Pia")
     target = device(hass, keeper, ANNAS_MODEL_3)
     sent = {"device_id": target, "enable": True, "pin": "4321"}
