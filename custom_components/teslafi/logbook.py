@@ -34,7 +34,7 @@ def async_describe_events(
 
     @callback
     def describe(event: Event) -> dict[str, Any]:
-        """Say what was commanded and how it ended: "Unlock doors – refused: not paired (Anna)"."""
+        """Say what was commanded and how it ended: "Unlock doors - refused: not paired (Anna)"."""
         device = dr.async_get(hass).async_get(event.data.get(ATTR_DEVICE_ID, ""), include_child_devices=False)
         return {
             LOGBOOK_ENTRY_NAME: (device.name_by_user or device.name) if device else "TeslaFi",
@@ -50,5 +50,5 @@ def _line(words: _Words, said: Mapping[str, Any]) -> str:
     line = words.of("command", command) or command
     if result != SUCCEEDED:
         reason = words.of("reason", str(said.get("reason", "")))
-        line += f" – {words.of('result', result) or result}{f': {reason}' if reason else ''}"
+        line += f" \N{EN DASH} {words.of('result', result) or result}{f': {reason}' if reason else ''}"
     return f"{line} ({said['user']})" if said.get("user") else line

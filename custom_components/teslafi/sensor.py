@@ -37,7 +37,6 @@ from .catalogue.body import (
     AUTOPARK_STATES,
     AUTOPARK_STYLES,
     CAR_STATES,
-    WAKING,
     CENTER_DISPLAYS,
     COMMAND_SIGNINGS,
     DASHCAM_STATES,
@@ -45,6 +44,7 @@ from .catalogue.body import (
     POWER_FEED_STATES,
     SHIFT_STATES,
     SUN_ROOF_STATES,
+    WAKING,
 )
 from .catalogue.charging import (
     CHARGE_CABLES,

@@ -54,9 +54,7 @@ def sentence(error: Exception, *, target: str, companion: str) -> HomeAssistantE
     if isinstance(error, SignInRequired):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="controls_grant_ended")
     key = OF_COMMANDS.get(type(error), error.key if isinstance(error, TeslaError) else "tesla_error")
-    return HomeAssistantError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders={"name": target}
-    )
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders={"name": target})
 
 
 class Outcome(TypedDict):

@@ -55,7 +55,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         return Subject("", self.config_entry.title)
 
     async def async_start(self) -> None:
-        """Restore the cars and sites of the last run, then look at once; raise TeslaError when nothing is known at all."""
+        """Restore the cars and sites of the last run, then look at once; raise TeslaError when nothing is known."""
         forget_old_issues(self.hass, self.config_entry)
         await self._restore(await self._file.load())
         try:
@@ -137,7 +137,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         """Ask, free of charge, whether a car is awake, for whoever wakes it; its watch learns of the answer."""
         answer = await self.reader.vehicle_state(vin, count)
         if (vehicle := self.vehicles.get(vin)) is not None:
-            vehicle.take_look(answer)
+            vehicle.note_look(answer)
         return answer
 
     @callback

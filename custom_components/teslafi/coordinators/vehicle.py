@@ -186,9 +186,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._show_anew()
 
     @callback
-    def take_look(self, answer: Snapshot) -> None:
+    def note_look(self, answer: Snapshot) -> None:
         """Take in what somebody else learnt who asked after the car's state."""
-        self.take_listed(answer)
+        self.note_listed(answer)
         self.async_update_listeners()
 
     def _show_anew(self) -> None:

@@ -1,7 +1,7 @@
 """What a press shows: at once what is under way, in the end what came of it; and the line that tells of it."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -51,12 +51,8 @@ class Traces:
             trace.append(new.state)
 
 
-class Watched(Exception):
-    """The gate was reached: what a test looks at is already shown."""
-
-
 @pytest.fixture
-def at_gate(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], None]], None]]:
+def at_gate(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Look at what is shown at the moment at which a command reaches the gate, before anything is asked of anybody."""
     gate = keeper.controls.gate
 
@@ -64,13 +60,13 @@ def at_gate(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         for name in ("command", "command_site"):
             real = getattr(gate, name)
 
-            async def command(*args: Any, real: Any = real, **kwargs: Any) -> Any:
+            def command(*args: object, real: Callable[..., object] = real, **kwargs: object) -> object:
                 looked()
-                return await real(*args, **kwargs)
+                return real(*args, **kwargs)
 
             monkeypatch.setattr(gate, name, command)
 
-    yield look
+    return look
 
 
 WINDOWS_CLOSED: Final = {f"vehicle_state.{side}_window": 0 for side in ("fd", "fp", "rd", "rp")}
@@ -177,7 +173,7 @@ async def test_a_car_that_does_not_wake_is_asleep_again_and_locked(
     }
 
 
-SITE: Final = [
+SITE: Final[list[tuple[str, str, dict[str, Any], str]]] = [
     ("number.set_value", "number.anna_s_home_backup_reserve", {"value": 33}, "33"),
     ("select.select_option", "select.anna_s_home_operation_mode", {"option": "autonomous"}, "autonomous"),
     ("switch.turn_off", "switch.anna_s_home_storm_watch", {}, "off"),
@@ -220,8 +216,9 @@ def described(hass: HomeAssistant, event: Event[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("language", "refused", "done"),
-    [("en", "Unlock doors – failed: not paired (Pia)", "Set charge limit (Home Assistant)"),
-     ("de", "Türen entriegeln – fehlgeschlagen: nicht gekoppelt (Pia)", "Ladegrenze einstellen (Home Assistant)")],
+    [("en", "Unlock doors \N{EN DASH} failed: not paired (Pia)", "Set charge limit (Home Assistant)"),
+     ("de", "Türen entriegeln \N{EN DASH} fehlgeschlagen: nicht gekoppelt (Pia)",
+      "Ladegrenze einstellen (Home Assistant)")],
 )  # fmt: skip
 async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent_it(
     hass: HomeAssistant, keeper: Keeper, language: str, refused: str, done: str
