@@ -18,11 +18,11 @@ from homeassistant.util.json import JsonValueType
 import probatio
 
 from .const import DOMAIN
-from .coordinators.details import BudgetUsedUp
+from .coordinators.details import BudgetUsedUp, refusal
 from .coordinators.vehicle import VehicleCoordinator
 from .services import target
 from .tesla.charging_history import ChargingSession
-from .tesla.errors import NotFound, SignInRequired, TeslaError
+from .tesla.errors import NotFound, TeslaError
 from .tesla.vehicle_details import ChargingSite, ServiceVisit, Warranty
 
 FILENAME: Final = "filename"
@@ -245,17 +245,6 @@ def _handler(
         return cast("ServiceResponse", _json(told)) if call.return_response else None
 
     return handle
-
-
-def refusal(error: TeslaError | BudgetUsedUp, name: str) -> HomeAssistantError:
-    """Return Home Assistant's exception for a question about the car `name` that was not answered."""
-    if isinstance(error, BudgetUsedUp):
-        return ServiceValidationError(translation_domain=DOMAIN, translation_key="budget_reached")
-    if isinstance(error, SignInRequired):
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}")
-    return HomeAssistantError(
-        translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": name}
-    )
 
 
 def _json(told: object) -> JsonValueType:

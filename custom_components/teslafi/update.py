@@ -1,5 +1,6 @@
 """Update: the software a car has, and the software Tesla offers it; installed from here while controls allow it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, override
 
@@ -18,9 +19,12 @@ from .catalogue.models import version_of
 from .catalogue.software import INSTALLING, OFFERED
 from .compat import calling_context
 from .controls.groups import ControlGroup
+from .coordinators.details import BudgetUsedUp, refusal
 from .coordinators.vehicle import VehicleData
 from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
 from .runtime import TeslaFiConfigEntry, enabled_controls
+from .tesla.errors import TeslaError
+from .tesla.vehicle_details import ReleaseNote
 
 PARALLEL_UPDATES = 0
 
@@ -93,17 +97,64 @@ class VehicleUpdateBase(UpdateEntity):
         return latest_version != installed_version
 
 
+class ReleaseNotes(NamedTuple):
+    """What is new in a version; None where Tesla has no notes for it."""
+
+    version: str
+    text: str | None
+
+
+def as_markdown(notes: Iterable[ReleaseNote]) -> str | None:
+    """Write release notes with a heading for each part; None when there is nothing to write."""
+    parts = (
+        "\n\n".join(
+            text
+            for text in (
+                note.title and f"## {note.title}",
+                note.subtitle and f"**{note.subtitle}**",
+                note.description,
+            )
+            if text
+        )
+        for note in notes
+    )
+    return "\n\n".join(part for part in parts if part) or None
+
+
 class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
     """The software of a car."""
+
+    _notes: ReleaseNotes | None = None
 
     @property
     @override
     def supported_features(self) -> UpdateEntityFeature:
-        """Offer to install while the owner allows it."""
+        """Offer to install while the owner allows it, and release notes where the car has them."""
+        features = UpdateEntityFeature.PROGRESS
+        if self.coordinator.data.snapshot.vehicle.release_notes_supported is not False:
+            features |= UpdateEntityFeature.RELEASE_NOTES
         controls = self.coordinator.config_entry.runtime_data.controls
         if controls is None or not controls.is_open or not controls.covers(self.coordinator.vin, ControlGroup.SOFTWARE):
-            return UpdateEntityFeature.PROGRESS
-        return UpdateEntityFeature.PROGRESS | UpdateEntityFeature.INSTALL
+            return features
+        return features | UpdateEntityFeature.INSTALL
+
+    @override
+    async def async_release_notes(self) -> str | None:
+        """Return the notes of the offered version, else of the installed one, as Markdown.
+
+        Home Assistant asks when somebody opens the update. Tesla bills the question, so each version is asked for once.
+        """
+        latest, installed = self.latest_version, self.installed_version
+        version = latest or installed
+        if version is None:
+            return None
+        if self._notes is None or self._notes.version != version:
+            try:
+                notes = await self.coordinator.details.release_notes(staged=latest != installed)
+            except (TeslaError, BudgetUsedUp) as error:
+                raise refusal(error, self.coordinator.vehicle_name) from error
+            self._notes = ReleaseNotes(version, as_markdown(notes))
+        return self._notes.text
 
     @property
     @override

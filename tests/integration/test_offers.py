@@ -12,6 +12,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 import probatio
 import pytest
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator  # type: ignore[import-untyped]
 
 from custom_components.teslafi.const import CONF_MONTHLY_BUDGET, DOMAIN, MONITORING
 from custom_components.teslafi.response_actions import ACTIONS
@@ -315,3 +316,47 @@ async def test_an_application_without_the_scope(hass: HomeAssistant, owner: Owne
     flow = await owner.at_tesla(flow)
     assert flow["type"] is FlowResultType.ABORT
     assert await granted(hass, entry) == READ_SCOPES
+
+
+async def notes(hass: HomeAssistant, client: Any) -> Any:  # noqa: ANN401 - a websocket's client and what it hears
+    """Open the update of Anna's car, as Home Assistant's frontend does."""
+    await client.send_json_auto_id({"type": "update/release_notes", "entity_id": "update.roadrunner_software"})
+    return await client.receive_json()
+
+
+async def test_release_notes_are_asked_when_somebody_opens_the_update(
+    hass: HomeAssistant, owner: Owner, hass_ws_client: WebSocketGenerator, freezer: FrozenDateTimeFactory
+) -> None:
+    """Of the installed software once, of an offered one once more; nothing while nobody looks."""
+    entry = await owner.sign_in()
+    await pass_time(hass, freezer, 300)
+    client = await hass_ws_client(hass)
+    assert counted(entry, ANNAS_MODEL_3) == 0
+    for _ in range(3):
+        answer = await notes(hass, client)
+        assert answer["result"].startswith("## Charging\n\n**Plan ahead**\n\nSchedules can be set")
+    assert counted(entry, ANNAS_MODEL_3) == billed(owner, "/release_notes") == 1
+    car = owner.tesla.control.car(ANNAS_MODEL_3)
+    car.set_value("vehicle_state.software_update.status", "available")
+    car.set_value("vehicle_state.software_update.version", "2026.44.1")
+    await entry.runtime_data.vehicles[ANNAS_MODEL_3].async_request_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert (await notes(hass, client))["result"] is not None
+    assert billed(owner, "/release_notes") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "key"), [(403, "tesla_refused"), (500, "tesla_unreachable"), (408, "vehicle_asleep")]
+)
+async def test_release_notes_that_tesla_does_not_give(
+    hass: HomeAssistant, owner: Owner, hass_ws_client: WebSocketGenerator, status: int, key: str
+) -> None:
+    """The frontend hears why, and nothing else of the car suffers."""
+    await owner.sign_in()
+    owner.tesla.control.fault(path="*/release_notes", kind="status", status=status, times=None)
+    answer = await notes(hass, await hass_ws_client(hass))
+    assert answer["success"] is False
+    assert answer["error"]["translation_key"] == key, answer["error"]
+    state = hass.states.get("update.roadrunner_software")
+    assert state is not None
+    assert state.state != "unavailable"

@@ -43,7 +43,7 @@ async def test_no_update_is_available(hass: HomeAssistant) -> None:
 async def test_nothing_can_be_installed_from_here(hass: HomeAssistant) -> None:
     """The monitoring grant cannot."""
     await watch_car(hass, MODEL_3)
-    assert software(hass)[1]["supported_features"] == 4  # PROGRESS alone, not INSTALL
+    assert software(hass)[1]["supported_features"] == 4 | 16  # PROGRESS and RELEASE_NOTES, not INSTALL
 
 
 async def test_an_installation_in_progress(hass: HomeAssistant) -> None:

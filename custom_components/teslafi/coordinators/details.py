@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+
+from ..const import DOMAIN
 from ..polling.backoff import Trouble
 from ..tesla.charging_history import ChargingHistory
-from ..tesla.errors import NotFound, TeslaError, VehicleAsleep
+from ..tesla.errors import NotFound, SignInRequired, TeslaError, VehicleAsleep
 from ..tesla.reader import MOST_PAGES, Count, Reader
 from ..tesla.requests import PRICES_USD, Category
 from ..tesla.vehicle_details import Alert, NearbySites, ReleaseNote, ServiceVisit, VehicleOption, Warranties
@@ -124,3 +127,14 @@ def _held_back(endpoint: Endpoint) -> TeslaError | None:
     """Return the refusal that still stands."""
     stands = endpoint.backoff.trouble in HELD_BACK and endpoint.backoff.failures and endpoint.wait() > 0
     return endpoint.trouble if stands else None
+
+
+def refusal(error: TeslaError | BudgetUsedUp, name: str) -> HomeAssistantError:
+    """Return Home Assistant's exception for a question about the car `name` that was not answered."""
+    if isinstance(error, BudgetUsedUp):
+        return ServiceValidationError(translation_domain=DOMAIN, translation_key="budget_reached")
+    if isinstance(error, SignInRequired):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}")
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": name}
+    )
