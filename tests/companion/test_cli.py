@@ -184,7 +184,7 @@ async def test_an_operator_unlocks_an_account(operator: Operator) -> None:
     await operator.makes_account()
     store = await operator.store()
     async with store.reading() as transaction:
-        by_stranger = lockout.by_stranger(transaction, EMAIL)
+        by_stranger = lockout.by_stranger(EMAIL)
         owner = await account.find(transaction, EMAIL)
     assert owner is not None
     for attempt in (by_stranger, lockout.at_step_up(owner)):

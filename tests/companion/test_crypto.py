@@ -10,6 +10,7 @@ import pytest
 
 from teslafi_companion.crypto import (
     FieldCipher,
+    IndexRoot,
     KeyFault,
     LocalKey,
     Place,
@@ -21,7 +22,7 @@ from teslafi_companion.crypto import (
 )
 
 KEYS = {1: os.urandom(32), 2: os.urandom(32)}
-CIPHER = FieldCipher(KEYS, 2, os.urandom(32))
+CIPHER = FieldCipher(KEYS, 2, [IndexRoot(0, os.urandom(32))])
 HERE = Place("totp", "sealed", uuid4(), uuid4())
 
 

@@ -35,8 +35,9 @@ ALLOWED: Final[Mapping[str, str]] = {
     "adapters.kms": "crypto",
     "adapters.smtp": "domain.accounts mail settings",
     # What runs beside the requests
-    "work": "audit domain.accounts domain.billing domain.links mail store",
-    "rotation": "audit crypto store",
+    "work": "audit domain.accounts domain.billing domain.links mail rotation store",
+    # Indexes are made anew by the rooms that know what they are made of
+    "rotation": "audit crypto domain.accounts domain.links store",
     # HTTP
     "http": (
         "adapters.breached_passwords adapters.free crypto domain.accounts domain.billing language settings store text"

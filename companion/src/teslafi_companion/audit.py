@@ -3,6 +3,9 @@
 Who can write to the database but has no key can neither forge a row nor close the gap of a removed one. Cutting off the
 newest rows together with the chain's head would restore an earlier valid state: that is why the head is also
 written to the log stream once a day, and `check` can be given such a head.
+
+A rotation of the root begins a new segment: its first row's hash, by the new root, covers the last one of the old root.
+Whoever got hold of an old root can therefore change no row that it keyed, nor add one: the head is by the root in use.
 """
 
 from collections.abc import Mapping
@@ -15,8 +18,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from teslafi_companion.crypto import Place, SealBroken
-from teslafi_companion.store.database import Store, Transaction, new_id
+from teslafi_companion.crypto import Place, RootUnknown, SealBroken
+from teslafi_companion.store.database import Store, StoreUnreachable, Transaction, new_id
 from teslafi_companion.store.tables import audit, audit_chain
 from teslafi_companion.text import json_bytes
 
@@ -58,17 +61,36 @@ def record(
 
 async def _append_entries(transaction: Transaction) -> None:
     chain = await _locked_chain(transaction)
-    number, last = chain.head_number, chain.head_hash
+    number, last, root = chain.head_number, chain.head_hash, chain.root
     for entry in transaction.audit_entries:
         number += 1
         detail = _detail(entry["detail"])
-        row = {name: value for name, value in entry.items() if name != "detail"} | {"number": number}
-        row["detail_mac"] = transaction.cipher.mac(_DETAIL_LABEL, entry["id"].bytes + detail)
+        row = {name: value for name, value in entry.items() if name != "detail"} | {"number": number, "root": root}
+        row["detail_mac"] = _mac(transaction, root, _DETAIL_LABEL, entry["id"].bytes + detail)
         row["sealed"] = transaction.cipher.seal(detail, _place(entry["id"], entry["account_id"]))
-        row["hash"] = last = transaction.cipher.mac(_CHAIN_LABEL, _chained(last, row))
+        row["hash"] = last = _mac(transaction, root, _CHAIN_LABEL, _chained(last, row))
         await transaction.execute(insert(audit).values(row))
     await transaction.execute(update(audit_chain).values(head_number=number, head_hash=last))
     transaction.audit_entries.clear()
+
+
+def _mac(transaction: Transaction, root: int, label: str, message: bytes) -> bytes:
+    """Return a hash by the chain's present root; raises StoreUnreachable while this process does not have it."""
+    try:
+        return transaction.cipher.mac_of(root, label, message)
+    except RootUnknown as fault:
+        raise StoreUnreachable("the audit chain is keyed by a newer root") from fault
+
+
+def begin_segment(transaction: Transaction, root: int) -> None:
+    """Go on with the chain by another root, before what this transaction records is appended."""
+
+    async def begin(transaction: Transaction) -> None:
+        chain = await _locked_chain(transaction)
+        tail_mac = _mac(transaction, root, _TAIL_LABEL, _tail(chain.tail_number, chain.tail_hash))
+        await transaction.execute(update(audit_chain).values(root=root, tail_mac=tail_mac))
+
+    transaction.finally_do(begin)
 
 
 def _detail(detail: Mapping[str, object]) -> bytes:
@@ -80,6 +102,7 @@ def _detail(detail: Mapping[str, object]) -> bytes:
 
 
 async def _locked_chain(transaction: Transaction) -> Row[Any]:
+    root = transaction.cipher.index_root
     await transaction.execute(
         transaction.upsert(audit_chain)
         .values(
@@ -88,7 +111,8 @@ async def _locked_chain(transaction: Transaction) -> Row[Any]:
             head_hash=_START,
             tail_number=0,
             tail_hash=_START,
-            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(0, _START)),
+            tail_mac=transaction.cipher.mac_of(root, _TAIL_LABEL, _tail(0, _START)),
+            root=root,
         )
         .on_conflict_do_nothing(index_elements=["id"])
     )
@@ -140,11 +164,13 @@ async def check_chain(store: Store, expected_head: str | None = None) -> ChainRe
         if chain is None:
             any_row = await transaction.first(select(audit.c.number).limit(1))
             return ChainReport(0, "0:", ("The chain's ends are missing.",) if any_row or expected_head else ())
-        if not hmac.compare_digest(
-            chain.tail_mac, transaction.cipher.mac(_TAIL_LABEL, _tail(chain.tail_number, chain.tail_hash))
+        if not _is_keyed(
+            transaction, chain.root, _TAIL_LABEL, _tail(chain.tail_number, chain.tail_hash), chain.tail_mac
         ):
             faults.append("The chain's start was changed.")
-        number, last = chain.tail_number, chain.tail_hash
+        if chain.root != transaction.cipher.index_root:
+            faults.append("The chain's end is not keyed by the root in use.")
+        number, last, root = chain.tail_number, chain.tail_hash, 0
         deleted = await _deleted_accounts(transaction)
         heads: set[str] = set()
         while batch := await transaction.rows(
@@ -153,8 +179,12 @@ async def check_chain(store: Store, expected_head: str | None = None) -> ChainRe
             for row in batch:
                 rows += 1
                 faults += _faults(transaction, row, number, last, deleted)
-                number, last = row.number, row.hash
+                if row.root < root:
+                    faults.append(f"Row {row.number} is keyed by an older root than the one before it.")
+                number, last, root = row.number, row.hash, row.root
                 heads.add(_head(number, last))
+        if rows and root != chain.root:
+            faults.append(f"Row {number} is the last one, but not keyed by the root in use.")
         if (number, last) != (chain.head_number, chain.head_hash):
             faults.append(f"The chain ends at row {number} but its head says {chain.head_number}: rows were removed.")
         if expected_head is not None and expected_head not in heads:
@@ -176,7 +206,7 @@ def _faults(transaction: Transaction, row: Row[Any], number: int, last: bytes, d
     if row.number != number + 1:
         faults.append(f"Rows {number + 1} to {row.number - 1} are missing.")
     values = row._asdict()
-    if not hmac.compare_digest(row.hash, transaction.cipher.mac(_CHAIN_LABEL, _chained(last, values))):
+    if not _is_keyed(transaction, row.root, _CHAIN_LABEL, _chained(last, values), row.hash):
         faults.append(f"Row {row.number} was changed, or does not follow the one before it.")
     if row.sealed is None:
         if row.account_id not in deleted:
@@ -186,9 +216,22 @@ def _faults(transaction: Transaction, row: Row[Any], number: int, last: bytes, d
         detail = transaction.cipher.open(row.sealed, _place(row.id, row.account_id))
     except SealBroken:
         return [*faults, f"Row {row.number}'s detail does not open."]
-    if not hmac.compare_digest(row.detail_mac, transaction.cipher.mac(_DETAIL_LABEL, row.id.bytes + detail)):
+    if not _is_keyed(transaction, row.root, _DETAIL_LABEL, row.id.bytes + detail, row.detail_mac):
         faults.append(f"Row {row.number}'s detail was changed.")
     return faults
+
+
+def _is_keyed(transaction: Transaction, root: int, label: str, message: bytes, mac: bytes) -> bool:
+    try:
+        return hmac.compare_digest(mac, transaction.cipher.mac_of(root, label, message))
+    except RootUnknown:
+        return False
+
+
+async def oldest_root(transaction: Transaction) -> int:
+    """Return the root that the oldest row is keyed by: no row is by one before it."""
+    row = await transaction.first(select(audit.c.root).order_by(audit.c.number).limit(1))
+    return transaction.cipher.index_root if row is None else int(row.root)
 
 
 @dataclass(frozen=True)
@@ -272,7 +315,7 @@ async def purge(transaction: Transaction, retention: timedelta) -> int:
         update(audit_chain).values(
             tail_number=last.number,
             tail_hash=last.hash,
-            tail_mac=transaction.cipher.mac(_TAIL_LABEL, _tail(last.number, last.hash)),
+            tail_mac=_mac(transaction, chain.root, _TAIL_LABEL, _tail(last.number, last.hash)),
         )
     )
     return deleted.rowcount

@@ -43,6 +43,10 @@ class KeyFault(Exception):
     """A key is missing, unsafe or not the one that the database was sealed with; the text says what to do."""
 
 
+class RootUnknown(Exception):
+    """Something was keyed by a root that this process does not have: not learnt of yet, or wiped since."""
+
+
 class SealBroken(Exception):
     """A sealed field is damaged, was moved from another place, or names a key that is not in the key ring."""
 
@@ -79,6 +83,19 @@ class SigningRoot:
     replaced_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class IndexRoot:
+    """A root of blind indexes and of the audit chain. Rows that were written by one before it are still found.
+
+    One that is `announced` may be in use in another process already.
+    """
+
+    number: int
+    key: bytes = field(repr=False)
+    replaced_at: datetime | None = None
+    announced: bool = False
+
+
 class FieldCipher:
     """The opened key ring: seals and opens fields, and derives the keys of indexes, message codes and signatures."""
 
@@ -86,20 +103,20 @@ class FieldCipher:
         self,
         keys: Mapping[int, bytes],
         active: int,
-        root: bytes,
+        roots: Sequence[IndexRoot],
         *,
         signing: Sequence[SigningRoot] = (),
         wrapped: Mapping[int, tuple[bytes, bytes]] | None = None,
     ) -> None:
-        """Take data keys by number, the number that seals, and the root of indexes; 32 bytes each.
+        """Take data keys by number, the number that seals, and the roots of indexes, the one in use first.
 
         `signing` has the root that signs first; without any the root of indexes signs. `wrapped` is the form in which
         the key ring keeps each number's key, with that key.
         """
         self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
         self._wrapped = dict(wrapped or {})
-        self._root = root
-        self._signing = tuple(signing) or (SigningRoot(0, root),)
+        self._roots = tuple(roots)
+        self._signing = tuple(signing) or (SigningRoot(roots[0].number, roots[0].key),)
         self._derived: dict[tuple[int, str], bytes] = {}
         self.active = active
 
@@ -141,9 +158,33 @@ class FieldCipher:
             raise SealBroken(f"a field of {place.table}.{place.column} does not hold what it should")
         return value
 
+    @property
+    def index_root(self) -> int:
+        """Return the number of the root that new indexes are made with."""
+        return self._roots[0].number
+
     def mac(self, label: str, message: bytes) -> bytes:
-        """Return the HMAC-SHA-256 of a message under the label's own key: blind indexes, chains. It never changes."""
-        return hmac.digest(self._derived_key(0, self._root, label), message, "sha256")
+        """Return the HMAC-SHA-256 of a message under the label's own key, for a new blind index."""
+        return self.mac_of(self.index_root, label, message)
+
+    def mac_of(self, root: int, label: str, message: bytes) -> bytes:
+        """Return the same by the root of this number; raises RootUnknown."""
+        return hmac.digest(self._derived_key(root, self._root_key(root), label), message, "sha256")
+
+    def _root_key(self, number: int) -> bytes:
+        for root in self._roots:
+            if root.number == number:
+                return root.key
+        raise RootUnknown(f"root {number} is not in the key ring")
+
+    def roots(self, since: datetime) -> list[int]:
+        """Return the numbers of the roots that were in use after a moment, the present one first."""
+        used = (root for root in self._roots if not root.announced)
+        return [root.number for root in used if root.replaced_at is None or root.replaced_at > since]
+
+    def macs(self, label: str, message: bytes) -> list[bytes]:
+        """Return all the blind indexes that a row may be kept under, the one of the root in use first."""
+        return [self.mac_of(root.number, label, message) for root in self._roots]
 
     def signing_keys(self, label: str, now: datetime, overlap: timedelta) -> list[bytes]:
         """Return the keys for one purpose that count now, the one to sign with first.

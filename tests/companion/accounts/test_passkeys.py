@@ -1,6 +1,7 @@
 """Passkeys: what a forged page, a thief or a copied key would send is refused."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,9 @@ import pytest
 from teslafi_companion.domain.accounts import account, passkeys
 from teslafi_companion.domain.accounts.account import Account
 from teslafi_companion.domain.accounts.passkeys import PasskeyRefused
+from teslafi_companion.rotation import rotate_keys
 from teslafi_companion.store.database import Store
+from teslafi_companion.store.keyring import refresh_cipher
 
 from ..clock import ManualClock
 from .authenticator import Authenticator
@@ -137,6 +140,25 @@ async def test_one_accounts_passkey_opens_no_other(store: Store, device: Authent
         (known,) = await passkeys.passkeys_of(transaction, olga.id)
         assert not await passkeys.remove(transaction, erik.id, known.id)
         assert await passkeys.remove(transaction, olga.id, known.id)
+
+
+async def test_after_a_rotation_a_passkey_still_proves_and_cannot_be_added_again(
+    store: Store, device: Authenticator
+) -> None:
+    """Right after it, while its index is still by the old root, and after that."""
+    owner = await make_owner(store)
+    await add(store, owner, device)
+
+    async def between(_span: timedelta) -> None:
+        await refresh_cipher(store)
+        with pytest.raises(PasskeyRefused, match="already registered"):
+            await add(store, other, device)
+
+    other = await make_owner(store, "other@example.org")
+    await rotate_keys(store, settle=between)
+    with pytest.raises(PasskeyRefused, match="already registered"):
+        await add(store, other, device)
+    assert await prove(store, owner.id, device.proves(await asked(store, owner.id)))
 
 
 async def test_nonsense_is_refused(store: Store, device: Authenticator) -> None:

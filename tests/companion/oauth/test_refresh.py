@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from teslafi_companion.crypto import FieldCipher
+from teslafi_companion.crypto import FieldCipher, IndexRoot
 from teslafi_companion.domain.links import tokens
 from teslafi_companion.domain.links.access import find_caller
 from teslafi_companion.domain.links.links import note_contact
@@ -32,7 +32,7 @@ from .linking import (
     subjects,
 )
 
-CIPHER = FieldCipher({1: bytes(range(32))}, 1, bytes(range(32)))
+CIPHER = FieldCipher({1: bytes(range(32))}, 1, [IndexRoot(0, bytes(range(32)))])
 
 
 async def used(store: Store, given: Tokens) -> None:
@@ -232,7 +232,7 @@ def test_only_the_exact_text_is_a_token() -> None:
     family = uuid4()
     token = refresh_token(CIPHER, family, 7)
     assert read_refresh_token(CIPHER, token, START) == (family, 7)
-    other = FieldCipher({1: bytes(range(32))}, 1, bytes(32))
+    other = FieldCipher({1: bytes(range(32))}, 1, [IndexRoot(0, bytes(32))])
     for forged in (
         token + "=",
         token[:-1],

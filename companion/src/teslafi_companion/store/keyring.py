@@ -16,6 +16,7 @@ from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import (
     KEY_BYTES,
     FieldCipher,
+    IndexRoot,
     KeyEncryptionKey,
     KeyFault,
     LocalKey,
@@ -26,7 +27,7 @@ from teslafi_companion.crypto import (
 )
 from teslafi_companion.settings import PREFIX, Settings
 
-from .database import Store
+from .database import Store, StoreUnreachable, Transaction
 from .tables import keyring
 
 ROOT_NUMBER: Final = 0
@@ -113,17 +114,32 @@ async def _opened(rows: Sequence[Row[Any]], settings: Settings, known: FieldCiph
         opened[row.number] = await _unwrapped(row, settings) if at_hand is None else at_hand
     fields = {row.number: opened[row.number] for row in kept if row.purpose == "field"}
     active = next((row.number for row in kept if row.purpose == "field" and row.state == "active"), 0)
-    root = opened.get(ROOT_NUMBER)
-    if root is None or active == 0:
+    roots = _index_roots(kept, opened)
+    if not roots or active == 0:
         raise KeyFault("The key ring in the database is incomplete: restore the database from a backup.")
     wrapped = {row.number: (row.wrapped, opened[row.number]) for row in kept}
-    return FieldCipher(fields, active, root, signing=_signing(kept, opened), wrapped=wrapped)
+    return FieldCipher(fields, active, roots, signing=_signing(kept, opened), wrapped=wrapped)
+
+
+def _index_roots(rows: Sequence[Row[Any]], opened: Mapping[int, bytes]) -> list[IndexRoot]:
+    """Return the roots of indexes: the one in use, those before it, and one that is announced."""
+    ring = sorted((row for row in rows if row.purpose == "root"), key=lambda row: row.number)
+    found: list[IndexRoot] = []
+    replaced_at = None
+    for row in reversed([row for row in ring if row.state != "incoming"]):
+        found.append(IndexRoot(row.number, opened[row.number], replaced_at))
+        replaced_at = row.created_at
+    if found and ring[-1].state == "incoming":
+        # Another process may bring it into use before this one learns of that
+        found.append(IndexRoot(ring[-1].number, opened[ring[-1].number], announced=True))
+    return found
 
 
 def _signing(rows: Sequence[Row[Any]], opened: Mapping[int, bytes]) -> list[SigningRoot]:
     """Return the roots that sign or signed, the present one first.
 
-    Before the first rotation the root of indexes signs. A root was replaced when its successor was brought into use.
+    Before the first rotation the first root of indexes signs. A root was replaced when its successor was brought into
+    use; a wiped one signs nothing.
     """
     ring = sorted((row for row in rows if row.purpose == "signing"), key=lambda row: row.number)
     used = [row for row in ring if row.state != "incoming"]
@@ -135,7 +151,8 @@ def _signing(rows: Sequence[Row[Any]], opened: Mapping[int, bytes]) -> list[Sign
         if row.state == "sole":
             break
     else:
-        found.append(SigningRoot(ROOT_NUMBER, opened[ROOT_NUMBER], replaced_at))
+        if ROOT_NUMBER in opened:
+            found.append(SigningRoot(ROOT_NUMBER, opened[ROOT_NUMBER], replaced_at))
     return found + [SigningRoot(row.number, opened[row.number]) for row in ring if row.state == "incoming"]
 
 
@@ -148,6 +165,17 @@ async def _unwrapped(row: Row[Any], settings: Settings) -> bytes:
             "give the service the key that belongs to this database. Nothing was changed."
         )
     return await key.unwrap(row.wrapped, wrapping_context(row.number, row.purpose))
+
+
+async def hold_index_root(transaction: Transaction) -> None:
+    """Keep the root of indexes in use until this transaction ends: of two rows with one index, the second is refused.
+
+    Raises StoreUnreachable when another process has replaced it and this one has not learnt of that yet.
+    """
+    statement = select(keyring.c.state).where(keyring.c.number == transaction.cipher.index_root)
+    row = await transaction.first(statement.with_for_update(read=True))
+    if row is None or row.state != "active":
+        raise StoreUnreachable("the root of indexes was replaced")
 
 
 async def refresh_cipher(store: Store) -> None:

@@ -45,7 +45,8 @@ def _of_account(*, nullable: bool = False) -> Column[object]:
 
 
 # Data keys, wrapped by the key-encryption key. purpose: field | root | signing.
-# state: incoming | active | replaced | retired, and sole for a signing root before which nothing counts.
+# state: incoming | active | replaced | retired, and sole for a signing root before which nothing counts. Of the roots
+# (blind indexes, audit chain) the newest that is not incoming is in use.
 keyring: Final = Table(
     "keyring",
     metadata,
@@ -234,7 +235,8 @@ outbox: Final = Table(
     Index("ix_outbox_state_due_at", "state", "due_at"),
 )
 
-# Append-only; each row's hash covers the one before it. detail_mac stays when a deleted account's detail is wiped.
+# Append-only; each row's hash covers the one before it, keyed by its root. detail_mac stays when a deleted account's
+# detail is wiped.
 audit: Final = Table(
     "audit",
     metadata,
@@ -248,9 +250,11 @@ audit: Final = Table(
     Column("detail_mac", LargeBinary, nullable=False),
     Column("sealed", LargeBinary),
     Column("hash", LargeBinary, nullable=False),
+    Column("root", Integer, nullable=False, server_default="0"),
 )
 
-# The chain's two ends: the last row written, and the last row that was deleted because of its age.
+# The chain's two ends: the last row written, and the last row that was deleted because of its age. root: by which root
+# the next row and the tail are keyed.
 audit_chain: Final = Table(
     "audit_chain",
     metadata,
@@ -260,6 +264,7 @@ audit_chain: Final = Table(
     Column("tail_number", BigInteger, nullable=False),
     Column("tail_hash", LargeBinary, nullable=False),
     Column("tail_mac", LargeBinary, nullable=False),
+    Column("root", Integer, nullable=False, server_default="0"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

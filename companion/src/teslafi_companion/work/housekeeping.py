@@ -10,6 +10,7 @@ from teslafi_companion.domain.accounts import account, factors, notices, passkey
 from teslafi_companion.domain.billing import inbox, portals
 from teslafi_companion.domain.links import purge as links
 from teslafi_companion.mail import outbox
+from teslafi_companion.rotation import retire_roots
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.keyring import REFRESH, refresh_cipher
 
@@ -66,6 +67,7 @@ async def keep_house(store: Store) -> None:
         await factors.remove_due(transaction)
     async with store.transaction() as transaction:
         await _purge(transaction)
+        await retire_roots(transaction)
 
 
 async def _purge(transaction: Transaction) -> None:

@@ -14,6 +14,8 @@ from teslafi_companion.language import N_, SOURCE
 from teslafi_companion.mail import outbox
 from teslafi_companion.mail.letters import Letter
 from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.indexes import BlindIndex
+from teslafi_companion.store.keyring import hold_index_root
 from teslafi_companion.store.tables import (
     account,
     factor_removal,
@@ -97,6 +99,15 @@ def _account(transaction: Transaction, row: Row[Any]) -> Account:
     )
 
 
+ADDRESS_INDEX: Final = BlindIndex(
+    account,
+    "email_index",
+    lambda transaction, row: address_index(
+        transaction.cipher, transaction.open(row.sealed_email, account, row.id, row.id, "sealed_email")["email"]
+    ),
+)
+
+
 async def load(transaction: Transaction, account_id: UUID) -> Account | None:
     """Return an account, or None when it was deleted."""
     row = await transaction.first(_statement().where(account.c.id == account_id))
@@ -123,6 +134,9 @@ async def password_of(transaction: Transaction, account_id: UUID) -> str | None:
 
 async def create(transaction: Transaction, address: str, phc: str, *, language: str | None = None) -> UUID | None:
     """Make an account whose address is known to be its owner's; returns None when the address has one already."""
+    await hold_index_root(transaction)
+    if await find(transaction, address) is not None:
+        return None
     row = new_id()
     made = await transaction.first(
         transaction.upsert(account)
@@ -350,6 +364,7 @@ async def confirm_change_email(transaction: Transaction, token: str, visitor: Vi
     link = await find_link(transaction, CHANGE_EMAIL, token)
     if link is None or link.account_id is None or not await _use_link(transaction, link):
         return None
+    await hold_index_root(transaction)
     owner = await load(transaction, link.account_id)
     new = link.content["email"]
     if owner is None or await find(transaction, new) is not None:

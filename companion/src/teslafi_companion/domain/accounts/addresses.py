@@ -22,6 +22,7 @@ _LOCAL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _ENCODED_WORD: Final = "=?"
 _ACE: Final = "xn--"
+EMAIL_INDEX: Final = "email-index"
 
 
 class AddressRefused(Exception):
@@ -73,18 +74,24 @@ def parse_known(text: str) -> str:
         return f"{local}@{host.lower()}"
 
 
+def indexed_form(address: str) -> bytes:
+    """Return what the blind index of an address is made of, whatever the case it was typed in."""
+    return unicodedata.normalize("NFC", address.casefold()).encode()
+
+
 def address_index(cipher: FieldCipher, address: str) -> bytes:
-    """Return the blind index by which an address is found, whatever the case it was typed in."""
-    return cipher.mac("email-index", unicodedata.normalize("NFC", address.casefold()).encode())
+    """Return the blind index by which an address is found."""
+    return cipher.mac(EMAIL_INDEX, indexed_form(address))
 
 
 def indexes_of(cipher: FieldCipher, address: str) -> frozenset[bytes]:
-    """Return the blind indexes that an address may be kept under: today's, and that of its host name in Unicode.
+    """Return the blind indexes that an address may be kept under, by each root: today's, and its host in Unicode.
 
     Version 0.1.0 kept host names as they were typed. Two hosts can share an old index: see `is_same`.
     """
     local, _, host = address.rpartition("@")
-    return frozenset({address_index(cipher, address), address_index(cipher, f"{local}@{_unicode_host(host)}")})
+    spellings = (address, f"{local}@{_unicode_host(host)}")
+    return frozenset(index for one in spellings for index in cipher.macs(EMAIL_INDEX, indexed_form(one)))
 
 
 def is_same(one: str, other: str) -> bool:

@@ -8,7 +8,7 @@ from teslafi_companion.store.database import Transaction
 from teslafi_companion.store.tables import known_device
 
 from .account import Account
-from .addresses import address_index, parse_known
+from .addresses import EMAIL_INDEX, indexed_form, parse_known
 from .throttle import (
     FACTOR_DEVICE,
     FACTOR_RESET,
@@ -21,9 +21,9 @@ from .throttle import (
 )
 
 
-def by_stranger(transaction: Transaction, address: str) -> Attempt:
+def by_stranger(address: str) -> Attempt:
     """Return the counter of everybody who types this address in a browser that it does not know."""
-    return Attempt(SIGN_IN_STRANGER, address_index(transaction.cipher, address))
+    return Attempt(SIGN_IN_STRANGER, indexed_form(address), EMAIL_INDEX)
 
 
 def by_device(owner: Account, device: str) -> Attempt:
@@ -55,7 +55,7 @@ async def unlock(transaction: Transaction, owner: Account, *, actor: Actor = "ac
     locked = await forgive(
         transaction,
         [
-            by_stranger(transaction, parse_known(owner.email)),
+            by_stranger(parse_known(owner.email)),
             *(Attempt(rule, key) for rule in (SIGN_IN_DEVICE, FACTOR_DEVICE) for key in keys),
             Attempt(FACTOR_STRANGER, owner.id.bytes),
             at_reset(owner),

@@ -20,18 +20,20 @@ from fido2.webauthn import (
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from teslafi_companion.crypto import token_hash
 from teslafi_companion.language import N_, Phrase
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.indexes import BlindIndex
 from teslafi_companion.store.tables import passkey, passkey_challenge
 
 from .account import Account
 
 _LONGEST_NAME: Final = 60
 _MOST: Final = 10
+_INDEX: Final = "passkey-index"
 
 
 class PasskeyRefused(Exception):
@@ -63,18 +65,25 @@ def _server(settings: Settings) -> Fido2Server:
 
 
 def _user_handle(transaction: Transaction, account_id: UUID) -> bytes:
-    # Authenticators show and keep it: it must name no person
+    # Authenticators show and keep it: it must name no person. After a rotation a new passkey has another one
     return transaction.cipher.mac("passkey-user", account_id.bytes)
 
 
 async def _credentials(transaction: Transaction, account_id: UUID) -> dict[UUID, AttestedCredentialData]:
     rows = await transaction.rows(select(passkey).where(passkey.c.account_id == account_id))
-    return {
-        row.id: AttestedCredentialData(
-            b64decode(transaction.open(row.sealed, passkey, row.id, account_id)["credential"])
-        )
-        for row in rows
-    }
+    return {row.id: _credential_of(transaction, row) for row in rows}
+
+
+def _credential_of(transaction: Transaction, row: Row[Any]) -> AttestedCredentialData:
+    content = transaction.open(row.sealed, passkey, row.id, row.account_id)
+    return AttestedCredentialData(b64decode(content["credential"]))
+
+
+def _index_of(transaction: Transaction, row: Row[Any]) -> bytes:
+    return transaction.cipher.mac(_INDEX, _credential_of(transaction, row).credential_id)
+
+
+CREDENTIAL_INDEX: Final = BlindIndex(passkey, "credential_index", _index_of)
 
 
 async def passkeys_of(transaction: Transaction, account_id: UUID) -> list[Passkey]:
@@ -117,6 +126,9 @@ async def finish_registration(
     credential = data.credential_data
     if credential is None:
         raise PasskeyRefused(N_("The browser sent no passkey. Try again."))
+    known = transaction.cipher.macs(_INDEX, credential.credential_id)
+    if await transaction.first(select(passkey.c.id).where(passkey.c.credential_index.in_(known))) is not None:
+        raise PasskeyRefused(N_("This passkey is already registered."))
     row = new_id()
     content = {"credential": b64encode(credential).decode(), "name": name.strip()[:_LONGEST_NAME] or "Passkey"}
     added = await transaction.first(
@@ -124,7 +136,7 @@ async def finish_registration(
         .values(
             id=row,
             account_id=owner.id,
-            credential_index=transaction.cipher.mac("passkey-index", credential.credential_id),
+            credential_index=known[0],
             sign_count=data.counter,
             created_at=transaction.now,
             sealed=transaction.seal(content, passkey, row, owner.id),

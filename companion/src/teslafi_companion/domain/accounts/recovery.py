@@ -1,5 +1,6 @@
 """Recovery codes: eight, 120 random bits each, shown once, used once, kept only as a keyed hash."""
 
+from datetime import datetime
 import secrets
 from typing import Final
 from uuid import UUID
@@ -22,9 +23,10 @@ def new_code() -> str:
     return "-".join(code[start : start + _GROUP] for start in range(0, _CHARACTERS, _GROUP))
 
 
-def _mac(transaction: Transaction, account_id: UUID, code: str) -> bytes:
+def _macs(transaction: Transaction, account_id: UUID, code: str) -> list[bytes]:
+    """Return what a code may be kept as, by each root of indexes: nobody can key it anew, so its root stays for it."""
     letters = "".join(sign for sign in code.upper() if sign.isalnum()).translate(_MISREAD)
-    return transaction.cipher.mac("recovery-code", account_id.bytes + letters.encode())
+    return transaction.cipher.macs("recovery-code", account_id.bytes + letters.encode())
 
 
 async def regenerate(transaction: Transaction, account_id: UUID) -> list[str]:
@@ -37,7 +39,7 @@ async def regenerate(transaction: Transaction, account_id: UUID) -> list[str]:
                 {
                     "id": new_id(),
                     "account_id": account_id,
-                    "code_mac": _mac(transaction, account_id, code),
+                    "code_mac": _macs(transaction, account_id, code)[0],
                     "created_at": transaction.now,
                 }
                 for code in codes
@@ -52,7 +54,7 @@ async def use(transaction: Transaction, account_id: UUID, code: str) -> bool:
     return await transaction.changed_one(
         update(recovery_code)
         .where(
-            recovery_code.c.code_mac == _mac(transaction, account_id, code),
+            recovery_code.c.code_mac.in_(_macs(transaction, account_id, code)),
             recovery_code.c.account_id == account_id,
             recovery_code.c.used_at.is_(None),
         )
@@ -65,7 +67,7 @@ async def prove_kept(transaction: Transaction, account_id: UUID, code: str) -> b
     known = await transaction.first(
         select(recovery_code.c.id).where(
             recovery_code.c.account_id == account_id,
-            recovery_code.c.code_mac == _mac(transaction, account_id, code),
+            recovery_code.c.code_mac.in_(_macs(transaction, account_id, code)),
             recovery_code.c.used_at.is_(None),
         )
     )
@@ -102,3 +104,11 @@ async def are_kept(transaction: Transaction, account_id: UUID) -> bool:
 async def remove(transaction: Transaction, account_id: UUID) -> None:
     """Void all codes of an account."""
     await transaction.execute(delete(recovery_code).where(recovery_code.c.account_id == account_id))
+
+
+async def oldest(transaction: Transaction) -> datetime | None:
+    """Return when the oldest code was made that can still be used, or None."""
+    unused = select(func.min(recovery_code.c.created_at).label("made_at")).where(recovery_code.c.used_at.is_(None))
+    row = await transaction.first(unused)
+    made_at: datetime | None = None if row is None else row.made_at
+    return made_at

@@ -69,7 +69,7 @@ async def with_password(
         known = (
             owner is not None and device is not None and await sessions.is_known_device(transaction, owner.id, device)
         )
-        attempts = [lockout.by_stranger(transaction, address)]
+        attempts = [lockout.by_stranger(address)]
     network = network_key(visitor.address)
     if owner is not None and device is not None and known:
         # Neither a stranger nor her neighbours lock the owner out of a browser that she has used before
@@ -78,19 +78,19 @@ async def with_password(
         attempts += [Attempt(SIGN_IN_NETWORK, network), Attempt(SIGN_IN_NETWORK_DAY, network)]
     reservation = await throttle.reserve(store, attempts)
     if reservation.refused_by in {SIGN_IN_NETWORK, SIGN_IN_NETWORK_DAY}:
-        await _note_lock(store, "sign_in_network_locked", None, network, visitor)
+        await _note_lock(store, "sign_in_network_locked", None, Attempt(LOCK_NOTED, network), visitor)
         return Refusal.NETWORK
     async with throttle.judging(store, reservation, PasswordsBusy):
         outcome = await _judge(store, passwords, owner, password, visitor, device, reservation, known=known)
     if not reservation.admitted:
-        await _note_lock(store, "sign_in_locked", owner, attempts[0].key, visitor)
+        await _note_lock(store, "sign_in_locked", owner, attempts[0], visitor)
     return outcome
 
 
-async def _note_lock(store: Store, event: str, owner: Account | None, key: bytes, visitor: Visitor) -> None:
+async def _note_lock(store: Store, event: str, owner: Account | None, refused: Attempt, visitor: Visitor) -> None:
     """Write down that a limit refuses, once an hour: who is over it comes as often as he likes."""
     async with store.transaction() as transaction:
-        if await throttle.is_first(transaction, Attempt(LOCK_NOTED, event.encode() + key)):
+        if await throttle.is_first(transaction, Attempt(LOCK_NOTED, event.encode() + refused.key)):
             record(
                 transaction,
                 event,

@@ -10,12 +10,12 @@ What a stranger can lock is the way of strangers: known devices, step-ups and re
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, literal, or_, update
+from sqlalchemy import Row, and_, case, delete, literal, or_, update
 
 from teslafi_companion.store.columns import Moment
 from teslafi_companion.store.database import Store, StoreUnreachable, Transaction
@@ -77,10 +77,12 @@ def mail_from_network(purpose: str) -> Rule:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One rule applied to one key: an account's address index, a network, a token's hash."""
+    """One rule applied to one key: an address, a network, a token's hash."""
 
     rule: Rule
-    key: bytes
+    key: bytes = field(repr=False)
+    indexed_as: str = ""
+    """The name of the blind index that the key is turned into first; none for what is no address."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def _in_order(attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
+    await _carry_over(transaction, attempt)
     rule, now = attempt.rule, transaction.now
     state = throttle.c
     fresh = state.window_start <= now - rule.window
@@ -157,7 +160,7 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
         transaction.upsert(throttle)
         .values(
             scope=rule.scope,
-            key=_key(transaction, attempt),
+            key=_keys(transaction, attempt)[0],
             window_start=now,
             attempts=1,
             rung=0,
@@ -168,6 +171,38 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
         .returning(throttle.c.scope)
     )
     return await transaction.first(statement) is not None
+
+
+async def _carry_over(transaction: Transaction, attempt: Attempt) -> None:
+    """Take along what was counted under a root of indexes that was replaced since: nobody can key it anew beforehand.
+
+    Until every process has learnt of the new root, for half a minute, each of the two keys counts by itself.
+    """
+    current, *earlier = _keys(transaction, attempt)
+    if not earlier:
+        return
+    rows = await _taken(transaction, attempt, earlier)
+    if not rows:
+        return
+    rows += await _taken(transaction, attempt, [current])
+    last = max(rows, key=lambda row: row.touched_at)
+    await transaction.execute(
+        throttle.insert().values(
+            last._asdict()
+            | {
+                "key": current,
+                "attempts": sum(row.attempts for row in rows),
+                "consecutive": sum(row.consecutive for row in rows),
+                "rung": max(row.rung for row in rows),
+                "locked_until": max((row.locked_until for row in rows if row.locked_until is not None), default=None),
+            }
+        )
+    )
+
+
+async def _taken(transaction: Transaction, attempt: Attempt, keys: Sequence[bytes]) -> list[Row[Any]]:
+    where = and_(throttle.c.scope == attempt.rule.scope, throttle.c.key.in_(keys))
+    return await transaction.rows(delete(throttle).where(where).returning(throttle))
 
 
 async def refund(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
@@ -237,8 +272,19 @@ async def purge(transaction: Transaction) -> None:
 
 
 def _row(transaction: Transaction, attempt: Attempt) -> Any:  # noqa: ANN401 - an SQL expression
-    return and_(throttle.c.scope == attempt.rule.scope, throttle.c.key == _key(transaction, attempt))
+    return and_(throttle.c.scope == attempt.rule.scope, throttle.c.key.in_(_keys(transaction, attempt)))
 
 
-def _key(transaction: Transaction, attempt: Attempt) -> bytes:
-    return transaction.cipher.mac("throttle", attempt.rule.scope.encode() + b"\0" + attempt.key)
+def _keys(transaction: Transaction, attempt: Attempt) -> list[bytes]:
+    """Return the keys that an attempt may be counted under, by each root of indexes, the one in use first."""
+    cipher = transaction.cipher
+    return [
+        cipher.mac_of(
+            root,
+            "throttle",
+            attempt.rule.scope.encode()
+            + b"\0"
+            + (cipher.mac_of(root, attempt.indexed_as, attempt.key) if attempt.indexed_as else attempt.key),
+        )
+        for root in cipher.roots(transaction.now - _FORGET_MANY)
+    ]

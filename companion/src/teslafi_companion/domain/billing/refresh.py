@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from teslafi_companion.domain.accounts.account import load
-from teslafi_companion.domain.accounts.addresses import address_index
+from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, indexed_form
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import billing_customer
 
@@ -30,8 +30,13 @@ async def _tell_address(store: Store, billing: BillingPort, account_id: UUID) ->
         told = await transaction.first(
             select(billing_customer.c.email_index).where(billing_customer.c.account_id == account_id)
         )
-        same = owner is None or told is None or told.email_index == address_index(transaction.cipher, owner.email)
-    if owner is not None and not same:
+    if owner is None or told is None:
+        return
+    present, *earlier = store.cipher.macs(EMAIL_INDEX, indexed_form(owner.email))
+    if told.email_index == present:
+        return
+    if told.email_index not in earlier:
         await billing.ensure_customer(mirror.customer_id(account_id), owner.email)
-        async with store.transaction() as transaction:
-            await mirror.note_customer(transaction, account_id, owner.email)
+    # After a rotation the same address has another index
+    async with store.transaction() as transaction:
+        await mirror.note_customer(transaction, account_id, owner.email)

@@ -34,7 +34,7 @@ from .faults import (
 )
 from .instance import Instance
 from .lifetimes import DEVICE_GRANT, POLL
-from .links import Approval, Proof, instance_mac, lock_owner, open_link
+from .links import Approval, Proof, instance_macs, lock_owner, open_link
 from .networks import network_of
 from .scopes import Acr, Scope, stored, written
 from .tokens import Tokens, issue
@@ -107,18 +107,18 @@ def typed_code(text: str) -> str:
     return f"{letters[:_GROUP]}-{letters[_GROUP:]}"
 
 
-def _code_mac(transaction: Transaction, user_code: str) -> bytes:
+def _code_macs(transaction: Transaction, user_code: str) -> list[bytes]:
     # 34 bits are found by trying: a plain hash would not hide the code from whoever has a copy of the database
-    return transaction.cipher.mac("user-code", user_code.encode())
+    return transaction.cipher.macs("user-code", user_code.encode())
 
 
 async def ask(
     transaction: Transaction, client: Client, scopes: frozenset[Scope], instance: Instance, visitor: Visitor
 ) -> DeviceCodes:
     """Begin a request; an earlier one of the same instance that still waits ends."""
-    mac = instance_mac(transaction, instance)
+    macs = instance_macs(transaction, instance.id)
     await transaction.execute(
-        delete(device_grant).where(device_grant.c.instance_mac == mac, device_grant.c.state == State.WAITING)
+        delete(device_grant).where(device_grant.c.instance_mac.in_(macs), device_grant.c.state == State.WAITING)
     )
     device_code, row = new_token(), new_id()
     content = visitor.detail() | {"name": instance.name, "instance": instance.id}
@@ -126,7 +126,7 @@ async def ask(
         "id": row,
         "client_id": client.id,
         "device_hash": token_hash(device_code),
-        "instance_mac": mac,
+        "instance_mac": macs[0],
         "state": State.WAITING,
         "created_at": transaction.now,
         "expires_at": transaction.now + DEVICE_GRANT,
@@ -138,7 +138,7 @@ async def ask(
         user_code = new_user_code()
         insertion = (
             transaction.upsert(device_grant)
-            .values(values | {"user_code_mac": _code_mac(transaction, user_code)})
+            .values(values | {"user_code_mac": _code_macs(transaction, user_code)[0]})
             .on_conflict_do_nothing(index_elements=["user_code_mac"])
         )
         if await transaction.changed_one(insertion):
@@ -169,7 +169,7 @@ async def _claim(transaction: Transaction, account_id: UUID, typed: str) -> UUID
     claimed = await transaction.first(
         update(device_grant)
         .where(
-            device_grant.c.user_code_mac == _code_mac(transaction, typed_code(typed)),
+            device_grant.c.user_code_mac.in_(_code_macs(transaction, typed_code(typed))),
             device_grant.c.expires_at > transaction.now,
         )
         .values(state=State.CLAIMED, account_id=account_id, user_code_mac=None)

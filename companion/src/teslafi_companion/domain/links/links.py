@@ -17,12 +17,13 @@ from teslafi_companion.domain.accounts.sessions import Session
 from teslafi_companion.domain.accounts.step_up import Method
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Transaction, new_id
+from teslafi_companion.store.indexes import BlindIndex
 from teslafi_companion.store.tables import access_token, account, controls, link
 
 from .controls_request import ControlsRequest
 from .instance import Instance
 from .lifetimes import CONTACT
-from .networks import Seen, network_mac, network_of, of_json
+from .networks import Seen, mac_of_network, network_mac, network_of, of_json
 from .scopes import Acr, Scope, stored, written
 
 _STRONG: Final = frozenset({Method.CODE, Method.PASSKEY})
@@ -109,9 +110,25 @@ def proof_of(session: Session, owner: Account) -> Proof:
     )
 
 
-def instance_mac(transaction: Transaction, instance: Instance) -> bytes:
-    """Return the blind index by which an instance is found."""
-    return transaction.cipher.mac("instance", instance.id.encode())
+def instance_macs(transaction: Transaction, identifier: str) -> list[bytes]:
+    """Return the blind indexes by which an instance may be found; a new row takes the first."""
+    return transaction.cipher.macs("instance", identifier.encode())
+
+
+def _index_of_instance(transaction: Transaction, row: Row[Any]) -> bytes:
+    return instance_macs(transaction, link_of(transaction, row).instance.id)[0]
+
+
+def _index_of_network(transaction: Transaction, row: Row[Any]) -> bytes:
+    """Return the index of the network that a link was used from last; links of 0.1.0 may know none."""
+    seen = link_of(transaction, row).seen
+    return mac_of_network(transaction, seen[0]["network"] if seen else str(row.id))
+
+
+INDEXES: Final = (
+    BlindIndex(link, "instance_mac", _index_of_instance),
+    BlindIndex(link, "network_mac", _index_of_network),
+)
 
 
 def link_of(transaction: Transaction, row: Row[Any]) -> Link:
@@ -156,7 +173,9 @@ async def lock_owner(transaction: Transaction, account_id: UUID) -> Account | No
 async def find_of_instance(transaction: Transaction, account_id: UUID, instance: Instance) -> Link | None:
     """Return the link that this account already has with an instance."""
     row = await transaction.first(
-        select(link).where(link.c.account_id == account_id, link.c.instance_mac == instance_mac(transaction, instance))
+        select(link).where(
+            link.c.account_id == account_id, link.c.instance_mac.in_(instance_macs(transaction, instance.id))
+        )
     )
     return None if row is None else link_of(transaction, row)
 
@@ -197,7 +216,7 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
     if known is None:
         new = {"id": row, "account_id": owner.id, "created_at": transaction.now}
         await transaction.execute(
-            link.insert().values(new | values | {"instance_mac": instance_mac(transaction, approval.instance)})
+            link.insert().values(new | values | {"instance_mac": instance_macs(transaction, approval.instance.id)[0]})
         )
     else:
         await transaction.execute(update(link).where(link.c.id == row).values(values))

@@ -32,7 +32,12 @@ def network_of(address: str) -> str:
 
 def network_mac(transaction: Transaction, address: str) -> bytes:
     """Return the keyed hash of an address' network: comparable, not readable."""
-    return transaction.cipher.mac("link-network", network_of(address).encode())
+    return mac_of_network(transaction, network_of(address))
+
+
+def mac_of_network(transaction: Transaction, network: str) -> bytes:
+    """Return the keyed hash of a network."""
+    return transaction.cipher.mac("link-network", network.encode())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from aiohttp import web
 from teslafi_companion.crypto import token_hash
 from teslafi_companion.domain.accounts import account, throttle
 from teslafi_companion.domain.accounts.account import MailLink
-from teslafi_companion.domain.accounts.addresses import address_index
+from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, indexed_form
 from teslafi_companion.domain.accounts.throttle import (
     LINK_NETWORK,
     LINK_TRIES,
@@ -29,7 +29,7 @@ async def may_mail(request: web.Request, purpose: str, address: str) -> bool:
         store,
         [
             Attempt(by_network, network_key(visitor_of(request).address)),
-            Attempt(mail_to_address(purpose), address_index(store.cipher, address)),
+            Attempt(mail_to_address(purpose), indexed_form(address), EMAIL_INDEX),
         ],
     )
     if reservation.refused_by == by_network:
