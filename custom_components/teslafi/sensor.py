@@ -417,8 +417,7 @@ def _media_source(data: VehicleData) -> str | None:
 
 def _cost(data: VehicleData) -> tuple[float, datetime | None]:
     """Return the month's cost in US dollars, and the beginning of Tesla's billing month."""
-    seen = data.contact_at
-    return round(data.cost_usd, 4), seen and datetime(seen.year, seen.month, 1, tzinfo=UTC)
+    return round(data.cost_usd, 4), data.month_began
 
 
 def _place(data: VehicleData) -> Place | None:

@@ -1,10 +1,11 @@
 """Sums of Home Assistant's recorder: real statistics in a real SQLite, whatever order Tesla's readings come in."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import random
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.recorder.statistics import statistics_during_period
@@ -19,7 +20,10 @@ from pytest_homeassistant_custom_component.components.recorder.common import (  
 )
 
 from custom_components.teslafi.meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
+from custom_components.teslafi.polling.ledger import Ledger, cost_of, month_of
+from custom_components.teslafi.polling.month import BillingMonth
 from custom_components.teslafi.tesla.energy_site import decode_today
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from tests.integration.recorded import MODEL_3, SITE_ID, VIN, RecordedReader, begin, look_again, recorded, watch
 
 START: Final = datetime(2026, 11, 16, 12, tzinfo=UTC)
@@ -216,22 +220,76 @@ def odometer_story(dice: random.Random) -> tuple[list[tuple[float | None, dateti
     return [*readings, (odometer, START + 11 * STEP)], odometer - 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is shown as it is told."""
+
+    value: float | None = None
+    began: datetime | None = None
+
+    def take(self, reading: tuple[float, datetime]) -> Self:
+        """Show it."""
+        return replace(self, value=reading[0], began=reading[1])
+
+
+def month_story(dice: random.Random) -> tuple[list[tuple[float, datetime]], float]:
+    """Return what a ledger shows of two months with wrong clocks and restarts; and what was spent meanwhile, in looks.
+
+    The clock turns to the next month in the middle, whether Tesla answers or not. At times it is wrong for some
+    minutes: back or ahead by months, in which requests may be made as well, and Home Assistant starts anew.
+    """
+    shown: list[tuple[float, datetime]] = []
+    ledger, month, steady, spent = Ledger(), BillingMonth("2026-11"), 0.0, 0
+    wall = datetime(2026, 11, 30, 21, tzinfo=UTC).timestamp()
+
+    def pass_time(seconds: float, error: float = 0.0) -> None:
+        nonlocal ledger, month, steady, wall, spent
+        steady, wall = steady + seconds, wall + seconds
+        if dice.random() < 0.7:
+            ledger = ledger.counted(Category.DATA, wall + error)
+            spent += not error
+        month = month.told(month_of(wall + error), steady)
+        shown.append((cost_of(ledger.page(month.month)) / PRICES_USD[Category.DATA], month.began))
+
+    while wall < datetime(2026, 12, 1, 3, tzinfo=UTC).timestamp():
+        pass_time(dice.choice((1200, 3600)))
+        if dice.random() < 0.3:
+            error = dice.choice((-40, -400, 40, 400)) * 86_400.0
+            for _ in range(dice.randint(1, 3)):
+                pass_time(300, error)
+            if dice.random() < 0.5:
+                steady, month = dice.uniform(0, 100), BillingMonth(month.month)
+                ledger = Ledger.from_json(ledger.to_json())
+    for _ in range(3):
+        pass_time(3600)
+    return shown, spent
+
+
 STORIES: Final[tuple[tuple[str, Callable[[], Meter], Callable[[random.Random], tuple[list[Any], float]]], ...]] = (
     ("charge", SessionMeter, charge_story),
     ("day", DayMeter, day_story),
     ("odometer", OdometerMeter, odometer_story),
+    ("month", Told, month_story),
 )
+
+UNITS: Final = {
+    "charge": ("energy", "Wh"),
+    "day": ("energy", "Wh"),
+    "odometer": ("distance", "mi"),
+    "month": ("monetary", "USD"),
+}
+"""Device class and unit by kind of story."""
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hass_begins_recording")
 async def test_sums_are_what_happened(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Eighty stories of each kind through the recorder: no watt-hour twice."""
+    """Many stories of each kind through the recorder: no watt-hour and no cent twice."""
     assert await async_setup_component(hass, "sensor", {})
     shown: dict[str, list[tuple[float | None, datetime | None]]] = {}
     expected: dict[str, float] = {}
     for kind, make, tell in STORIES:
-        for seed in range(80):
+        for seed in range(20 if kind == "month" else 80):
             readings, total = tell(random.Random(f"{kind}{seed}"))  # noqa: S311 - a story
             meter, name = make(), f"sensor.{kind}_{seed}"
             shown[name], expected[name] = [], total
@@ -244,14 +302,14 @@ async def test_sums_are_what_happened(hass: HomeAssistant, freezer: FrozenDateTi
         def step() -> None:
             for name, states in shown.items():
                 value, began = states[min(number, len(states) - 1)]
-                distance = "odometer" in name
+                kind, unit = next(row for prefix, row in UNITS.items() if name.startswith(f"sensor.{prefix}_"))
                 hass.states.async_set(
                     name,
                     "unknown" if value is None else str(value),
                     {
                         "state_class": "total",
-                        "device_class": "distance" if distance else "energy",
-                        "unit_of_measurement": "mi" if distance else "Wh",
+                        "device_class": kind,
+                        "unit_of_measurement": unit,
                         "last_reset": began.isoformat() if began else None,
                     },
                 )
@@ -263,7 +321,8 @@ async def test_sums_are_what_happened(hass: HomeAssistant, freezer: FrozenDateTi
     wrong = {
         name: (found[name], total)
         for name, total in expected.items()
-        if found[name] != pytest.approx(total - (first[name] if name.startswith("sensor.day") else 0), abs=0.02)
+        if found[name]
+        != pytest.approx(total - (first[name] if name.startswith(("sensor.day", "sensor.month")) else 0), abs=0.02)
     }
     assert wrong == {}
 

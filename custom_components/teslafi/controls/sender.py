@@ -74,20 +74,26 @@ class CommandSender:
         Raise ServiceValidationError when it is not sent, HomeAssistantError when it was not carried out.
         """
         vehicle = self._account.vehicles[vin]
-        cost_before = vehicle.cost_usd
+        cost = 0.0
+
+        def count(category: Category) -> None:
+            nonlocal cost
+            cost += PRICES_USD[category]
+            vehicle.count(category)
+
         assumed = assumed or {}
         with vehicle.expecting(assumed if shown_before else {}):
             record = await self._record(vin, name, parameters, context)
             try:
                 await self._code.async_check(name, parameters, context, code)
                 self._check_budget(vehicle)
-                answer = await self._gate.command(vin, name, parameters, vehicle.count, signed=vehicle.signs)
+                answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs)
             except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
                 said = self._sentence(error, vehicle.vehicle_name)
-                self._tell(record, context, error, said, cost=vehicle.cost_usd - cost_before)
+                self._tell(record, context, error, said, cost=cost)
                 self._look_soon(vehicle, error)
                 raise said from error
-            self._tell(record, context, cost=vehicle.cost_usd - cost_before)
+            self._tell(record, context, cost=cost)
             vehicle.assume(assumed)
         self._look_soon(vehicle)
         return answer

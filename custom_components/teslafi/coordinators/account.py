@@ -93,7 +93,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         return self.reader.grant.reads_energy
 
     async def _restore(self, stored: Stored) -> None:
-        self.budget.restore(stored.ledgers)
+        self.budget.restore(stored.ledgers, stored.month)
         self._absent = {key: Absence(*seconds) for key, seconds in stored.absences.items()}
         for vin, last in stored.vehicles.items():
             if self._claim(vin):
@@ -172,6 +172,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             sites={site_id: site.last_site for site_id, site in self.sites.items()},
             ledgers=self.budget.ledgers,
             absences={key: (absence.unlisted, absence.proven) for key, absence in self._absent.items()},
+            month=self.budget.shown_month.month,
         )
 
     def _add_new(self, products: Products) -> list[TeslaCoordinator[Any]]:

@@ -8,7 +8,8 @@ from homeassistant.config_entries import ConfigEntry
 
 from ..const import CONF_MONTHLY_BUDGET, CONF_POLLING_MODE
 from ..polling.budget import Spending, for_looks, steps
-from ..polling.ledger import Ledger
+from ..polling.ledger import Ledger, month_of
+from ..polling.month import BillingMonth
 from ..polling.pace import Mode, Step
 from ..tesla.requests import PRICES_USD, Category
 
@@ -21,10 +22,19 @@ class Budget:
         self._entry = entry
         self._ledgers: dict[str, Ledger] = {}
         self._under_way = 0.0
+        self._month: BillingMonth | None = None
 
-    def restore(self, ledgers: Mapping[str, Ledger]) -> None:
-        """Go on with what was counted before a restart, also about cars that are gone."""
+    def restore(self, ledgers: Mapping[str, Ledger], month: str | None = None) -> None:
+        """Go on with what was counted before a restart, also about cars that are gone, and the month shown then."""
         self._ledgers = {**ledgers, **self._ledgers}
+        self._month = BillingMonth(month) if month else None
+
+    @property
+    def shown_month(self) -> BillingMonth:
+        """The month whose requests are shown."""
+        told = month_of(time.time())
+        self._month = (self._month or BillingMonth(told)).told(told, time.monotonic())
+        return self._month
 
     @property
     def mode(self) -> Mode:

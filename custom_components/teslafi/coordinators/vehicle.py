@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 from ..polling import rule
 from ..polling.backoff import Trouble
 from ..polling.learnt import kind_of
-from ..polling.ledger import Ledger
+from ..polling.ledger import Ledger, cost_of
 from ..polling.memory import Memory
 from ..polling.pace import PACES, Step
 from ..polling.rule import Ask, Awake, Moment, Watch
@@ -37,7 +37,7 @@ BLOCK_AGE_MOST: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class VehicleData:
-    """What is known of a car. `data_at` and `contact_at` are UTC; requests and cost are of this month."""
+    """What is known of a car. `data_at` and `contact_at` are UTC; requests and cost are of the month shown."""
 
     state: CarState | None
     snapshot: Snapshot
@@ -53,6 +53,8 @@ class VehicleData:
     """Share of today, as far as it was watched, in per cent."""
     waking: bool = False
     """Whether the car is being woken by a command right now."""
+    month_began: datetime | None = None
+    """When the month began that requests and cost are of."""
 
 
 class VehicleAudience(Protocol):
@@ -148,11 +150,6 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def signs(self) -> bool:
         """Whether Tesla says that the car takes signed commands alone."""
         return self.data.snapshot.vehicle.command_signing == "required"
-
-    @property
-    def cost_usd(self) -> float:
-        """What this month's requests about this car come to."""
-        return self.ledger.cost(time.time())
 
     def count(self, category: Category) -> None:
         """Count a request about this car that somebody else made."""
@@ -304,8 +301,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     def _told(self, data: VehicleData) -> VehicleData:
         """Return the data with everything that follows from what is known now."""
-        wall = time.time()
-        counts = self.ledger.counts(wall)
+        month = self._budget.shown_month
+        page = self.ledger.page(month.month)
         step = self._budget.step(self.vin)
         if step is not data.polling:
             self._audience.look_at_budget()
@@ -315,8 +312,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return replace(
             data,
             snapshot=assume(self._base, assumed),
-            requests={category.value: counts.get(category, 0) for category in Category},
-            cost_usd=self.ledger.cost(wall),
+            requests={category.value: page.get(category, 0) for category in Category},
+            cost_usd=cost_of(page),
+            month_began=month.began,
             polling=step,
             awake_because=rule.awake_because(self.watch, self._moment(), self._budget.mode, step),
             asleep_today=self._memory.asleep_share,

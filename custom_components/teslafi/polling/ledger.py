@@ -52,11 +52,15 @@ class Ledger:
 
     def counts(self, now: float) -> Mapping[Category, int]:
         """Return the requests of the month of `now`."""
-        return self.pages.get(month_of(now), {})
+        return self.page(month_of(now))
+
+    def page(self, month: str) -> Mapping[Category, int]:
+        """Return the requests of a month."""
+        return self.pages.get(month, {})
 
     def cost(self, now: float, *, discounted: bool = False) -> float:
         """Return the month's cost in US dollars."""
-        return sum(price_of(category, discounted=discounted) * count for category, count in self.counts(now).items())
+        return cost_of(self.counts(now), discounted=discounted)
 
     def usual_day(self, now: float) -> float | None:
         """Return the looks of an ordinary day, from the days before today; None while there are none."""
@@ -96,6 +100,11 @@ class Ledger:
             if isinstance(days, dict)
             else {},
         )
+
+
+def cost_of(page: Mapping[Category, int], *, discounted: bool = False) -> float:
+    """Return what a month's requests cost in US dollars."""
+    return sum(price_of(category, discounted=discounted) * count for category, count in page.items())
 
 
 def price_of(category: Category, *, discounted: bool) -> float:

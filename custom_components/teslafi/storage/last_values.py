@@ -15,6 +15,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
 from ..polling.ledger import Ledger
+from ..polling.month import is_month
 from ..tesla.decode import decode_vehicle, encode
 from ..tesla.energy_site import (
     EnergyToday,
@@ -113,12 +114,16 @@ class LastSite:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is kept of an account. Ledgers outlive their cars; `absences` are seconds without being listed."""
+    """What is kept of an account. Ledgers outlive their cars; `absences` are seconds without being listed.
+
+    `month` is the one whose requests are shown ("2026-11"); None in what older versions kept.
+    """
 
     vehicles: Mapping[str, LastValues] = field(default_factory=dict)
     sites: Mapping[int, LastSite] = field(default_factory=dict)
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     absences: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    month: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the file holds."""
@@ -127,6 +132,7 @@ class Stored:
             "sites": {str(site_id): last.to_json() for site_id, last in self.sites.items()},
             "ledgers": {vin: ledger.to_json() for vin, ledger in self.ledgers.items()},
             "absences": {key: list(seconds) for key, seconds in self.absences.items()},
+            "month": self.month,
         }
 
     @classmethod
@@ -135,9 +141,11 @@ class Stored:
         stored = data if isinstance(data, dict) else {}
         vehicles = {vin.strip().upper(): LastValues.from_json(last) for vin, last in _items(stored, "vehicles")}
         sites = {int(key): LastSite.from_json(last) for key, last in _items(stored, "sites") if _SITE.fullmatch(key)}
-        ledgers = {vin: Ledger.from_json(ledger) for vin, ledger in _items(stored, "ledgers")}
+        ledgers = {vin.strip().upper(): Ledger.from_json(ledger) for vin, ledger in _items(stored, "ledgers")}
         absences = {key: both for key, seconds in _items(stored, "absences") if (both := _seconds(seconds))}
-        return cls(vehicles, sites, {vin: last.ledger for vin, last in vehicles.items()} | ledgers, absences)
+        month = stored.get("month")
+        kept = {vin: last.ledger for vin, last in vehicles.items()} | ledgers
+        return cls(vehicles, sites, kept, absences, month if is_month(month) else None)
 
 
 _SITE: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
