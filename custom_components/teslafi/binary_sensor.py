@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from homeassistant.components.binary_sensor import BinarySensorEntity, BinarySensorEntityDescription
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
@@ -11,7 +11,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .catalogue.body import IS_DASHCAM_RECORDING
+from .catalogue.body import DOORS, IS_DASHCAM_RECORDING, TIRE_WARNINGS, WINDOWS
 from .catalogue.charging import IS_CHARGING, IS_PLUGGED_IN
 from .catalogue.energy import GRID_STATUSES
 from .coordinators.site import SiteData
@@ -35,10 +35,25 @@ DIAGNOSTIC: Final = EntityCategory.DIAGNOSTIC
 
 @dataclass(frozen=True, kw_only=True)
 class TeslaFiBinarySensorDescription[SourceT](BinarySensorEntityDescription, ShownDescription[SourceT]):
-    """A binary sensor and where its value comes from."""
+    """A binary sensor and where its value comes from; `listed_as` is the attribute that lists the parts of Several."""
+
+    listed_as: str = ""
 
 
-type VehicleBinarySensorDescription = TeslaFiBinarySensorDescription[VehicleData]
+@dataclass(frozen=True, kw_only=True)
+class VehicleBinarySensorDescription(TeslaFiBinarySensorDescription[VehicleData]):
+    """A binary sensor of a car; enabled by default is what nearly every owner looks at."""
+
+    entity_registry_enabled_default: bool = False
+
+
+class Several(NamedTuple):
+    """Whether any of several parts is open or warns, and the names of those that are."""
+
+    any: bool | None
+    which: tuple[str, ...]
+
+
 type SiteBinarySensorDescription = TeslaFiBinarySensorDescription[SiteData]
 
 
@@ -56,7 +71,7 @@ def _flag(
     key: str | None = None,
 ) -> VehicleBinarySensorDescription:
     """Describe a yes or no of a car."""
-    return TeslaFiBinarySensorDescription(
+    return VehicleBinarySensorDescription(
         key=key or path.replace(".", "_"),
         paths=(path,),
         value_fn=value_fn or _in(path),
@@ -66,7 +81,9 @@ def _flag(
     )
 
 
-def _opening(path: str, device_class: BinarySensorDeviceClass) -> VehicleBinarySensorDescription:
+def _opening(
+    path: str, device_class: BinarySensorDeviceClass, *, enabled: bool = False
+) -> VehicleBinarySensorDescription:
     """Describe a door, a boot or a window: 0 is closed, anything else open."""
     value = _in(path)
 
@@ -74,7 +91,32 @@ def _opening(path: str, device_class: BinarySensorDeviceClass) -> VehicleBinaryS
         position = value(data)
         return None if position is None else position != 0
 
-    return _flag(path, device_class, category=None, enabled=True, value_fn=is_open)
+    return _flag(path, device_class, category=None, enabled=enabled, value_fn=is_open)
+
+
+def _any(
+    key: str, device_class: BinarySensorDeviceClass, parts: Mapping[str, str], *, listed_as: str = "open"
+) -> VehicleBinarySensorDescription:
+    """Describe one for several: on while any of `parts` (field of `vehicle_state` -> name) is other than 0 or false.
+
+    The attribute `listed_as` has the names of those that are.
+    """
+
+    def any_of(data: VehicleData) -> Several:
+        state = data.snapshot.vehicle_state
+        values = {field: getattr(state, field) for field in parts}
+        named = tuple(dict.fromkeys(parts[field] for field, value in values.items() if value))
+        known = any(value is not None for value in values.values())
+        return Several(bool(named) if known else None, named)
+
+    return VehicleBinarySensorDescription(
+        key=key,
+        paths=tuple(f"vehicle_state.{field}" for field in parts),
+        value_fn=any_of,
+        listed_as=listed_as,
+        device_class=device_class,
+        entity_registry_enabled_default=True,
+    )
 
 
 def _tabled(path: str, states: Mapping[Any, bool]) -> Callable[[VehicleData], bool | None]:
@@ -107,8 +149,8 @@ def _online(data: VehicleData) -> bool | None:
 
 VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     # The vehicle object
-    TeslaFiBinarySensorDescription(key="state", value_fn=_online, device_class=BinarySensorDeviceClass.CONNECTIVITY),
-    _flag("vehicle.in_service", enabled=True),
+    VehicleBinarySensorDescription(key="state", value_fn=_online, device_class=BinarySensorDeviceClass.CONNECTIVITY),
+    _flag("vehicle.in_service"),
     _flag("vehicle.mobile_access_disabled"),
     _flag("vehicle.calendar_enabled"),
     _flag("vehicle.ble_autopair_enrolled"),
@@ -118,15 +160,14 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
         "charge_state.charging_state",
         BinarySensorDeviceClass.BATTERY_CHARGING,
         category=None,
-        enabled=True,
         value_fn=_tabled("charge_state.charging_state", IS_CHARGING),
     ),
-    TeslaFiBinarySensorDescription(
+    VehicleBinarySensorDescription(
         key="charge_state_conn_charge_cable",
         paths=("charge_state.conn_charge_cable", "charge_state.charging_state"),
         value_fn=_cable,
         device_class=BinarySensorDeviceClass.PLUG,
-        entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=True,
     ),
     _flag("charge_state.charge_port_door_open", BinarySensorDeviceClass.DOOR, category=None, enabled=True),
     _flag("charge_state.charge_enable_request"),
@@ -138,14 +179,14 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
         "charge_state.charger_phases",
         value_fn=_tabled("charge_state.charger_phases", {1: False, 2: True, 3: True}),
     ),
-    _flag("charge_state.fast_charger_present", BinarySensorDeviceClass.PLUG, enabled=True),
+    _flag("charge_state.fast_charger_present", BinarySensorDeviceClass.PLUG),
     _flag("charge_state.battery_heater_on", BinarySensorDeviceClass.HEAT),
     _flag("charge_state.not_enough_power_to_heat", BinarySensorDeviceClass.PROBLEM),
     _flag("charge_state.managed_charging_active"),
     _flag("charge_state.managed_charging_user_canceled"),
     _flag("charge_state.off_peak_charging_enabled"),
     _flag("charge_state.preconditioning_enabled"),
-    _flag("charge_state.scheduled_charging_pending", enabled=True),
+    _flag("charge_state.scheduled_charging_pending"),
     _flag("charge_state.supercharger_session_trip_planner"),
     _flag("charge_state.trip_charging"),
     _flag("charge_state.powershare_feature_allowed"),
@@ -154,19 +195,19 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     # Climate
     _flag("climate_state.is_climate_on", BinarySensorDeviceClass.RUNNING, category=None, enabled=True),
     _flag("climate_state.is_auto_conditioning_on"),
-    _flag("climate_state.is_preconditioning", enabled=True),
+    _flag("climate_state.is_preconditioning"),
     _flag("climate_state.smart_preconditioning"),
-    _flag("climate_state.is_front_defroster_on", enabled=True),
-    _flag("climate_state.is_rear_defroster_on", enabled=True),
-    _flag("climate_state.auto_seat_climate_left", enabled=True),
-    _flag("climate_state.auto_seat_climate_right", enabled=True),
-    _flag("climate_state.auto_steering_wheel_heat", enabled=True),
+    _flag("climate_state.is_front_defroster_on"),
+    _flag("climate_state.is_rear_defroster_on"),
+    _flag("climate_state.auto_seat_climate_left"),
+    _flag("climate_state.auto_seat_climate_right"),
+    _flag("climate_state.auto_steering_wheel_heat"),
     _flag("climate_state.steering_wheel_heater", BinarySensorDeviceClass.HEAT),
     _flag("climate_state.side_mirror_heaters", BinarySensorDeviceClass.HEAT),
     _flag("climate_state.wiper_blade_heater", BinarySensorDeviceClass.HEAT),
     _flag("climate_state.battery_heater", BinarySensorDeviceClass.HEAT),
     _flag("climate_state.battery_heater_no_power", BinarySensorDeviceClass.PROBLEM),
-    _flag("climate_state.bioweapon_mode", enabled=True),
+    _flag("climate_state.bioweapon_mode"),
     _flag("climate_state.allow_cabin_overheat_protection"),
     _flag("climate_state.supports_fan_only_cabin_overheat_protection"),
     _flag("climate_state.cabin_overheat_protection_actively_cooling", BinarySensorDeviceClass.RUNNING),
@@ -201,12 +242,14 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     # Body
     _flag("vehicle_state.locked", BinarySensorDeviceClass.LOCK, category=None, enabled=True, value_fn=_unlocked),
     _flag("vehicle_state.is_user_present", BinarySensorDeviceClass.OCCUPANCY, category=None, enabled=True),
+    _any("doors", BinarySensorDeviceClass.DOOR, DOORS),
+    _any("windows", BinarySensorDeviceClass.WINDOW, WINDOWS),
     _opening("vehicle_state.df", BinarySensorDeviceClass.DOOR),
     _opening("vehicle_state.pf", BinarySensorDeviceClass.DOOR),
     _opening("vehicle_state.dr", BinarySensorDeviceClass.DOOR),
     _opening("vehicle_state.pr", BinarySensorDeviceClass.DOOR),
-    _opening("vehicle_state.ft", BinarySensorDeviceClass.OPENING),
-    _opening("vehicle_state.rt", BinarySensorDeviceClass.OPENING),
+    _opening("vehicle_state.ft", BinarySensorDeviceClass.OPENING, enabled=True),
+    _opening("vehicle_state.rt", BinarySensorDeviceClass.OPENING, enabled=True),
     _opening("vehicle_state.fd_window", BinarySensorDeviceClass.WINDOW),
     _opening("vehicle_state.fp_window", BinarySensorDeviceClass.WINDOW),
     _opening("vehicle_state.rd_window", BinarySensorDeviceClass.WINDOW),
@@ -214,16 +257,16 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     # Security and modes
     _flag("vehicle_state.sentry_mode", category=None, enabled=True),
     _flag("vehicle_state.sentry_mode_available"),
-    _flag("vehicle_state.valet_mode", category=None, enabled=True),
+    _flag("vehicle_state.valet_mode", category=None),
     _flag("vehicle_state.valet_pin_needed"),
     _flag("vehicle_state.service_mode"),
     _flag("vehicle_state.service_mode_plus"),
-    _flag("vehicle_state.speed_limit_mode.active", enabled=True),
+    _flag("vehicle_state.speed_limit_mode.active"),
     _flag("vehicle_state.speed_limit_mode.pin_code_set"),
     _flag("vehicle_state.remote_start"),
     _flag("vehicle_state.remote_start_enabled"),
     _flag("vehicle_state.remote_start_supported"),
-    _flag("vehicle_state.homelink_nearby", enabled=True),
+    _flag("vehicle_state.homelink_nearby"),
     _flag(
         "vehicle_state.dashcam_state",
         BinarySensorDeviceClass.RUNNING,
@@ -243,10 +286,11 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     _flag("vehicle_state.vehicle_self_test_requested"),
     _flag("vehicle_state.media_state.remote_control_enabled"),
     # Tyres
-    _flag("vehicle_state.tpms_soft_warning_fl", BinarySensorDeviceClass.PROBLEM, enabled=True),
-    _flag("vehicle_state.tpms_soft_warning_fr", BinarySensorDeviceClass.PROBLEM, enabled=True),
-    _flag("vehicle_state.tpms_soft_warning_rl", BinarySensorDeviceClass.PROBLEM, enabled=True),
-    _flag("vehicle_state.tpms_soft_warning_rr", BinarySensorDeviceClass.PROBLEM, enabled=True),
+    _any("tire_warning", BinarySensorDeviceClass.PROBLEM, TIRE_WARNINGS, listed_as="tires"),
+    _flag("vehicle_state.tpms_soft_warning_fl", BinarySensorDeviceClass.PROBLEM),
+    _flag("vehicle_state.tpms_soft_warning_fr", BinarySensorDeviceClass.PROBLEM),
+    _flag("vehicle_state.tpms_soft_warning_rl", BinarySensorDeviceClass.PROBLEM),
+    _flag("vehicle_state.tpms_soft_warning_rr", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_hard_warning_fl", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_hard_warning_fr", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_hard_warning_rl", BinarySensorDeviceClass.PROBLEM),
@@ -318,7 +362,12 @@ async def async_setup_entry(
 class TeslaFiBinarySensor(BinarySensorEntity):
     """How a binary sensor takes its value."""
 
-    def _show(self, value: bool | None) -> None:  # noqa: FBT001 - the value itself
+    entity_description: TeslaFiBinarySensorDescription[Any]
+
+    def _show(self, value: bool | Several | None) -> None:  # noqa: FBT001 - the value itself
+        if isinstance(value, Several):
+            self._attr_extra_state_attributes = {self.entity_description.listed_as: list(value.which)}
+            value = value.any
         self._attr_is_on = value
 
 

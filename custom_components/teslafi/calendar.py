@@ -48,6 +48,7 @@ class VehicleCalendarDescription(CalendarEntityDescription, ShownDescription[Veh
 def _plans(key: str) -> VehicleCalendarDescription:
     return VehicleCalendarDescription(
         key=key,
+        entity_registry_enabled_default=False,
         value_fn=lambda data: [plan for plan in plans_of(data.snapshot) if plan.kind in KINDS[key]],
     )
 

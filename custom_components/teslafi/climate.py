@@ -56,7 +56,11 @@ def _overheat(data: VehicleData) -> Cabin:
 
 
 CABIN: Final = VehicleClimateDescription(
-    key="climate", groups=(ControlGroup.CLIMATE,), paths=("climate_state.is_climate_on",), value_fn=_cabin
+    key="climate",
+    groups=(ControlGroup.CLIMATE,),
+    paths=("climate_state.is_climate_on",),
+    expected=True,
+    value_fn=_cabin,
 )
 OVERHEAT: Final = VehicleClimateDescription(
     key="overheat_protection",

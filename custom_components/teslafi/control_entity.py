@@ -47,6 +47,7 @@ class ControlDescription[SourceT](ShownDescription[SourceT]):
     """An entity that commands, and the groups of which any one brings it."""
 
     groups: tuple[ControlGroup, ...]
+    expected: bool | None = False
 
 
 class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFiEntity[CoordinatorT]):

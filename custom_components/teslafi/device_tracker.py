@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinators.vehicle import VehicleData
-from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .entity import PLACE, ShownDescription, VehicleEntity, async_setup_vehicle_platform
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -45,9 +45,15 @@ def _route(data: VehicleData) -> Place:
 
 
 VEHICLE_TRACKERS: Final = (
-    VehicleTrackerDescription(key="location", paths=("drive_state.latitude", "drive_state.longitude"), value_fn=_car),
+    VehicleTrackerDescription(
+        key="location",
+        name=None,  # the car itself: named as its device
+        paths=(PLACE, "drive_state.longitude"),
+        value_fn=_car,
+    ),
     VehicleTrackerDescription(
         key="route",
+        entity_registry_enabled_default=False,
         paths=("drive_state.active_route_latitude", "drive_state.active_route_longitude"),
         value_fn=_route,
     ),

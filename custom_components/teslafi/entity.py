@@ -1,8 +1,9 @@
 """What all entities share: where a value comes from, when it is written, and when an entity comes to be.
 
-An entity exists from the moment its car or site first reports one of its paths, and goes on existing: what was once
-reported is kept with the last values. It writes its state only when its value or its availability changed, so that a
-refresh in which nothing happened costs one look per entity.
+An entity that is enabled by default exists from the first minute, whether its car was ever awake or not, unless the car
+turns out not to report it. Any other exists from the moment its car or site first reports one of its paths. Both go on
+existing: what was once reported is kept with the last values. An entity writes its state only when its value or its
+availability changed, so that a refresh in which nothing happened costs one look per entity.
 """
 
 from abc import abstractmethod
@@ -28,6 +29,8 @@ from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import WallConnector
 
 MANUFACTURER: Final = "Tesla"
+PLACE: Final = "drive_state.latitude"
+"""Among the paths of whatever the car tells with its place alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +38,22 @@ class ShownDescription[SourceT](EntityDescription):
     """An entity and where its value comes from.
 
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
-    entity to exist; an entity with none always exists. `fitted` tells, once they are reported, whether the car has what
-    the entity is about.
+    entity to exist; an entity with none always exists. One that is `expected` (by default: one that is enabled by
+    default) exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is
+    about.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
     fitted: Fitted | None = None
+    expected: bool | None = None
+
+    def is_due(self, reported: frozenset[str]) -> bool:
+        """Whether the entity exists, by the paths and blocks that were reported so far."""
+        if not self.paths or not reported.isdisjoint(self.paths):
+            return True
+        expected = self.entity_registry_enabled_default if self.expected is None else self.expected
+        return expected and self.paths[0].partition(".")[0] not in reported
 
 
 class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator](
@@ -107,6 +119,9 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
         """Show what `description` says."""
         self._value_fn = description.value_fn
         super().__init__(coordinator, description, coordinator.vin, vehicle_device_info(coordinator))
+        controls = coordinator.config_entry.runtime_data.controls
+        if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
+            self._attr_entity_registry_enabled_default = default
 
     @override
     def _current_value(self) -> Any:
@@ -243,11 +258,11 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
         pending = _Pending(descriptions if vins is None or coordinator.vin in vins else ())
 
         def due() -> list[Entity]:
-            reported = coordinator.data.snapshot.reported
-            rows = [
-                row for row in pending.take(reported) if row.fitted is None or row.fitted(coordinator.data.snapshot)
-            ]
-            return [entity_class(coordinator, row) for row in rows]
+            snapshot = coordinator.data.snapshot
+            due = pending.take(snapshot.reported)
+            if not coordinator.reads_location:
+                due = [row for row in due if PLACE not in row.paths or not snapshot.reported.isdisjoint(row.paths)]
+            return [entity_class(coordinator, row) for row in due if row.fitted is None or row.fitted(snapshot)]
 
         return _add_when_due(coordinator, due, async_add_entities)
 
@@ -317,7 +332,7 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
         due: list[DescriptionT] = []
         later: list[DescriptionT] = []
         for row in self._descriptions:
-            (later if row.paths and reported.isdisjoint(row.paths) else due).append(row)
+            (due if row.is_due(reported) else later).append(row)
         self._descriptions = later
         return due
 

@@ -44,6 +44,7 @@ LOCKS: Final = (
         key="doors",
         groups=(ControlGroup.OPENINGS,),
         paths=("vehicle_state.locked",),
+        expected=True,
         value_fn=lambda data: data.snapshot.vehicle_state.locked,
         lock=Order("door_lock", {}, {"vehicle_state.locked": True}),
         unlock=Order("door_unlock", {}, {"vehicle_state.locked": False}),

@@ -59,6 +59,7 @@ NUMBERS: Final = (
         key="charge_limit",
         groups=(ControlGroup.CHARGING,),
         paths=("charge_state.charge_limit_soc",),
+        expected=True,
         device_class=NumberDeviceClass.BATTERY,
         native_unit_of_measurement=PERCENTAGE,
         native_min_value=50,

@@ -83,6 +83,7 @@ from .catalogue.software import UPDATE_STATUSES
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .entity import (
+    PLACE,
     LinkEntity,
     ShownDescription,
     SiteEntity,
@@ -122,13 +123,20 @@ class TeslaFiSensorDescription[SourceT](SensorEntityDescription, ShownDescriptio
     tolerance: timedelta | None = None
 
 
-type VehicleSensorDescription = TeslaFiSensorDescription[VehicleData]
+@dataclass(frozen=True, kw_only=True)
+class VehicleSensorDescription(TeslaFiSensorDescription[VehicleData]):
+    """A sensor of a car; enabled by default is what nearly every owner looks at."""
+
+    entity_registry_enabled_default: bool = False
+
+
 type SiteSensorDescription = TeslaFiSensorDescription[SiteData]
 type LinkSensorDescription = TeslaFiSensorDescription[LinkStatus]
 type WallConnectorSensorDescription = TeslaFiSensorDescription[WallConnector]
 
 
-# Rows of the tables: one function per kind of value. `path` is the value's path in the snapshot, and makes the key.
+# Rows of the tables: one function per kind of value. `path` is the value's path in the snapshot, and makes the key;
+# `also` names paths whose report shows that the value can come.
 
 
 def _key(path: str) -> str:
@@ -149,15 +157,16 @@ def _measured(
     device_class: SensorDeviceClass | None,
     unit: str | None,
     *,
+    also: tuple[str, ...] = (),
     precision: int | None = None,
     state_class: SensorStateClass | None = SensorStateClass.MEASUREMENT,
     category: EntityCategory | None = None,
-    enabled: bool = True,
+    enabled: bool = False,
 ) -> VehicleSensorDescription:
     """Describe a number."""
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
-        paths=(path,),
+        paths=(path, *also),
         value_fn=_in(path),
         device_class=device_class,
         native_unit_of_measurement=unit,
@@ -173,11 +182,11 @@ def _listed(
     states: Mapping[Any, str],
     *,
     category: EntityCategory | None = None,
-    enabled: bool = True,
+    enabled: bool = False,
 ) -> VehicleSensorDescription:
     """Describe a text or a code that means one of several states."""
     value = _in(path)
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
         fitted=SEATS.get(path.removeprefix("climate_state.")),
@@ -189,7 +198,7 @@ def _listed(
     )
 
 
-def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = True) -> VehicleSensorDescription:
+def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = False) -> VehicleSensorDescription:
     """Describe one of several levels; cars have had more of them than were known."""
     value = _in(path)
 
@@ -197,7 +206,7 @@ def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = True) -> V
         found = level(levels, value(data))
         return None if found is None else levels[found]
 
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
         fitted=SEATS.get(path.removeprefix("climate_state.")),
@@ -209,12 +218,16 @@ def _leveled(path: str, levels: Mapping[int, str], *, enabled: bool = True) -> V
 
 
 def _worded(
-    path: str, *, category: EntityCategory | None = DIAGNOSTIC, enabled: bool = False
+    path: str,
+    *,
+    also: tuple[str, ...] = (),
+    category: EntityCategory | None = DIAGNOSTIC,
+    enabled: bool = False,
 ) -> VehicleSensorDescription:
     """Describe a text that is shown as it was sent."""
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
-        paths=(path,),
+        paths=(path, *also),
         value_fn=_in(path),
         entity_category=category,
         entity_registry_enabled_default=enabled,
@@ -231,7 +244,7 @@ def _dated(
         epoch = value(data)
         return None if epoch is None else _epoch(epoch / per_second)
 
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
         value_fn=moment,
@@ -241,7 +254,15 @@ def _dated(
     )
 
 
-def _ahead(path: str, as_of: str, tolerance: timedelta, *, category: EntityCategory | None) -> VehicleSensorDescription:
+def _ahead(
+    path: str,
+    as_of: str,
+    tolerance: timedelta,
+    *,
+    also: tuple[str, ...] = (),
+    category: EntityCategory | None = None,
+    enabled: bool = False,
+) -> VehicleSensorDescription:
     """Describe the moment that is so many minutes ahead of the moment at which its block was recorded."""
     minutes, recorded = _in(path), _in(as_of)
 
@@ -251,13 +272,14 @@ def _ahead(path: str, as_of: str, tolerance: timedelta, *, category: EntityCateg
             return None
         return _epoch(milliseconds / 1000 + ahead * 60)
 
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
-        paths=(path,),
+        paths=(path, *also),
         value_fn=moment,
         device_class=SensorDeviceClass.TIMESTAMP,
         tolerance=tolerance,
         entity_category=category,
+        entity_registry_enabled_default=enabled,
     )
 
 
@@ -269,12 +291,11 @@ def _time_of_day(path: str) -> VehicleSensorDescription:
         minutes = value(data)
         return f"{minutes // 60:02}:{minutes % 60:02}" if minutes is not None and 0 <= minutes < 24 * 60 else None
 
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
         value_fn=clock,
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     )
 
 
@@ -293,7 +314,7 @@ def _session(
         snapshot = data.snapshot
         return Charge(value(data), snapshot.charge_state.charging_state, snapshot.vehicle_state.odometer, data.data_at)
 
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
         value_fn=charge,
@@ -307,12 +328,14 @@ def _session(
     )
 
 
-def _percentage(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+def _percentage(
+    path: str, *, category: EntityCategory | None = None, enabled: bool = False
+) -> VehicleSensorDescription:
     """Describe a share that is no battery's."""
     return _measured(path, None, PERCENTAGE, category=category, enabled=enabled)
 
 
-def _battery(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+def _battery(path: str, *, category: EntityCategory | None = None, enabled: bool = False) -> VehicleSensorDescription:
     """Describe how full the battery is or will be."""
     return _measured(path, SensorDeviceClass.BATTERY, PERCENTAGE, category=category, enabled=enabled)
 
@@ -322,7 +345,7 @@ def _miles(
     *,
     state_class: SensorStateClass = SensorStateClass.MEASUREMENT,
     category: EntityCategory | None = None,
-    enabled: bool = True,
+    enabled: bool = False,
 ) -> VehicleSensorDescription:
     """Describe a distance."""
     return _measured(
@@ -336,14 +359,14 @@ def _miles(
     )
 
 
-def _amperes(path: str, *, enabled: bool = True) -> VehicleSensorDescription:
+def _amperes(path: str, *, enabled: bool = False) -> VehicleSensorDescription:
     """Describe a current."""
     return _measured(
         path, SensorDeviceClass.CURRENT, UnitOfElectricCurrent.AMPERE, category=DIAGNOSTIC, enabled=enabled
     )
 
 
-def _celsius(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+def _celsius(path: str, *, category: EntityCategory | None = None, enabled: bool = False) -> VehicleSensorDescription:
     """Describe a temperature."""
     return _measured(
         path,
@@ -355,14 +378,14 @@ def _celsius(path: str, *, category: EntityCategory | None = None, enabled: bool
     )
 
 
-def _bar(path: str, *, enabled: bool = True) -> VehicleSensorDescription:
+def _bar(path: str, *, category: EntityCategory | None = DIAGNOSTIC, enabled: bool = False) -> VehicleSensorDescription:
     """Describe a tyre pressure."""
     return _measured(
-        path, SensorDeviceClass.PRESSURE, UnitOfPressure.BAR, precision=2, category=DIAGNOSTIC, enabled=enabled
+        path, SensorDeviceClass.PRESSURE, UnitOfPressure.BAR, precision=2, category=category, enabled=enabled
     )
 
 
-def _speed(path: str, *, category: EntityCategory | None = None, enabled: bool = True) -> VehicleSensorDescription:
+def _speed(path: str, *, category: EntityCategory | None = None, enabled: bool = False) -> VehicleSensorDescription:
     """Describe a speed."""
     return _measured(
         path,
@@ -381,7 +404,7 @@ def _duration(path: str, unit: UnitOfTime, *, enabled: bool = False) -> VehicleS
 
 def _requests(category: str, *, enabled: bool = False) -> VehicleSensorDescription:
     """Describe how many requests of a category this month has seen; the ledger begins anew each month."""
-    return TeslaFiSensorDescription(
+    return VehicleSensorDescription(
         key=f"requests_{category}",
         value_fn=lambda data: data.requests.get(category),
         state_class=SensorStateClass.TOTAL_INCREASING,
@@ -454,51 +477,53 @@ def _autopark_state(data: VehicleData) -> str | None:
 
 VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     # What the integration knows of its own work
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="state",
         value_fn=lambda data: WAKING if data.waking else CAR_STATES.get(data.state),
         device_class=SensorDeviceClass.ENUM,
         options=[*CAR_STATES.values(), WAKING],
+        entity_registry_enabled_default=True,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="data_at",
         value_fn=attrgetter("data_at"),
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=DIAGNOSTIC,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="contact_at",
         value_fn=attrgetter("contact_at"),
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=DIAGNOSTIC,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="polling",
         value_fn=lambda data: data.polling.value,
         device_class=SensorDeviceClass.ENUM,
         options=[step.value for step in Step],
         entity_category=DIAGNOSTIC,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="awake_because",
         value_fn=lambda data: data.awake_because and data.awake_because.value,
         device_class=SensorDeviceClass.ENUM,
         options=[reason.value for reason in Awake],
         entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=True,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="asleep_today",
         value_fn=attrgetter("asleep_today"),
         native_unit_of_measurement=PERCENTAGE,
         suggested_display_precision=0,
         entity_category=DIAGNOSTIC,
     ),
-    _requests("data", enabled=True),
+    _requests("data"),
     _requests("state"),
     _requests("wake"),
     _requests("command"),
     _requests("details"),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="cost",
         value_fn=_cost,
         resets=True,
@@ -509,21 +534,21 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         entity_category=DIAGNOSTIC,
     ),
     # The vehicle object
-    _listed("vehicle.access_type", ACCESS_TYPES, category=DIAGNOSTIC, enabled=False),
-    _listed("vehicle.command_signing", COMMAND_SIGNINGS, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle.access_type", ACCESS_TYPES, category=DIAGNOSTIC),
+    _listed("vehicle.command_signing", COMMAND_SIGNINGS, category=DIAGNOSTIC),
     # Battery and charging
-    _battery("charge_state.battery_level"),
-    _battery("charge_state.usable_battery_level", enabled=False),
-    _miles("charge_state.battery_range"),
-    _miles("charge_state.est_battery_range", enabled=False),
-    _miles("charge_state.ideal_battery_range", enabled=False),
-    _listed("charge_state.charging_state", CHARGING_STATES),
-    _percentage("charge_state.charge_limit_soc"),
-    _percentage("charge_state.charge_limit_soc_min", category=DIAGNOSTIC, enabled=False),
-    _percentage("charge_state.charge_limit_soc_max", category=DIAGNOSTIC, enabled=False),
-    _percentage("charge_state.charge_limit_soc_std", category=DIAGNOSTIC, enabled=False),
-    _percentage("charge_state.one_time_soc_limit", category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.charge_limit_reason", CHARGE_LIMIT_REASONS, category=DIAGNOSTIC, enabled=False),
+    _battery("charge_state.battery_level", enabled=True),
+    _percentage("charge_state.usable_battery_level"),
+    _miles("charge_state.battery_range", enabled=True),
+    _miles("charge_state.est_battery_range"),
+    _miles("charge_state.ideal_battery_range"),
+    _listed("charge_state.charging_state", CHARGING_STATES, enabled=True),
+    _percentage("charge_state.charge_limit_soc", enabled=True),
+    _percentage("charge_state.charge_limit_soc_min", category=DIAGNOSTIC),
+    _percentage("charge_state.charge_limit_soc_max", category=DIAGNOSTIC),
+    _percentage("charge_state.charge_limit_soc_std", category=DIAGNOSTIC),
+    _percentage("charge_state.one_time_soc_limit", category=DIAGNOSTIC),
+    _listed("charge_state.charge_limit_reason", CHARGE_LIMIT_REASONS, category=DIAGNOSTIC),
     _session(
         "charge_state.charge_energy_added",
         SensorDeviceClass.ENERGY,
@@ -533,7 +558,7 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     ),
     _session("charge_state.charge_miles_added_rated", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
     _session("charge_state.charge_miles_added_ideal", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
-    _measured("charge_state.charger_power", SensorDeviceClass.POWER, UnitOfPower.KILO_WATT),
+    _measured("charge_state.charger_power", SensorDeviceClass.POWER, UnitOfPower.KILO_WATT, enabled=True),
     _speed("charge_state.charge_rate", category=DIAGNOSTIC),
     _measured(
         "charge_state.charger_voltage",
@@ -542,36 +567,35 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         category=DIAGNOSTIC,
     ),
     _amperes("charge_state.charger_actual_current"),
-    _amperes("charge_state.charger_pilot_current", enabled=False),
+    _amperes("charge_state.charger_pilot_current"),
     _amperes("charge_state.charge_current_request"),
-    _amperes("charge_state.charge_current_request_max", enabled=False),
-    _amperes("charge_state.charge_amps", enabled=False),
-    TeslaFiSensorDescription(
+    _amperes("charge_state.charge_current_request_max"),
+    _amperes("charge_state.charge_amps"),
+    VehicleSensorDescription(
         key="charge_state_charger_phases",
         paths=("charge_state.charger_phases",),
         value_fn=_phases,
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     ),
     _ahead(
         "charge_state.minutes_to_full_charge",
         "charge_state.timestamp",
         timedelta(minutes=4),
-        category=DIAGNOSTIC,
+        enabled=True,
     ),
     _duration("charge_state.time_to_full_charge", UnitOfTime.HOURS),
     _duration("charge_state.minutes_to_charge_limit", UnitOfTime.MINUTES),
     _listed("charge_state.charge_port_latch", CHARGE_PORT_LATCHES, category=DIAGNOSTIC),
-    _listed("charge_state.charge_port_color", CHARGE_PORT_COLORS, category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.conn_charge_cable", CHARGE_CABLES, category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.fast_charger_type", FAST_CHARGERS, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.charge_port_color", CHARGE_PORT_COLORS, category=DIAGNOSTIC),
+    _listed("charge_state.conn_charge_cable", CHARGE_CABLES, category=DIAGNOSTIC),
+    _listed("charge_state.fast_charger_type", FAST_CHARGERS, category=DIAGNOSTIC),
     _worded("charge_state.fast_charger_brand"),
-    _measured("charge_state.max_range_charge_counter", None, None, category=DIAGNOSTIC, enabled=False),
+    _measured("charge_state.max_range_charge_counter", None, None, category=DIAGNOSTIC),
     _listed("charge_state.scheduled_charging_mode", SCHEDULED_CHARGING_MODES, category=DIAGNOSTIC),
-    _dated("charge_state.scheduled_charging_start_time", enabled=True),
+    _dated("charge_state.scheduled_charging_start_time"),
     _time_of_day("charge_state.scheduled_charging_start_time_app"),
     _time_of_day("charge_state.scheduled_charging_start_time_minutes"),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="charge_state_scheduled_departure_time",
         paths=("charge_state.scheduled_departure_time",),
         value_fn=_departure,
@@ -579,61 +603,58 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         entity_category=DIAGNOSTIC,
     ),
     _time_of_day("charge_state.scheduled_departure_time_minutes"),
-    _listed("charge_state.preconditioning_times", WEEKLY_TIMES, category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.off_peak_charging_times", WEEKLY_TIMES, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.preconditioning_times", WEEKLY_TIMES, category=DIAGNOSTIC),
+    _listed("charge_state.off_peak_charging_times", WEEKLY_TIMES, category=DIAGNOSTIC),
     _time_of_day("charge_state.off_peak_hours_end_time"),
     _dated("charge_state.managed_charging_start_time"),
-    _listed("charge_state.outlet_state", OUTLET_STATES, category=DIAGNOSTIC, enabled=False),
-    _percentage("charge_state.outlet_soc_limit", category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.power_feed_state", POWER_FEED_STATES, category=DIAGNOSTIC, enabled=False),
-    _percentage("charge_state.power_feed_soc_limit", category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.powershare_status", POWERSHARE_STATUSES, enabled=False),
-    _listed("charge_state.powershare_type", POWERSHARE_TYPES, category=DIAGNOSTIC, enabled=False),
-    _listed("charge_state.powershare_stop_reason", POWERSHARE_STOPS, category=DIAGNOSTIC, enabled=False),
+    _listed("charge_state.outlet_state", OUTLET_STATES, category=DIAGNOSTIC),
+    _percentage("charge_state.outlet_soc_limit", category=DIAGNOSTIC),
+    _listed("charge_state.power_feed_state", POWER_FEED_STATES, category=DIAGNOSTIC),
+    _percentage("charge_state.power_feed_soc_limit", category=DIAGNOSTIC),
+    _listed("charge_state.powershare_status", POWERSHARE_STATUSES),
+    _listed("charge_state.powershare_type", POWERSHARE_TYPES, category=DIAGNOSTIC),
+    _listed("charge_state.powershare_stop_reason", POWERSHARE_STOPS, category=DIAGNOSTIC),
     _measured(
         "charge_state.powershare_instantaneous_load_kw",
         SensorDeviceClass.POWER,
         UnitOfPower.KILO_WATT,
-        enabled=False,
     ),
     _duration("charge_state.powershare_vehicle_energy_left_hr", UnitOfTime.HOURS),
-    _percentage("charge_state.powershare_soc_limit", category=DIAGNOSTIC, enabled=False),
+    _percentage("charge_state.powershare_soc_limit", category=DIAGNOSTIC),
     # The car's own schedules
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="charge_schedule_data_next",
         paths=("charge_schedule_data.charge_schedules",),
         value_fn=_next_charge,
         device_class=SensorDeviceClass.TIMESTAMP,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="charge_schedule_data_charge_schedules",
         paths=("charge_schedule_data.charge_schedules",),
         value_fn=lambda data: len(data.snapshot.charge_schedule_data.charge_schedules),
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="preconditioning_schedule_data_next",
         paths=("preconditioning_schedule_data.precondition_schedules",),
         value_fn=_next_preconditioning,
         device_class=SensorDeviceClass.TIMESTAMP,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="preconditioning_schedule_data_precondition_schedules",
         paths=("preconditioning_schedule_data.precondition_schedules",),
         value_fn=lambda data: len(data.snapshot.preconditioning_schedule_data.precondition_schedules),
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     ),
     # Climate
-    _celsius("climate_state.inside_temp"),
-    _celsius("climate_state.outside_temp"),
+    _celsius("climate_state.inside_temp", enabled=True),
+    _celsius("climate_state.outside_temp", enabled=True),
     _celsius("climate_state.driver_temp_setting", category=DIAGNOSTIC),
     _celsius("climate_state.passenger_temp_setting", category=DIAGNOSTIC),
-    _celsius("climate_state.min_avail_temp", category=DIAGNOSTIC, enabled=False),
-    _celsius("climate_state.max_avail_temp", category=DIAGNOSTIC, enabled=False),
-    _measured("climate_state.fan_status", None, None, category=DIAGNOSTIC, enabled=False),
-    _listed("climate_state.hvac_auto_request", HVAC_AUTO_REQUESTS, category=DIAGNOSTIC, enabled=False),
+    _celsius("climate_state.min_avail_temp", category=DIAGNOSTIC),
+    _celsius("climate_state.max_avail_temp", category=DIAGNOSTIC),
+    _measured("climate_state.fan_status", None, None, category=DIAGNOSTIC),
+    _listed("climate_state.hvac_auto_request", HVAC_AUTO_REQUESTS, category=DIAGNOSTIC),
     _listed("climate_state.climate_keeper_mode", CLIMATE_KEEPER_MODES),
     _listed("climate_state.defrost_mode", DEFROST_MODES),
     _leveled("climate_state.seat_heater_left", SEAT_LEVELS),
@@ -641,22 +662,23 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _leveled("climate_state.seat_heater_rear_left", SEAT_LEVELS),
     _leveled("climate_state.seat_heater_rear_center", SEAT_LEVELS),
     _leveled("climate_state.seat_heater_rear_right", SEAT_LEVELS),
-    _leveled("climate_state.seat_heater_rear_left_back", SEAT_LEVELS, enabled=False),
-    _leveled("climate_state.seat_heater_rear_right_back", SEAT_LEVELS, enabled=False),
-    _leveled("climate_state.seat_heater_third_row_left", SEAT_LEVELS, enabled=False),
-    _leveled("climate_state.seat_heater_third_row_right", SEAT_LEVELS, enabled=False),
+    _leveled("climate_state.seat_heater_rear_left_back", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_rear_right_back", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_third_row_left", SEAT_LEVELS),
+    _leveled("climate_state.seat_heater_third_row_right", SEAT_LEVELS),
     _leveled("climate_state.seat_fan_front_left", SEAT_LEVELS),
     _leveled("climate_state.seat_fan_front_right", SEAT_LEVELS),
     _leveled("climate_state.steering_wheel_heat_level", STEERING_WHEEL_LEVELS),
     _listed("climate_state.cabin_overheat_protection", CABIN_OVERHEAT_PROTECTIONS),
-    _listed("climate_state.cop_activation_temperature", COP_TEMPERATURES, category=DIAGNOSTIC, enabled=False),
-    _listed("climate_state.cop_not_running_reason", COP_REASONS, category=DIAGNOSTIC, enabled=False),
+    _listed("climate_state.cop_activation_temperature", COP_TEMPERATURES, category=DIAGNOSTIC),
+    _listed("climate_state.cop_not_running_reason", COP_REASONS, category=DIAGNOSTIC),
     # Driving and the active route
-    _listed("drive_state.shift_state", SHIFT_STATES),
-    TeslaFiSensorDescription(
+    _listed("drive_state.shift_state", SHIFT_STATES, enabled=True),
+    VehicleSensorDescription(
         key="drive_state_speed",
         paths=("drive_state.speed",),
         value_fn=_speed_now,
+        entity_registry_enabled_default=True,
         device_class=SensorDeviceClass.SPEED,
         native_unit_of_measurement=UnitOfSpeed.MILES_PER_HOUR,
         suggested_display_precision=0,
@@ -669,34 +691,33 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         DEGREE,
         state_class=SensorStateClass.MEASUREMENT_ANGLE,
         category=DIAGNOSTIC,
-        enabled=False,
     ),
     _dated("drive_state.gps_as_of"),
     _dated("drive_state.timestamp", per_second=1000),
-    _worded("drive_state.active_route_destination", category=None, enabled=True),
-    _battery("drive_state.active_route_energy_at_arrival"),
+    _worded("drive_state.active_route_destination", also=(PLACE,), category=None, enabled=True),
+    _measured("drive_state.active_route_energy_at_arrival", None, PERCENTAGE, also=(PLACE,), enabled=True),
     _miles("drive_state.active_route_miles_to_arrival"),
     _ahead(
         "drive_state.active_route_minutes_to_arrival",
         "drive_state.timestamp",
         timedelta(minutes=1),
-        category=None,
+        also=(PLACE,),
+        enabled=True,
     ),
     _measured(
         "drive_state.active_route_traffic_minutes_delay",
         SensorDeviceClass.DURATION,
         UnitOfTime.MINUTES,
         precision=0,
-        enabled=False,
     ),
     # What the screen shows
-    _listed("gui_settings.gui_charge_rate_units", CHARGE_RATE_UNITS, category=DIAGNOSTIC, enabled=False),
-    _listed("gui_settings.gui_distance_units", DISTANCE_UNITS, category=DIAGNOSTIC, enabled=False),
-    _listed("gui_settings.gui_range_display", RANGE_DISPLAYS, category=DIAGNOSTIC, enabled=False),
-    _listed("gui_settings.gui_temperature_units", TEMPERATURE_UNITS, category=DIAGNOSTIC, enabled=False),
-    _listed("gui_settings.gui_tirepressure_units", PRESSURE_UNITS, category=DIAGNOSTIC, enabled=False),
+    _listed("gui_settings.gui_charge_rate_units", CHARGE_RATE_UNITS, category=DIAGNOSTIC),
+    _listed("gui_settings.gui_distance_units", DISTANCE_UNITS, category=DIAGNOSTIC),
+    _listed("gui_settings.gui_range_display", RANGE_DISPLAYS, category=DIAGNOSTIC),
+    _listed("gui_settings.gui_temperature_units", TEMPERATURE_UNITS, category=DIAGNOSTIC),
+    _listed("gui_settings.gui_tirepressure_units", PRESSURE_UNITS, category=DIAGNOSTIC),
     # How the car was built
-    _listed("vehicle_config.car_type", CAR_TYPES, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle_config.car_type", CAR_TYPES, category=DIAGNOSTIC),
     _worded("vehicle_config.trim_badging"),
     _worded("vehicle_config.car_special_type"),
     _worded("vehicle_config.efficiency_package"),
@@ -711,82 +732,81 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _worded("vehicle_config.interior_trim_type"),
     _worded("vehicle_config.headlamp_type"),
     _worded("vehicle_config.aux_park_lamps"),
-    _listed("vehicle_config.charge_port_type", CHARGE_PORT_TYPES, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle_config.charge_port_type", CHARGE_PORT_TYPES, category=DIAGNOSTIC),
     _worded("vehicle_config.driver_assist"),
     _worded("vehicle_config.front_drive_unit"),
     _worded("vehicle_config.rear_drive_unit"),
     _duration("vehicle_config.utc_offset", UnitOfTime.SECONDS),
     # Body, software, tyres
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="vehicle_state_odometer",
         paths=("vehicle_state.odometer",),
         value_fn=attrgetter("snapshot.vehicle_state.odometer", "data_at"),
         meter=OdometerMeter,
+        entity_registry_enabled_default=True,
         device_class=SensorDeviceClass.DISTANCE,
         native_unit_of_measurement=UnitOfLength.MILES,
         suggested_display_precision=1,
         state_class=SensorStateClass.TOTAL,
         entity_category=DIAGNOSTIC,
     ),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="vehicle_state_car_version",
         paths=("vehicle_state.car_version",),
         value_fn=lambda data: version_of(data.snapshot.vehicle_state.car_version),
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     ),
-    _measured("vehicle_state.api_version", None, None, state_class=None, category=DIAGNOSTIC, enabled=False),
+    _measured("vehicle_state.api_version", None, None, state_class=None, category=DIAGNOSTIC),
     _listed("vehicle_state.sun_roof_state", SUN_ROOF_STATES),
-    _percentage("vehicle_state.sun_roof_percent_open", enabled=False),
+    _percentage("vehicle_state.sun_roof_percent_open"),
     _listed("vehicle_state.center_display_state", CENTER_DISPLAYS, category=DIAGNOSTIC),
     _listed("vehicle_state.dashcam_state", DASHCAM_STATES, category=DIAGNOSTIC),
-    _measured("vehicle_state.homelink_device_count", None, None, category=DIAGNOSTIC, enabled=False),
-    TeslaFiSensorDescription(
+    _measured("vehicle_state.homelink_device_count", None, None, category=DIAGNOSTIC),
+    VehicleSensorDescription(
         key="vehicle_state_autopark_state",
         paths=("vehicle_state.autopark_state_v2", "vehicle_state.autopark_state_v3"),
         value_fn=_autopark_state,
         device_class=SensorDeviceClass.ENUM,
         options=list(AUTOPARK_STATES.values()),
         entity_category=DIAGNOSTIC,
-        entity_registry_enabled_default=False,
     ),
-    _listed("vehicle_state.autopark_style", AUTOPARK_STYLES, category=DIAGNOSTIC, enabled=False),
+    _listed("vehicle_state.autopark_style", AUTOPARK_STYLES, category=DIAGNOSTIC),
     _worded("vehicle_state.last_autopark_error"),
-    _percentage("vehicle_state.vehicle_self_test_progress", category=DIAGNOSTIC, enabled=False),
+    _percentage("vehicle_state.vehicle_self_test_progress", category=DIAGNOSTIC),
     _listed("vehicle_state.software_update.status", UPDATE_STATUSES, category=DIAGNOSTIC),
     _worded("vehicle_state.software_update.version"),
-    _percentage("vehicle_state.software_update.download_perc", category=DIAGNOSTIC, enabled=False),
-    _percentage("vehicle_state.software_update.install_perc", category=DIAGNOSTIC, enabled=False),
+    _percentage("vehicle_state.software_update.download_perc", category=DIAGNOSTIC),
+    _percentage("vehicle_state.software_update.install_perc", category=DIAGNOSTIC),
     _duration("vehicle_state.software_update.expected_duration_sec", UnitOfTime.SECONDS),
     _dated("vehicle_state.software_update.scheduled_time_ms", per_second=1000),
     _duration("vehicle_state.software_update.warning_time_remaining_ms", UnitOfTime.MILLISECONDS),
-    _speed("vehicle_state.speed_limit_mode.current_limit_mph", category=DIAGNOSTIC, enabled=False),
-    _speed("vehicle_state.speed_limit_mode.max_limit_mph", category=DIAGNOSTIC, enabled=False),
-    _speed("vehicle_state.speed_limit_mode.min_limit_mph", category=DIAGNOSTIC, enabled=False),
-    _bar("vehicle_state.tpms_pressure_fl"),
-    _bar("vehicle_state.tpms_pressure_fr"),
-    _bar("vehicle_state.tpms_pressure_rl"),
-    _bar("vehicle_state.tpms_pressure_rr"),
+    _speed("vehicle_state.speed_limit_mode.current_limit_mph", category=DIAGNOSTIC),
+    _speed("vehicle_state.speed_limit_mode.max_limit_mph", category=DIAGNOSTIC),
+    _speed("vehicle_state.speed_limit_mode.min_limit_mph", category=DIAGNOSTIC),
+    _bar("vehicle_state.tpms_pressure_fl", category=None, enabled=True),
+    _bar("vehicle_state.tpms_pressure_fr", category=None, enabled=True),
+    _bar("vehicle_state.tpms_pressure_rl", category=None, enabled=True),
+    _bar("vehicle_state.tpms_pressure_rr", category=None, enabled=True),
     _dated("vehicle_state.tpms_last_seen_pressure_time_fl"),
     _dated("vehicle_state.tpms_last_seen_pressure_time_fr"),
     _dated("vehicle_state.tpms_last_seen_pressure_time_rl"),
     _dated("vehicle_state.tpms_last_seen_pressure_time_rr"),
-    _bar("vehicle_state.tpms_rcp_front_value", enabled=False),
-    _bar("vehicle_state.tpms_rcp_rear_value", enabled=False),
+    _bar("vehicle_state.tpms_rcp_front_value"),
+    _bar("vehicle_state.tpms_rcp_rear_value"),
     # Media
     _listed("vehicle_state.media_info.media_playback_status", PLAYBACK_STATES),
-    _worded("vehicle_state.media_info.now_playing_title", category=None, enabled=True),
-    _worded("vehicle_state.media_info.now_playing_artist", category=None, enabled=True),
+    _worded("vehicle_state.media_info.now_playing_title", category=None),
+    _worded("vehicle_state.media_info.now_playing_artist", category=None),
     _worded("vehicle_state.media_info.now_playing_album", category=None),
     _worded("vehicle_state.media_info.now_playing_station", category=None),
-    TeslaFiSensorDescription(
+    VehicleSensorDescription(
         key="vehicle_state_media_info_now_playing_source",
         paths=("vehicle_state.media_info.now_playing_source",),
         value_fn=_media_source,
     ),
     _duration("vehicle_state.media_info.now_playing_duration", UnitOfTime.MILLISECONDS),
     _duration("vehicle_state.media_info.now_playing_elapsed", UnitOfTime.MILLISECONDS),
-    _measured("vehicle_state.media_info.audio_volume", None, None, precision=1, enabled=False),
+    _measured("vehicle_state.media_info.audio_volume", None, None, precision=1),
     _worded("vehicle_state.media_info.a2dp_source_name"),
 )
 
@@ -987,6 +1007,7 @@ LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
         value_fn=attrgetter("contact_at"),
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
     ),
 )
 

@@ -48,7 +48,14 @@ class SiteSwitchDescription(SwitchEntityDescription, ControlDescription[SiteData
 
 
 def _switch(
-    key: str, group: ControlGroup, name: str, path: str, parameter: str = "on", **more: bool | int
+    key: str,
+    group: ControlGroup,
+    name: str,
+    path: str,
+    parameter: str = "on",
+    *,
+    expected: bool = False,
+    **more: bool | int,
 ) -> VehicleSwitchDescription:
     """Return a switch whose command takes true or false, and whose value the car reports as such."""
     block, field = path.split(".")
@@ -60,6 +67,7 @@ def _switch(
         key=key,
         groups=(group,),
         paths=(path,),
+        expected=expected,
         value_fn=lambda data: getattr(getattr(data.snapshot, block), field),
         on=order(on=True),
         off=order(on=False),
@@ -159,7 +167,7 @@ SWITCHES: Final = (
         auto_seat_position=2,
     ),
     _switch("bioweapon_mode", CLIMATE, "set_bioweapon_mode", "climate_state.bioweapon_mode", manual_override=False),
-    _switch("sentry_mode", ControlGroup.SECURITY, "set_sentry_mode", "vehicle_state.sentry_mode"),
+    _switch("sentry_mode", ControlGroup.SECURITY, "set_sentry_mode", "vehicle_state.sentry_mode", expected=True),
     _switch("valet_mode", ControlGroup.SECURITY, "set_valet_mode", "vehicle_state.valet_mode"),
     _unreported("guest_mode", ControlGroup.SECURITY, "guest_mode", "enable"),
     _unreported("low_power_mode", ControlGroup.SECURITY, "set_low_power_mode"),

@@ -1,4 +1,4 @@
-"""`script/bench setup [CARS…]`: setting up and refreshing cars, beside core's tesla_fleet, on one simulator."""
+"""`script/bench setup [CARS…]`: setting up and refreshing cars, beside core's tesla_fleet and the bare calls."""
 
 import asyncio
 import json
@@ -12,7 +12,8 @@ from teslafi_simulators.tesla.applications import USER_SCOPES
 from tests.live.home_assistant import ROOT
 
 CARS: Final = (1, 10, 100)
-SUBJECTS: Final = {"teslafi": "teslafi-monitoring", "tesla_fleet": "core-tesla-fleet"}
+SUBJECTS: Final = {"teslafi": "teslafi-monitoring", "tesla_fleet": "core-tesla-fleet", "bare": "teslafi-monitoring"}
+"""Whom to measure -> its application. `bare` are the two calls of a refresh, with nothing around them."""
 READ_SCOPES: Final = {"openid", "offline_access", "vehicle_device_data", "vehicle_location"}
 COLUMNS: Final = (
     ("setup s", "setup_s", ".2f"),
@@ -34,7 +35,10 @@ async def medians(simulator: TeslaSimulator, cars: int) -> dict[str, dict[str, A
     """Run both integrations by turns; return each one's figures."""
     turns = 1 if cars >= MANY else TURNS
     runs = [{name: await figures_of(simulator, name, cars, turn) for name in SUBJECTS} for turn in range(turns)]
-    return {name: {key: median(run[name][key] for run in runs) for _, key, _ in COLUMNS} for name in SUBJECTS}
+    return {
+        name: {key: median(run[name][key] for run in runs) for _, key, _ in COLUMNS if key in runs[0][name]}
+        for name in SUBJECTS
+    }
 
 
 async def figures_of(simulator: TeslaSimulator, integration: str, cars: int, turn: int) -> dict[str, Any]:
@@ -43,7 +47,7 @@ async def figures_of(simulator: TeslaSimulator, integration: str, cars: int, tur
     account = simulator.control.add_account(email, cars=cars)
     for car in simulator.garage.of(account.sub):
         car.start_drive(miles=1000, speed=50)
-    scopes = READ_SCOPES if integration == "teslafi" else set(USER_SCOPES) - {"enterprise_management", "user_data"}
+    scopes = READ_SCOPES if integration != "tesla_fleet" else set(USER_SCOPES) - {"enterprise_management", "user_data"}
     pair = simulator.control.mint(email, SUBJECTS[integration], scopes)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -73,11 +77,11 @@ async def main(counts: list[int]) -> None:
         for cars in counts:
             rows = await medians(simulator, cars)
             for name, row in rows.items():
-                print(f"{name:<11} | {cars:>4} | " + " | ".join(f"{row[key]:{form}}" for _, key, form in COLUMNS))
+                figures = (f"{row[key]:{form}}" if key in row else "" for _, key, form in COLUMNS)
+                print(f"{name:<11} | {cars:>4} | " + " | ".join(figures))
             ours, theirs = rows["teslafi"], rows["tesla_fleet"]
-            factor = theirs["refresh_cpu_ms"] / ours["refresh_cpu_ms"]
-            more = ours["entities"] - theirs["entities"]
-            print(f"{'':<11} | {cars:>4} | TeslaFi: {more:+d} entities; core takes {factor:.2f} times its CPU")
+            shares = (f"{head} {ours[key] / theirs[key]:.2f}" for head, key, _ in COLUMNS if theirs[key])
+            print(f"{'':<11} | {cars:>4} | TeslaFi by core: " + ", ".join(shares))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One integration with so many cars, in a process of its own: sets up, refreshes, prints its figures as JSON.
 
-`python -m tests.bench.subject INTEGRATION SIMULATOR_URL CARS`, the token answer as JSON on standard input.
+`python -m tests.bench.subject INTEGRATION SIMULATOR_URL CARS`, the token answer as JSON on standard input. `bare` is no
+integration but the library's two calls alone, of which a refresh consists in both integrations.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import tempfile
 import time
 from typing import Any, Final
 
+import aiohttp
 from homeassistant import loader
 from homeassistant.components.application_credentials import ClientCredential, async_import_client_credential
 from homeassistant.config_entries import ConfigEntryState
@@ -22,11 +24,14 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     MockConfigEntry,
     async_test_home_assistant,
 )
+from tesla_fleet_api import TeslaFleetApi
 import tesla_fleet_api.const
+from tesla_fleet_api.tesla import VehicleFleet
 
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
+from custom_components.teslafi.tesla.reader import CLASSIC_ENDPOINTS, LOCATION_ENDPOINT, SCHEDULE_ENDPOINTS
 from teslafi_simulators.tesla.addresses import Addresses
 from tests.live.simulated_tesla import use_simulator
 
@@ -99,13 +104,35 @@ async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) 
             assert entry.state is ConfigEntryState.LOADED, entry.state
             refreshes = _refreshes(entry)
             assert len(refreshes) == cars
-            figures |= await _refresh(hass, refreshes)
+            figures |= await _refresh(refreshes, hass.async_block_till_done)
             await hass.config_entries.async_unload(entry.entry_id)
             await hass.async_stop(force=True)
     return figures
 
 
-async def _refresh(hass: HomeAssistant, refreshes: list[Refresh]) -> dict[str, float]:
+async def measure_bare(url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
+    """Return what the library's calls cost by themselves."""
+    async with aiohttp.ClientSession() as http:
+        api = TeslaFleetApi(http, token["access_token"], server=Addresses(url).fleet("na"))
+        products = (await api.products())["response"]
+        vehicles = [VehicleFleet(api, product["vin"]) for product in products]
+        assert len(vehicles) == cars
+
+        def looking(vehicle: VehicleFleet[TeslaFleetApi]) -> Refresh:
+            async def look() -> None:
+                await vehicle.vehicle()
+                await vehicle.vehicle_data([*CLASSIC_ENDPOINTS, *SCHEDULE_ENDPOINTS, LOCATION_ENDPOINT])
+
+            return look
+
+        return await _refresh([looking(vehicle) for vehicle in vehicles])
+
+
+async def _settled() -> None:
+    """Wait for nothing: nobody listens."""
+
+
+async def _refresh(refreshes: list[Refresh], settled: Refresh = _settled) -> dict[str, float]:
     """Look at every car again and again; they drive, so that values change each time."""
     # What setting up left to be collected is not what a refresh costs: refreshes alone lead to a full collection
     # once in thousands.
@@ -114,12 +141,17 @@ async def _refresh(hass: HomeAssistant, refreshes: list[Refresh]) -> dict[str, f
     for _ in range(ROUNDS):
         wall_before, cpu_before = time.perf_counter(), time.process_time()
         await asyncio.gather(*(refresh() for refresh in refreshes))
-        await hass.async_block_till_done()
+        await settled()
         wall += time.perf_counter() - wall_before
         cpu += time.process_time() - cpu_before
     times = ROUNDS * len(refreshes)
     return {"refresh_cpu_ms": cpu / times * 1000, "refresh_wall_ms": wall / times * 1000}
 
 
+async def main(integration: str, url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of an integration, or of the bare calls."""
+    return await (measure_bare(url, cars, token) if integration == "bare" else measure(integration, url, cars, token))
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), json.load(sys.stdin)))))
+    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), json.load(sys.stdin)))))

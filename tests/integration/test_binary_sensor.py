@@ -22,7 +22,7 @@ def yes(hass: HomeAssistant, key: str) -> str | None:
 
 async def test_a_door_ajar_is_open(hass: HomeAssistant) -> None:
     """Recorded with the driver's door open."""
-    await watch_car(hass, MODEL_S_CHARGING)
+    await watch_car(hass, MODEL_S_CHARGING, every_entity=True)
     assert yes(hass, "vehicle_state_df") == STATE_ON
     assert yes(hass, "vehicle_state_pf") == STATE_OFF
 
@@ -30,7 +30,7 @@ async def test_a_door_ajar_is_open(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize("position", [1, 2, 32])
 async def test_any_position_but_zero_is_open(hass: HomeAssistant, position: int) -> None:
     """Boots send 32, windows 1 or 2."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     assert yes(hass, "vehicle_state_rt") == STATE_OFF
     reader.cars[VIN]["vehicle_state"] |= {"rt": position, "fd_window": position}
     await look_again(hass, entry)
@@ -65,7 +65,7 @@ async def test_cable_and_charging(
     hass: HomeAssistant, cable: str | None, charging_state: str | None, plugged_in: str, charging: str
 ) -> None:
     """Both from the charging state, and the cable from its kind where that is told."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     reader.cars[VIN]["charge_state"] |= {"conn_charge_cable": cable, "charging_state": charging_state}
     await look_again(hass, entry)
     assert yes(hass, "charge_state_conn_charge_cable") == plugged_in
@@ -86,7 +86,7 @@ async def test_recording_is_one_of_several_states_of_the_dashcam(hass: HomeAssis
 
 async def test_a_car_that_fell_asleep_is_not_online_and_keeps_its_values(hass: HomeAssistant) -> None:
     """Last values stay."""
-    entry, _ = await watch_car(hass, MODEL_3)
+    entry, _ = await watch_car(hass, MODEL_3, every_entity=True)
     coordinator = entry.runtime_data.vehicles[VIN]
     assert yes(hass, "state") == STATE_ON
     data = coordinator.data

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hass_frontend
 from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.components.sensor.const import (
     DEVICE_CLASS_STATE_CLASSES,
@@ -44,6 +45,16 @@ from tests.integration.test_energy_site import resembling as resembling_sites
 COMPONENT = Path(sensor.__file__).parent
 TEXTS: dict[str, Any] = json.loads((COMPONENT / "translations" / "en.json").read_text("utf-8"))["entity"]
 ICONS: dict[str, Any] = json.loads((COMPONENT / "icons.json").read_text("utf-8"))["entity"]
+
+ICON_LIST = Path(hass_frontend.__file__).parent / "static" / "mdi" / "iconList.json"
+STATES: Mapping[str, tuple[str, ...]] = {
+    "binary_sensor": ("on", "off"),
+    "climate": ("off", "heat_cool", "cool", "fan_only"),
+    "cover": ("open", "closed"),
+    "lock": ("locked", "unlocked", "open"),
+    "switch": ("on", "off"),
+}
+"""States that Home Assistant's platforms have of themselves."""
 
 type Rows = Sequence[ShownDescription[Any]]
 
@@ -194,16 +205,16 @@ def test_keys_and_names_are_unique_on_a_device(tables: Mapping[str, Rows]) -> No
     for platform, rows in tables.items():
         keys = [row.key for row in rows]
         assert len(keys) == len(set(keys))
-        names = [TEXTS[platform][key]["name"] for key in keys]
+        names = [TEXTS[platform][row.key]["name"] for row in rows if row.name is not None]
         assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
 
 
 def test_every_entity_has_its_texts() -> None:
-    """A name, and a text for each state it can have, and for no other."""
+    """A name, and a text for each state it can have, and for no other. One without a name is named as its device."""
     for platform, row in ROWS:
-        texts = TEXTS[platform][row.key]
+        texts = TEXTS[platform].get(row.key, {})
         options = options_of(row)
-        assert texts["name"], row.key
+        assert bool(texts.get("name")) is (row.name is not None), row.key
         assert set(texts.get("state", {})) == set(options), row.key
         assert all(option == option.lower() and " " not in option for option in options), row.key
 
@@ -215,13 +226,28 @@ def test_every_entity_has_an_icon_or_a_device_class() -> None:
         assert icons or getattr(row, "device_class", None), row.key
         if icons:
             assert set(icons) <= {"default", "state"}, row.key
-            assert set(icons.get("state", {})) <= {*options_of(row), "on", "off"}, row.key
+            assert set(icons.get("state", {})) <= {*options_of(row), *STATES.get(platform, ())}, row.key
+
+
+def test_icons_exist_and_a_car_has_none_of_a_house() -> None:
+    """Home Assistant's own icons of doors, windows and locks are those of a house, so a car's entities have theirs."""
+    known = {icon["name"] for icon in json.loads(ICON_LIST.read_text("utf-8"))}
+    for platform, icons in ICONS.items():
+        for key, icon in icons.items():
+            names = {icon["default"], *icon.get("state", {}).values()}
+            assert {name.removeprefix("mdi:") for name in names} <= known, (platform, key)
+    rows = [
+        (platform, row) for tables in (VEHICLE_ROWS, CONTROL_ROWS) for platform, rows in tables.items() for row in rows
+    ]
+    houses = ("binary_sensor", "cover", "lock", "switch", "device_tracker")
+    assert [row.key for platform, row in rows if platform in houses and row.key not in ICONS[platform]] == []
 
 
 def test_no_text_and_no_icon_is_without_an_entity() -> None:
     """What is left over belongs to an entity that was renamed."""
     keys = {(platform, row.key) for platform, row in ROWS}
-    assert {(platform, key) for platform, texts in TEXTS.items() for key in texts} == keys
+    named = {(platform, row.key) for platform, row in ROWS if row.name is not None}
+    assert {(platform, key) for platform, texts in TEXTS.items() for key in texts} == named
     assert {(platform, key) for platform, icons in ICONS.items() for key in icons} <= keys
 
 
@@ -269,6 +295,7 @@ def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
         else:
             assert type(value) in (int, str)
     elif platform == "binary_sensor":
+        value = value.any if isinstance(value, binary_sensor.Several) else value
         assert value is None or type(value) is bool
     elif platform == "device_tracker":
         assert value == (None, None) or (abs(value[0]) <= 90 and abs(value[1]) <= 180)

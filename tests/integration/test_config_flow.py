@@ -53,7 +53,7 @@ async def test_sign_in_with_two_factor(hass: HomeAssistant, owner: Owner) -> Non
         "auth_implementation": "teslafi-monitoring",
     }
     assert await stored_scopes(hass, entry) == READ_SCOPES
-    assert hass.states.get("device_tracker.roadrunner_location") is not None
+    assert hass.states.get("device_tracker.roadrunner") is not None
 
 
 async def test_what_tesla_is_asked_for(hass: HomeAssistant, owner: Owner) -> None:
@@ -94,7 +94,7 @@ async def test_an_unticked_scope_is_honoured(hass: HomeAssistant, owner: Owner, 
     assert flow["type"] is FlowResultType.CREATE_ENTRY
     assert flow["result"].data["declined_scopes"] == sorted(untick)
     await hass.async_block_till_done(wait_background_tasks=True)
-    place = hass.states.get("device_tracker.roadrunner_location")
+    place = hass.states.get("device_tracker.roadrunner")
     assert (place is None) is ("vehicle_location" in untick)
     power = hass.states.get("sensor.anna_s_home_solar_power")
     assert (power is None) is ("energy_device_data" in untick)

@@ -69,7 +69,7 @@ async def test_every_entity_of_a_recorded_car(
 async def test_values_are_teslas_in_teslas_units_for_an_american(hass: HomeAssistant) -> None:
     """Miles stay miles."""
     hass.config.units = US_CUSTOMARY_SYSTEM
-    await watch_car(hass, MODEL_S_CHARGING)
+    await watch_car(hass, MODEL_S_CHARGING, every_entity=True)
     assert shown(hass, "charge_state_battery_range") == "169.08"
     assert shown(hass, "charge_state_charge_rate") == "23.2"
     assert attributes(hass, "charge_state_charge_rate")["unit_of_measurement"] == "mph"
@@ -135,7 +135,7 @@ async def test_nothing_is_created_that_the_car_does_not_report(hass: HomeAssista
 
 async def test_null_is_reported_and_unknown(hass: HomeAssistant) -> None:
     """The key was there."""
-    await watch_car(hass, MODEL_3)
+    await watch_car(hass, MODEL_3, every_entity=True)
     assert shown(hass, "charge_state_scheduled_charging_start_time") == STATE_UNKNOWN
 
 
@@ -153,7 +153,7 @@ async def test_an_entity_comes_when_its_value_is_first_reported_and_stays(hass: 
 
 async def test_what_was_once_reported_comes_back_after_a_restart(hass: HomeAssistant) -> None:
     """From the last values, without a word from Tesla."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     assert shown(hass, "drive_state_active_route_destination") == "Home"
     await entry.runtime_data.account.async_save()
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -194,7 +194,7 @@ async def test_an_update_without_news_writes_only_what_changed(
 ) -> None:
     """Not even `last_reported` moves elsewhere."""
     freezer.move_to(NOW)
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     written: list[str] = []
 
     @callback
@@ -214,6 +214,7 @@ async def test_an_update_without_news_writes_only_what_changed(
         "sensor.test_battery_level",
         "sensor.test_data_as_of",
         "sensor.test_data_requests_this_month",
+        "sensor.test_state_requests_this_month",
         "sensor.test_estimated_cost_this_month",
         "sensor.test_last_contact",
     }
@@ -305,7 +306,7 @@ async def test_schedules_of_the_car(hass: HomeAssistant, freezer: FrozenDateTime
 
 async def test_a_departure_that_has_passed_is_none(hass: HomeAssistant) -> None:
     """The car goes on telling it."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     assert shown(hass, "charge_state_scheduled_departure_time") == STATE_UNKNOWN
     reader.cars[VIN]["charge_state"]["scheduled_departure_time"] = 1705710000
     await look_again(hass, entry)
@@ -314,7 +315,7 @@ async def test_a_departure_that_has_passed_is_none(hass: HomeAssistant) -> None:
 
 async def test_a_long_title_is_cut_to_what_a_state_holds(hass: HomeAssistant) -> None:
     """Home Assistant refuses longer states."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     reader.cars[VIN]["vehicle_state"]["media_info"]["now_playing_title"] = "la" * 200
     await look_again(hass, entry)
     assert shown(hass, "vehicle_state_media_info_now_playing_title") == ("la" * 200)[:255]
@@ -322,7 +323,7 @@ async def test_a_long_title_is_cut_to_what_a_state_holds(hass: HomeAssistant) ->
 
 async def test_a_media_source_sent_as_a_number_gets_its_name(hass: HomeAssistant) -> None:
     """Some cars send names, some numbers."""
-    entry, reader = await watch_car(hass, MODEL_3)
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
     assert shown(hass, "vehicle_state_media_info_now_playing_source") == "Audible"
     reader.cars[VIN]["vehicle_state"]["media_info"]["now_playing_source"] = "12"
     await look_again(hass, entry)
@@ -350,7 +351,7 @@ async def test_a_car_that_never_answered_is_known_by_its_vin(
 ) -> None:
     """It is asleep and stays so; the VIN tells the model."""
     vin = "LRW3F7EK4NC700000"
-    entry = await watch(hass, RecordedReader({vin: {"vin": vin, "state": "asleep"}}, {}))
+    entry = await watch(hass, RecordedReader({vin: {"vin": vin, "state": "asleep"}}, {}), every_entity=True)
     device = device_registry.async_get_device_by_identifier((DOMAIN, vin), entry.entry_id)
     assert device is not None
     assert (device.name, device.model, device.sw_version) == ("Tesla 700000", "Model 3", None)

@@ -10,7 +10,7 @@ from homeassistant.components.homeassistant import SERVICE_UPDATE_ENTITY
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import ATTR_ENTITY_ID, STATE_UNAVAILABLE
 from homeassistant.core import DOMAIN as HOME_ASSISTANT, HomeAssistant
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.storage import Store
 from homeassistant.setup import async_setup_component
 import pytest
@@ -61,7 +61,7 @@ async def test_values_are_teslas(hass: HomeAssistant, owner: Owner) -> None:
     odometer = hass.states.get("sensor.roadrunner_odometer")
     assert odometer is not None
     assert float(odometer.state) == pytest.approx(car.data["vehicle_state"]["odometer"] * 1.609344, rel=1e-3)
-    place = hass.states.get("device_tracker.roadrunner_location")
+    place = hass.states.get("device_tracker.roadrunner")
     assert place is not None
     assert place.attributes["latitude"] == car.data["drive_state"]["latitude"]
 
@@ -91,11 +91,12 @@ async def test_setup_with_a_car_in_service(hass: HomeAssistant, owner: Owner) ->
 async def test_last_values_after_a_restart(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory) -> None:
     """With the car asleep, and even with Tesla out of reach, the values of the last run are shown with their time."""
     entry = await owner.sign_in()
-    before = {name: hass.states.get(name) for name in (BATTERY, "device_tracker.roadrunner_location")}
+    before = {name: hass.states.get(name) for name in (BATTERY, "device_tracker.roadrunner")}
     owner.tesla.control.sleep(ANNAS_MODEL_3)
     await hass.config_entries.async_unload(entry.entry_id)
     await pass_time(hass, freezer, 3600, step=3600)
     owner.tesla.control.fault(path="*", kind="drop", times=None)
+    er.async_get(hass).async_update_entity("sensor.roadrunner_data_as_of", disabled_by=None)
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert entry.state is ConfigEntryState.LOADED
@@ -265,9 +266,7 @@ async def test_the_budget_is_kept(hass: HomeAssistant, owner: Owner, freezer: Fr
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=1000, speed=30)
     await pass_time(hass, freezer, 7200, step=120)
     assert owner.tesla.control.counters()[ANNA]["data"] == 4  # a tenth is left to commands and wakes
-    cost = hass.states.get("sensor.roadrunner_estimated_cost_this_month")
-    assert cost is not None
-    assert float(cost.state) == pytest.approx(0.008)
+    assert entry.runtime_data.vehicles[ANNAS_MODEL_3].cost_usd == pytest.approx(0.008)
     issue = ir.async_get(hass).async_get_issue(DOMAIN, f"budget_reached_{entry.entry_id}")
     assert issue is not None
     freezer.move_to("2026-12-01 00:00:30")

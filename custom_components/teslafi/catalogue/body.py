@@ -53,8 +53,25 @@ IS_DASHCAM_RECORDING: Final[Mapping[str | None, bool]] = {
     "Paused": False,
 }
 """Whether the dashcam records, by its state."""
-WINDOWS: Final = ("fd_window", "fp_window", "rd_window", "rp_window")
+DOORS: Final[Mapping[str, str]] = {
+    "df": "driver_front",
+    "pf": "passenger_front",
+    "dr": "driver_rear",
+    "pr": "passenger_rear",
+}
+"""The fields of `vehicle_state` that tell of doors, and what Home Assistant calls each; 0 is closed."""
+WINDOWS: Final[Mapping[str, str]] = {
+    "fd_window": "driver_front",
+    "fp_window": "passenger_front",
+    "rd_window": "driver_rear",
+    "rp_window": "passenger_rear",
+}
 """The fields of `vehicle_state` that tell of windows; 0 is closed."""
+TIRES: Final[Mapping[str, str]] = {"fl": "front_left", "fr": "front_right", "rl": "rear_left", "rr": "rear_right"}
+TIRE_WARNINGS: Final[Mapping[str, str]] = {
+    f"tpms_{kind}_warning_{wheel}": name for kind in ("soft", "hard") for wheel, name in TIRES.items()
+}
+"""The fields of `vehicle_state` that warn of low pressure, and which tire each is about."""
 AUTOPARK_STATES: Final = {
     "ready": "ready",
     "standby": "standby",

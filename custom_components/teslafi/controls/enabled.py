@@ -21,6 +21,7 @@ from .gate import Gate, GateContext, Lock
 from .groups import ControlGroup
 from .permit import Expected, Moment
 from .sender import CommandSender
+from .twins import enabled_by_default, follow_controls
 
 
 def moment() -> Moment:
@@ -79,6 +80,10 @@ class EnabledControls:
         """Say whether a group was enabled for a car."""
         return vin in self.vehicles and group in self.groups
 
+    def enabled_by_default(self, vin: str, key: str) -> bool | None:
+        """Say whether a car's entity is enabled by default with these controls; None where they change nothing."""
+        return enabled_by_default(key, self.groups if vin in self.vehicles else frozenset())
+
     @callback
     def _status_changed(self) -> None:
         """Wipe what the owner locked at the companion; tell the companion what it was not told while it was away."""
@@ -107,6 +112,7 @@ class EnabledControls:
 def forget_controls(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Let the entry forget that controls were enabled, and its entities go; what was sealed is wiped by the caller."""
     note_controls_locked(hass, entry, "", None)
+    follow_controls(hass, entry, entry.data.get(CONF_CONTROLS, {}), {})
     data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}
     hass.config_entries.async_update_entry(entry, data=data)
     hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -90,6 +90,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self.vin = vin
         self.malformed: tuple[str, ...] = ()
         self.details = VehicleDetails(vin, reader, budget, lambda: self.data.state not in (None, CarState.ONLINE))
+        self.reads_location = reader.grant.reads_location
+        """Whether the owner shares where the car is."""
         self._reader = reader
         self._budget = budget
         self._audience = audience

@@ -46,6 +46,7 @@ from ..controls.gate import FAULTS, REFUSALS, Lock
 from ..controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from ..controls.permit import Expected, Moment, Permit, PermitFaulty, verified
 from ..controls.sealed import SealedControls, new_command_key, public_pem, seal
+from ..controls.twins import follow_controls
 from ..link.client import Companion, CompanionError, PermitRefused, Unlinked
 from ..link.oauth import ControlsImplementation
 from ..runtime import TeslaFiConfigEntry, TeslaFiData
@@ -484,6 +485,7 @@ class ControlsFlow(SignInFlow, TokenFlow):
             CONF_SAME_APPLICATION: granted.same_application,
             CONF_PAIRING_DOMAIN: granted.domain,
         }
+        follow_controls(self.hass, entry, entry.data.get(CONF_CONTROLS, {}), controls)
         return self.async_update_reload_and_abort(
             entry, data_updates={CONF_CONTROLS: controls}, reason="controls_enabled"
         )

@@ -9,6 +9,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 import probatio
 
 from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
+from ..controls.twins import follow_controls
 from ..issues import note_controls_locked
 from ..link.client import Companion, CompanionError, Unlinked, origin_of
 from ..link.oauth import CompanionImplementation
@@ -90,6 +91,7 @@ class LinkFlow(ConfigFlow):
         told = await end_link(self.hass, entry, vault)
         await vault.wipe(entry.entry_id, CONTROLS)
         note_controls_locked(self.hass, entry, address, None)
+        follow_controls(self.hass, entry, entry.data.get(CONF_CONTROLS, {}), {})
         return self.async_update_reload_and_abort(
             entry,
             data=without_companion(entry),

@@ -8,7 +8,7 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_UNIT_OF_MEASUREMENT, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
 from custom_components.teslafi.const import CONF_HINTS, DOMAIN
@@ -172,7 +172,11 @@ async def test_what_is_learnt_and_waited_for_outlasts_a_restart(
 
 async def test_sensors_tell_why_and_how_long(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory) -> None:
     """Polling, awake because, asleep today."""
-    await owner.sign_in()
+    entry = await owner.sign_in()
+    for name in ("roadrunner", "snowball"):
+        for key in ("polling", "asleep_today"):
+            er.async_get(hass).async_update_entity(f"sensor.{name}_{key}", disabled_by=None)
+    await hass.config_entries.async_reload(entry.entry_id)
     await pass_time(hass, freezer, 1800, step=60)
     shown = {
         (name, key): hass.states.get(f"sensor.{name}_{key}").state  # type: ignore[union-attr]

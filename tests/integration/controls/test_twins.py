@@ -1,0 +1,85 @@
+"""Controls replace what they can do more than: one entity a thing, before, with and after."""
+
+from typing import Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.controls.twins import BROUGHT, REPLACED
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
+from tests.integration.test_link import reconfigure
+
+from .keeper import Keeper
+
+pytestmark = pytest.mark.slow
+
+BY_INTEGRATION: Final = er.RegistryEntryDisabler.INTEGRATION
+BY_USER: Final = er.RegistryEntryDisabler.USER
+
+
+def entities(keeper: Keeper, vin: str) -> dict[str, er.RegistryEntry]:
+    """Return a car's registered entities by their keys."""
+    known = er.async_entries_for_config_entry(er.async_get(keeper.hass), keeper.entry.entry_id)
+    return {one.unique_id.removeprefix(f"{vin}-"): one for one in known if one.unique_id.startswith(f"{vin}-")}
+
+
+def disabled(keeper: Keeper, vin: str = ANNAS_MODEL_3) -> dict[str, er.RegistryEntryDisabler | None]:
+    """Return by whom each entity that controls replace or bring is disabled."""
+    known = entities(keeper, vin)
+    return {key: known[key].disabled_by for key in (*REPLACED, *BROUGHT)}
+
+
+def named_twice(keeper: Keeper, vin: str = ANNAS_MODEL_3) -> set[str]:
+    """Return names that two enabled entities of a car share."""
+    names = [one.original_name for one in entities(keeper, vin).values() if one.disabled_by is None]
+    return {name for name in names if name and names.count(name) > 1}
+
+
+async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
+    """For the cars and groups that were chosen; what a user disabled stays disabled."""
+    registry = er.async_get(hass)
+    reads = dict.fromkeys(REPLACED) | dict.fromkeys(BROUGHT, BY_INTEGRATION)
+    assert disabled(linked) == reads
+    trunk = registry.async_get_entity_id("binary_sensor", DOMAIN, f"{ANNAS_MODEL_3}-vehicle_state_rt")
+    assert trunk is not None
+    registry.async_update_entity(trunk, disabled_by=BY_USER)
+    await linked.enable(vehicles=[ANNAS_MODEL_3])
+    commands = dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT) | {"vehicle_state_rt": BY_USER}
+    assert disabled(linked) == commands
+    assert disabled(linked, ANNAS_MODEL_Y) == reads
+    assert named_twice(linked) <= {"Doors"}
+    flow = await reconfigure(hass, linked.owner, linked.entry, "disable_controls")
+    await linked.owner.answer(flow, {})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert disabled(linked) == reads | dict.fromkeys(BROUGHT) | {"vehicle_state_rt": BY_USER}
+    lock = hass.states.get("binary_sensor.roadrunner_lock")
+    assert lock is not None
+
+
+async def test_a_group_replaces_its_own_and_what_a_user_enables_again_stays(
+    hass: HomeAssistant, linked: Keeper
+) -> None:
+    await linked.enable(groups=["charging"])
+    charging = {key for key, group in REPLACED.items() if group.value == "charging"}
+    assert {key for key, by in disabled(linked).items() if by} == {*charging, *BROUGHT}
+    registry = er.async_get(hass)
+    limit = entities(linked, ANNAS_MODEL_3)["charge_state_charge_limit_soc"].entity_id
+    registry.async_update_entity(limit, disabled_by=None)
+    assert await hass.config_entries.async_reload(linked.entry.entry_id)
+    assert disabled(linked)["charge_state_charge_limit_soc"] is None
+    assert hass.states.get(limit) is not None
+
+
+async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAssistant, linked: Keeper) -> None:
+    """As a new car does, whose entities are registered when the controls are there already."""
+    await linked.enable()
+    registry = er.async_get(hass)
+    await hass.config_entries.async_unload(linked.entry.entry_id)
+    for one in er.async_entries_for_config_entry(registry, linked.entry.entry_id):
+        registry.async_remove(one.entity_id)
+    registry.deleted_entities.clear()
+    await hass.config_entries.async_setup(linked.entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert disabled(linked) == dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT)
