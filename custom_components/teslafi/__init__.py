@@ -16,6 +16,7 @@ from .coordinators.account import AccountCoordinator
 from .coordinators.hints import Hints
 from .coordinators.holders import holders
 from .coordinators.memory import forget_memory
+from .dashboard import async_serve_dashboard
 from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
@@ -52,9 +53,10 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
-    """Register the actions, which exist whether an account is loaded or not."""
+    """Register the actions and the dashboard, which exist whether an account is loaded or not."""
     async_setup_actions(hass)
     async_setup_response_actions(hass)
+    await async_serve_dashboard(hass)
     return True
 
 

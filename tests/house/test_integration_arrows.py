@@ -15,7 +15,7 @@ ROOT: Final = Path(custom_components.teslafi.__file__).parent
 PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslafi.PLATFORMS)
 
 ROOMS: Final = {
-    "": "const controls coordinators link issues response_actions runtime services storage tesla",
+    "": "const controls coordinators dashboard link issues response_actions runtime services storage tesla",
     "application_credentials": "flow",
     "catalogue": "tesla",
     "compat": "",
@@ -24,6 +24,7 @@ ROOMS: Final = {
     "control_entity": "compat controls coordinators entity runtime",
     "controls": "const coordinators link issues secret storage tesla",
     "coordinators": "catalogue const polling issues storage tesla",
+    "dashboard": "const",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",

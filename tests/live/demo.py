@@ -159,6 +159,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
     folder = STATE / (f"config-{arguments.ha}" if arguments.ha else "config")
     async with AsyncExitStack() as stack:
         simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+        await home.add_dashboard()
         print(_table(simulator, companion, home), flush=True)
         while await home.ended() == RESTART_EXIT_CODE:
             print("Restarting Home Assistant …", file=sys.stderr)

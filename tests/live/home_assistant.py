@@ -25,6 +25,8 @@ ROOT: Final = Path(__file__).parents[2]
 USER: Final = "demo"
 PASSWORD: Final = "demo-pass"
 START_SECONDS: Final = 600
+DASHBOARD: Final = "tesla-fi"
+"""Where the dashboard TeslaFi is; Home Assistant wants a hyphen in it."""
 STOP_SECONDS: Final = 180
 OWNER_ID: Final = "1" * 32
 CREDENTIAL_ID: Final = "2" * 32
@@ -207,6 +209,18 @@ class LiveHomeAssistant:
         if not answer["success"]:
             raise RuntimeError(f"{message['type']}: {answer['error']}")
         return answer["result"]
+
+    async def add_dashboard(self) -> None:
+        """Have the dashboard TeslaFi in the sidebar and open with it, unless it is there already."""
+        present = await self.call({"type": "lovelace/dashboards/list"})
+        if any(dashboard["url_path"] == DASHBOARD for dashboard in present):
+            return
+        created = {"url_path": DASHBOARD, "title": "TeslaFi", "icon": "mdi:car-electric"}
+        await self.call({"type": "lovelace/dashboards/create", "mode": "storage", **created})
+        strategy = {"strategy": {"type": "custom:teslafi"}}
+        await self.call({"type": "lovelace/config/save", "url_path": DASHBOARD, "config": strategy})
+        opened = {"default_panel": DASHBOARD}
+        await self.call({"type": "frontend/set_user_data", "key": "core", "value": opened})
 
 
 def _auth(tokens: list[dict[str, Any]]) -> dict[str, Any]:

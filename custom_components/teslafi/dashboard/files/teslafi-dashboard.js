@@ -1,0 +1,397 @@
+/**
+ * The dashboard strategy TeslaFi: one view for each car and one for each energy site, made of Home Assistant's own
+ * cards from the entities that exist. Entities are found by their device and translation key, so renaming them changes
+ * nothing. The header's words are a template, which Home Assistant renders again whenever a state in it changes.
+ */
+
+const DOMAIN = "teslafi";
+const FILES = new URL(".", import.meta.url).pathname;
+
+const TEXTS = {
+  en: {
+    activity: "Activity",
+    ago_hours: "h ago",
+    ago_minutes: "min ago",
+    asleep: "Asleep",
+    at: "at",
+    attention: "Needs attention",
+    battery: "Battery",
+    body: "Body",
+    charging_at: "Charging at",
+    climate: "Climate",
+    controls: "Controls",
+    controls_off: "Controls are off.",
+    controls_on: "Turn them on under Reconfigure.",
+    driving: "Driving",
+    full_at: "full at",
+    arrives_at: "arrives at",
+    just_now: "just now",
+    location: "Location",
+    none: "No Tesla cars or energy sites yet. [Add the integration](/config/integrations/dashboard).",
+    offline: "Offline",
+    parked: "Parked",
+    plugged_in: "Plugged in",
+    power: "Power",
+    schedules: "Schedules",
+    tires: "Tires",
+    to: "to",
+    today: "Today",
+  },
+  de: {
+    activity: "Aktivität",
+    ago_hours: "Std. her",
+    ago_minutes: "Min. her",
+    asleep: "Schläft",
+    at: "in",
+    attention: "Braucht Aufmerksamkeit",
+    battery: "Akku",
+    body: "Karosserie",
+    charging_at: "Lädt mit",
+    climate: "Klima",
+    controls: "Steuerung",
+    controls_off: "Die Steuerung ist aus.",
+    controls_on: "Schalte sie unter „Neu konfigurieren“ ein.",
+    driving: "Fährt",
+    full_at: "voll um",
+    arrives_at: "Ankunft um",
+    just_now: "gerade eben",
+    location: "Standort",
+    none: "Noch keine Autos oder Energieanlagen. [Füge die Integration hinzu](/config/integrations/dashboard).",
+    offline: "Offline",
+    parked: "Geparkt",
+    plugged_in: "Angesteckt",
+    power: "Leistung",
+    schedules: "Zeitpläne",
+    tires: "Reifen",
+    to: "nach",
+    today: "Heute",
+  },
+};
+
+/** The entities of one device: `get("sensor.charge_state_battery_level", …)` is the id of the first that exists. */
+class Entities {
+  constructor(hass, deviceId) {
+    this.ids = new Map();
+    for (const entry of Object.values(hass.entities)) {
+      if (entry.platform === DOMAIN && entry.device_id === deviceId && !entry.hidden && hass.states[entry.entity_id]) {
+        const domain = entry.entity_id.split(".")[0];
+        this.ids.set(`${domain}.${entry.translation_key ?? ""}`, entry.entity_id);
+      }
+    }
+  }
+
+  get(...keys) {
+    return keys.map((key) => this.ids.get(key)).find((id) => id !== undefined);
+  }
+
+  has(...keys) {
+    return this.get(...keys) !== undefined;
+  }
+
+  /** Return the entities of a domain. */
+  of(domain) {
+    return [...this.ids].filter(([key]) => key.startsWith(`${domain}.`)).map(([, id]) => id);
+  }
+}
+
+/** Return a tile with the entity's own name: the view says which car it is. */
+const tile = (entity, more = {}) => (entity ? { type: "tile", entity, name: { type: "entity" }, ...more } : undefined);
+const heading = (text, icon) => ({ type: "heading", heading: text, icon });
+const when = (entity, state) => [{ condition: "state", entity, state }];
+
+/** Return a section, or nothing when none of its cards exists. */
+function section(text, icon, cards) {
+  const present = cards.filter((card) => card !== undefined);
+  return present.length ? { type: "grid", cards: [heading(text, icon), ...present] } : undefined;
+}
+
+const isCar = (entities) => entities.has("sensor.state") && entities.has("sensor.charge_state_battery_level");
+const SITE_POWERS = ["solar_power", "load_power", "grid_power", "battery_power", "generator_power"];
+const isSite = (entities) => SITE_POWERS.some((key) => entities.has(`sensor.${key}`));
+
+/** Return the template of the header: what the car does, in words, and how old that is. */
+function carHeader(name, entities, text) {
+  const value = (key, fallback = "''") => {
+    const id = entities.get(key);
+    return id ? `states('${id}')` : fallback;
+  };
+  const shown = (key) => {
+    const id = entities.get(key);
+    return id ? `states('${id}', rounded=True, with_unit=True)` : "''";
+  };
+  const time = (key) => {
+    const id = entities.get(key);
+    return id ? `(as_datetime(states('${id}'), none))` : "none";
+  };
+  const place = entities.of("device_tracker")[0];
+  const dataAt = entities.get("sensor.data_at");
+  const state = entities.get("sensor.state");
+  return [
+    `{%- set known = ['unknown', 'unavailable', ''] -%}`,
+    `{%- set charging = ${value("sensor.charge_state_charging_state")} -%}`,
+    `{%- set gear = ${value("sensor.drive_state_shift_state")} -%}`,
+    `{%- set state = ${value("sensor.state")} -%}`,
+    `{%- set full = ${time("sensor.charge_state_minutes_to_full_charge")} -%}`,
+    `{%- set arrival = ${time("sensor.drive_state_active_route_minutes_to_arrival")} -%}`,
+    `{%- set target = ${value("sensor.drive_state_active_route_destination")} -%}`,
+    `{%- set place = ${place ? `states('${place}')` : "''"} -%}`,
+    `{%- set zone = '' if place in known + ['not_home'] else ` +
+      `(${place ? `state_translated('${place}')` : "''"} if place == 'home' else place) -%}`,
+    `{%- set at = ${dataAt ? `as_datetime(states('${dataAt}'), none)` : `state_attr('${state}', 'data_at')`} -%}`,
+    `{%- set minutes = ((now() - at).total_seconds() / 60) | int if at else none %}`,
+    `# ${name}`,
+    ``,
+    `{% if charging in ['charging', 'starting'] -%}`,
+    `**${text.charging_at} {{ ${shown("sensor.charge_state_charger_power")} }}**` +
+      `{%- if full %} · ${text.full_at} {{ (full | as_local).strftime('%H:%M') }}{% endif -%}`,
+    `{%- elif gear in ['d', 'r', 'n', 'drive', 'reverse', 'neutral'] -%}`,
+    `**${text.driving}**{% if target not in known %} ${text.to} {{ target }}{% endif -%}`,
+    `{%- if arrival %} · ${text.arrives_at} {{ (arrival | as_local).strftime('%H:%M') }}{% endif -%}`,
+    `{%- elif state == 'asleep' -%}`,
+    `**${text.asleep}**{% if zone %} · {{ zone }}{% endif -%}`,
+    `{%- elif state == 'offline' -%}`,
+    `**${text.offline}**{% if zone %} · {{ zone }}{% endif -%}`,
+    `{%- else -%}`,
+    `**${text.parked}**{% if zone %} · {{ zone }}{% endif -%}`,
+    `{%- endif -%}`,
+    `{%- if minutes is not none %} · {% if minutes < 1 %}${text.just_now}{% elif minutes < 120 %}` +
+      `{{ minutes }} ${text.ago_minutes}{% else %}{{ (minutes / 60) | int }} ${text.ago_hours}{% endif %}{% endif %}`,
+  ].join("\n");
+}
+
+/** Return the tiles that show only while something is wrong or waits. */
+function attention(entities) {
+  const parked = entities.get("sensor.drive_state_shift_state");
+  const isParked = parked ? [{ condition: "state", entity: parked, state_not: ["d", "r", "n", "drive", "reverse"] }] : [];
+  const shown = (key, states, { whenParked = false, color = "red" } = {}) => {
+    const entity = entities.get(key);
+    return entity && tile(entity, { color, visibility: [...when(entity, states), ...(whenParked ? isParked : [])] });
+  };
+  const battery = entities.get("sensor.charge_state_battery_level");
+  const low = battery && {
+    ...tile(battery, { color: "red" }),
+    visibility: [{ condition: "numeric_state", entity: battery, below: 20 }],
+  };
+  return [
+    shown("binary_sensor.tire_warning", ["on"]),
+    shown("binary_sensor.doors", ["on"], { whenParked: true, color: "orange" }),
+    shown("binary_sensor.windows", ["on"], { whenParked: true, color: "orange" }),
+    shown("cover.windows", ["open"], { whenParked: true, color: "orange" }),
+    shown("lock.doors", ["unlocked"], { whenParked: true, color: "orange" }),
+    shown("binary_sensor.vehicle_state_locked", ["on"], { whenParked: true, color: "orange" }),
+    shown("update.software_update", ["on"], { color: "blue" }),
+    shown("sensor.polling", ["reduced", "starts_and_ends", "state_only"], { color: "orange" }),
+    low,
+  ];
+}
+
+/** Return the section of what needs attention, which is shown only while it has something to show. */
+function attentionSection(entities, text) {
+  const cards = attention(entities).filter((card) => card !== undefined);
+  if (!cards.length) return undefined;
+  const conditions = cards.map(({ visibility }) =>
+    visibility.length === 1 ? visibility[0] : { condition: "and", conditions: visibility },
+  );
+  return {
+    type: "grid",
+    cards: [heading(text.attention, "mdi:alert-circle-outline"), ...cards],
+    visibility: [{ condition: "or", conditions }],
+  };
+}
+
+function battery(entities) {
+  const limit = entities.get("number.charge_limit");
+  const charging = entities.get("sensor.charge_state_charging_state");
+  const whenPluggedIn = charging && [{ condition: "state", entity: charging, state_not: ["disconnected", "unknown"] }];
+  const whenCharging = charging && when(charging, ["charging", "starting"]);
+  return [
+    tile(entities.get("sensor.charge_state_battery_level"), {
+      features: [{ type: "bar-gauge", min: 0, max: 100 }],
+      grid_options: { columns: 12 },
+    }),
+    tile(entities.get("sensor.charge_state_battery_range", "sensor.charge_state_est_battery_range")),
+    tile(entities.get("sensor.charge_state_charging_state")),
+    limit
+      ? tile(limit, { features: [{ type: "numeric-input", style: "slider" }], grid_options: { columns: 12 } })
+      : tile(entities.get("sensor.charge_state_charge_limit_soc")),
+    tile(entities.get("switch.charge")),
+    tile(entities.get("sensor.charge_state_charger_power"), { visibility: whenCharging }),
+    tile(entities.get("sensor.charge_state_charge_energy_added"), { visibility: whenPluggedIn }),
+    tile(entities.get("sensor.charge_state_minutes_to_full_charge"), { visibility: whenCharging }),
+    tile(
+      entities.get("binary_sensor.charge_state_conn_charge_cable", "sensor.charge_state_conn_charge_cable"),
+    ),
+  ];
+}
+
+function climate(entities) {
+  const control = entities.get("climate.climate");
+  return [
+    control
+      ? tile(control, {
+          features: [{ type: "climate-hvac-modes" }, { type: "target-temperature" }],
+          grid_options: { columns: 12 },
+        })
+      : tile(entities.get("binary_sensor.climate_state_is_climate_on")),
+    tile(entities.get("sensor.climate_state_inside_temp")),
+    tile(entities.get("sensor.climate_state_outside_temp")),
+    tile(entities.get("switch.defrost")),
+    tile(entities.get("select.seat_heater_left")),
+    tile(entities.get("select.seat_heater_right")),
+  ];
+}
+
+function body(entities) {
+  const lock = entities.get("lock.doors");
+  const cover = (key, twin) => {
+    const id = entities.get(`cover.${key}`);
+    return id ? tile(id, { features: [{ type: "cover-open-close" }] }) : tile(entities.get(`binary_sensor.${twin}`));
+  };
+  return [
+    lock
+      ? tile(lock, { features: [{ type: "lock-commands" }], grid_options: { columns: 12 } })
+      : tile(entities.get("binary_sensor.vehicle_state_locked")),
+    tile(entities.get("binary_sensor.doors")),
+    cover("windows", "windows"),
+    cover("frunk", "vehicle_state_ft"),
+    cover("trunk", "vehicle_state_rt"),
+    cover("charge_port", "charge_state_charge_port_door_open"),
+    tile(entities.get("switch.sentry_mode", "binary_sensor.vehicle_state_sentry_mode")),
+    tile(entities.get("binary_sensor.vehicle_state_is_user_present")),
+    tile(entities.get("sensor.vehicle_state_odometer")),
+  ];
+}
+
+const WHEELS = { fl: [20, 17], fr: [80, 17], rl: [20, 79], rr: [80, 79] };
+
+/** Return the car from above with the pressure of each tire beside it. */
+function tires(entities) {
+  const elements = Object.entries(WHEELS).flatMap(([wheel, [left, top]]) => {
+    const entity = entities.get(`sensor.vehicle_state_tpms_pressure_${wheel}`);
+    const style = { left: `${left}%`, top: `${top}%`, "font-weight": "500", color: "var(--primary-text-color)" };
+    return entity ? [{ type: "state-label", entity, style }] : [];
+  });
+  const pictures = { image: `${FILES}car.svg`, dark_mode_image: `${FILES}car-dark.svg` };
+  const picture = elements.length && { type: "picture-elements", ...pictures, elements, grid_options: { columns: 12 } };
+  return [picture || undefined, tile(entities.get("binary_sensor.tire_warning"))];
+}
+
+function map(entities) {
+  const trackers = entities.of("device_tracker").map((entity) => ({ entity }));
+  return trackers.length
+    ? [{ type: "map", entities: trackers, hours_to_show: 24, default_zoom: 14, grid_options: { columns: 12, rows: 6 } }]
+    : [];
+}
+
+function schedules(entities) {
+  const calendars = entities.of("calendar");
+  return [
+    tile(entities.get("sensor.charge_schedule_data_next")),
+    tile(entities.get("sensor.preconditioning_schedule_data_next")),
+    calendars.length
+      ? { type: "calendar", entities: calendars, initial_view: "listWeek", grid_options: { columns: 12 } }
+      : undefined,
+  ];
+}
+
+const BUTTONS = ["wake", "flash_lights", "honk_horn", "locate", "homelink", "remote_start"];
+
+/** Return the controls that have no place above, or one line that says how to turn controls on. */
+function controls(entities, text) {
+  const buttons = BUTTONS.map((key) => tile(entities.get(`button.${key}`)));
+  if (buttons.some((button) => button !== undefined) || entities.has("lock.doors")) {
+    return [...buttons, tile(entities.get("media_player.media"), { features: [{ type: "media-player-volume-slider" }] })];
+  }
+  const link = `/config/integrations/integration/${DOMAIN}`;
+  const content = `${text.controls_off} [${text.controls_on}](${link})`;
+  return [{ type: "markdown", text_only: true, content }];
+}
+
+function activity(entities) {
+  const event = entities.get("event.commands");
+  return event ? [{ type: "logbook", target: { entity_id: [event] }, hours_to_show: 48, grid_options: { columns: 12 } }] : [];
+}
+
+function carView(device, entities, text) {
+  const name = device.name_by_user ?? device.name;
+  return {
+    title: name,
+    path: `car-${device.id}`,
+    icon: "mdi:car-electric",
+    type: "sections",
+    max_columns: 3,
+    dense_section_placement: true,
+    header: { layout: "responsive", card: { type: "markdown", text_only: true, content: carHeader(name, entities, text) } },
+    sections: [
+      attentionSection(entities, text),
+      section(text.battery, "mdi:car-battery", battery(entities)),
+      section(text.location, "mdi:map-marker", map(entities)),
+      section(text.climate, "mdi:thermometer", climate(entities)),
+      section(text.body, "mdi:car-door", body(entities)),
+      section(text.tires, "mdi:car-tire-alert", tires(entities)),
+      section(text.schedules, "mdi:calendar-clock", schedules(entities)),
+      section(text.controls, "mdi:gesture-tap-button", controls(entities, text)),
+      section(text.activity, "mdi:history", activity(entities)),
+    ].filter((part) => part !== undefined),
+  };
+}
+
+function siteView(device, entities, text) {
+  const name = device.name_by_user ?? device.name;
+  const powers = SITE_POWERS.map((key) => entities.get(`sensor.${key}`)).filter((id) => id !== undefined);
+  const graph = { type: "history-graph", entities: powers, hours_to_show: 24, grid_options: { columns: 12 } };
+  const today = ["total_solar_generation", "total_home_usage", "total_grid_energy_exported", "total_battery_charge"];
+  return {
+    title: name,
+    path: `site-${device.id}`,
+    icon: "mdi:home-lightning-bolt",
+    type: "sections",
+    max_columns: 3,
+    header: { layout: "responsive", card: { type: "markdown", text_only: true, content: `# ${name}` } },
+    sections: [
+      section(text.power, "mdi:transmission-tower", [
+        ...powers.map((id) => tile(id, { features: [{ type: "trend-graph", hours_to_show: 24 }] })),
+        graph,
+      ]),
+      section(text.battery, "mdi:home-battery", [
+        tile(entities.get("sensor.percentage_charged"), { features: [{ type: "bar-gauge", min: 0, max: 100 }] }),
+        tile(entities.get("number.backup_reserve", "sensor.backup_reserve_percent")),
+        tile(entities.get("select.operation_mode", "sensor.default_real_mode")),
+        tile(entities.get("switch.storm_watch", "binary_sensor.storm_mode_enabled")),
+      ]),
+      section(text.today, "mdi:calendar-today", today.map((key) => tile(entities.get(`sensor.${key}`)))),
+    ].filter((part) => part !== undefined),
+  };
+}
+
+class TeslaFiDashboard extends HTMLElement {
+  /** Return the dashboard's configuration; Home Assistant calls it whenever the dashboard is opened. */
+  static async generate(_config, hass) {
+    const text = TEXTS[(hass.locale?.language ?? hass.language ?? "en").split("-")[0]] ?? TEXTS.en;
+    const devices = Object.values(hass.devices)
+      .filter((device) => device.identifiers?.some(([domain]) => domain === DOMAIN))
+      .map((device) => ({ device, entities: new Entities(hass, device.id) }))
+      .sort((one, other) => (one.device.name ?? "").localeCompare(other.device.name ?? ""));
+    const views = [
+      ...devices.filter(({ entities }) => isCar(entities)).map((one) => carView(one.device, one.entities, text)),
+      ...devices.filter(({ entities }) => isSite(entities)).map((one) => siteView(one.device, one.entities, text)),
+    ];
+    if (!views.length) {
+      views.push({ title: "TeslaFi", cards: [{ type: "markdown", content: text.none }] });
+    }
+    return { title: "TeslaFi", views };
+  }
+}
+
+const ELEMENT = `ll-strategy-dashboard-${DOMAIN}`;
+if (!customElements.get(ELEMENT)) {
+  customElements.define(ELEMENT, TeslaFiDashboard);
+  window.customStrategies = window.customStrategies ?? [];
+  window.customStrategies.push({
+    type: DOMAIN,
+    strategyType: "dashboard",
+    name: "TeslaFi",
+    description: "Your Tesla cars and energy sites",
+    documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
+  });
+}
