@@ -25,6 +25,7 @@ ROOMS: Final = {
     "controls": "const coordinators link issues secret storage tesla",
     "coordinators": "catalogue const polling issues storage tesla",
     "dashboard": "const",
+    "device_trigger": "const",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
