@@ -43,6 +43,13 @@ def _address(port: int, name: str) -> str:
     return f"postgresql://companion@127.0.0.1:{port}/{name}"
 
 
+def new_postgresql(port: int) -> str:
+    """Make a PostgreSQL database with today's tables, for more than one test; returns its address."""
+    name = f"test_{uuid4().hex}"
+    run_apart(_make(port, name, MIGRATED))
+    return _address(port, name)
+
+
 async def _make(port: int, name: str, template: str = "template1") -> None:
     async with _connected(port, "postgres") as connection:
         await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

@@ -101,10 +101,10 @@ class Keys:
 class Served:
     """The companion at a port of this machine."""
 
-    def __init__(self, folder: Path) -> None:
-        """Keep everything in a folder."""
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        """Keep everything in a folder, but for a database that is elsewhere."""
         self.settings = Settings(
-            database=f"sqlite:///{folder / 'data' / 'companion.sqlite3'}",
+            database=database or f"sqlite:///{folder / 'data' / 'companion.sqlite3'}",
             key_file=folder / "keys" / "companion.key",
             policy=CHEAP,
             metrics_port=-1,
@@ -246,9 +246,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
+def serving(folder: Path, database: str | None = None) -> Iterator[Served]:
     """Serve for the time of the block: every door that asks for a fresh proof takes an old one."""
-    served = Served(folder)
+    served = Served(folder, database)
 
     def keep(_logger: object, _name: str, line: structlog.typing.EventDict) -> str:
         served.log.append(dict(line))

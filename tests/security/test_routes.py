@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, Phase, given, settings as hypothesis_setting
 import pytest
 from pytest_socket import enable_socket
 
+from ..companion.conftest import new_postgresql
 from .hostile import HOUSE, METHODS, VALUES, Hostile, requests, routes_of
 from .raw import Answer, request
 from .served import OLGA, Served, serving
 
-EXAMPLES: Final = 6
-"""For each route; `script/fuzz companion` tries as many as it has time for."""
+EXAMPLES: Final = {"sqlite": 6, "postgresql": 2}
+"""For each route; `script/fuzz companion` tries as many as it has time for. How input is read is the same on both."""
 
 ALWAYS: Final = {
     "server": "companion",
@@ -25,12 +26,15 @@ ALWAYS: Final = {
 }
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve one companion for all requests of this file."""
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve one companion for all requests of this file, on either database."""
     # Asked for before the fixture of a single test could allow it
     enable_socket()
-    with serving(tmp_path_factory.mktemp("served")) as served:
+    database = None
+    if request.param == "postgresql":
+        database = new_postgresql(request.getfixturevalue("postgresql"))
+    with serving(tmp_path_factory.mktemp("served"), database) as served:
         yield served
 
 
@@ -53,7 +57,7 @@ def test_no_input_to_any_route_gives_a_5xx(served: Served, subtests: pytest.Subt
 
         @given(requests(served, method, path))
         @hypothesis_settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES[served.settings.database_url.get_backend_name()],
             deadline=None,
             database=None,
             derandomize=True,
