@@ -2,7 +2,9 @@
 
 import base64
 from datetime import datetime, timedelta
+import hashlib
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
@@ -15,6 +17,7 @@ from teslafi_companion.domain.links.access import find_caller
 from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.scopes import Acr
 from teslafi_companion.domain.permits.judge import Refusal, judge
+from teslafi_companion.domain.permits.permit import TYPE, public_jwks
 from teslafi_companion.rotation import rotate_keys
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import controls
@@ -38,6 +41,11 @@ from ..oauth.linking import (
 from .holder import Holder, link_with_controls
 
 pytestmark = pytest.mark.slow
+
+
+async def at_once(_span: timedelta) -> None:
+    """Wait for nobody."""
+
 
 ISSUER = "http://localhost:8080"
 
@@ -71,6 +79,32 @@ async def test_a_permit_says_who_may_what_and_until_when(
     assert claims["exp"] - claims["iat"] == 24 * 3600 == body["expires_in"]
     assert claims["auth_time"] == int(clock.now.timestamp())
     assert len(base64.b64decode(body["key_share"])) == 32
+
+
+async def test_a_permit_is_a_token_that_any_library_reads(
+    store: Store, http: Http, holder: Holder, clock: ManualClock
+) -> None:
+    """Its header and claims have the registered names; its key is named by its thumbprint (RFC 7638, 8037)."""
+    permit = (await holder.permit())["permit"]
+    (key,) = public_jwks(store.cipher, clock.now)
+    assert set(key) == {"crv", "kty", "x", "alg", "use", "kid"}
+    assert (key["crv"], key["kty"], key["alg"], key["use"]) == ("Ed25519", "OKP", "EdDSA", "sig")
+    members = f'{{"crv":"Ed25519","kty":"OKP","x":"{key["x"]}"}}'
+    assert key["kid"] == base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).decode().rstrip("=")
+    assert jwt.get_unverified_header(permit) == {"alg": "EdDSA", "typ": TYPE, "kid": key["kid"]}
+    claims = await verified(http, permit, clock.now)
+    assert claims["acr"] == Acr.SECOND_FACTOR.value
+    assert UUID(claims["jti"])
+    assert claims["jti"] != (await verified(http, (await holder.permit())["permit"], clock.now))["jti"]
+
+
+async def test_an_unpadded_key_is_published(store: Store, clock: ManualClock) -> None:
+    """Whatever the key: base64url without padding (RFC 7515)."""
+    for _ in range(5):
+        await rotate_keys(store, settle=at_once)
+        for key in public_jwks(store.cipher, clock.now):
+            assert len(base64.urlsafe_b64decode(key["x"] + "=")) == 32
+            assert "=" not in key["x"] + key["kid"]
 
 
 async def test_a_changed_permit_is_recognised(http: Http, holder: Holder, clock: ManualClock) -> None:
