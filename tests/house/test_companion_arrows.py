@@ -51,7 +51,9 @@ ALLOWED: Final[Mapping[str, str]] = {
     "service": "clock settings store",
     "app": "adapters.smtp http http.api http.oauth http.pages http.webhooks work",
     "server": "adapters app clock http mail service settings store work",
-    "cli": "audit configuration crypto domain.accounts rotation server service settings store",
+    "cli": (
+        "adapters.breached_passwords audit configuration crypto domain.accounts rotation server service settings store"
+    ),
     "__main__": "cli",
 }
 """Room -> rooms it may import. A room is a folder with its own modules, or a module beside the folders."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from zxcvbn import zxcvbn
 
 from teslafi_companion.adapters.breached_passwords.adapter import RangeService
@@ -20,6 +21,7 @@ from teslafi_companion.settings import Policy, Settings, UnsafeSetting
 from teslafi_companion.store.database import Store
 
 from ..companion.conftest import CHEAP
+from ..companion.test_cli import Ended, Operator
 from ..companion.web.person import OLGA, PASSWORD, Companion, Person
 from .test_limits import count
 
@@ -192,9 +194,10 @@ class Ranges:
         self.asked: list[tuple[str, str | None]] = []
         self.breached: list[str] = []
         self.status = 200
+        self.in_parts = False
         self.url = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Give the hashes of one range, padded."""
         prefix = request.match_info["prefix"]
         self.asked.append((prefix, request.headers.get("Add-Padding")))
@@ -202,7 +205,14 @@ class Ranges:
             raise web.HTTPFound("http://127.0.0.1:1/elsewhere")
         digests = [hashlib.sha1(one.encode(), usedforsecurity=False).hexdigest().upper() for one in self.breached]
         lines = [f"{one[5:]}:3" for one in digests if one.startswith(prefix)] + ["0" * 35 + ":0"]
-        return web.Response(text="\r\n".join(lines), status=self.status)
+        if not self.in_parts:
+            return web.Response(text="\r\n".join(lines), status=self.status)
+        streamed = web.StreamResponse()
+        await streamed.prepare(request)
+        for line in ["0" * 35 + ":0"] * 200 + lines:
+            await streamed.write(f"{line}\r\n".encode())
+            await asyncio.sleep(0)
+        return streamed
 
 
 @pytest.fixture
@@ -219,8 +229,10 @@ async def ranges(socket_enabled: None) -> AsyncIterator[Ranges]:
     await runner.cleanup()
 
 
-async def test_breached_passwords_are_asked_about_by_five_digits(store: Store, ranges: Ranges) -> None:
-    ranges.breached = [PASSWORD]
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_breached_passwords_are_asked_about_by_five_digits(store: Store, ranges: Ranges, in_parts: bool) -> None:
+    """However many packets the answer comes in."""
+    ranges.breached, ranges.in_parts = [PASSWORD], in_parts
     judge = Passwords(CHEAP, RangeService(store, ranges.url))
     try:
         with pytest.raises(PasswordRefused, match="breach"):
@@ -238,6 +250,25 @@ async def test_a_service_that_does_not_answer_refuses_nobody(store: Store, range
     for _ in range(3):
         assert not await service.holds(PASSWORD)
     assert await count(store, "breach_check_failed") == 1
+
+
+async def test_an_account_made_by_the_operator_gets_no_breached_password_either(
+    settings: Settings, engine: AsyncEngine, ranges: Ranges
+) -> None:
+    ranges.breached = [PASSWORD]
+    operator = Operator(settings)
+
+    async def makes(password: str) -> Ended:
+        arguments = ("create-account", "new@example.org", "--password-stdin")
+        url = {"TESLAFI_COMPANION_BREACHED_PASSWORDS_URL": ranges.url}
+        return await operator.types(*arguments, stdin=f"{password}\n", **url)
+
+    refused = await makes(PASSWORD)
+    assert (refused.code, "data breach" in refused.errors) == (1, True)
+    common = await makes("passwordpassword")
+    assert (common.code, "too easy to guess" in common.errors) == (1, True)
+    made = await makes("eleven green kettles in a cellar")
+    assert (made.code, made.errors) == (0, "")
 
 
 def test_nobody_is_asked_unless_the_operator_says_so() -> None:

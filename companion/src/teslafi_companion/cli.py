@@ -11,15 +11,16 @@ from pathlib import Path
 import sys
 from typing import Any, Final
 
+from teslafi_companion.adapters.breached_passwords.adapter import range_service
 from teslafi_companion.configuration import load_settings
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, lockout
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
-from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, context_words
+from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, PasswordsBusy, context_words
 from teslafi_companion.rotation import rewrap_keys, rotate_keys
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting
-from teslafi_companion.store.database import DatabaseInUse, StoreUnreachable
+from teslafi_companion.store.database import DatabaseInUse, Store, StoreUnreachable
 from teslafi_companion.store.schema import SchemaOutdated
 
 from . import audit
@@ -54,18 +55,26 @@ async def _migrate(settings: Settings, _arguments: Namespace) -> int:
 async def _create_account(settings: Settings, arguments: Namespace) -> int:
     address = parse_address(arguments.email)
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else _typed_password()
-    passwords = Passwords(settings.policy)
-    try:
-        context = context_words(settings.service_name, address)
-        await passwords.judge(password, second_factor=False, context=context)
-        phc = await passwords.hash(password)
-    finally:
-        passwords.close()
-    async with opened_store(settings) as store, store.transaction() as transaction:
-        if await account.create(transaction, address, phc) is None:
-            raise Refused("There is already an account with this address.")
+    async with opened_store(settings) as store:
+        phc = await _judged(store, address, password)
+        async with store.transaction() as transaction:
+            if await account.create(transaction, address, phc) is None:
+                raise Refused("There is already an account with this address.")
     print("The account was created. Its owner can now sign in and set up two-factor authentication.")
     return 0
+
+
+async def _judged(store: Store, address: str, password: str) -> str:
+    """Return the hash of a password that signing up would take as well."""
+    passwords = Passwords(store.settings.policy, range_service(store))
+    try:
+        context = context_words(store.settings.service_name, address)
+        await passwords.judge(password, second_factor=False, context=context)
+        return await passwords.hash(password)
+    except PasswordsBusy:
+        raise Refused("Checking this password took too long. Choose another one.") from None
+    finally:
+        passwords.close()
 
 
 def _typed_password() -> str:

@@ -118,4 +118,3 @@ async def test_the_first_condition_that_fails_is_told(store: Store, holder: Hold
     assert (await judged(store, weak, consent))[0] is Refusal.SECOND_FACTOR
     assert (await judged(store, replace(caller, credential_version=2), consent))[0] is Refusal.STEP_UP
     assert (await judged(store, caller, consent))[0] is Refusal.SUBSCRIPTION
-

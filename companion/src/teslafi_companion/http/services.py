@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from teslafi_companion.adapters.breached_passwords.adapter import RangeService
+from teslafi_companion.adapters.breached_passwords.adapter import range_service
 from teslafi_companion.adapters.free.billing import FreeOfCharge
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
@@ -66,8 +66,7 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
         "languages": languages(),
     }
     templates = {language: _templates(language, known) for language in languages()}
-    url = store.settings.breached_passwords_url
-    passwords = Passwords(store.settings.policy, RangeService(store, url) if url else None)
+    passwords = Passwords(store.settings.policy, range_service(store))
     return Services(store, passwords, Metrics(), billing or FreeOfCharge(), templates, static, Probe(store))
 
 

@@ -24,6 +24,12 @@ _PREFIX: Final = 5
 _HEADERS: Final = {"Add-Padding": "true", "User-Agent": "teslafi-companion"}
 
 
+def range_service(store: Store) -> RangeService | None:
+    """Return the service of the settings, or None where nobody is to be asked."""
+    url = store.settings.breached_passwords_url
+    return RangeService(store, url) if url else None
+
+
 class RangeService:
     """The service at `breached_passwords_url`."""
 
@@ -53,7 +59,12 @@ class RangeService:
         ):
             if answer.status != HTTPStatus.OK:
                 raise ValueError("no answer")
-            received = await answer.content.read(_LARGEST)
+            received = bytearray()
+            # As it comes: one read returns what is there, and a range is longer than that
+            async for part in answer.content.iter_any():
+                received += part
+                if len(received) > _LARGEST:
+                    raise ValueError("too long an answer")
             return received.decode("ascii").upper().splitlines()
 
     async def _note(self, fault: str) -> None:
