@@ -21,6 +21,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .catalogue.fitted import Fitted
 from .catalogue.models import model_of, version_of
 from .const import DOMAIN
+from .coordinators.polled_details import DetailCoordinator
 from .coordinators.site import LIVE, SiteCoordinator, SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .link.coordinator import LinkCoordinator, LinkStatus
@@ -56,7 +57,7 @@ class ShownDescription[SourceT](EntityDescription):
         return expected and self.paths[0].partition(".")[0] not in reported
 
 
-class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator](
+class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator | DetailCoordinator[Any]](
     CoordinatorEntity[CoordinatorT]
 ):
     """An entity whose value is computed from its coordinator's data, and written when it changed."""

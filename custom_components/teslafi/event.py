@@ -1,18 +1,25 @@
-"""Events: each command that was sent to a car, or was not."""
+"""Events: each command that was sent to a car, or was not; each alert of a car."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
 from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import VEHICLE_GROUPS
 from .controls.record import CommandRecord, Result
 from .coordinators.vehicle import VehicleData
+from .detail_entity import DetailDescription, DetailEntity
+from .entity import async_setup_vehicle_platform
 from .runtime import TeslaFiConfigEntry
+from .tesla.vehicle_details import CUSTOMER, Alert, newest_first
 
 PARALLEL_UPDATES = 0
 
@@ -35,11 +42,34 @@ EVENTS: Final = (
 )
 
 
+FOR_DRIVER: Final = "customer"
+FOR_SERVICE: Final = "service"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailEventDescription(EventEntityDescription, DetailDescription):
+    """Something that happens, as a detail that Tesla bills tells it."""
+
+    entity_registry_enabled_default: bool = False
+
+
+DETAIL_EVENTS: Final = (
+    DetailEventDescription(
+        key="alert",
+        detail=attrgetter("alerts"),
+        value_fn=newest_first,
+        event_types=[FOR_DRIVER, FOR_SERVICE],
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the event of each car that may be controlled, by whatever group."""
+    """Add the alerts of each car, and the commands of each that may be controlled, by whatever group."""
     async_setup_vehicle_controls(hass, entry, Platform.EVENT, async_add_entities, EVENTS, CommandEvent)
+    async_setup_vehicle_platform(entry, async_add_entities, DETAIL_EVENTS, AlertEvent)
 
 
 class CommandEvent(VehicleControl, EventEntity):
@@ -65,3 +95,59 @@ class CommandEvent(VehicleControl, EventEntity):
         attributes: dict[str, Any] = record.attributes()
         self._trigger_event(record.result.value, attributes)
         self.async_write_ha_state()
+
+
+class AlertEvent(DetailEntity, EventEntity):
+    """The alerts of a car. Those of before it was enabled are no events; those missed during a restart are."""
+
+    _seen: frozenset[Alert] | None = None
+    _told_until: datetime | None = None
+
+    def _show(self, value: Sequence[Alert] | None) -> None:
+        """What is new becomes an event once it is known what was there before."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on after the last event of before a restart."""
+        told = await self.async_get_last_event_data()
+        attributes = (told.last_event_attributes if told else None) or {}
+        self._told_until = _moment(attributes.get("time"))
+        await super().async_added_to_hass()
+        self._tell(self._value)
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._tell(self._current_value())
+        super()._handle_coordinator_update()
+
+    def _tell(self, alerts: Sequence[Alert] | None) -> None:
+        """Make an event of each alert that is new, the oldest first."""
+        if alerts is None:
+            return
+        for alert in reversed(alerts):
+            if self._is_new(alert):
+                kind = FOR_DRIVER if CUSTOMER in alert.audience else FOR_SERVICE
+                self._trigger_event(kind, _attributes(alert))
+                self.async_write_ha_state()
+        self._seen = (self._seen or frozenset()) | frozenset(alerts)
+
+    def _is_new(self, alert: Alert) -> bool:
+        if self._seen is not None:
+            return alert not in self._seen
+        return self._told_until is not None and alert.time is not None and alert.time > self._told_until
+
+
+def _attributes(alert: Alert) -> dict[str, Any]:
+    return {
+        "alert": alert.name,
+        "text": alert.user_text,
+        "audience": list(alert.audience),
+        "time": alert.time.isoformat() if alert.time else None,
+    }
+
+
+def _moment(text: object) -> datetime | None:
+    """Read a moment of ours that Home Assistant kept."""
+    moment = dt_util.parse_datetime(text) if isinstance(text, str) else None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -172,6 +172,7 @@ async def _options(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: As
 
 async def _alerts(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
     alerts = await vehicle.details.recent_alerts()
+    vehicle.alerts.take(alerts)
     return {
         "alerts": [
             {"name": alert.name, "time": alert.time, "text": alert.user_text, "audience": list(alert.audience)}
@@ -182,6 +183,7 @@ async def _alerts(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Ask
 
 async def _service(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: Asked) -> Told:
     visit = await vehicle.details.service_visit()
+    vehicle.service.take(visit)
     return {
         "in_service": visit != ServiceVisit(),
         "status": visit.service_status,

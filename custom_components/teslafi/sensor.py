@@ -1,6 +1,6 @@
 """Sensors: every measured, worded or timed value of a car, an energy site and a wall connector."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -82,6 +82,7 @@ from .catalogue.models import CAR_TYPES, version_of
 from .catalogue.software import UPDATE_STATUSES
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .detail_entity import DetailDescription, DetailEntity
 from .entity import (
     PLACE,
     LinkEntity,
@@ -101,6 +102,7 @@ from .polling.rule import Awake
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
+from .tesla.vehicle_details import Alert, newest_first
 
 PARALLEL_UPDATES = 0
 
@@ -1012,11 +1014,51 @@ LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
 )
 
 
+def _newest_alert(alerts: Sequence[Alert]) -> str | None:
+    """Return what the newest alert told the driver, else its name."""
+    newest = newest_first(alerts)
+    return (newest[0].user_text or newest[0].name) if newest else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailSensorDescription(TeslaFiSensorDescription[Any], DetailDescription):
+    """A sensor of a detail that Tesla bills."""
+
+    entity_registry_enabled_default: bool = False
+
+
+DETAIL_SENSORS: Final = (
+    DetailSensorDescription(
+        key="last_alert", detail=attrgetter("alerts"), value_fn=_newest_alert, entity_category=DIAGNOSTIC
+    ),
+    DetailSensorDescription(
+        key="service_status",
+        detail=attrgetter("service"),
+        value_fn=attrgetter("service_status"),
+        entity_category=DIAGNOSTIC,
+    ),
+    DetailSensorDescription(
+        key="service_expected_ready",
+        detail=attrgetter("service"),
+        value_fn=attrgetter("service_etc"),
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=DIAGNOSTIC,
+    ),
+    DetailSensorDescription(
+        key="service_visit_number",
+        detail=attrgetter("service"),
+        value_fn=attrgetter("service_visit_number"),
+        entity_category=DIAGNOSTIC,
+    ),
+)
+
+
 async def async_setup_entry(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the sensors of the account's cars, energy sites and wall connectors."""
     async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, _vehicle_sensor)
+    async_setup_vehicle_platform(entry, async_add_entities, DETAIL_SENSORS, DetailSensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
     if (link := entry.runtime_data.link) is not None:
@@ -1094,6 +1136,10 @@ class SiteSensor(TeslaFiSensor, SiteEntity):
 
 class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):
     """A sensor of a wall connector."""
+
+
+class DetailSensor(TeslaFiSensor, DetailEntity):
+    """A sensor of a detail that Tesla bills."""
 
 
 class LinkSensor(TeslaFiSensor, LinkEntity):

@@ -26,6 +26,7 @@ ROOMS: Final = {
     "coordinators": "catalogue const polling issues storage tesla",
     "dashboard": "const",
     "device_trigger": "const",
+    "detail_entity": "coordinators entity",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
@@ -47,7 +48,7 @@ ROOMS: Final = {
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
 PLATFORM_ROOMS: Final = (
-    "catalogue compat const control_entity controls coordinators entity link meters polling runtime tesla"
+    "catalogue compat const control_entity controls coordinators detail_entity entity link meters polling runtime tesla"
 )
 """What any platform may import. No platform imports another."""
 

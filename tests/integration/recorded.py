@@ -28,6 +28,7 @@ from custom_components.teslafi.tesla.grant import OPTIONAL_SCOPES, REQUIRED_SCOP
 from custom_components.teslafi.tesla.reader import Products, Reader
 from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.snapshot import CarState, Snapshot
+from custom_components.teslafi.tesla.vehicle_details import Alert, ServiceVisit
 
 SAMPLES: Final = Path(__file__).parent.parent / "samples"
 CARS: Final = sorted(path.stem for path in SAMPLES.glob("*vehicle_data*.json"))
@@ -157,6 +158,16 @@ class RecordedReader:
         self._fail("data", vin)
         count(Category.DATA)
         return decode_vehicle(self.cars[vin])
+
+    async def recent_alerts(self, vin: str, _count: Callable[[Category], None]) -> tuple[Alert, ...]:
+        """Answer that there are none; counted nowhere, so that ledgers are of looks alone."""
+        self._fail("alerts", vin)
+        return ()
+
+    async def service_visit(self, vin: str, _count: Callable[[Category], None]) -> ServiceVisit:
+        """Answer that there is none."""
+        self._fail("service", vin)
+        return ServiceVisit()
 
     async def site_live(self, _site_id: int, _count: Callable[[Category], None]) -> JsonObjectType:
         """Answer with live status."""

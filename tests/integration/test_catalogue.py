@@ -70,7 +70,14 @@ SITE_ROWS: Mapping[str, Rows] = {
 }
 WALL_CONNECTOR_ROWS: Mapping[str, Rows] = {"sensor": sensor.WALL_CONNECTOR_SENSORS}
 LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor": binary_sensor.LINK_BINARY_SENSORS}
-TABLES = {"car": VEHICLE_ROWS, "site": SITE_ROWS, "wall connector": WALL_CONNECTOR_ROWS, "link": LINK_ROWS}
+DETAIL_ROWS: Mapping[str, Rows] = {"sensor": sensor.DETAIL_SENSORS, "event": event.DETAIL_EVENTS}
+TABLES = {
+    "car": VEHICLE_ROWS,
+    "site": SITE_ROWS,
+    "wall connector": WALL_CONNECTOR_ROWS,
+    "link": LINK_ROWS,
+    "details of a car": DETAIL_ROWS,
+}
 
 CONTROL_ROWS: dict[str, Rows] = {
     "button": button.BUTTONS,
@@ -256,6 +263,7 @@ SENSORS: list[sensor.TeslaFiSensorDescription[Any]] = [
     *sensor.SITE_SENSORS,
     *sensor.WALL_CONNECTOR_SENSORS,
     *sensor.LINK_SENSORS,
+    *sensor.DETAIL_SENSORS,
 ]
 
 

@@ -1,8 +1,10 @@
 """Asks about one car what Tesla bills beside live data: within the budget, with a memory for each endpoint."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+import time
+from typing import Any, Final
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
@@ -27,6 +29,15 @@ class BudgetUsedUp(Exception):
     """The owner's monthly limit leaves no room for the question; nothing was asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class DetailsMemory:
+    """What is remembered of a car's details while Home Assistant runs: a reload is no reason to ask again."""
+
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """The last answer of endpoints that entities show."""
+
+
 class VehicleDetails:
     """What can be asked about a car beside its live data.
 
@@ -34,13 +45,15 @@ class VehicleDetails:
     asked unless somebody asks, and nothing wakes the car.
     """
 
-    def __init__(self, vin: str, reader: Reader, budget: Budget, asleep: Callable[[], bool]) -> None:
+    def __init__(
+        self, vin: str, reader: Reader, budget: Budget, memory: DetailsMemory, asleep: Callable[[], bool]
+    ) -> None:
         """Ask with `reader`, and count in the budget's ledger of the car; `asleep` tells what is known of the car."""
         self.vin = vin
         self._reader = reader
         self._budget = budget
         self._asleep = asleep
-        self._endpoints: dict[str, Endpoint] = {}
+        self.memory = memory
 
     @property
     def reads_charging_history(self) -> bool:
@@ -49,7 +62,7 @@ class VehicleDetails:
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the memory of an endpoint."""
-        return self._endpoints.setdefault(name, Endpoint(name, 0.0, 0.0))
+        return self.memory.endpoints.setdefault(name, Endpoint(name, 0.0, 0.0))
 
     async def charging_history(self, begin: datetime | None, end: datetime | None) -> ChargingHistory:
         """Return the paid sessions of a span."""
@@ -125,7 +138,7 @@ class VehicleDetails:
 
 def _held_back(endpoint: Endpoint) -> TeslaError | None:
     """Return the refusal that still stands."""
-    stands = endpoint.backoff.trouble in HELD_BACK and endpoint.backoff.failures and endpoint.wait() > 0
+    stands = endpoint.backoff.trouble in HELD_BACK and not endpoint.backoff.due(time.monotonic())
     return endpoint.trouble if stands else None
 
 

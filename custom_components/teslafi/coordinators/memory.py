@@ -1,6 +1,6 @@
 """What is remembered of an account while Home Assistant runs: a reload is no reason to forget what Tesla asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -8,15 +8,18 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..polling.backoff import Backoff, Trouble
+from .details import DetailsMemory
 from .troubles import Troubles
 
 
 @dataclass(slots=True)
 class AccountMemory:
-    """The troubles of an account, and the failures of its list of products."""
+    """The troubles of an account, the failures of its list of products, and what was asked seldom about its cars."""
 
     troubles: Troubles
     products: Backoff
+    details: dict[str, DetailsMemory] = field(default_factory=dict)
+    """By VIN."""
 
     @property
     def asked_to_wait(self) -> Backoff:

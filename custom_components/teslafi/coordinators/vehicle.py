@@ -1,6 +1,6 @@
 """Watches one car by the polling rule."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,9 +26,12 @@ from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInServ
 from ..tesla.reader import Reader
 from ..tesla.requests import PRICES_USD, Category
 from ..tesla.snapshot import CarState, Snapshot
+from ..tesla.vehicle_details import ServiceVisit
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .budget import Budget
-from .details import VehicleDetails
+from .details import ALERTS, SERVICE, DetailsMemory, VehicleDetails
+from .memory import memory_of
+from .polled_details import DetailCoordinator
 from .troubles import Subject, Troubles, trouble_of
 
 BLOCK_AGE_MOST: Final = timedelta(hours=1)
@@ -89,9 +92,21 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         super().__init__(hass, entry, f"car …{vin[-6:]}", interval, audience.troubles)
         self.vin = vin
         self.malformed: tuple[str, ...] = ()
-        self.details = VehicleDetails(vin, reader, budget, lambda: self.data.state not in (None, CarState.ONLINE))
         self.reads_location = reader.grant.reads_location
         """Whether the owner shares where the car is."""
+        memory = memory_of(hass, entry).details.setdefault(vin, DetailsMemory())
+        self.details = VehicleDetails(
+            vin, reader, budget, memory, lambda: self.data.state not in (None, CarState.ONLINE)
+        )
+        self.alerts = self._polled(
+            ALERTS, self.details.recent_alerts, worth=lambda: self.data.state is CarState.ONLINE, known=lambda: None
+        )
+        self.service = self._polled(
+            SERVICE,
+            self.details.service_visit,
+            worth=lambda: self.data.snapshot.vehicle.in_service is True,
+            known=lambda: ServiceVisit() if self.data.snapshot.vehicle.in_service is False else None,
+        )
         self._reader = reader
         self._budget = budget
         self._audience = audience
@@ -107,6 +122,22 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._waking = False
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
+
+    def _polled[T](
+        self, name: str, ask: Callable[[], Awaitable[T]], *, worth: Callable[[], bool], known: Callable[[], T | None]
+    ) -> DetailCoordinator[T]:
+        """Return a coordinator of a detail, which asks nothing unless an entity is there for it."""
+        return DetailCoordinator(
+            self.hass,
+            self.config_entry,
+            lambda: self.subject,
+            self.troubles,
+            self.details,
+            name,
+            ask=ask,
+            worth=lambda: worth() and self._budget.may_look,
+            known=known,
+        )
 
     @property
     @override

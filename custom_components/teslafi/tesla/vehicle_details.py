@@ -6,7 +6,7 @@ those of live data (`decode.py`).
 Source of names: Tesla's developer documents, "Vehicle endpoints".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -129,6 +129,12 @@ def decode_alerts(answer: object) -> Decoded[tuple[Alert, ...]]:
         for entry in raw
     )
     return Decoded(alerts, tuple(dict.fromkeys(malformed)))
+
+
+def newest_first(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Return the alerts that have a moment, by it."""
+    dated = [(alert.time, alert) for alert in alerts if alert.time is not None]
+    return tuple(alert for _, alert in sorted(dated, key=lambda pair: pair[0], reverse=True))
 
 
 def decode_service(answer: object) -> Decoded[ServiceVisit]:
