@@ -39,9 +39,11 @@ ALLOWED: Final = {
         control="accounts addresses billing cars clock commands faults state tokens",
         fleet_api="addresses applications billing cars commands energy faults state tokens",
         scenario="accounts applications cars energy state",
+        showroom="cars control state",
         sign_in="accounts addresses applications clock tokens",
         simulator=(
-            "accounts addresses applications billing cars clock control faults fleet_api scenario sign_in state tokens"
+            "accounts addresses applications billing cars clock control faults fleet_api scenario showroom sign_in state"
+            " tokens"
         ),
         state="accounts addresses applications billing cars clock energy faults tokens",
         tokens="accounts addresses applications clock pkce",

@@ -20,7 +20,7 @@ from homeassistant.const import RESTART_EXIT_CODE
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
-from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from teslafi_simulators.tesla.showroom import OtherAccount
 
 from . import companion as live_companion
 from .check import CheckFailed, check
@@ -128,7 +128,7 @@ async def _started(
     """Start all; what was started is stopped when the stack closes. A port of 0 is any free one."""
     home_port, tesla_port, companion_port, mail_port, chargebee_port = ports
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"
-    simulator = TeslaSimulator(scenario="demo", redirect_uris=(redirect,), seed=SEED)
+    simulator = TeslaSimulator(scenario="showroom", redirect_uris=(redirect,), seed=SEED)
     await simulator.start(port=tesla_port)
     stack.push_async_callback(simulator.stop)
     chargebee = ChargebeeSimulator()
@@ -159,6 +159,9 @@ async def _demo(arguments: argparse.Namespace) -> int:
     folder = STATE / (f"config-{arguments.ha}" if arguments.ha else "config")
     async with AsyncExitStack() as stack:
         simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+        simulator.other_accounts.append(
+            OtherAccount("Companion", live_companion.EMAIL, live_companion.PASSWORD, companion.code)
+        )
         await home.add_dashboard()
         print(_table(simulator, companion, home), flush=True)
         while await home.ended() == RESTART_EXIT_CODE:
@@ -194,12 +197,10 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             f"  Link it: TeslaFi > Reconfigure > Link a companion > {companion.url}",
             f"  Subscribe (no money moves): {companion.url}/account#subscription",
             "",
-            f"  Controls: add the application {CONTROLS} / {_secret(simulator)} under Application credentials, then",
-            "  TeslaFi > Reconfigure > Turn on controls. Save the key it shows as key.pem and play its owner:",
-            f"    jq -Rs '{{client_id: \"{CONTROLS}\", pem: .}}' key.pem | curl -d @- {simulator.url}/control/host_key",
-            f'    curl -d \'{{"client_id": "{CONTROLS}", "vin": "{ANNAS_MODEL_3}"}}\' {simulator.url}/control/pair',
+            f"  Controls: TeslaFi > Reconfigure > Turn on controls, with the application {CONTROLS} /",
+            f"  {_secret(simulator)}. Host the key that it shows, and pair it with a car, on the page below.",
             "",
-            f"  Fresh codes: {simulator.url}/ (Tesla)    Mails: {companion.mails.url}/",
+            f"  Cars, fresh codes, keys: {simulator.url}/    Mails: {companion.mails.url}/",
             "  Ctrl-C stops everything.",
             "",
         )

@@ -33,15 +33,6 @@ CREDENTIAL_ID: Final = "2" * 32
 
 CONFIGURATION: Final = """\
 # Made by tests/live. No default_config: it would look for devices and clouds on the network.
-homeassistant:
-  name: Demo home
-  latitude: 37.4
-  longitude: -122.1
-  elevation: 10
-  unit_system: metric
-  time_zone: America/Los_Angeles
-  currency: USD
-  country: US
 frontend:
 history:
 logbook:
@@ -55,6 +46,22 @@ logger:
   logs:
     custom_components.teslafi: debug
 """
+
+CORE: Final = {
+    "latitude": 37.4,
+    "longitude": -122.1,
+    "elevation": 10,
+    "unit_system_v2": "metric",
+    "location_name": "Demo home",
+    "time_zone": "America/Los_Angeles",
+    "external_url": None,
+    "internal_url": None,
+    "currency": "USD",
+    "country": "US",
+    "language": "en",
+    "radius": 100,
+}
+"""Stored instead of written as YAML, so that the user interface can change it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +113,7 @@ class LiveHomeAssistant:
         self._store("auth", _auth(tokens))
         self._store("auth_provider.homeassistant", {"users": [{"username": USER, "password": _hashed(PASSWORD)}]})
         self._store("onboarding", {"done": ["user", "core_config", "analytics", "integration"]}, version=4)
+        self._store("core.config", CORE, minor=4)
         self._store("http", _http(self.port), version=2, minor=2)
         self._store("application_credentials", {"items": [_credential_item(credential)]})
         (self.folder / "access-token.txt").write_text(_long_lived(tokens[1]))

@@ -100,6 +100,86 @@ def demo(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
     state.sites[ANNAS_SITE] = Site(number=ANNAS_SITE, owner=anna.sub, region="na", name="Anna's home")
 
 
+HOME: Final = (37.4, -122.1)
+"""Where the demo's Home Assistant stands."""
+SCHEDULED: Final[Mapping[str, object]] = {
+    "vehicle_state.car_version": "2026.38.7 4f2a1c9b7e30",
+    "vehicle_state.api_version": 90,
+    "charge_schedule_data": {
+        "charge_schedules": [
+            {
+                "id": 1790000001,
+                "name": "Nights at home",
+                "days_of_week": 127,
+                "enabled": True,
+                "start_enabled": True,
+                "start_time": 60,
+                "end_enabled": True,
+                "end_time": 360,
+                "one_time": False,
+                "latitude": HOME[0],
+                "longitude": HOME[1],
+            }
+        ]
+    },
+    "preconditioning_schedule_data": {
+        "precondition_schedules": [
+            {
+                "id": 1790000002,
+                "name": "Workdays",
+                "days_of_week": 62,
+                "enabled": True,
+                "precondition_time": 450,
+                "one_time": False,
+                "latitude": HOME[0],
+                "longitude": HOME[1],
+            }
+        ]
+    },
+}
+"""What a car with firmware since 2024.26 tells: a charge at night, and a warm cabin on workdays."""
+CALIFORNIAN: Final[Mapping[str, object]] = {
+    "vehicle_config.sun_roof_installed": 0,
+    "vehicle_config.eu_vehicle": False,
+    "vehicle_config.rhd": False,
+    "vehicle_config.charge_port_type": "US",
+    "vehicle_config.aux_park_lamps": "NaPremium",
+    "vehicle_config.utc_offset": -28_800,
+}
+SHOWN: Final[Mapping[str, tuple[tuple[float, float], Mapping[str, object]]]] = {
+    ANNAS_MODEL_3: (HOME, {**CALIFORNIAN, **SCHEDULED}),
+    ANNAS_MODEL_Y: (
+        HOME,
+        {
+            **CALIFORNIAN,
+            "vehicle_config.car_type": "modely",
+            "vehicle_config.exterior_color": "PearlWhite",
+            "vehicle_config.wheel_type": "Gemini19",
+        },
+    ),
+    ERIKS_MODEL_S: ((52.3702, 4.8952), {}),
+    SHARED_MODEL_3: ((52.0907, 5.1214), {"vehicle_config.sun_roof_installed": 0}),
+    BOS_MODEL_Y: ((31.2304, 121.4737), {"vehicle_config.car_type": "modely", "vehicle_config.sun_roof_installed": 0}),
+}
+"""VIN -> where the car stands, and what it tells otherwise than its recording."""
+
+
+def showroom(state: SimulatorState, redirect_uris: tuple[str, ...]) -> None:
+    """The demo's owners with cars as people know them, near the demo's home and in their owners' cities."""
+    demo(state, redirect_uris)
+    for car in state.garage:
+        place, values = SHOWN[car.vin]
+        for path, value in {**values, **_at(place)}.items():
+            car.set_value(path, value)
+        car.home = place
+        if not car.data["vehicle_config"]["sun_roof_installed"]:
+            car.data["vehicle_state"].pop("sun_roof_state", None)
+
+
+def _at(place: tuple[float, float]) -> dict[str, float]:
+    return {"drive_state.latitude": place[0], "drive_state.longitude": place[1]}
+
+
 def _charged_before(car: Car, now: float) -> Car:
     """Let a car have been at Superchargers: paid, paid with a fee for the stall, and free of charge."""
     day = 86_400.0
@@ -121,4 +201,8 @@ def _charged_before(car: Car, now: float) -> Car:
     return car
 
 
-SCENARIOS: Final[Mapping[str, Callable[[SimulatorState, tuple[str, ...]], None]]] = {"demo": demo, "empty": empty}
+SCENARIOS: Final[Mapping[str, Callable[[SimulatorState, tuple[str, ...]], None]]] = {
+    "demo": demo,
+    "empty": empty,
+    "showroom": showroom,
+}

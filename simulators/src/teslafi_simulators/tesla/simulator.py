@@ -1,6 +1,5 @@
 """One simulator: Tesla's sign-in, Fleet API and control on one port of loopback."""
 
-from html import escape
 from random import Random
 from typing import Final, Self
 
@@ -18,6 +17,7 @@ from .control import Control, control_routes
 from .faults import ELSEWHERE, Asked, apply_fault
 from .fleet_api import fleet_routes
 from .scenario import SCENARIOS
+from .showroom import OtherAccount, showroom_routes
 from .sign_in import sign_in_routes
 from .state import STATE, SimulatorState, Stray
 from .tokens import TokenStore
@@ -49,6 +49,8 @@ class TeslaSimulator:
         self.applications = ApplicationStore(before_july_2026=before_july_2026)
         self.tokens = TokenStore(clock, self.accounts, self.applications, lambda: self.addresses)
         self.garage = Garage(clock)
+        self.other_accounts: list[OtherAccount] = []
+        """Of other services, shown on the page for people."""
         self.state = SimulatorState(
             clock=clock,
             addresses=lambda: self.addresses,
@@ -79,7 +81,8 @@ class TeslaSimulator:
         """Serve; port 0 takes a free one."""
         app = web.Application(middlewares=[_broken_sign_in], client_max_size=LARGEST_REQUEST)
         app[STATE] = self.state
-        app.add_routes([web.get("/", self._index), web.route("*", f"{ELSEWHERE}/{{rest:.*}}", _stray)])
+        app.add_routes([web.route("*", f"{ELSEWHERE}/{{rest:.*}}", _stray)])
+        app.add_routes(showroom_routes(self.state, self.control, self.other_accounts))
         app.add_routes(
             sign_in_routes(
                 clock=self.clock,
@@ -112,22 +115,6 @@ class TeslaSimulator:
     async def __aexit__(self, *_: object) -> None:
         """Stop."""
         await self.stop()
-
-    async def _index(self, _request: web.Request) -> web.Response:
-        """Tell a person who can sign in, and with which code right now."""
-        rows = "".join(
-            f"<tr><td>{escape(account.email)}<td><code>{escape(account.password)}</code>"
-            f"<td><code>{self.accounts.current_passcode(account.email) or 'none'}</code><td>{account.region}"
-            for account in self.accounts
-        )
-        page = (
-            "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=10>"
-            "<title>Simulated Tesla</title><style>body{font:16px system-ui;margin:2rem auto;max-width:48rem}"
-            "td,th{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ccc}</style>"
-            "<h1>Simulated Tesla</h1><p>Nothing here is Tesla's. The codes below are good for half a minute.</p>"
-            f"<table><tr><th>Account<th>Password<th>Two-factor code now<th>Region{rows}</table>"
-        )
-        return web.Response(text=page, content_type="text/html")
 
 
 @web.middleware
