@@ -42,8 +42,8 @@ ALLOWED: Final = {
         showroom="cars control state",
         sign_in="accounts addresses applications clock tokens",
         simulator=(
-            "accounts addresses applications billing cars clock control faults fleet_api scenario showroom sign_in state"
-            " tokens"
+            "accounts addresses applications billing cars clock control faults fleet_api scenario showroom sign_in"
+            " state tokens"
         ),
         state="accounts addresses applications billing cars clock energy faults tokens",
         tokens="accounts addresses applications clock pkce",
