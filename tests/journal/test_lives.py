@@ -52,7 +52,7 @@ def test_totals_are_true(name: str, losses: str) -> None:
     if told_worth.kwh_per_km:
         energy = sum(with_drive_energy(drive, told_worth).energy_kwh or 0.0 for drive in told.drives)
         assert energy == pytest.approx(driven, rel=DRIVEN)
-        assert told_worth.kwh_per_km[0] == pytest.approx(KWH_PER_KM, rel=0.01)
+        assert told_worth.kwh_per_km["Apollo19"] == pytest.approx(KWH_PER_KM, rel=0.01)
     if told_worth.capacity_kwh:
         assert told_worth.capacity_kwh == pytest.approx(CAPACITY_KWH, rel=0.05)
     assert in_order(told.sessions)

@@ -3,7 +3,7 @@
 All of it out of charges that were seen. docs/journal.md sets the method beside TeslaMate's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -49,7 +49,7 @@ class Health:
     new_kwh: float | None = None
     """The owner's number, or the median of the first 90 days."""
     range_km: Median | None = None
-    """At 100 %, since wheels were last changed."""
+    """At 100 %, with the wheels of the last charge."""
 
     @property
     def share(self) -> float | None:
@@ -59,9 +59,9 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """What turns range and charge into energy: kWh per km of rated range for each era, and kWh of the battery."""
+    """What turns range and charge into energy: kWh per km of rated range by wheel type, and kWh of the battery."""
 
-    kwh_per_km: dict[int, float]
+    kwh_per_km: Mapping[str | None, float]
     capacity_kwh: float | None = None
 
 
@@ -117,8 +117,8 @@ def health(charges: Iterable[Charge], *, new_kwh: float | None = None) -> Health
     """Return a battery's health; `charges` in order of time, `new_kwh` as the owner gives it."""
     told = list(charges)
     capacities = [one for charge in told if (one := capacity_of(charge)) is not None]
-    era = told[-1].era if told else 0
-    ranges = [one for charge in told if charge.era == era and (one := range_of(charge)) is not None]
+    wheels = told[-1].wheels if told else None
+    ranges = [one for charge in told if charge.wheels == wheels and (one := range_of(charge)) is not None]
     if new_kwh is None and capacities:
         first = [one for one in capacities if one.at - capacities[0].at <= NEW_DAYS * DAY]
         median = median_of(first)
@@ -129,22 +129,22 @@ def health(charges: Iterable[Charge], *, new_kwh: float | None = None) -> Health
 def worth(charges: Iterable[Charge]) -> Worth:
     """Return what turns range and charge into energy; `charges` in order of time."""
     told = list(charges)
-    eras: dict[int, list[Measurement]] = {}
+    by_wheels: dict[str | None, list[Measurement]] = {}
     for charge in told:
         if (one := worth_of_range(charge)) is not None:
-            eras.setdefault(charge.era, []).append(one)
-    medians = {era: median_of(measured[-RANGE_CHARGES:]) for era, measured in eras.items()}
+            by_wheels.setdefault(charge.wheels, []).append(one)
+    medians = {wheels: median_of(measured[-RANGE_CHARGES:]) for wheels, measured in by_wheels.items()}
     capacities = [one for charge in told if (one := capacity_of(charge)) is not None]
     capacity = median_of(capacities[-CHARGES:])
     return Worth(
-        kwh_per_km={era: median.value for era, median in medians.items() if median is not None},
+        kwh_per_km={wheels: median.value for wheels, median in medians.items() if median is not None},
         capacity_kwh=capacity.value if capacity else None,
     )
 
 
 def with_drive_energy(drive: Drive, worth: Worth) -> Drive:
     """Return the drive with its energy, by rated range where that is known, else by state of charge."""
-    by_range = _by_range(drive.range_change_km, drive.era, worth)
+    by_range = _by_range(drive.range_change_km, drive.wheels, worth)
     points = drive.soc_change
     by_soc = None if points is None or worth.capacity_kwh is None else -points * worth.capacity_kwh / 100
     energy = by_range if by_range is not None else by_soc
@@ -160,15 +160,16 @@ def with_drive_energy(drive: Drive, worth: Worth) -> Drive:
 
 def with_drain_energy(parking: Parking, worth: Worth) -> Parking:
     """Return the parking with the energy it lost; a cold battery hides some, so then it has none."""
-    lost = None if parking.cold else _by_range(parking.range_change_km, parking.era, worth)
+    lost = None if parking.cold else _by_range(parking.range_change_km, parking.wheels, worth)
     return replace(parking, drain_kwh=_rounded(lost))
 
 
-def _by_range(change_km: float | None, era: int, worth: Worth) -> float | None:
+def _by_range(change_km: float | None, wheels: str | None, worth: Worth) -> float | None:
+    """Return the energy of lost range; with wheels of which no charge told, by those of the others."""
     if change_km is None or not worth.kwh_per_km:
         return None
-    newest = worth.kwh_per_km[max(worth.kwh_per_km)]
-    return -change_km * worth.kwh_per_km.get(era, newest)
+    others = sum(worth.kwh_per_km.values()) / len(worth.kwh_per_km)
+    return -change_km * worth.kwh_per_km.get(wheels, others)
 
 
 def _rounded(kwh: float | None) -> float | None:

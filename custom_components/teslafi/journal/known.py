@@ -1,6 +1,6 @@
 """What is known of a car when something new is seen: the newest value of everything that was ever said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .sample import Moment, Position, Sample
 
@@ -34,14 +34,11 @@ class Known:
 
     def energy_changed(self, kwh: float, per_point: float, per_km: float) -> Known:
         """Return the same with so much more (or less) energy in the battery."""
-        return Known(
-            at=self.at,
-            odometer_km=self.odometer_km,
+        return replace(
+            self,
             soc=None if self.soc is None else min(max(self.soc + kwh / per_point, 0.0), 100.0),
             usable_soc=None if self.usable_soc is None else min(max(self.usable_soc + kwh / per_point, 0.0), 100.0),
             range_km=None if self.range_km is None else max(self.range_km + kwh / per_km, 0.0),
-            position=self.position,
-            place=self.place,
         )
 
 

@@ -63,7 +63,6 @@ class OpenDrive:
     earliest: Moment
     before: Known
     """What was known when it began."""
-    era: int
     distance_km: float = 0.0
     speed_max_kmh: float | None = None
     seen: Seen = field(default_factory=Seen)
@@ -76,7 +75,6 @@ class OpenDrive:
             start=self.start,
             earliest=self.earliest,
             before=self.before,
-            era=self.era,
             distance_km=self.distance_km + moved,
             speed_max_kmh=max(speed, self.speed_max_kmh or 0.0) if speed is not None else self.speed_max_kmh,
             seen=self.seen.with_sample(sample, known),
@@ -95,7 +93,6 @@ class OpenDrive:
             earliest=self.earliest,
             latest=latest,
             distance_km=distance,
-            era=self.era,
             seen=self.seen,
             speed_max_kmh=self.speed_max_kmh,
         )
@@ -110,7 +107,6 @@ def drive_between(
     earliest: Moment,
     latest: Moment,
     distance_km: float,
-    era: int,
     seen: Seen | None = None,
     speed_max_kmh: float | None = None,
 ) -> Drive:
@@ -132,7 +128,7 @@ def drive_between(
         inside_c=told.inside_c,
         software=before.software or after.software,
         cold=told.mostly_cold,
-        era=era,
+        wheels=before.wheels or after.wheels,
         distance_km=round(distance_km, 3),
         start_place=before.place or None,
         end_place=after.place or None,
@@ -149,7 +145,6 @@ class OpenCharge:
     start: Moment
     earliest: Moment
     before: Known
-    era: int
     base_kwh: float = 0.0
     """The car's counter when it began."""
     first_kwh: float | None = None
@@ -170,7 +165,6 @@ class OpenCharge:
             start=self.start,
             earliest=self.earliest,
             before=self.before,
-            era=self.era,
             base_kwh=self.base_kwh,
             first_kwh=counter if self.first_kwh is None else self.first_kwh,
             last_kwh=self.last_kwh if counter is None else counter,
@@ -210,7 +204,7 @@ class OpenCharge:
             outside_c=self.seen.outside_c,
             software=after.software or before.software,
             cold=self.seen.mostly_cold,
-            era=self.era,
+            wheels=before.wheels or after.wheels,
             added_kwh=round(added, 3),
             used_kwh=used,
             used_method=method,
@@ -252,7 +246,6 @@ def charge_between(
     earliest: Moment,
     latest: Moment,
     kwh: float,
-    era: int,
     where: Known | None,
 ) -> Charge:
     """Return a charge of which nothing was seen but what it added; `where` is known when the car had not moved."""
@@ -270,7 +263,7 @@ def charge_between(
         range_end_km=after.range_km,
         odometer_km=after.odometer_km,
         software=after.software or before.software,
-        era=era,
+        wheels=before.wheels or after.wheels,
         added_kwh=round(kwh, 3),
         place=(where.place or None) if where else None,
         position=where.position if where else None,
@@ -315,7 +308,6 @@ class OpenParking:
     start: Moment
     earliest: Moment
     before: Known
-    era: int
     seen: Seen = field(default_factory=Seen)
     kind: Kind = Kind.PARKING
 
@@ -325,7 +317,6 @@ class OpenParking:
             start=self.start,
             earliest=self.earliest,
             before=self.before,
-            era=self.era,
             seen=self.seen.with_sample(sample, known),
         )
 
@@ -338,7 +329,6 @@ class OpenParking:
             end=end,
             earliest=self.earliest,
             latest=latest,
-            era=self.era,
             seen=self.seen,
             watched=watched,
         )
@@ -352,7 +342,6 @@ def parking_between(
     end: Moment,
     earliest: Moment,
     latest: Moment,
-    era: int,
     seen: Seen,
     watched: Watched,
 ) -> Parking:
@@ -372,7 +361,7 @@ def parking_between(
         outside_c=seen.outside_c,
         software=after.software or before.software,
         cold=before.cold or after.cold,
-        era=era,
+        wheels=before.wheels or after.wheels,
         place=before.place or after.place or None,
         position=before.position or after.position,
         asleep_s=time.asleep_s,

@@ -23,6 +23,8 @@ from .opened import (
 from .sample import Moment, Sample, Wake
 from .sessions import Charge, Closed, Drive, Kind, Parking, SoftwareVersion
 
+RULES: Final = 1
+"""Raised with each change of the rules that tells other sessions of the same samples."""
 GAP_MOST: Final = 31 * 86_400
 """Seconds after which nothing is told of what was between two looks: the car may have been somebody else's."""
 WATCHED_MOST: Final = 1800
@@ -51,8 +53,7 @@ ASSUMED_KWH_PER_KM: Final = 0.15
 ASSUMED_RANGE_PER_KM: Final = 1.15
 """Rated range that a kilometer takes."""
 LEARNT_MOST: Final = 10
-DRIVES_FADE: Final = 0.98
-"""Weight of earlier drives after each further one."""
+DRIVES_MOST: Final = 20
 LONG_AGO: Final = 3600
 """Seconds after which what stood in the battery before a drive is reckoned back from the drive."""
 HARD_DRIVING: Final = 1.25
@@ -68,6 +69,13 @@ class Gain(NamedTuple):
     kwh: float
     km: float
     points: float
+
+
+class Use(NamedTuple):
+    """What one drive took."""
+
+    km: float
+    range_km: float
 
 
 class Run(NamedTuple):
@@ -99,17 +107,15 @@ class State:
     """Since the parking began, or since the last look of a drive or charge."""
     told: Drive | Charge | None = None
     """The open session as it was told when the car fell asleep."""
-    era: int = 0
     learnt: Sequence[Gain] = ()
     software: str | None = None
-    driven_km: float = 0.0
-    range_used_km: float = 0.0
-    """Both of the drives seen, the later ones weighing more."""
+    drives: Sequence[Use] = ()
 
     @property
     def range_per_km(self) -> float:
         """Rated range that a kilometer takes, by the last drives."""
-        return self.range_used_km / self.driven_km if self.driven_km and self.range_used_km else ASSUMED_RANGE_PER_KM
+        driven = sum(use.km for use in self.drives)
+        return sum(use.range_km for use in self.drives) / driven if driven else ASSUMED_RANGE_PER_KM
 
     @property
     def kwh_per_point(self) -> float:
@@ -158,9 +164,7 @@ def _closed_now(state: State, end: Moment) -> Drive | Charge | Parking | None:
         return opened.closed(end, end, known, state.watched)
     if state.told is not None:
         start = min(state.told.end, end)
-        return OpenParking(start=start, earliest=known.at, before=known, era=state.era).closed(
-            end, end, known, state.watched
-        )
+        return OpenParking(start=start, earliest=known.at, before=known).closed(end, end, known, state.watched)
     return opened.closed(end, end, known)
 
 
@@ -174,7 +178,7 @@ def _whole(state: State) -> tuple[Closed, ...]:
 
 
 def _left_alone(state: State) -> State:
-    return replace(State(), last=state.last, era=state.era, learnt=state.learnt, software=state.software)
+    return State(last=state.last, learnt=state.learnt, drives=state.drives, software=state.software)
 
 
 # Hearing that the car sleeps, or is offline
@@ -232,7 +236,7 @@ def _begun(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
     """Begin with the first look, or the first after a long time: what was before is not told."""
     known = known_with(None, sample)
     kind = _kind(sample, None)
-    opened = _opened(kind, sample.at, sample.at, known, state.era, base=sample.energy_added_kwh or 0.0)
+    opened = _opened(kind, sample.at, sample.at, known, base=sample.energy_added_kwh or 0.0)
     begun = State(
         last=sample.at,
         wake=Wake.ONLINE,
@@ -240,8 +244,8 @@ def _begun(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
         known=known,
         open=_with_sample(opened, sample, known, 0.0),
         base_km=known.odometer_km,
-        era=state.era,
         learnt=state.learnt,
+        drives=state.drives,
         software=sample.software or state.software,
     )
     return begun, _version(state, sample, None)
@@ -270,13 +274,13 @@ def _kind(sample: Sample, opened: Open | None) -> Kind:
 
 
 def _opened(
-    kind: Kind, start: Moment, earliest: Moment, before: Known, era: int, *, base: float = 0.0
+    kind: Kind, start: Moment, earliest: Moment, before: Known, *, base: float = 0.0
 ) -> OpenDrive | OpenCharge | OpenParking:
     if kind is Kind.DRIVE:
-        return OpenDrive(start=start, earliest=earliest, before=before, era=era)
+        return OpenDrive(start=start, earliest=earliest, before=before)
     if kind is Kind.CHARGE:
-        return OpenCharge(start=start, earliest=earliest, before=before, era=era, base_kwh=base)
-    return OpenParking(start=start, earliest=earliest, before=before, era=era)
+        return OpenCharge(start=start, earliest=earliest, before=before, base_kwh=base)
+    return OpenParking(start=start, earliest=earliest, before=before)
 
 
 def _with_sample(opened: Open, sample: Sample, known: Known, moved: float) -> Open:
@@ -404,7 +408,6 @@ def _looked(state: State, sample: Sample, known: Known) -> tuple[State, tuple[Cl
         wake=Wake.ONLINE,
         reason=sample.awake_because,
         known=after,
-        era=state.era + (known.wheels is not None and after.wheels != known.wheels),
         software=after.software or state.software,
         first_sleep=None,
         last_sleep=None,
@@ -518,7 +521,7 @@ def _changed(state: State, look: Look) -> tuple[State, tuple[Closed, ...]]:
         start, base_before = (at if missed or look.opened.kind is not Kind.PARKING else begins), look.after
     else:
         start, base_before = max(begins, at), _before_new(look, standing)
-    opened = _opened(look.kind, start, min(earliest, start), base_before, state.era, base=look.new_base_kwh)
+    opened = _opened(look.kind, start, min(earliest, start), base_before, base=look.new_base_kwh)
     keeps = look.kind is Kind.PARKING and look.opened.kind is not Kind.PARKING and not missed
     state = replace(
         state,
@@ -594,7 +597,7 @@ def _after_old(look: Look) -> Known:
     if look.kind is Kind.PARKING and still:
         return look.after
     if isinstance(look.opened, OpenCharge):
-        return _like(look.before, look.state.with_energy(look.before, _more_kwh(look)))
+        return look.state.with_energy(look.before, _more_kwh(look))
     if look.kind is Kind.CHARGE and still:
         return look.state.with_energy(look.after, -look.new_kwh)
     return replace(_driven(look, look.before, look.old_km), place="", position=None)
@@ -617,12 +620,7 @@ def _before_new(look: Look, standing: Known) -> Known:
 def _driven(look: Look, known: Known, km: float) -> Known:
     """Return what would be known so many kilometers later."""
     driven = look.state.with_energy(known, -km * look.state.range_per_km * look.state.kwh_per_km)
-    return replace(_like(known, driven), odometer_km=None if known.odometer_km is None else known.odometer_km + km)
-
-
-def _like(known: Known, other: Known) -> Known:
-    """Return `other` with what energy does not change."""
-    return replace(other, odometer_km=known.odometer_km, software=known.software, wheels=known.wheels)
+    return replace(driven, odometer_km=None if known.odometer_km is None else known.odometer_km + km)
 
 
 def _drained(look: Look, moved: float) -> Known:
@@ -633,7 +631,7 @@ def _drained(look: Look, moved: float) -> Known:
     lost = before - now - moved * look.state.range_per_km * HARD_DRIVING
     if lost <= 0:
         return look.before
-    return _like(look.before, look.state.with_energy(look.before, -lost * look.state.kwh_per_km))
+    return look.state.with_energy(look.before, -lost * look.state.kwh_per_km)
 
 
 def _stood_until(look: Look) -> Moment:
@@ -689,7 +687,6 @@ def _missed_drive(
         earliest=bounds[0],
         latest=bounds[1],
         distance_km=km,
-        era=look.state.era,
     )
 
 
@@ -710,7 +707,6 @@ def _missed_charge(
         earliest=bounds[0],
         latest=bounds[1],
         kwh=look.missed_kwh,
-        era=look.state.era,
         where=where,
     )
 
@@ -724,7 +720,6 @@ def _filler(look: Look, start: Moment, end: Moment, known: Known, watched: Watch
         end=end,
         earliest=look.before.at,
         latest=look.after.at,
-        era=look.state.era,
         seen=Seen(),
         watched=watched,
     )
@@ -740,9 +735,5 @@ def _learnt(state: State, closed: Sequence[Drive | Charge | Parking]) -> State:
             gain = Gain(session.added_kwh, km, session.soc_change or 0.0)
             state = replace(state, learnt=(*state.learnt[-LEARNT_MOST + 1 :], gain))
         elif isinstance(session, Drive) and km < 0:
-            state = replace(
-                state,
-                driven_km=state.driven_km * DRIVES_FADE + session.distance_km,
-                range_used_km=state.range_used_km * DRIVES_FADE - km,
-            )
+            state = replace(state, drives=(*state.drives[-DRIVES_MOST + 1 :], Use(session.distance_km, -km)))
     return state

@@ -69,8 +69,8 @@ class Session:
     software: str | None = None
     cold: bool = False
     """The battery withheld charge because it was cold, in more than a quarter of the samples or at either end."""
-    era: int = 0
-    """Counts changes of wheels: rated range means the same within one era only."""
+    wheels: str | None = None
+    """Wheel type: rated range means the same with the same wheels only."""
 
     @property
     def seconds(self) -> int:
@@ -109,11 +109,7 @@ class Drive(Session):
     energy_range_kwh: float | None = None
     energy_soc_kwh: float | None = None
     tag: str | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """What kind of session it is."""
-        return Kind.DRIVE
+    kind: Kind = Kind.DRIVE
 
     @property
     def duration_s(self) -> int | None:
@@ -162,11 +158,7 @@ class Charge(Session):
     cost: float | None = None
     currency: str | None = None
     cost_source: CostSource | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """What kind of session it is."""
-        return Kind.CHARGE
+    kind: Kind = Kind.CHARGE
 
     @property
     def power_mean_kw(self) -> float | None:
@@ -191,11 +183,7 @@ class Parking(Session):
     awake_because: Mapping[str, int] = field(default_factory=dict)
     """Reason (`polling.sight.Reason`) -> seconds."""
     drain_kwh: float | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """What kind of session it is."""
-        return Kind.PARKING
+    kind: Kind = Kind.PARKING
 
     @property
     def drain_km(self) -> float | None:

@@ -1,0 +1,408 @@
+"""The journal's store: every observation of every car, and what the rules tell of them, in one SQLite file.
+
+All methods block, and may be called from any thread: run them in an executor. Reading goes on while something is
+written. What is written is on disk when the method returns, or JournalUnusable is raised and it is written with the
+next call.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+import threading
+from typing import Final, cast
+
+from sqlalchemy import Connection, Engine
+
+from .battery import Health, Worth, health, with_drain_energy, with_drive_energy, worth
+from .file import JournalUnusable, meaning, open_file
+from .recorder import CHECKPOINT_SECONDS, Recorder
+from .replay import Replay, Replayed
+from .rows import FOREVER, Rows
+from .rules import State
+from .sample import Moment, Sample
+from .sessions import Charge, Closed, CostSource, Drive, Kind, Parking, SoftwareVersion
+from .tables import CARS_MOST
+from .tariff import Curve
+
+THIN_DAYS: Final = 396
+"""Days for which all samples are kept: thirteen months."""
+THIN_TO: Final = 600
+"""Seconds of which one sample is left then."""
+WAITING_MOST: Final = 50_000
+"""Samples that wait for a disk that does not take them. Sessions wait without limit."""
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of recording."""
+
+    state: State
+    """For `rules.current`: what goes on now."""
+    closed: Sequence[Closed]
+    """What was told, in order; a session may come again with the same start and a truer end."""
+
+
+class Store:
+    """The file and the state of each car."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is opened yet."""
+        self.path: Final = path
+        self._engine: Engine | None = None
+        self._rows = Rows()
+        self._writing = threading.RLock()
+        self._recorders: dict[str, Recorder] = {}
+        self._worth: dict[str, Worth] = {}
+        self._changes = 0
+
+    def open(self) -> None:
+        """Open the file, make it, bring it up to date; raise JournalUnusable, JournalDamaged or JournalTooNew."""
+        with self._writing:
+            if self._engine is None:
+                self._engine = open_file(self.path)
+
+    def close(self) -> None:
+        """Keep what is held back, and close the file."""
+        with self._writing:
+            engine = self._engine
+            if engine is None:
+                return
+            try:
+                for vin in list(self._recorders):
+                    self.record(vin, (), flush=True)
+                self.checkpoint()
+            finally:
+                self._engine = None
+                self._recorders.clear()
+                self._worth.clear()
+                engine.dispose()
+
+    # Recording
+
+    def record(self, vin: str, samples: Iterable[Sample], *, flush: bool = False) -> Recorded:
+        """Take in what was seen of a car, in order of time; `flush` keeps repetitions that are held back."""
+        with self._writing:
+            recorder = self._recorder(vin)
+            closed = [one for sample in samples for one in recorder.see(sample)]
+            if flush:
+                closed.extend(recorder.flush())
+            if recorder.kept:
+                self._write(vin, recorder)
+            return Recorded(recorder.state, closed)
+
+    def state(self, vin: str) -> State:
+        """Return the rules' state of a car."""
+        with self._writing:
+            return self._recorder(vin).state
+
+    def _recorder(self, vin: str) -> Recorder:
+        if (recorder := self._recorders.get(vin)) is None:
+            with self._reading() as connection:
+                car = self._rows.car(connection, vin)
+                state = State() if car is None else self._rows.state(connection, car)
+            recorder = self._recorders[vin] = Recorder(state)
+        return recorder
+
+    def _write(self, vin: str, recorder: Recorder) -> None:
+        kept = recorder.take()
+        try:
+            with self._transaction() as connection:
+                car = self._rows.new_car(connection, vin)
+                self._rows.write(connection, car, kept)
+                self._rows.keep_state(connection, car, recorder.state)
+        except JournalUnusable:
+            kept.samples[: max(len(kept.samples) - WAITING_MOST, 0)] = []
+            recorder.kept = kept
+            raise
+        if any(isinstance(one, Charge) for _, one in kept.closed):
+            self._forget_worth(vin)
+
+    # Asking
+
+    def vins(self) -> list[str]:
+        """Return the cars of which something is kept."""
+        with self._reading() as connection:
+            return self._rows.vins(connection)
+
+    def drives(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Drive]:
+        """Return the closed drives that touch a period, with their energy and tags."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return []
+            drives = cast("list[Drive]", self._rows.sessions(connection, Kind.DRIVE, car, start, end))
+            drives = self._rows.tagged(connection, car, drives)
+            value = self._worth_of(connection, vin, car)
+        return [with_drive_energy(drive, value) for drive in drives]
+
+    def charges(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Charge]:
+        """Return the closed charges that touch a period, with their costs."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return []
+            charges = cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, start, end))
+            return self._rows.priced(connection, car, charges)
+
+    def parkings(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Parking]:
+        """Return the closed parkings that touch a period, with the energy they lost."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return []
+            parkings = cast("list[Parking]", self._rows.sessions(connection, Kind.PARKING, car, start, end))
+            value = self._worth_of(connection, vin, car)
+        return [with_drain_energy(parking, value) for parking in parkings]
+
+    def versions(self, vin: str) -> list[SoftwareVersion]:
+        """Return the software versions that a car had, in order of time."""
+        with self._reading() as connection:
+            car = self._rows.car(connection, vin)
+            return [] if car is None else self._rows.versions(connection, car)
+
+    def samples(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Sample]:
+        """Return what was seen of a car from `start` on and before `end`: a path, or a curve."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return []
+            return [sample for sample, _ in self._rows.samples_from(connection, car, start - 1, end)]
+
+    def last_drive(self, vin: str) -> Drive | None:
+        """Return the newest closed drive."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return None
+            drive = cast("Drive | None", self._rows.last(connection, Kind.DRIVE, car))
+            if drive is None:
+                return None
+            drive = self._rows.tagged(connection, car, [drive])[0]
+            return with_drive_energy(drive, self._worth_of(connection, vin, car))
+
+    def last_charge(self, vin: str) -> Charge | None:
+        """Return the newest closed charge."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return None
+            charge = cast("Charge | None", self._rows.last(connection, Kind.CHARGE, car))
+            return None if charge is None else self._rows.priced(connection, car, [charge])[0]
+
+    def last_parking(self, vin: str) -> Parking | None:
+        """Return the newest closed parking."""
+        with self._reading() as connection:
+            if (car := self._rows.car(connection, vin)) is None:
+                return None
+            parking = cast("Parking | None", self._rows.last(connection, Kind.PARKING, car))
+            return None if parking is None else with_drain_energy(parking, self._worth_of(connection, vin, car))
+
+    def curve(self, vin: str, charge: Charge) -> Curve:
+        """Return a charge's curve: moments with the energy added until then."""
+        seen = [
+            (sample.at, sample.energy_added_kwh)
+            for sample in self.samples(vin, charge.start, charge.end + 1)
+            if sample.energy_added_kwh is not None and sample.charging
+        ]
+        if not seen:
+            return ()
+        base = max(seen[-1][1] - charge.added_kwh, 0.0)
+        return [(at, kwh - base) for at, kwh in seen if kwh >= base]
+
+    def worth(self, vin: str) -> Worth:
+        """Return what turns a car's range and charge into energy, for sessions that go on."""
+        with self._reading() as connection:
+            car = self._rows.car(connection, vin)
+            return Worth(kwh_per_km={}) if car is None else self._worth_of(connection, vin, car)
+
+    def health(self, vin: str, *, new_kwh: float | None = None) -> Health:
+        """Return a battery's health; `new_kwh` is the owner's number for the new battery."""
+        return health(self.charges(vin), new_kwh=new_kwh)
+
+    def _worth_of(self, connection: Connection, vin: str, car: int) -> Worth:
+        if (value := self._worth.get(vin)) is None:
+            changes = self._changes
+            value = worth(cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, 0, FOREVER)))
+            if changes == self._changes:
+                self._worth[vin] = value
+        return value
+
+    def _forget_worth(self, vin: str) -> None:
+        """Reckon anew when asked next: there is another charge. One who reckons just now does not keep the result."""
+        self._changes += 1
+        self._worth.pop(vin, None)
+
+    # The owner's words
+
+    def tag_drive(self, vin: str, start: Moment, tag: str | None) -> bool:
+        """Tag the drive that began at `start`, or take its tag off; return whether there is such a drive."""
+        with self._changing(vin) as (connection, car):
+            session = None if car is None else self._session_at(connection, Kind.DRIVE, car, start)
+            if session is None or car is None:
+                return False
+            self._unmark(connection, "tags", car, session)
+            if tag is not None:
+                connection.exec_driver_sql("INSERT INTO tags VALUES (?, ?, ?)", (car, _middle(session), tag))
+            return True
+
+    def set_cost(self, vin: str, start: Moment, cost: float | None, currency: str, source: CostSource) -> bool:
+        """Set or take away what the charge that began at `start` cost; return whether there is such a charge.
+
+        What the owner set stays, whatever a tariff says.
+        """
+        with self._changing(vin) as (connection, car):
+            session = None if car is None else self._session_at(connection, Kind.CHARGE, car, start)
+            if session is None or car is None:
+                return False
+            priced = self._rows.priced(connection, car, [cast("Charge", session)])[0]
+            if priced.cost_source is CostSource.OWNER and source is not CostSource.OWNER:
+                return True
+            self._unmark(connection, "costs", car, session)
+            if cost is not None:
+                row = (car, _middle(session), cost, currency, str(source))
+                connection.exec_driver_sql("INSERT INTO costs VALUES (?, ?, ?, ?, ?)", row)
+            return True
+
+    def _session_at(
+        self, connection: Connection, kind: Kind, car: int, start: Moment
+    ) -> Drive | Charge | Parking | None:
+        found = self._rows.sessions(connection, kind, car, start - 1, start + 1)
+        return next((one for one in found if one.start == start), None)
+
+    def _unmark(self, connection: Connection, table: str, car: int, session: Drive | Charge | Parking) -> None:
+        connection.exec_driver_sql(
+            f"DELETE FROM {table} WHERE car = ? AND at BETWEEN ? AND ?",  # noqa: S608 - names of our own
+            (car, session.start, session.end),
+        )
+
+    # Changing the past
+
+    def bring_in(
+        self,
+        vin: str,
+        samples: Iterable[Sample],
+        *,
+        progress: Callable[[Replayed], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Replayed:
+        """Bring in samples of another source, in order of time; own records win; all of it or nothing.
+
+        `samples` may be a generator: it is read while the rules run, and what it raises undoes everything. Raise
+        Cancelled when `cancelled` says so. What comes twice changes nothing.
+        """
+        with self._rewriting(vin) as (connection, car):
+            replay = Replay(connection, self._rows, car, progress=progress, cancelled=cancelled)
+            state = replay.bring_in(samples)
+            if state is not None:
+                self._rows.keep_state(connection, car, state)
+            return replay.done
+
+    def rebuild(self, vin: str, *, progress: Callable[[Replayed], None] | None = None) -> Replayed:
+        """Tell all sessions anew from the samples that are kept whole; those of thinned months stay as they are."""
+        with self._rewriting(vin) as (connection, car):
+            replay = Replay(connection, self._rows, car, progress=progress)
+            self._rows.keep_state(connection, car, replay.rebuild())
+            return replay.done
+
+    def thin(self, now: Moment, days: int = THIN_DAYS) -> int:
+        """Leave one sample of ten minutes before so many days ago; return how many samples went."""
+        before = (now - days * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
+        gone = 0
+        with self._transaction() as connection:
+            for vin in self._rows.vins(connection):
+                car = self._rows.new_car(connection, vin)
+                since = self._rows.thinned_until(connection, car)
+                if since >= before:
+                    continue
+                which = "id >= ? AND id < ? AND id % ? = ?"
+                bounds = (0, before * CARS_MOST, CARS_MOST, car)
+                gone += connection.exec_driver_sql(
+                    f"DELETE FROM samples WHERE {which} AND since IS NULL AND id NOT IN"  # noqa: S608 - our own
+                    f" (SELECT MIN(id) FROM samples WHERE {which} GROUP BY id / {CARS_MOST * THIN_TO})",
+                    (*bounds, *bounds),
+                ).rowcount
+                connection.exec_driver_sql("UPDATE cars SET thinned_until = ? WHERE id = ?", (before, car))
+        return gone
+
+    def delete(self, vin: str) -> None:
+        """Delete everything of a car, so that nothing of it can be read from the file either."""
+        with self._writing:
+            with self._transaction() as connection:
+                if (car := self._rows.car(connection, vin)) is not None:
+                    self._rows.delete(connection, car)
+            self._recorders.pop(vin, None)
+            self._forget_worth(vin)
+            self._bare("VACUUM")
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Bring all that was written into the one file, as a backup wants it."""
+        with self._writing:
+            self._bare("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # Transactions
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
+            raise JournalUnusable("the journal is closed")
+        return self._engine
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with meaning(), self._open_engine().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._writing:
+            try:
+                with (
+                    meaning(),
+                    self._open_engine().connect().execution_options(writes=True) as connection,
+                    connection.begin(),
+                ):
+                    yield connection
+            except BaseException:
+                self._rows.forget()
+                raise
+
+    @contextmanager
+    def _changing(self, vin: str) -> Iterator[tuple[Connection, int | None]]:
+        with self._transaction() as connection:
+            yield connection, self._rows.car(connection, vin)
+
+    @contextmanager
+    def _rewriting(self, vin: str) -> Iterator[tuple[Connection, int]]:
+        """Write out what waits, change the past, and go on from the state that comes of it."""
+        with self._writing:
+            self.record(vin, (), flush=True)
+            with self._transaction() as connection:
+                yield connection, self._rows.new_car(connection, vin)
+            self._recorders.pop(vin, None)
+            self._forget_worth(vin)
+
+    def _bare(self, statement: str) -> None:
+        """Run a statement that cannot be in a transaction."""
+        with meaning():
+            raw = self._open_engine().raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute(statement)
+                cursor.fetchall()
+                cursor.close()
+            finally:
+                raw.close()
+
+
+def _middle(session: Drive | Charge | Parking) -> Moment:
+    return (session.start + session.end) // 2
+
+
+def move_aside(path: Path, now: datetime | None = None) -> Path:
+    """Move a damaged file and its companions aside, at the owner's word; return where it lies then."""
+    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    with meaning():
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+    return aside

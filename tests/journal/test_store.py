@@ -1,0 +1,224 @@
+"""The journal's file: what it keeps, over restarts, rebuilds, imports, thinning and deletion."""
+
+from collections.abc import Iterable, Iterator
+from itertools import batched
+from pathlib import Path
+import sqlite3
+from typing import Any
+
+import pytest
+
+from custom_components.teslafi.journal.recorder import CHECKPOINT_SECONDS
+from custom_components.teslafi.journal.replay import Cancelled
+from custom_components.teslafi.journal.rules import current
+from custom_components.teslafi.journal.sample import Sample
+from custom_components.teslafi.journal.sessions import CostSource
+from custom_components.teslafi.journal.store import Store
+
+from .conftest import VIN
+from .lives import EPOCH, World
+from .telling import in_order
+
+DAY = 86_400
+OTHER = "5YJ3E1EA7KF000002"
+
+
+@pytest.fixture(scope="module")
+def month() -> list[Sample]:
+    return list(World("holiday", seed=1).samples(lost=0.3, outages=2))
+
+
+def record(store: Store, samples: Iterable[Sample], vin: str = VIN, portion: int = 200) -> None:
+    for some in batched(samples, portion, strict=False):
+        store.record(vin, some)
+
+
+def told(store: Store, vin: str = VIN) -> list[Any]:
+    sessions = [*store.drives(vin), *store.charges(vin), *store.parkings(vin)]
+    return [*sorted(sessions, key=lambda one: (one.start, one.end)), *store.versions(vin)]
+
+
+def content(path: Path) -> dict[str, list[Any]]:
+    """Return all rows of all tables."""
+    connection = sqlite3.connect(path)
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        query = "SELECT * FROM {} ORDER BY 1, 2"
+        return {table: connection.execute(query.format(table)).fetchall() for table in tables}
+    finally:
+        connection.close()
+
+
+def test_what_is_recorded_is_there_after_each_restart(path: Path, month: list[Sample]) -> None:
+    whole = Store(path)
+    whole.open()
+    record(whole, month)
+    whole.record(VIN, (), flush=True)
+    parts = Store(path.with_name("parts.db"))
+    for some in batched(month, len(month) // 20, strict=False):
+        parts.open()
+        record(parts, some, portion=50)
+        parts.close()
+    parts.open()
+    assert told(parts) == told(whole)
+    assert in_order(one for one in told(parts) if hasattr(one, "end"))
+    assert len(parts.drives(VIN)) > 30
+    assert current(parts.state(VIN)) == current(whole.state(VIN))
+    whole.close()
+    parts.close()
+
+
+def test_a_rebuild_tells_the_same(store: Store, month: list[Sample]) -> None:
+    record(store, month)
+    store.record(VIN, (), flush=True)
+    before, state = told(store), store.state(VIN)
+    store.rebuild(VIN)
+    assert told(store) == before
+    assert store.state(VIN) == state
+    assert store.drives(VIN, EPOCH, EPOCH + DAY) == [one for one in store.drives(VIN) if one.start < EPOCH + DAY]
+
+
+def test_two_cars_do_not_meet(store: Store, month: list[Sample]) -> None:
+    for mine, others in zip(month[:3000], World("errands", seed=9).samples(), strict=False):
+        store.record(VIN, [mine])
+        store.record(OTHER, [others])
+    alone = Store(store.path.with_name("alone.db"))
+    alone.open()
+    record(alone, month[:3000])
+    assert told(alone) == told(store)
+    alone.close()
+
+
+def test_repetitions_are_left_out(store: Store, month: list[Sample]) -> None:
+    record(store, month)
+    kept = store.samples(VIN)
+    assert len(kept) < len(month) / 4
+    assert store.samples(VIN, kept[5].at, kept[9].at) == kept[5:9]
+
+
+def test_brought_in_history_is_told_as_if_it_had_been_seen(path: Path, month: list[Sample]) -> None:
+    """Older samples come in after newer ones; the sessions are those of one life, and own records stay."""
+    middle = EPOCH + 20 * DAY
+    store, whole = Store(path), Store(path.with_name("whole.db"))
+    store.open()
+    whole.open()
+    record(store, (sample for sample in month if sample.at >= middle))
+    store.record(VIN, (), flush=True)
+    own = store.samples(VIN)
+    done = store.bring_in(VIN, (sample for sample in month if sample.at < middle))
+    assert (done.covered, done.taken) == (0, sum(sample.at < middle for sample in month))
+    record(whole, month)
+    whole.record(VIN, (), flush=True)
+    assert told(store) == told(whole)
+    assert [sample for sample in store.samples(VIN) if sample.at >= middle] == own
+    store.close()
+    whole.close()
+
+
+def test_bringing_in_twice_changes_nothing(store: Store, month: list[Sample]) -> None:
+    store.bring_in(VIN, month)
+    before, sessions = content(store.path), told(store)
+    store.bring_in(VIN, month)
+    assert told(store) == sessions
+    assert content(store.path) == before
+    store.bring_in(VIN, [sample for sample in month if EPOCH + 8 * DAY <= sample.at < EPOCH + 12 * DAY])
+    assert told(store) == sessions
+
+
+def test_own_records_win(store: Store, month: list[Sample]) -> None:
+    record(store, month)
+    store.record(VIN, (), flush=True)
+    before = told(store)
+    others = World("errands", seed=4).samples()
+    inside = [s for s in others if any(0 <= s.at - own.at <= 60 for own in month[2000:2400])]
+    done = store.bring_in(VIN, inside[:200])
+    assert done.covered > 0
+    assert done.taken < done.read
+    assert in_order(one for one in told(store) if hasattr(one, "end"))
+    assert len(told(store)) >= len(before) - 2
+
+
+@pytest.mark.parametrize("how", ["cancelled", "broken"])
+def test_half_an_import_is_none(store: Store, month: list[Sample], how: str) -> None:
+    record(store, month[-2000:])
+    store.record(VIN, (), flush=True)
+    before = content(store.path)
+
+    def samples() -> Iterator[Sample]:
+        yield from month[:12_000]
+        if how == "broken":
+            raise ValueError("line 12001")
+
+    with pytest.raises((Cancelled, ValueError)):
+        store.bring_in(VIN, samples(), cancelled=lambda: how == "cancelled")
+    assert content(store.path) == before
+    record(store, [Sample(at=month[-1].at + 60, odometer_km=99_999.0, driving=False, charging_state="Disconnected")])
+
+
+def test_thinning_leaves_sessions_and_a_rebuild_too(store: Store) -> None:
+    samples = [*World("commuter", seed=2).samples(), *_later(World("commuter", seed=3).samples(), 30 * DAY)]
+    record(store, samples)
+    store.record(VIN, (), flush=True)
+    before, many = told(store), len(store.samples(VIN))
+    now = (EPOCH + 45 * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS + 10
+    assert store.thin(now, days=0) > 0
+    assert store.thin(now, days=0) == 0
+    assert len(store.samples(VIN)) < many
+    assert told(store) == before
+    store.rebuild(VIN)
+    assert told(store) == before
+
+
+def _later(samples: Iterable[Sample], seconds: int) -> Iterator[Sample]:
+    for sample in samples:
+        values = {name: getattr(sample, name) for name in sample.__slots__}
+        yield Sample(**{**values, "at": sample.at + seconds})
+
+
+def test_a_deleted_car_is_not_in_the_file_anymore(store: Store, month: list[Sample]) -> None:
+    record(store, month[:3000])
+    record(store, month[:500], vin=OTHER)
+    store.delete(VIN)
+    assert store.vins() == [OTHER]
+    assert told(store) == []
+    assert VIN.encode() not in store.path.read_bytes()
+    others = told(store, OTHER)
+    record(store, month[:3000])
+    assert len(store.drives(VIN)) > 0
+    assert told(store, OTHER) == others
+
+
+def test_the_owners_words_outlive_a_rebuild(store: Store, month: list[Sample]) -> None:
+    record(store, month)
+    drive, charge = store.drives(VIN)[3], store.charges(VIN)[1]
+    assert store.tag_drive(VIN, drive.start, "business")
+    assert not store.tag_drive(VIN, drive.start + 1, "none")
+    assert store.set_cost(VIN, charge.start, 12.5, "EUR", CostSource.OWNER)
+    assert store.set_cost(VIN, charge.start, 3.0, "EUR", CostSource.TARIFF)
+    store.rebuild(VIN)
+    assert [one.tag for one in store.drives(VIN)].count("business") == 1
+    assert store.drives(VIN)[3].tag == "business"
+    again = store.charges(VIN)[1]
+    assert (again.cost, again.currency, again.cost_source) == (12.5, "EUR", CostSource.OWNER)
+    assert store.tag_drive(VIN, drive.start, None)
+    assert store.set_cost(VIN, charge.start, None, "", CostSource.OWNER)
+    assert store.drives(VIN)[3].tag is None
+    assert store.charges(VIN)[1].cost is None
+
+
+def test_the_file_is_its_owners_alone(store: Store, month: list[Sample]) -> None:
+    record(store, month[:100])
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in store.path.parent.iterdir()}
+    assert set(modes.values()) == {"0o600"}
+    assert len(modes) == 3
+
+
+def test_a_backup_needs_the_one_file_alone(store: Store, month: list[Sample], tmp_path: Path) -> None:
+    record(store, month[:5000])
+    store.checkpoint()
+    copied = tmp_path / "copied.db"
+    copied.write_bytes(store.path.read_bytes())
+    copy = Store(copied)
+    copy.open()
+    assert told(copy) == told(store)
+    copy.close()
