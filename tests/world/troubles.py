@@ -6,6 +6,7 @@ and forms that only a gateway, a faulty release or somebody on the way would sen
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final
 
@@ -22,6 +23,16 @@ ENDPOINTS: Final = {
     "everything": "*",
 }
 """Patterns by name; `state` is also what a car's data are asked by, as an outage of the vehicles' service is."""
+
+COMMANDS: Final = {
+    "command": "*/command/*",
+    "signed_command": "*/signed_command",
+    "wake_up": "*/wake_up",
+    "backup": "*/energy_sites/*/backup",
+    "vehicles": "*/api/1/vehicles/*",
+    "anything": "*",
+}
+"""Patterns by name of what a press of a button meets."""
 
 STATUSES: Final = (
     200, 204, 301, 302, 307, 400, 401, 402, 403, 404, 405, 406, 408, 412, 418, 421, 422, 423, 424, 429, 451, 499, 500,
@@ -112,16 +123,16 @@ class Trouble:
 
     def order(self, control: Control) -> None:
         """Order it at a simulator."""
-        control.fault(path=ENDPOINTS[self.endpoint], kind=self.kind, **self.how)
+        control.fault(path=(ENDPOINTS | COMMANDS)[self.endpoint], kind=self.kind, **self.how)
 
 
-def drawn(random: Random, *, most: int = 3) -> list[Trouble]:
+def drawn(random: Random, *, most: int = 3, endpoints: Mapping[str, str] = ENDPOINTS) -> list[Trouble]:
     """Draw troubles that hold at the same time."""
-    return [_one(random) for _ in range(random.randint(1, most))]
+    return [_one(random, endpoints) for _ in range(random.randint(1, most))]
 
 
-def _one(random: Random) -> Trouble:
-    endpoint, kind = random.choice(sorted(ENDPOINTS)), random.choice(KINDS)
+def _one(random: Random, endpoints: Mapping[str, str]) -> Trouble:
+    endpoint, kind = random.choice(sorted(endpoints)), random.choice(KINDS)
     moment = random.choice(sorted(MOMENTS))
     how: dict[str, Any] = dict(MOMENTS[moment])
     words = [endpoint, kind, moment]
@@ -132,7 +143,16 @@ def _one(random: Random) -> Trouble:
         more, told = MORE[kind](random)
         how |= more
         words += told
+    if endpoints is COMMANDS and kind == "status" and _denies(how):
+        # Tesla does not say that it did nothing and do it
+        how["executes"] = False
     return Trouble(name=" · ".join(words), endpoint=endpoint, kind=kind, how=how)
+
+
+def _denies(how: Mapping[str, Any]) -> bool:
+    """Say whether an answer means that nothing was done; 408 "timeout" is an awake car's silence."""
+    refused = HTTPStatus.BAD_REQUEST <= how["status"] < HTTPStatus.INTERNAL_SERVER_ERROR
+    return refused and not (how["status"] == HTTPStatus.REQUEST_TIMEOUT and how["body"] == BODIES["time-out"])
 
 
 def _status(random: Random) -> tuple[dict[str, Any], list[str]]:
