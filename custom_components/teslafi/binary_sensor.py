@@ -45,6 +45,7 @@ class VehicleBinarySensorDescription(TeslaFiBinarySensorDescription[VehicleData]
     """A binary sensor of a car; enabled by default is what nearly every owner looks at."""
 
     entity_registry_enabled_default: bool = False
+    expected: bool | None = None
 
 
 class Several(NamedTuple):

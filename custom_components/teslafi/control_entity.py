@@ -25,7 +25,6 @@ from .entity import (
     async_setup_vehicle_platform,
     site_block,
     site_device_info,
-    vehicle_device_info,
 )
 from .runtime import TeslaFiConfigEntry, enabled_controls
 
@@ -47,7 +46,10 @@ class ControlDescription[SourceT](ShownDescription[SourceT]):
     """An entity that commands, and the groups of which any one brings it."""
 
     groups: tuple[ControlGroup, ...]
-    expected: bool | None = False
+
+    @override
+    def unique_id(self, owner: str) -> str:
+        return super().unique_id(f"{owner}-{CONTROL}")
 
 
 class _ControlEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator](TeslaFiEntity[CoordinatorT]):
@@ -86,7 +88,7 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
     def __init__(self, coordinator: VehicleCoordinator, description: ControlDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        super().__init__(coordinator, description, f"{coordinator.vin}-{CONTROL}", vehicle_device_info(coordinator))
+        super().__init__(coordinator, description, coordinator.vin)
 
     @override
     def _current_value(self) -> Any:
@@ -130,7 +132,7 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
         """Show what `description` says."""
         self._value_fn = description.value_fn
         self._block = site_block(description)
-        super().__init__(coordinator, description, f"{coordinator.site_id}-{CONTROL}", site_device_info(coordinator))
+        super().__init__(coordinator, description, str(coordinator.site_id), site_device_info(coordinator))
 
     @override
     def _is_shown(self) -> bool:

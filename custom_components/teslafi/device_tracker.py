@@ -26,6 +26,8 @@ NOWHERE: Final[Place] = (None, None)
 class VehicleTrackerDescription(TrackerEntityDescription, ShownDescription[VehicleData]):
     """A tracker, whose `value_fn` returns a Place."""
 
+    expected: bool | None = None
+
 
 def _place(latitude: float | None, longitude: float | None) -> Place:
     """Return the place if it lies on the earth."""

@@ -11,14 +11,14 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, override
 
-from homeassistant.core import CALLBACK_TYPE, callback
-from homeassistant.helpers import device_registry as dr
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
-from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback, async_get_current_platform
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .catalogue.fitted import Fitted
+from .catalogue.fitted import Fitted, energy_paths
 from .catalogue.models import model_of, version_of
 from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
@@ -39,15 +39,18 @@ class ShownDescription[SourceT](EntityDescription):
     """An entity and where its value comes from.
 
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
-    entity to exist; an entity with none always exists. One that is `expected` (by default: one that is enabled by
-    default) exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is
-    about.
+    entity to exist; an entity with none always exists. One that is `expected` (None: if it is enabled by default)
+    exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is about.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
     fitted: Fitted | None = None
-    expected: bool | None = None
+    expected: bool | None = False
+
+    def unique_id(self, owner: str) -> str:
+        """Return the unique id of the entity of a VIN, a site's number or another owner."""
+        return f"{owner}-{self.key}"
 
     def is_due(self, reported: frozenset[str]) -> bool:
         """Whether the entity exists, by the paths and blocks that were reported so far."""
@@ -65,12 +68,16 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
     _attr_has_entity_name = True
 
     def __init__(
-        self, coordinator: CoordinatorT, description: EntityDescription, unique_id: str, device_info: DeviceInfo
+        self,
+        coordinator: CoordinatorT,
+        description: ShownDescription[Any],
+        owner: str,
+        device_info: DeviceInfo | None = None,
     ) -> None:
-        """Take the value of the moment."""
+        """Take the value of the moment. `owner` begins the unique id; whose device exists gives no `device_info`."""
         super().__init__(coordinator)
         self.entity_description = description
-        self._attr_unique_id = f"{unique_id}-{description.key}"
+        self._attr_unique_id = description.unique_id(owner)
         self._attr_translation_key = description.translation_key or description.key
         self._attr_device_info = device_info
         self._shown = self._is_shown()
@@ -119,7 +126,7 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
     def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        super().__init__(coordinator, description, coordinator.vin, vehicle_device_info(coordinator))
+        super().__init__(coordinator, description, coordinator.vin)
         controls = coordinator.config_entry.runtime_data.controls
         if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
             self._attr_entity_registry_enabled_default = default
@@ -191,12 +198,13 @@ def site_block(description: ShownDescription[SiteData]) -> str:
     return description.paths[0].partition(".")[0] if description.paths else LIVE
 
 
-def vehicle_device_info(coordinator: VehicleCoordinator) -> DeviceInfo:
-    """Describe a car."""
+def _vehicle_device(coordinator: VehicleCoordinator) -> dr.DeviceEntry:
+    """Make the device of a car, or bring it up to date: once for all entities of a platform."""
     vin = coordinator.vin
     snapshot = coordinator.data.snapshot
     trim = snapshot.vehicle_config.trim_badging
-    return DeviceInfo(
+    return dr.async_get(coordinator.hass).async_get_or_create(
+        config_entry_id=coordinator.config_entry.entry_id,
         identifiers={(DOMAIN, vin)},
         manufacturer=MANUFACTURER,
         model=model_of(snapshot, vin),
@@ -253,7 +261,11 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
     *,
     vins: Container[str] | None = None,
 ) -> None:
-    """Add the entities of every car (or of those of `vins`), and of cars and values that turn up later."""
+    """Add the entities of every car (or of those of `vins`), and of cars and values that turn up later.
+
+    One that is known to be disabled is not made at all; Home Assistant sets up anew what is enabled.
+    """
+    domain = async_get_current_platform().domain
 
     def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
         pending = _Pending(descriptions if vins is None or coordinator.vin in vins else ())
@@ -263,9 +275,17 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
             due = pending.take(snapshot.reported)
             if not coordinator.reads_location:
                 due = [row for row in due if PLACE not in row.paths or not snapshot.reported.isdisjoint(row.paths)]
-            return [entity_class(coordinator, row) for row in due if row.fitted is None or row.fitted(snapshot)]
+            due = [row for row in due if row.fitted is None or row.fitted(snapshot)]
+            due = [row for row in due if not _is_disabled(coordinator.hass, domain, row.unique_id(coordinator.vin))]
+            return [entity_class(coordinator, row) for row in due]
 
-        return _add_when_due(coordinator, due, async_add_entities)
+        def add(entities: list[Entity]) -> None:
+            device = _vehicle_device(coordinator)
+            for entity in entities:
+                entity.device_entry = device
+            async_add_entities(entities)
+
+        return _add_when_due(coordinator, due, add)
 
     _follow(entry, entry.runtime_data.vehicles, begin)
 
@@ -284,7 +304,7 @@ def async_setup_site_platform[DescriptionT: ShownDescription[SiteData]](
 
         def due() -> list[Entity]:
             data = coordinator.data
-            reported = data.live.reported | data.info.reported | data.today.reported
+            reported = data.live.reported | data.info.reported | data.today.reported | energy_paths(data.info)
             return [entity_class(coordinator, description) for description in pending.take(reported)]
 
         return _add_when_due(coordinator, due, async_add_entities)
@@ -318,6 +338,13 @@ def async_setup_wall_connector_platform[DescriptionT: ShownDescription[WallConne
     _follow(entry, entry.runtime_data.sites, begin)
 
 
+def _is_disabled(hass: HomeAssistant, domain: str, unique_id: str) -> bool:
+    registry = er.async_get(hass)
+    entity_id = registry.async_get_entity_id(domain, DOMAIN, unique_id)
+    known = registry.async_get(entity_id) if entity_id else None
+    return known is not None and known.disabled
+
+
 class _Pending[DescriptionT: ShownDescription[Any]]:
     """The rows of a table whose entity does not exist yet."""
 
@@ -341,14 +368,14 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
 def _add_when_due(
     coordinator: VehicleCoordinator | SiteCoordinator,
     due: Callable[[], list[Entity]],
-    async_add_entities: AddConfigEntryEntitiesCallback,
+    add: Callable[[list[Entity]], None],
 ) -> CALLBACK_TYPE:
     """Add what is due now and after each update; return how to stop."""
 
     @callback
     def look() -> None:
         if entities := due():
-            async_add_entities(entities)
+            add(entities)
 
     look()
     return coordinator.async_add_listener(look)

@@ -130,6 +130,7 @@ class VehicleSensorDescription(TeslaFiSensorDescription[VehicleData]):
     """A sensor of a car; enabled by default is what nearly every owner looks at."""
 
     entity_registry_enabled_default: bool = False
+    expected: bool | None = None
 
 
 type SiteSensorDescription = TeslaFiSensorDescription[SiteData]

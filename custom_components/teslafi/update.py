@@ -42,6 +42,8 @@ class Software(NamedTuple):
 class VehicleUpdateDescription(UpdateEntityDescription, ShownDescription[VehicleData]):
     """An update, whose `value_fn` returns a Software."""
 
+    expected: bool | None = None
+
 
 def _software(data: VehicleData) -> Software:
     state = data.snapshot.vehicle_state

@@ -18,6 +18,7 @@ READ_SCOPES: Final = {"openid", "offline_access", "vehicle_device_data", "vehicl
 COLUMNS: Final = (
     ("setup s", "setup_s", ".2f"),
     ("setup CPU s", "setup_cpu_s", ".2f"),
+    ("later CPU s", "again_cpu_s", ".2f"),
     ("memory MB", "memory_mb", ".1f"),
     ("entities", "entities", "d"),
     ("CPU ms per refresh", "refresh_cpu_ms", ".2f"),

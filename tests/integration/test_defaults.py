@@ -12,6 +12,8 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.coordinators.vehicle import VehicleCoordinator
+from custom_components.teslafi.entity import ShownDescription, VehicleEntity
 from custom_components.teslafi.tesla.grant import SCOPE_LOCATION
 
 from .recorded import (
@@ -21,6 +23,7 @@ from .recorded import (
     MODEL_S_OF_2018,
     VIN,
     RecordedReader,
+    begin,
     look_again,
     recorded,
     watch,
@@ -206,3 +209,30 @@ async def test_the_car_on_the_map_is_named_as_the_car(hass: HomeAssistant) -> No
     assert car is not None
     assert destination is not None
     assert (car.name, destination.name) == ("Test", "Test Destination")
+
+
+async def test_a_disabled_entity_is_registered_once_and_not_made_again(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a later start it costs one look into the registry, and at a refresh nothing. Who enables one gets it."""
+    entry, reader = await watch_car(hass, MODEL_3)
+    registry = er.async_get(hass)
+    known = {entity.entity_id for entity in registry.entities.values()}
+    door = registry.async_get_entity_id("binary_sensor", DOMAIN, f"{VIN}-vehicle_state_df")
+    assert door is not None
+    registry.async_update_entity(door, disabled_by=None)
+    await hass.config_entries.async_unload(entry.entry_id)
+    made: list[str] = []
+    make = VehicleEntity.__init__
+
+    def making(self: VehicleEntity, coordinator: VehicleCoordinator, row: ShownDescription[Any]) -> None:
+        made.append(row.key)
+        make(self, coordinator, row)
+
+    monkeypatch.setattr(VehicleEntity, "__init__", making)
+    await begin(hass, entry, reader)
+    keys = {key.partition(".")[2] for key in enabled(hass)}
+    assert set(made) == keys
+    assert "vehicle_state_df" in keys
+    assert state_of(hass, "vehicle_state_df").state in (STATE_ON, STATE_OFF)
+    assert {entity.entity_id for entity in registry.entities.values()} == known

@@ -247,4 +247,7 @@ async def test_a_site_without_a_battery_gets_no_battery(hass: HomeAssistant) -> 
     reader.info = {"components": {"solar": True, "battery": False}}
     reader.today = {}
     await watch(hass, reader)
-    assert set(hass.states.async_entity_ids(["sensor", "binary_sensor"])) == {"sensor.roof_solar_power"}
+    assert set(hass.states.async_entity_ids(["sensor", "binary_sensor"])) == {
+        "sensor.roof_solar_power",
+        "sensor.roof_solar_generated_today",
+    }

@@ -246,9 +246,10 @@ def a_sleeping_car_shows_what_was_seen_last(home: HomeAssistant, stored: Path, k
 
 def entities_are_as_the_user_left_them(home: HomeAssistant, stored: Path, known: Known) -> None:
     """See that all are there under their ids, and that the integration still provides those that it provided."""
-    now = {one.unique_id: one for one in er.async_entries_for_config_entry(er.async_get(home), known.entry_id)}
+    entities = er.async_entries_for_config_entry(er.async_get(home), known.entry_id)
+    now = {(one.domain, one.unique_id): one for one in entities}
     before = {
-        one["unique_id"]: one
+        (one["entity_id"].partition(".")[0], one["unique_id"]): one
         for one in contents(stored, "core.entity_registry")["entities"]
         if one["unique_id"] not in REMOVED
     }

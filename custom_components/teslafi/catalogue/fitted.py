@@ -7,6 +7,7 @@ of 2018 and 2022): a configuration that says no is believed, one that says nothi
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ..tesla.energy_site import SiteInfo
 from ..tesla.snapshot import Snapshot, VehicleConfig
 
 NOT_FITTED: Final = "None"
@@ -40,6 +41,21 @@ def third_row_heaters(snapshot: Snapshot) -> bool:
 def sunroof(snapshot: Snapshot) -> bool:
     """Whether the roof opens; only cars that say so have one."""
     return bool(snapshot.vehicle_config.sun_roof_installed)
+
+
+ENERGY: Final[Mapping[str, tuple[str, ...]]] = {
+    "battery": ("total_battery_charge", "total_battery_discharge"),
+    "grid": ("grid_energy_imported", "total_grid_energy_exported"),
+    "load_meter": ("total_home_usage",),
+    "solar": ("total_solar_generation",),
+}
+"""Component of an energy site -> the day's energies that it has, also while Tesla leaves them out as nothing."""
+
+
+def energy_paths(info: SiteInfo) -> frozenset[str]:
+    """Return the paths of the energies that a site has by what it consists of."""
+    there = [channels for part, channels in ENERGY.items() if getattr(info.components, part)]
+    return frozenset(f"today.{channel}" for channels in there for channel in channels)
 
 
 SEATS: Final[Mapping[str, Fitted]] = {

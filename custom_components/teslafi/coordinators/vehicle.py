@@ -256,8 +256,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             for _ in Ask:
                 request = self.next_request
                 if request.at <= self._moment().clock + EARLY:
-                    data = await self._ask(request.ask, data)
-                    self.data = self._told(data)
+                    self.data = data = await self._ask(request.ask, data)
         finally:
             self.data = data = self._told(data)
             self.plan(max(self.next_request.at - self._moment().clock, 0.0))

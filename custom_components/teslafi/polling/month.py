@@ -5,6 +5,7 @@ Home Assistant's recorder adds the whole first value of a new beginning, so a mo
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Self
 
 BELIEVED_AFTER: Final = 3600.0
@@ -30,7 +31,12 @@ class BillingMonth:
     @property
     def began(self) -> datetime:
         """When the month began."""
-        return datetime.strptime(self.month, "%Y-%m").replace(tzinfo=UTC)
+        return _beginning(self.month)
+
+
+@lru_cache(maxsize=4)
+def _beginning(month: str) -> datetime:
+    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
 
 
 def is_month(text: object) -> bool:

@@ -359,10 +359,13 @@ def merge(older: Snapshot, newer: Snapshot) -> Snapshot:
     )
 
 
+_NOTHING_KNOWN: Final = Snapshot()
+
+
 def without(snapshot: Snapshot, blocks: Iterable[str]) -> Snapshot:
     """Return the snapshot with these blocks unknown. What was ever reported stays reported."""
-    empty = Snapshot()
-    return replace(snapshot, **{name: getattr(empty, name) for name in blocks if name in _BLOCKS})
+    gone = [name for name in blocks if name in _BLOCKS]
+    return replace(snapshot, **{name: getattr(_NOTHING_KNOWN, name) for name in gone}) if gone else snapshot
 
 
 def encode(snapshot: Snapshot) -> dict[str, Json]:

@@ -618,6 +618,9 @@ async def test_what_was_not_told_is_kept_or_asked_for_before_anything_is_sent(
 
 
 async def test_calendars_are_shown_without_controls(hass: HomeAssistant, linked: Keeper) -> None:
+    """By whoever enables them."""
+    er.async_get(hass).async_update_entity("calendar.roadrunner_charge_schedules", disabled_by=None)
+    assert await hass.config_entries.async_reload(linked.entry.entry_id)
     with_schedules(linked.car())
     await look(linked, linked.car())
     state = hass.states.get("calendar.roadrunner_charge_schedules")
