@@ -20,6 +20,7 @@ from .dashboard import async_serve_dashboard
 from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
+from .public_key import public_keys
 from .response_actions import async_setup_response_actions
 from .runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from .services import async_setup_actions
@@ -88,6 +89,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
         ) from error
     entry.runtime_data = data = TeslaFiData(account)
+    public_keys(hass)
     if CONF_COMPANION in entry.data:
         data.link = LinkCoordinator(hass, entry, vault)
         # Watching does not wait for the companion

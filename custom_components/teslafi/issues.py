@@ -32,7 +32,7 @@ SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 SHARED: Final = "shared"
 CONF_ENTRY_ID: Final = "entry_id"
 """What an issue's data tell its fix (`repairs.py`)."""
-FIXABLE: Final = (ScopeMissing, OwnerApiClosed)
+FIXABLE: Final = (NotRegistered, OwnerApiClosed, ScopeMissing)
 """Settled by a new sign-in, which Home Assistant can begin."""
 
 ACCOUNT_ISSUES: Final = (BillingLimitReached, NotRegistered, OwnerApiClosed, TokenRequestRefused)
@@ -42,7 +42,6 @@ SUBJECT_ISSUES: Final = (MobileAccessDisabled, ScopeMissing)
 
 LEARN_MORE: Final[Mapping[str, str]] = {
     BillingLimitReached.key: "https://developer.tesla.com/",
-    NotRegistered.key: "https://developer.tesla.com/",
     OwnerApiClosed.key: "https://developer.tesla.com/docs/fleet-api",
     TokenRequestRefused.key: "https://developer.tesla.com/",
 }

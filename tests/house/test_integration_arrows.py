@@ -15,8 +15,8 @@ ROOT: Final = Path(custom_components.teslafi.__file__).parent
 PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslafi.PLATFORMS)
 
 ROOMS: Final = {
-    "": "const controls coordinators dashboard link issues response_actions runtime services storage tesla",
-    "application_credentials": "flow",
+    "": "const controls coordinators dashboard link issues public_key response_actions runtime services storage tesla",
+    "application_credentials": "flow public_key",
     "catalogue": "tesla",
     "compat": "",
     "config_flow": "const flow runtime secret storage",
@@ -29,12 +29,13 @@ ROOMS: Final = {
     "detail_entity": "coordinators entity",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
-    "flow": "catalogue compat const controls coordinators link issues polling runtime secret storage tesla",
+    "flow": "catalogue compat const controls coordinators link issues polling public_key runtime secret storage tesla",
     "link": "const issues secret storage",
     "journal": "",
     "logbook": "const",
     "meters": "",
     "polling": "tesla",
+    "public_key": "const tesla",
     "issues": "const tesla",
     "repairs": "const flow issues",
     "response_actions": "const coordinators services tesla",

@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 import custom_components.teslafi  # noqa: F401 - before PHACC's own package of custom components shadows ours
+from custom_components.teslafi.tesla import pairing
 from custom_components.teslafi.tesla.servers import OWNER_API, SERVERS
 from teslafi_simulators.tesla import TeslaSimulator
 from tests.live.simulated_tesla import use_simulator
@@ -53,6 +54,12 @@ async def tesla(socket_enabled: None, _teslas_addresses: None) -> AsyncIterator[
     async with TeslaSimulator(clock=lambda: time.time(), redirect_uris=(Owner.REDIRECT,)) as simulator:  # noqa: PLW0108 - frozen later
         use_simulator(simulator.url)
         yield simulator
+
+
+@pytest.fixture(autouse=True)
+def _domains_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Home Assistant find nothing at the domains of tests, as in a network that cannot see itself from outside."""
+    monkeypatch.setattr(pairing, "key_address", lambda domain: f"http://127.0.0.1:9/{domain}")
 
 
 @pytest.fixture

@@ -24,6 +24,14 @@ EVERYTHING: Final = {"region": "global", "vehicle_location": True, "energy_devic
 READ_SCOPES: Final = {"openid", "offline_access", "vehicle_device_data", "vehicle_location", "energy_device_data"}
 
 
+def offered_key(flow: ConfigFlowResult) -> str:
+    """Return the public key that a form shows for whoever hosts it elsewhere."""
+    assert flow["data_schema"] is not None
+    key = flow["data_schema"].schema["elsewhere"].schema({})["public_key"]
+    assert isinstance(key, str)
+    return key
+
+
 class Owner:
     """Signs in, pastes tokens, and looks at what comes of it."""
 

@@ -22,6 +22,7 @@ from tesla_fleet_api.tesla.vehicle.fleet import VehicleFleet
 import tesla_protocol
 
 from custom_components.teslafi.controls.commands import COMMANDS, SITE_COMMANDS
+from custom_components.teslafi.controls.sealed import public_pem
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla import exchange, pairing
 from custom_components.teslafi.tesla.commander import SECURITY_COMMANDS, SIGNED_ONLY, UNSIGNED, Commander
@@ -116,8 +117,8 @@ class Asker:
     async def register(self) -> None:
         """Register a key that is not hosted."""
         endpoint = TokenEndpoint(self.http, lambda: NOW)
-        application = "teslafi-controls", Secret("ts-secret.controls")
-        await pairing.register(self.http, endpoint, application, SERVERS["na"], "example.com", b"\x04")
+        application = pairing.Application("teslafi-controls", Secret("ts-secret.controls"))
+        await pairing.register(self.http, endpoint, application, SERVERS["na"], "example.com", public_pem(self.key))
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ async def test_the_library_uses_of_its_session_what_ours_has(
                 tesla.control.fault(path="*/api/1/*", kind="status", **cast("dict[str, Any]", failure))
             try:
                 await ask()
-            except pairing.KeyNotFound:
+            except pairing.RegistrationRefused:
                 pass
             except TeslaError as error:
                 unknown = [cause for cause in (error.__cause__, error.__context__) if isinstance(cause, TypeError)]
@@ -232,7 +233,7 @@ async def test_no_secret_is_logged_and_only_known_records_are(
                 tesla.control.fault(path="*/api/1/*", kind="status", **cast("dict[str, Any]", failure))
             try:
                 await ask()
-            except (TeslaError, pairing.KeyNotFound) as error:
+            except (TeslaError, pairing.RegistrationRefused) as error:
                 logging.getLogger("custom_components.teslafi").debug("It said %s", error)
             tesla.control.clear_faults()
     records = [record for record in caplog.records if record.name.startswith(("tesla_fleet_api", "custom_components"))]

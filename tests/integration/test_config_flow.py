@@ -1,17 +1,25 @@
 """Signing in: on Tesla's pages with two-factor, with a pasted token, again after an end, and all that is refused."""
 
-from typing import Any
+from collections.abc import Callable
+import json
+from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
+from hypothesis import given, strategies as st
 import jwt
 import pytest
 
 from custom_components.teslafi.const import DOMAIN, MONITORING
+from custom_components.teslafi.flow.token import KEPT, sorted_out
+from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import async_get_vault
+from custom_components.teslafi.tesla.grant import Grant
+from custom_components.teslafi.tesla.servers import Server
+from custom_components.teslafi.tesla.token import TokenEndpoint
 from teslafi_simulators.tesla import TeslaSimulator
 
 from .owner import ANNA, BO, ERIK, EVERYTHING, READ_SCOPES, Owner
@@ -190,16 +198,6 @@ async def test_tesla_has_trouble_while_signing_in(owner: Owner, fault: dict[str,
     assert await owner.sign_in()
 
 
-async def test_an_application_not_registered_in_the_region(owner: Owner) -> None:
-    """412 is told with what to do about it."""
-    application = owner.tesla.applications.by_client_id("teslafi-monitoring")
-    assert application is not None
-    application.regions = {"eu"}
-    flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
-    flow = await owner.at_tesla(flow)
-    assert flow["reason"] == "not_registered"
-
-
 async def test_a_wrong_client_secret(hass: HomeAssistant, tesla: TeslaSimulator, owner: Owner) -> None:
     """The owner mistyped it: Tesla refuses the exchange."""
     application = tesla.applications.by_client_id("teslafi-monitoring")
@@ -302,6 +300,7 @@ async def test_a_token_that_can_command_is_warned_about(owner: Owner) -> None:
     assert flow["type"] is FlowResultType.CREATE_ENTRY
 
 
+CLIENT: Final = "teslafi-monitoring"
 KEY = "nobody's key, and long enough for HS256"
 
 
@@ -331,9 +330,85 @@ async def test_refused_tokens(owner: Owner) -> None:
         flow = await owner.answer(flow, typed)
         assert flow["type"] is FlowResultType.FORM, typed
         assert flow["errors"] == errors, typed
-        assert not [key for key in fields(flow) if key.description]
+        shown = {str(key): key.description["suggested_value"] for key in fields(flow) if key.description}
+        assert set(shown) <= set(typed), "what was typed stays"
+        assert {shown[name] for name in shown if name != "client_id"} <= {KEPT}, "and is not sent back"
     flow = await owner.answer(flow, good)
     assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_an_error_costs_no_typing(owner: Owner) -> None:
+    """The fields come back filled with marks; submitted as they are, they stand for what was typed."""
+    good = owner.token()
+    typed = {"refresh_token": good["refresh_token"]}
+    flow = await owner.answer(await owner.begin("token"), typed)
+    assert flow["errors"] == {"client_id": "client_id_needed"}
+    flow = await owner.answer(flow, {"refresh_token": KEPT, "client_id": "teslafi-monitoring"})
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_refresh_token_is_spent_once_however_often_it_is_submitted(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tesla has trouble after it was redeemed: submitting again goes on with what came of it."""
+    redeem, redeemed = TokenEndpoint.redeem, []
+
+    async def counted(self: TokenEndpoint, token: Secret, client_id: str, server: Server) -> Grant:
+        redeemed.append(client_id)
+        return await redeem(self, token, client_id, server)
+
+    monkeypatch.setattr(TokenEndpoint, "redeem", counted)
+    good = owner.token()
+    owner.tesla.control.fault(path="*/products", kind="status", status=503, times=2)
+    flow = await owner.answer(await owner.begin("token"), good)
+    for name in ("access_token", "refresh_token"):
+        assert flow["errors"] == {"base": "cannot_connect"}, name
+        flow = await owner.answer(flow, {"access_token": KEPT, "refresh_token": KEPT})
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+    assert len(redeemed) == 1
+
+
+PASTED: Final[dict[str, Callable[[str, str], dict[str, str]]]] = {
+    "swapped": lambda access, refresh: {"access_token": refresh, "refresh_token": access},
+    "the refresh token in the wrong field": lambda _, refresh: {"access_token": refresh, "client_id": CLIENT},
+    "the access token in the wrong field": lambda access, _: {"refresh_token": access},
+    "JSON in one field": lambda access, refresh: {
+        "access_token": json.dumps({"access_token": access, "refresh_token": refresh, "expires_in": 28800}, indent=2)},
+    "JSON in the other": lambda access, refresh: {
+        "refresh_token": json.dumps({"response": {"access_token": access, "refresh_token": refresh}})},
+    "a token broken over lines in JSON": lambda access, refresh: {
+        "access_token": f'{{"access_token": "{access[:50]}\n   {access[50:]}", "refresh_token":"{refresh}"}}'},
+    "one member": lambda access, _: {"access_token": f'"access_token": "{access}",'},
+    "a query": lambda access, refresh: {"access_token": f"access_token={access}&refresh_token={refresh}"},
+    "variables": lambda access, refresh: {"access_token": f"access_token='{access}'\nrefresh_token='{refresh}'"},
+    "a header": lambda access, _: {"access_token": f"Authorization: Bearer {access}"},
+    "the client as well": lambda _, refresh: {
+        "refresh_token": json.dumps({"refresh_token": refresh, "client_id": CLIENT})},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("paste_as", PASTED.values(), ids=PASTED)
+async def test_a_token_is_recognized_however_it_is_pasted(
+    owner: Owner, paste_as: Callable[[str, str], dict[str, str]]
+) -> None:
+    good = owner.token()
+    flow = await owner.answer(await owner.begin("token"), paste_as(good["access_token"], good["refresh_token"]))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY, flow["errors"]
+
+
+@given(st.fixed_dictionaries({name: st.text() for name in ("access_token", "refresh_token", "client_id")}))
+def test_whatever_is_pasted_is_sorted_without_a_stumble(typed: dict[str, str]) -> None:
+    """Nothing is invented: each result is made of what was typed."""
+    found = sorted_out(typed)
+    assert found.keys() == typed.keys()
+    letters = set("".join(typed.values()))
+    assert set("".join(found.values())) <= letters
+
+
+async def test_characters_that_no_token_has(owner: Owner) -> None:
+    for text in ("eyJ\ud800", "eyJ\u202e.x.y", "NA_" + "\N{CYRILLIC SMALL LETTER A}" * 30):
+        flow = await owner.answer(await owner.begin("token"), {"refresh_token": text})
+        assert flow["errors"] in ({"refresh_token": "token_malformed"}, {"access_token": "token_malformed"})
 
 
 async def test_a_token_without_vehicle_data(owner: Owner) -> None:
@@ -406,20 +481,21 @@ async def test_a_token_in_place_of_a_sign_in(hass: HomeAssistant, owner: Owner) 
     assert entry.state is ConfigEntryState.LOADED
 
 
-async def test_reconfiguring_asks_for_less_never_for_more(hass: HomeAssistant, owner: Owner) -> None:
-    """Only what was asked for before is offered; it can be left out."""
-    entry = await owner.sign_in(energy_device_data=False)
-    flow = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
-    )
-    flow = await owner.choose(flow, "sign_in")
-    offered = {str(key) for key in fields(flow)}
-    assert offered == {"region", "vehicle_location"}
-    flow = await owner.answer(flow, {"region": "global", "vehicle_location": False})
-    flow = await owner.at_tesla(flow)
-    assert flow["reason"] == "reconfigure_successful"
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert "vehicle_location" not in await stored_scopes(hass, entry)
+async def test_reconfiguring_adds_and_takes_away(hass: HomeAssistant, owner: Owner) -> None:
+    """The form begins with what is shared now; both ways Tesla's grant follows."""
+    entry = await owner.sign_in(vehicle_location=False)
+    for shared in (True, False):
+        flow = await hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
+        )
+        flow = await owner.choose(flow, "sign_in")
+        assert [str(key) for key in fields(flow)] == ["region", "vehicle_location", "energy_device_data"]
+        assert flow["data_schema"] is not None
+        assert flow["data_schema"]({})["vehicle_location"] is not shared
+        flow = await owner.at_tesla(await owner.answer(flow, {**EVERYTHING, "vehicle_location": shared}))
+        assert flow["reason"] == "reconfigure_successful"
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert ("vehicle_location" in await stored_scopes(hass, entry)) is shared
 
 
 async def test_the_key_is_renewed_from_the_menu(hass: HomeAssistant, owner: Owner) -> None:

@@ -109,8 +109,8 @@ class Asker:
     async def register(self) -> object:
         """Register the domain, with the client secret."""
         endpoint = TokenEndpoint(self.http, lambda: NOW)
-        application = "client-1", Secret("CLIENT-SECRET-MARKER")
-        await pairing.register(self.http, endpoint, application, SERVERS["eu"], "example.com", b"\x04")
+        application = pairing.Application("client-1", Secret("CLIENT-SECRET-MARKER"))
+        await pairing.register(self.http, endpoint, application, SERVERS["eu"], "example.com", "")
         return None
 
 

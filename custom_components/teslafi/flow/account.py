@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import time
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry, ConfigFlowResult
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ..const import (
@@ -16,6 +16,7 @@ from ..const import (
     CONF_IMPLEMENTATION,
     CONF_METHOD,
     CONF_REGION,
+    CONF_REGISTRATION,
     CONF_REQUESTED_SCOPES,
     DOMAIN,
     LOGGER,
@@ -44,6 +45,7 @@ from ..tesla.reader import Products, Reader
 from ..tesla.servers import region_at
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
+from .registration import RegistrationFlow
 
 SENTENCES: Final[Mapping[type[TeslaError], str]] = {
     AccessTokenRefused: "token_revoked",
@@ -118,7 +120,7 @@ class UnsavedGrant:
         return after
 
 
-class AccountFlow(ConfigFlow):
+class AccountFlow(RegistrationFlow):
     """Takes a monitoring grant from whichever way it came."""
 
     _tried: TriedGrant | None = None
@@ -232,6 +234,9 @@ class AccountFlow(ConfigFlow):
         }
         if origin.implementation is not None:
             data[CONF_IMPLEMENTATION] = origin.implementation
+        registration = self._registration
+        if registration is not None and registration.domain and registration.client_id == grant.client_id:
+            data[CONF_REGISTRATION] = registration.as_data()
         return data
 
 

@@ -10,7 +10,6 @@ import time
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
 from homeassistant.helpers import config_entry_oauth2_flow as oauth2
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -23,18 +22,21 @@ from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
-    TextSelector,
 )
 import probatio
 
 from ..const import (
     CONF_ADDRESS,
+    CONF_CLIENT_ID,
     CONF_COMPANION,
     CONF_CONTROLS,
+    CONF_DOMAIN,
     CONF_GROUPS,
     CONF_INSTANCE_ID,
     CONF_PAIRING_DOMAIN,
+    CONF_PUBLIC_KEY,
     CONF_REGION,
+    CONF_REGISTRATION,
     CONF_SAME_APPLICATION,
     CONF_VEHICLES,
     CONTROLS,
@@ -52,20 +54,19 @@ from ..link.oauth import ControlsImplementation
 from ..runtime import TeslaFiConfigEntry, TeslaFiData
 from ..secret import Secret
 from ..storage.vault import async_get_vault
-from ..tesla.errors import TeslaError
+from ..tesla.errors import NotRegistered, TeslaError
 from ..tesla.grant import SCOPE_DATA, Claims, Grant, Kind
-from ..tesla.pairing import KeyNotFound, domain_of, key_address, paired, pairing_address, register
+from ..tesla.pairing import paired, pairing_address
 from ..tesla.reader import Reader
-from ..tesla.servers import SERVERS
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
 from .account import sentence
 from .oauth import TeslaImplementation
+from .registration import Registration
 from .sign_in import GrantRefused, GrantRequest, SignInFlow, tesla_application
-from .token import ACCESS_TOKEN, REFRESH_TOKEN, TOKEN_SCHEMA, TokenFlow, TokenRefused, claims_of, clean
+from .token import ACCESS_TOKEN, REFRESH_TOKEN, TokenFlow, TokenRefused, claims_of
 
 IMPLEMENTATION: Final = "implementation"
-DOMAIN_FIELD: Final = "domain"
 LATER: Final = "later"
 SKEW: Final = 60.0
 """Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
@@ -96,6 +97,8 @@ class Granted:
     application: TeslaImplementation | None
     key: EllipticCurvePrivateKey = field(default_factory=new_command_key, repr=False)
     domain: str = ""
+    registered: bool = True
+    """Whether Tesla knows the application in the account's region."""
 
 
 class UnsavedControlsGrant:
@@ -299,29 +302,31 @@ class ControlsFlow(SignInFlow, TokenFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             try:
-                await self._refuse_known(user_input)
-                grant = await self.async_grant_of_typed(user_input)
-                return await self.controls_grant_came(grant, self._oldest_claims(user_input, grant), None)
+                typed = self.typed(user_input)
+                await self._refuse_known(typed)
+                grant = await self.async_grant_of_typed(typed)
+                application = await self._application_of(grant.client_id)
+                return await self.controls_grant_came(grant, self._oldest_claims(typed, grant), application)
             except TokenRefused as error:
                 errors = {error.field: error.key}
             except GrantRefused as refused:
                 errors = {"base": refused.key}
             except TeslaError as error:
                 errors = {"base": sentence(error)}
-        return self.async_show_form(step_id="controls_token", data_schema=TOKEN_SCHEMA, errors=errors)
+        return self.token_form("controls_token", errors)
 
     async def _refuse_known(self, typed: Mapping[str, str]) -> None:
         """Refuse the monitoring grant's own tokens before a refresh token among them is spent."""
         monitoring = await self._monitoring()
         known = [monitoring.access_token, monitoring.refresh_token] if monitoring else []
         for name in (ACCESS_TOKEN, REFRESH_TOKEN):
-            if typed.get(name) and Secret(clean(typed[name])) in known:
+            if typed[name] and Secret(typed[name]) in known:
                 raise TokenRefused(name, "controls_same_token")
 
     @staticmethod
     def _oldest_claims(typed: Mapping[str, str], grant: Grant) -> Claims:
         """Return the claims that tell when the owner made the token: a refresh of an old one looks new."""
-        pasted = clean(typed.get(ACCESS_TOKEN))
+        pasted = typed[ACCESS_TOKEN]
         claims = claims_of(pasted) if pasted else Claims.of(grant.access_token.reveal())
         if not pasted and claims.authenticated_at is None:
             raise TokenRefused(ACCESS_TOKEN, "access_token_needed")
@@ -348,8 +353,13 @@ class ControlsFlow(SignInFlow, TokenFlow):
             raise GrantRefused(reason)
         same = monitoring is not None and monitoring.client_id == grant.client_id
         self._granted = Granted(grant, same, application)
-        await self._try_grant()
-        if not self._signed_vehicles():
+        try:
+            await self._try_grant()
+        except NotRegistered:
+            if application is None or not application.client_secret:
+                raise
+            self._granted.registered = False
+        if self._granted.registered and not self._signed_vehicles():
             return await self._controls_enabled()
         return await self._keep_key(self._granted)
 
@@ -383,54 +393,44 @@ class ControlsFlow(SignInFlow, TokenFlow):
         }
         granted.key = keys.get(this.entry_id) or next(iter(keys.values()), granted.key)
         granted.domain = this.data.get(CONF_CONTROLS, {}).get(CONF_PAIRING_DOMAIN, "")
-        if this.entry_id in keys and granted.domain:
+        if this.entry_id in keys and granted.domain and granted.registered:
             return await self.async_step_controls_pair()
         return await self.async_step_controls_key()
 
     async def async_step_controls_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show the public key and where it belongs, and have Tesla fetch it from there."""
+        """Have Tesla fetch the command key from the application's domain, be it served here or elsewhere."""
+        granted = self._granted
+        registration = self._registration_of(granted)
         errors: dict[str, str] = {}
         if user_input is not None:
-            domain = domain_of(user_input[DOMAIN_FIELD])
-            if domain is None:
-                errors[DOMAIN_FIELD] = "no_domain"
-            elif not (error := await self._registered(self._granted, domain)):
-                self._granted.domain = domain
-                return await self.async_step_controls_pair()
-            else:
-                errors[DOMAIN_FIELD] = error
-        schema = probatio.Schema({probatio.Required(DOMAIN_FIELD): TextSelector()})
-        return self.async_show_form(
-            step_id="controls_key",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input),
-            errors=errors,
-            description_placeholders={
-                "public_key": public_pem(self._granted.key),
-                "key_address": key_address("example.com"),
-            },
-        )
+            errors = await self.async_register(registration, user_input[CONF_DOMAIN])
+            granted.domain = registration.domain
+            if not errors and not (errors := await self._try_registered(granted)):
+                return await (self.async_step_controls_pair() if self._signed_vehicles() else self._controls_enabled())
+        return self.domain_form("controls_key", registration, user_input, errors)
 
-    async def _registered(self, granted: Granted, domain: str) -> str | None:
-        """Register the key, where there is a secret to do it by; return the key of the sentence when that fails."""
-        application = granted.application
-        if application is None or not application.client_secret:
-            return None
-        http = async_get_clientsession(self.hass)
-        point = granted.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    @staticmethod
+    def _registration_of(granted: Granted) -> Registration:
+        pem, region = public_pem(granted.key), granted.grant.region
+        if granted.application is not None:
+            registration = Registration.of(granted.application, region, pem)
+        else:
+            registration = Registration(granted.grant.client_id, granted.grant.client_id, None, region, pem)
+        registration.domain = granted.domain
+        return registration
+
+    async def _try_registered(self, granted: Granted) -> dict[str, str]:
+        """Try the grant again, now that its application is registered; return the errors of the form."""
+        if granted.registered:
+            return {}
         try:
-            await register(
-                http,
-                TokenEndpoint(http, time.time),
-                (application.client_id, Secret(application.client_secret)),
-                SERVERS[granted.grant.region],
-                domain,
-                point,
-            )
-        except KeyNotFound:
-            return "key_not_found"
-        except TeslaError:
-            return "registration_failed"
-        return None
+            await self._try_grant()
+        except NotRegistered:
+            return {"base": "registration_pending"}
+        except TeslaError as error:
+            return {"base": sentence(error)}
+        granted.registered = True
+        return {}
 
     async def async_step_controls_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the code that the owner's phone opens, and see whether the cars know the key."""
@@ -479,16 +479,21 @@ class ControlsFlow(SignInFlow, TokenFlow):
             await vault.put(entry.entry_id, MONITORING, granted.grant)
         sealed = SealedControls(None if granted.same_application else granted.grant, granted.key)
         await seal(vault, entry.entry_id, sealed, share)
-        controls = {
+        controls: dict[str, Any] = {
             CONF_GROUPS: [group.value for group in choice.groups],
             CONF_VEHICLES: list(choice.vehicles),
             CONF_SAME_APPLICATION: granted.same_application,
             CONF_PAIRING_DOMAIN: granted.domain,
         }
+        updates: dict[str, Any] = {CONF_CONTROLS: controls}
+        if granted.domain:
+            controls[CONF_PUBLIC_KEY] = public_pem(granted.key)
+        registration = entry.data.get(CONF_REGISTRATION, {})
+        if granted.domain and registration.get(CONF_CLIENT_ID) == granted.grant.client_id:
+            # One application has one key: the command key has taken the other's place at Tesla
+            updates[CONF_REGISTRATION] = self._registration_of(granted).as_data()
         follow_controls(self.hass, entry, entry.data.get(CONF_CONTROLS, {}), controls)
-        return self.async_update_reload_and_abort(
-            entry, data_updates={CONF_CONTROLS: controls}, reason="controls_enabled"
-        )
+        return self.async_update_reload_and_abort(entry, data_updates=updates, reason="controls_enabled")
 
     async def async_step_disable_controls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Wipe grant, command key and key share, here and at the companion."""

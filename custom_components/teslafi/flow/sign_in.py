@@ -22,7 +22,7 @@ from ..const import (
     REGION_CHINA,
     REGION_GLOBAL,
 )
-from ..tesla.errors import TeslaError
+from ..tesla.errors import NotRegistered, TeslaError
 from ..tesla.grant import OPTIONAL_SCOPES, REQUIRED_SCOPES, SHAREABLE_SCOPES, Grant, TokenMalformed
 from .account import AccountFlow, Origin, sentence
 from .oauth import TeslaImplementation
@@ -82,21 +82,22 @@ class SignInFlow(AccountFlow, OAuth2Flow):
         return await self.async_ask_to_read(data[CONF_REGION], chosen)
 
     def _offered_scopes(self) -> tuple[str, ...]:
-        """Return the optional scopes that may be asked for: those of before, or all for a new account."""
-        if (entry := self.known_entry) is None:
-            return OPTIONAL_SCOPES
-        return tuple(scope for scope in SHAREABLE_SCOPES if scope in entry.data[CONF_REQUESTED_SCOPES])
+        """Return the optional scopes that may be asked for: those of before, and what any account can share."""
+        before = entry.data[CONF_REQUESTED_SCOPES] if (entry := self.known_entry) else ()
+        return tuple(scope for scope in SHAREABLE_SCOPES if scope in OPTIONAL_SCOPES or scope in before)
 
     def _sign_in_schema(self, offered: tuple[str, ...]) -> probatio.Schema:
         entry = self.known_entry
         region = entry.data[CONF_REGION] if entry else REGION_GLOBAL
-        declined = entry.data[CONF_DECLINED_SCOPES] if entry else ()
+        shared = frozenset(offered)
+        if entry is not None:
+            shared = frozenset(entry.data[CONF_REQUESTED_SCOPES]) - frozenset(entry.data[CONF_DECLINED_SCOPES])
         return probatio.Schema(
             {
                 probatio.Required(CONF_REGION, default=region): SelectSelector(
                     SelectSelectorConfig(options=[REGION_GLOBAL, REGION_CHINA], translation_key=CONF_REGION)
                 ),
-                **{probatio.Required(scope, default=scope not in declined): BooleanSelector() for scope in offered},
+                **{probatio.Required(scope, default=scope in shared): BooleanSelector() for scope in offered},
             }
         )
 
@@ -132,11 +133,28 @@ class SignInFlow(AccountFlow, OAuth2Flow):
         try:
             answer = await application.async_resolve_external_data(returned)
             grant = Grant.from_answer(answer, client_id=application.client_id, now=time.time())
-            return await self._request.take(grant, application)
-        except GrantRefused as refused:
-            return self.async_abort(reason=refused.key)
         except TokenMalformed:
             return self.async_abort(reason="cannot_connect")
+        except TeslaError as error:
+            return self.async_abort(reason=sentence(error))
+        try:
+            return await self._hand_over(self._request, grant, application)
+        except NotRegistered:
+            request = self._request
+            return await self.async_not_registered(
+                application, grant.region, lambda: self._hand_over(request, grant, application)
+            )
+
+    async def _hand_over(
+        self, request: GrantRequest, grant: Grant, application: TeslaImplementation
+    ) -> ConfigFlowResult:
+        """Give the grant to whoever takes it; raise NotRegistered, for which there is a way on."""
+        try:
+            return await request.take(grant, application)
+        except GrantRefused as refused:
+            return self.async_abort(reason=refused.key)
+        except NotRegistered:
+            raise
         except TeslaError as error:
             return self.async_abort(reason=sentence(error))
 

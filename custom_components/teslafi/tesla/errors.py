@@ -237,6 +237,12 @@ SIGNING_REQUIRED: Final = "Tesla Vehicle Command Protocol required"
 """How the text begins by which Tesla refuses an unsigned command; the address in it differs."""
 
 
+def said(error: TeslaError) -> tuple[int, str]:
+    """Return status and text of Tesla's refusal behind one of our errors; 0 and "" when there was no answer."""
+    cause = error.__cause__
+    return (cause.status or 0, _text(cause)) if isinstance(cause, library.TeslaFleetError) else (0, "")
+
+
 def _text(error: library.TeslaFleetError) -> str:
     """Return the error text of the body; "" when the answer had none."""
     data = error.data

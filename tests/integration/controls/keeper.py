@@ -22,7 +22,7 @@ from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.companion.web.person import OLGA, Person
-from tests.integration.owner import Owner
+from tests.integration.owner import Owner, offered_key
 from tests.integration.test_link import reconfigure, through_pages
 
 EVERY_GROUP = [group.value for group in ControlGroup]
@@ -115,8 +115,7 @@ class Keeper:
     async def paired(self, flow: ConfigFlowResult, application: str, vins: list[str]) -> ConfigFlowResult:
         """Put the key at the domain, register it, and confirm it on the phone."""
         assert flow["step_id"] == "controls_key", flow
-        assert flow["description_placeholders"] is not None
-        self.tesla.control.host_key(application, flow["description_placeholders"]["public_key"])
+        self.tesla.control.host_key(application, offered_key(flow))
         flow = await self.owner.answer(flow, {"domain": f"{application.removeprefix('teslafi-')}.example"})
         assert flow["step_id"] == "controls_pair", flow
         for vin in vins:

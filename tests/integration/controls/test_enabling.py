@@ -14,6 +14,7 @@ from custom_components.teslafi.const import CONTROLS, MONITORING
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.store.tables import controls
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from tests.integration.owner import offered_key
 from tests.integration.test_link import Link, reconfigure
 
 from .keeper import BOTH, Keeper
@@ -208,13 +209,12 @@ async def test_a_declined_scope_is_told(linked: Keeper) -> None:
 async def test_a_key_that_is_not_at_the_domain_and_cars_that_are_not_paired(linked: Keeper) -> None:
     flow = await linked.at_companion(await linked.choose())
     flow = await linked.at_tesla(flow, "teslafi-controls")
-    shown = flow["description_placeholders"]
-    assert shown is not None
-    assert "BEGIN PUBLIC KEY" in shown["public_key"]
+    key = offered_key(flow)
+    assert "BEGIN PUBLIC KEY" in key
     assert (await linked.owner.answer(flow, {"domain": "no domain"}))["errors"] == {"domain": "no_domain"}
     flow = await linked.owner.answer(flow, {"domain": "controls.example"})
     assert flow["errors"] == {"domain": "key_not_found"}
-    linked.tesla.control.host_key("teslafi-controls", shown["public_key"])
+    linked.tesla.control.host_key("teslafi-controls", key)
     flow = await linked.owner.answer(flow, {"domain": "https://controls.example/"})
     assert flow["step_id"] == "controls_pair"
     linked.tesla.control.pair(ANNAS_MODEL_3, "teslafi-controls")
