@@ -6,7 +6,7 @@ from typing import Any, override
 
 from .coordinators.polled_details import DetailCoordinator
 from .coordinators.vehicle import VehicleCoordinator
-from .entity import ShownDescription, TeslaFiEntity, vehicle_device_info
+from .entity import ShownDescription, TeslaFiEntity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class DetailEntity(TeslaFiEntity[DetailCoordinator[Any]]):
     def __init__(self, vehicle: VehicleCoordinator, description: DetailDescription) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        super().__init__(description.detail(vehicle), description, vehicle.vin, vehicle_device_info(vehicle))
+        super().__init__(description.detail(vehicle), description, vehicle.vin)
 
     @override
     def _current_value(self) -> Any:
