@@ -31,6 +31,7 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "flow": "catalogue compat const controls coordinators link issues polling public_key runtime secret storage tesla",
     "link": "const issues secret storage",
+    "history": "journal",
     "journal": "",
     "logbook": "const",
     "meters": "",
@@ -59,6 +60,7 @@ ALLOWED: Final = {
 
 PURE: Final = {
     "catalogue": ("aiohttp", "homeassistant"),
+    "history": ("aiohttp", "homeassistant"),
     "journal": ("aiohttp", "homeassistant"),
     "polling": ("aiohttp", "homeassistant"),
     "tesla": ("homeassistant",),

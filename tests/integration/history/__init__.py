@@ -1,0 +1,1 @@
+"""Tests of reading the owner's history from before."""

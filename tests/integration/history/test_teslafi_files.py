@@ -1,0 +1,275 @@
+"""TeslaFi.com's monthly files: everything that broke other importers, and what is said of a file that is broken."""
+
+from collections.abc import Callable, Mapping
+import contextlib
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+from zipfile import ZipFile
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.teslafi.history.errors import HistoryUnreadable
+from custom_components.teslafi.history.teslafi_files import MOST_BYTES
+from custom_components.teslafi.history.teslafi_import import Import, ZoneOf, check, prepare, samples
+from custom_components.teslafi.journal.sample import KM_PER_MILE, Sample, Wake
+
+from .exported import HEADER, OTHER_VIN, PARKED, VIN, asleep, file_of, row
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NEW_YORK = ZoneInfo("America/New_York")
+
+type Bring = Callable[..., Import]
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Bring:
+    """Return what writes files and prepares them."""
+
+    def bring(*files: bytes, names: tuple[str, ...] = (), zone: ZoneInfo = BERLIN) -> Import:
+        paths = []
+        for place, content in enumerate(files):
+            name = names[place] if names else f"TeslaFi{place + 1}2022.csv"
+            path = tmp_path / name
+            path.write_bytes(content)
+            paths.append((name, path))
+        return prepare(paths, zone)
+
+    return bring
+
+
+def at(text: str) -> int:
+    """Return a moment of UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def of(prepared: Import, vin: str = VIN, *, unnamed: str | None = None, zone_of: ZoneOf | None = None) -> list[Sample]:
+    return list(samples(prepared, vin, unnamed=unnamed, zone_of=zone_of))
+
+
+def test_a_row_is_a_sample_in_metric_units(bring: Bring) -> None:
+    driving = {"shift_state": "D", "speed": "50", "power": "12", "battery_level": "79.6"}
+    (sample,) = of(bring(file_of([row("2022-01-10 08:00:05", **driving)])))
+    assert sample.at == at("2022-01-10 07:00:05")
+    assert (sample.state, sample.driving, sample.soc) == (Wake.ONLINE, True, 79.6)
+    assert sample.odometer_km == pytest.approx(1000 * KM_PER_MILE)
+    assert sample.speed_kmh == pytest.approx(50 * KM_PER_MILE)
+    assert (sample.software, sample.wheels, sample.inside_c) == ("2022.8.10.16", "Pinwheel18", 20.5)
+
+
+def test_what_the_reused_columns_hold_is_not_believed(bring: Bring) -> None:
+    reused = {
+        "vehicle_id": "566 17 0 0 0 0 0",
+        "id": "NULL",
+        "color": "1 FanOnly ",
+        "calendar_enabled": "169",
+        "backseat_token": "Tesla",
+        "backseat_token_updated_at": "IEC",
+        "has_spoiler": "off",
+        "dark_rims": "0",
+        "rear_seat_type": "1",
+    }
+    (sample,) = of(bring(file_of([row("2022-01-10 08:00:00", **reused)])))
+    assert sample.fast_charger_brand == "Tesla"
+
+
+@pytest.mark.parametrize(
+    ("written", "fast"), [("True", True), ("False", False), ("1", True), ("0", False), ("None", None), ("", None)]
+)
+def test_flags_of_every_year(bring: Bring, written: str, fast: bool | None) -> None:
+    (sample,) = of(bring(file_of([row("2022-01-10 08:00:00", fast_charger_present=written)])))
+    assert sample.fast_charger is fast
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "None", "NULL", "<invalid>", "nan"])
+def test_nothing_is_nothing(bring: Bring, nothing: str) -> None:
+    said = dict.fromkeys(("charger_power", "speed", "shift_state", "charging_state", "elevation"), nothing)
+    (sample,) = of(bring(file_of([row("2022-01-10 08:00:00", **said)])))
+    assert (sample.charger_power_kw, sample.speed_kmh, sample.charging_state) == (None, None, None)
+    assert sample.driving is False
+
+
+def test_rows_without_a_vin_are_of_the_car_before(bring: Bring) -> None:
+    rows = [
+        asleep("2022-01-10 08:00:00"),
+        row("2022-01-10 09:00:00"),
+        asleep("2022-01-10 10:00:00"),
+        row("2022-01-10 11:00:00", vin=OTHER_VIN),
+        asleep("2022-01-10 12:00:00"),
+    ]
+    prepared = bring(file_of(rows))
+    assert prepared.vins == (VIN, OTHER_VIN)
+    assert [sample.state for sample in of(prepared)] == [Wake.ASLEEP, Wake.ONLINE, Wake.ASLEEP]
+    assert [sample.state for sample in of(prepared, OTHER_VIN)] == [Wake.ONLINE, Wake.ASLEEP]
+
+
+def test_a_file_without_any_vin_is_of_the_car_that_the_owner_chooses(bring: Bring) -> None:
+    prepared = bring(file_of([row("2022-01-10 08:00:00", vin="")]))
+    assert (prepared.vins, prepared.unnamed) == ((), True)
+    assert of(prepared) == []
+    assert len(of(prepared, unnamed=VIN)) == 1
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_delimiters(bring: Bring, delimiter: str, quoting: int) -> None:
+    odometer = "1000,5" if delimiter != "," else "1000.5"
+    content = file_of([row("2022-01-10 08:00:00", odometer=odometer)], delimiter=delimiter, quoting=quoting)
+    (sample,) = of(bring(content))
+    assert sample.odometer_km == pytest.approx(1000.5 * KM_PER_MILE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_encodings(bring: Bring, encoding: str) -> None:
+    rows = [row("2022-01-10 08:00:00", display_name="Blåbär"), row("2022-01-10 08:01:00", battery_level="81")]
+    assert len(of(bring(file_of(rows, encoding=encoding)))) == 2
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ("30/12/2022 22:32", "31/12/2022 08:00"),
+        ("12/30/2022 10:32:00 PM", "12/31/2022 8:00:00 AM"),
+        ("12/30/2022 22:32", "12/31/2022 8:00"),
+        ("30.12.2022 22:32", "31.12.2022 08:00"),
+        ("2022-12-30 22:32:00", "2022-12-31 08:00:00"),
+    ],
+)
+def test_dates_that_a_spreadsheet_touched(bring: Bring, dates: tuple[str, str]) -> None:
+    first, second = of(bring(file_of([row(date) for date in dates])))
+    assert (first.at, second.at) == (at("2022-12-30 21:32"), at("2022-12-31 07:00"))
+
+
+@pytest.mark.parametrize("form", ["{day}/2/2022 08:00", "2/{day}/2022 08:00"])
+def test_days_below_thirteen_are_told_by_the_month_that_stays(bring: Bring, form: str) -> None:
+    found = of(bring(file_of([row(form.format(day=day)) for day in range(1, 13)]), names=("TeslaFi22022.csv",)))
+    assert [sample.at for sample in found] == [at(f"2022-02-{day:02} 07:00") for day in range(1, 13)]
+
+
+def test_one_day_alone_is_told_by_the_file_s_name(bring: Bring) -> None:
+    (sample,) = of(bring(file_of([row("3/2/2022 08:00")]), names=("TeslaFi32022.csv",)))
+    assert sample.at == at("2022-03-02 07:00")
+
+
+def test_the_hour_that_comes_twice_goes_by_the_order_of_rows(bring: Bring) -> None:
+    times = ["01:59", "02:10", "02:50", "02:10", "02:50", "03:00"]
+    rows = [row(f"2022-10-30 {time}:00", battery_level=str(80 - place)) for place, time in enumerate(times)]
+    found = [sample.at for sample in of(bring(file_of(rows)))]
+    expected = ["2022-10-29 23:59", "2022-10-30 00:10", "2022-10-30 00:50"]
+    assert found == [at(each) for each in (*expected, "2022-10-30 01:10", "2022-10-30 01:50", "2022-10-30 02:00")]
+
+
+def test_the_hour_that_never_was_loses_no_row(bring: Bring) -> None:
+    times = ["01:59", "02:30", "03:31"]
+    rows = [row(f"2022-03-27 {time}:00", battery_level=str(80 - place)) for place, time in enumerate(times)]
+    found = [sample.at for sample in of(bring(file_of(rows)))]
+    assert found == [at("2022-03-27 00:59"), at("2022-03-27 01:30"), at("2022-03-27 01:31")]
+
+
+def test_the_newest_row_may_come_first(bring: Bring) -> None:
+    rows = [row(f"2022-01-10 {hour:02}:00:00", battery_level=str(hour)) for hour in range(8, 14)]
+    assert of(bring(file_of(reversed(rows)))) == of(bring(file_of(rows)))
+
+
+def test_converted_files_have_columns_of_their_own(bring: Bring) -> None:
+    header = ["Date", "state", "Odometer", "battery_level", "mine"]
+    values = {"state": "online", "Odometer": "1000", "battery_level": "80", "mine": "x"}
+    (sample,) = of(bring(file_of([{"Date": "2022-01-10 08:00:00", **values}], header=header)), unnamed=VIN)
+    assert sample.soc == 80
+
+
+def test_months_in_any_order_and_twice(bring: Bring) -> None:
+    months = [file_of([row(f"2022-0{month}-10 08:00:00", odometer=str(1000 + month))]) for month in (3, 1, 2, 1)]
+    found = of(bring(*months))
+    assert [round((sample.odometer_km or 0) / KM_PER_MILE) for sample in found] == [1001, 1002, 1003]
+
+
+def test_an_archive_of_months(bring: Bring, tmp_path: Path) -> None:
+    path = tmp_path / "months.zip"
+    with ZipFile(path, "w") as archive:
+        for month in (2, 1):
+            archive.writestr(f"TeslaFi/TeslaFi{month}2022.csv", file_of([row(f"2022-0{month}-10 08:00:00")]))
+        archive.writestr("__MACOSX/TeslaFi/._TeslaFi12022.csv", b"\0\0")
+        archive.writestr("README.txt", b"hello")
+    found = of(prepare([("months.zip", path)], BERLIN))
+    assert [sample.at for sample in found] == [at("2022-01-10 07:00"), at("2022-02-10 07:00")]
+
+
+def test_zones_are_asked_once_for_a_place(bring: Bring) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def zone_of(latitude: float, longitude: float) -> str | None:
+        asked.append((latitude, longitude))
+        return "Home" if latitude > 52 else None
+
+    places = ["52.37", "52.37", "51.0", "52.37"]
+    rows = [row(f"2022-01-10 0{hour}:00:00", latitude=place) for hour, place in enumerate(places)]
+    assert [sample.zone for sample in of(bring(file_of(rows)), zone_of=zone_of)] == ["Home", "Home", None, "Home"]
+    assert len(asked) == 3
+
+
+GOOD = file_of([row("2022-01-10 08:00:00"), row("2022-01-10 08:01:00")])
+LINES = GOOD.split(b"\n")
+
+BROKEN: Mapping[str, tuple[bytes, str, int, str]] = {
+    "a row that is cut off": (GOOD + LINES[1][:200], "history_row", 4, ""),
+    "a row that is too long": (GOOD + LINES[1] + b",1", "history_row", 4, ""),
+    "no date": (file_of([row("yesterday")]), "history_date", 2, "Date"),
+    "a day that is none": (
+        file_of([row("2022-01-10 08:00:00"), row("2022-02-30 08:00:00"), row("2022-03-01 08:00:00")]),
+        "history_date",
+        3,
+        "Date",
+    ),
+    "a word for a number": (
+        file_of([row("2022-01-10 08:00:00"), row("2022-01-10 08:01:00", battery_level="high")]),
+        "history_value",
+        3,
+        "battery_level",
+    ),
+    "an endless number": (file_of([row("2022-01-10 08:00:00", odometer="1e400")]), "history_value", 2, "odometer"),
+    "a VIN that is none": (file_of([row("2022-01-10 08:00:00", vin="my car")]), "history_vin", 2, "vin"),
+    "another table": (b"name,age\nx,1\n", "history_column_missing", 1, "date"),
+    "the sign-in page": (b"<!doctype html><html>", "history_web_page", 1, ""),
+    "no rows": (file_of([]), "history_empty", 0, ""),
+    "nothing": (b"", "history_column_missing", 1, "date"),
+    "an unclosed quote": (GOOD + b'"' + b"x" * 200_000, "history_row", 4, ""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_says_where(bring: Bring, name: str) -> None:
+    content, key, line, column = BROKEN[name]
+    with pytest.raises(HistoryUnreadable) as caught:
+        check(bring(content))
+    error = caught.value
+    assert (error.key, error.line, error.column) == (key, line, column)
+    assert error.file == "TeslaFi12022.csv"
+    assert "my car" not in str(error)
+
+
+def test_more_than_anybody_has_is_refused(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("custom_components.teslafi.history.teslafi_files.MOST_BYTES", len(GOOD))
+    assert len(GOOD) < MOST_BYTES
+    with pytest.raises(HistoryUnreadable, match="history_too_large"):
+        bring(GOOD, GOOD)
+
+
+TABLES = st.lists(st.lists(st.text(max_size=8), max_size=6), max_size=6).map(lambda table: str(table).encode())
+
+
+@given(st.binary(max_size=400) | TABLES)
+def test_whatever_a_file_holds_it_is_samples_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / "odd.csv"
+    for data in (content, ",".join(HEADER).encode() + b"\n" + content):
+        path.write_bytes(data)
+        with contextlib.suppress(HistoryUnreadable):
+            check(prepare([("odd.csv", path)], NEW_YORK), unnamed=VIN)
+
+
+def test_parked_says_where_it_stands() -> None:
+    assert set(PARKED) <= set(HEADER)
