@@ -355,8 +355,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     def _moment(self) -> Moment:
         local = dt_util.now()
-        slot = local.weekday() * 48 + local.hour * 2 + local.minute // 30
-        return Moment(time.monotonic(), time.time(), slot, local.date().isoformat())
+        minute = ((local.toordinal() - 1) * 24 + local.hour) * 60 + local.minute
+        return Moment(time.monotonic(), time.time(), minute, local.date().isoformat())
 
 
 def _gone(block_at: Mapping[str, datetime], now: datetime) -> Iterable[str]:

@@ -4,7 +4,7 @@ Everything is bounded in size, kept over restarts, and harmless when wrong: it m
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 import math
 from typing import Any, Final, Self
@@ -52,23 +52,22 @@ CHECK_ALIKE: Final = 0.6
 """Share of the distances known that must be about the same; else they were no checks by a clock."""
 CHECK_PERIODS: Final = 12
 
-SLOTS: Final = 336
-"""Half hours of a week, from Monday midnight local time."""
-FADING: Final = 0.7
-"""What a week leaves of an older departure."""
-HABITUAL: Final = 0.5
-"""Share of the weeks in which the car left in a half hour that makes it a habit."""
-NEW_WEEKS: Final = 1.0
+DAY: Final = 1440
+WEEK: Final = 10_080
+"""Minutes. Habits are told in local minutes since Monday, January 1 of the year 1."""
+WORKING_DAYS: Final = 5
+DEPARTURES_KEPT: Final = 128
+WEEKS_REMEMBERED: Final = 5
+NEAR: Final = 15
+"""Minutes around a departure in which another one is habitual."""
+HABITUAL: Final = 0.4
+"""Share of the weeks in which the car left around a time that makes it a habit."""
+NEW_WEEKS: Final = 1.5
 """Weeks up to which other days of the week stand in for this one."""
-BESIDE: Final = 0.4
-"""What a departure in the half hour beside counts."""
-USED: Final = 0.2
-FORGOTTEN: Final = 0.05
-SLOT_MOST: Final = 4.0
-WEEKS_MOST: Final = 20
-SLOTS_A_DAY: Final = 48
-NIGHT_ENDS: Final = 12
-NIGHT_BEGINS: Final = 44
+AROUND: Final = 60
+"""Minutes around a departure on a day alike in which the car may well leave."""
+MORNING: Final = 6 * 60
+NIGHT: Final = 22 * 60
 
 
 VIN_LENGTH: Final = 17
@@ -125,12 +124,10 @@ class Learnt:
     """Seconds of the last stops of less than an hour or so."""
     checks: tuple[float, ...] = ()
     """Seconds between wake-ups in a row that came to nothing: the car's own checks."""
-    departures: Mapping[int, float] = field(default_factory=dict)
-    """Half hour of the week -> departures, older weeks faded."""
-    weeks: float = 0.0
-    """Weeks watched to their end, older ones faded."""
-    week: int = 0
-    """The week, since the epoch, up to which departures have faded."""
+    departures: tuple[int, ...] = ()
+    """Local minutes of the last departures, the newest last."""
+    since: int | None = None
+    """Local minute of the first departure that was seen."""
 
     def silence(self, kind: Kind) -> float:
         """Return the seconds of silence in which this car should have fallen asleep."""
@@ -232,45 +229,38 @@ class Learnt:
             return self
         return replace(self, checks=(*self.checks, since)[-CHECKS_KEPT:])
 
-    def departed(self, slot: int, week: int) -> Self:
-        """Take in a departure in a half hour of the week. A week further back than known fades nothing."""
-        passed = min(max(week - self.week, 0), WEEKS_MOST) if self.week else 0
-        fade = FADING**passed
-        faded = {known: often * fade for known, often in self.departures.items() if often * fade > FORGOTTEN}
-        faded[slot] = min(faded.get(slot, 0.0) + 1, SLOT_MOST)
-        weeks = self.weeks
-        for _ in range(passed):
-            weeks = (weeks + 1) * FADING
-        return replace(self, departures=faded, weeks=weeks, week=max(self.week, week))
+    def departed(self, minute: int) -> Self:
+        """Take in a departure at a local minute. Those of weeks ago, or of a clock that was ahead, are forgotten."""
+        known = (at for at in self.departures if abs(minute - at) < WEEKS_REMEMBERED * WEEK)
+        since = minute if self.since is None or self.since > minute else self.since
+        return replace(self, departures=(*known, minute)[-DEPARTURES_KEPT:], since=since)
 
-    def leaves(self, slot: int) -> bool:
-        """Tell whether the car usually leaves in this half hour of this weekday."""
-        before, after = ((slot + step) % SLOTS for step in (-1, 1))
-        often = self.departures.get(slot, 0.0) + BESIDE * (
-            self.departures.get(before, 0.0) + self.departures.get(after, 0.0)
-        )
-        if often >= max(HABITUAL * self.weeks, USED):
+    def _weeks(self, minute: int) -> float:
+        """Return the weeks of which departures are known."""
+        return 0.0 if self.since is None else min(max(minute - self.since, 0) / WEEK, WEEKS_REMEMBERED)
+
+    def leaves(self, minute: int) -> bool:
+        """Tell whether the car usually leaves about this time of the week."""
+        near = [at for at in self.departures if _apart(at, minute, DAY) <= NEAR]
+        same = sum(_apart(at, minute, WEEK) <= NEAR for at in near)
+        weeks = self._weeks(minute)
+        if same and same >= HABITUAL * weeks:
             return True
-        return self.weeks < NEW_WEEKS and self._leaves_on_days_alike(slot)
+        if weeks >= NEW_WEEKS:
+            return False
+        works = _works(minute)
+        return sum(_works(at) is works for at in near) >= (2 if works else 1)
 
-    def _leaves_on_days_alike(self, slot: int) -> bool:
-        """Tell whether it left at this time on two other working days, or on the other day of the weekend."""
-        day, of_day = divmod(slot, SLOTS_A_DAY)
-        days, needed = (range(5), 2) if day in range(5) else (range(5, 7), 1)
-        others = [self.departures.get(other * SLOTS_A_DAY + of_day, 0.0) for other in days if other != day]
-        return sum(often > USED for often in others) >= needed
-
-    def used(self, slot: int) -> bool:
-        """Tell whether the car may well leave at this time: by day, or when it lately did on any day."""
-        of_day = slot % SLOTS_A_DAY
-        if NIGHT_ENDS <= of_day < NIGHT_BEGINS:
-            return True
-        times = {known % SLOTS_A_DAY for known, often in self.departures.items() if often > USED}
-        return any((of_day + step) % SLOTS_A_DAY in times for step in (-1, 0, 1))
+    def may_leave(self, minute: int) -> bool:
+        """Tell whether the car lately left about this time on days alike; before that is known, whether it is day."""
+        if self._weeks(minute) < NEW_WEEKS:
+            return not is_night(minute)
+        works = _works(minute)
+        return any(_works(at) is works and _apart(at, minute, DAY) <= AROUND for at in self.departures)
 
     def without_habits(self) -> Self:
         """Forget when and where: the owner switched it off."""
-        return replace(self, departures={}, weeks=0.0, week=0, places=())
+        return replace(self, departures=(), since=None, places=())
 
     def to_json(self) -> dict[str, Any]:
         """Return what is kept between restarts."""
@@ -280,9 +270,8 @@ class Learnt:
             "elsewhere": _place_to_json(self.elsewhere),
             "stops": list(self.stops),
             "checks": list(self.checks),
-            "departures": [[slot, times] for slot, times in self.departures.items()],
-            "weeks": self.weeks,
-            "week": self.week,
+            "departed": list(self.departures),
+            "since": self.since,
         }
 
     @classmethod
@@ -291,8 +280,7 @@ class Learnt:
         if not isinstance(data, dict):
             return cls()
         places = [place for entry in _list(data.get("places")) if (place := _place(entry))]
-        pairs = [numbers for entry in _list(data.get("departures")) if len(numbers := _numbers(entry)) == 2]  # noqa: PLR2004
-        week, weeks = data.get("week"), _numbers([data.get("weeks")])
+        since = _numbers([data.get("since")])
         return cls(
             sleeps=tuple(seconds for seconds in _numbers(data.get("sleeps")) if SHORTEST / 2 <= seconds <= 2 * LONGEST)[
                 -SLEEPS_KEPT:
@@ -303,10 +291,25 @@ class Learnt:
             checks=tuple(seconds for seconds in _numbers(data.get("checks")) if CHECK_LEAST <= seconds <= CHECK_MOST)[
                 -CHECKS_KEPT:
             ],
-            departures={int(slot): min(times, SLOT_MOST) for slot, times in pairs if slot < SLOTS},
-            weeks=min(*weeks, FADING / (1 - FADING)) if weeks else 0.0,
-            week=week if type(week) is int and 0 <= week < 10**6 else 0,
+            departures=tuple(int(minute) for minute in _numbers(data.get("departed")))[-DEPARTURES_KEPT:],
+            since=int(since[0]) if since else None,
         )
+
+
+def _apart(one: int, other: int, cycle: int) -> int:
+    """Return the minutes between two times of the day or week."""
+    apart = (one - other) % cycle
+    return min(apart, cycle - apart)
+
+
+def is_night(minute: int) -> bool:
+    """Tell whether most people sleep."""
+    return not MORNING <= minute % DAY < NIGHT
+
+
+def _works(minute: int) -> bool:
+    """Tell whether a minute belongs to a working day, Monday to Friday."""
+    return minute % WEEK // DAY < WORKING_DAYS
 
 
 def _place_to_json(place: Place) -> list[float]:

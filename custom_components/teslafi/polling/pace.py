@@ -49,7 +49,9 @@ class Pace:
     lingering: float
     """While something else keeps the car awake, in hours in which it is used."""
     lingering_rest: float
-    """The same in hours in which it has never left."""
+    """The same at times at which it has lately not left."""
+    lingering_night: float
+    """The same at night, if it has lately not left then."""
     departing: float
     """The same around a habitual departure."""
     stop: float
@@ -58,6 +60,8 @@ class Pace:
     """How long to look out for the end of a short stop."""
     plug_in_looks: int
     """Looks for a cable after somebody left the car where it is sometimes charged."""
+    plug_in_elsewhere: int
+    """The same where it has never been charged."""
     short_stops: float
     """Share of short stops at a place from which on they are looked out for."""
 
@@ -70,13 +74,15 @@ PACES: Final[Mapping[Mode, Pace]] = {
         driving_far=600,
         charging=3600,
         fast_charging=300,
-        preparing=180,
+        preparing=100,
         lingering=900,
-        lingering_rest=3600,
-        departing=420,
+        lingering_rest=2400,
+        lingering_night=3600,
+        departing=300,
         stop=120,
         stop_longest=240,
         plug_in_looks=3,
+        plug_in_elsewhere=0,
         short_stops=0.5,
     ),
     Mode.BALANCED: Pace(
@@ -87,12 +93,14 @@ PACES: Final[Mapping[Mode, Pace]] = {
         charging=1800,
         fast_charging=90,
         preparing=60,
-        lingering=1080,
-        lingering_rest=3600,
+        lingering=900,
+        lingering_rest=2400,
+        lingering_night=3600,
         departing=55,
         stop=55,
         stop_longest=2700,
         plug_in_looks=3,
+        plug_in_elsewhere=1,
         short_stops=0.12,
     ),
     Mode.DETAILED: Pace(
@@ -100,16 +108,18 @@ PACES: Final[Mapping[Mode, Pace]] = {
         driving=30,
         near_end=30,
         driving_far=30,
-        charging=1800,
-        fast_charging=120,
-        preparing=60,
+        charging=2400,
+        fast_charging=180,
+        preparing=75,
         lingering=1500,
-        lingering_rest=3600,
-        departing=75,
-        stop=55,
-        stop_longest=2700,
+        lingering_rest=2400,
+        lingering_night=3600,
+        departing=110,
+        stop=70,
+        stop_longest=1200,
         plug_in_looks=3,
-        short_stops=0.08,
+        plug_in_elsewhere=0,
+        short_stops=0.12,
     ),
 }
 
@@ -128,9 +138,11 @@ def pace_of(mode: Mode, step: Step) -> Pace:
             fast_charging=900,
             lingering=7200,
             lingering_rest=14_400,
+            lingering_night=14_400,
             departing=1800,
             stop_longest=0,
             plug_in_looks=0,
+            plug_in_elsewhere=0,
         )
     return pace
 
@@ -147,6 +159,7 @@ def _slower(pace: Pace, times: float) -> Pace:
         preparing=pace.preparing * times,
         lingering=pace.lingering * times,
         lingering_rest=pace.lingering_rest * times,
+        lingering_night=pace.lingering_night * times,
         departing=pace.departing * times,
         stop=pace.stop * times,
         stop_longest=pace.stop_longest / times,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from .backoff import Backoff, Trouble
-from .learnt import PLACE_RADIUS, SHORT_STOP, SLOTS, Kind, Learnt, Place
+from .learnt import PLACE_RADIUS, SHORT_STOP, Kind, Learnt, Place, is_night
 from .pace import Mode, Pace, Step, pace_of
 from .sight import Reason, Sight
 
@@ -43,8 +43,6 @@ SILENCE_GROWS: Final = 1.5
 SILENCE_MOST: Final = 3600.0
 UNEXPLAINED: Final = 2
 """Silences without sleep or reason after which something unseen keeps the car awake."""
-SLOT: Final = 1800.0
-WEEK: Final = 604_800.0
 CONTINUOUS: Final = 150.0
 """State answers at most so far apart tell when the car fell asleep."""
 
@@ -97,13 +95,13 @@ class Awake(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now. `clock` is monotonic and decides alone when to ask; `wall` and `slot` serve calendars and habits."""
+    """Now. `clock` is monotonic and decides alone when to ask; the others serve calendars and habits."""
 
     clock: float
     wall: float
     """Epoch seconds."""
-    slot: int = 0
-    """Half hour of the local week, from Monday midnight."""
+    minute: int = 0
+    """Local minutes since Monday, January 1 of the year 1."""
     day: str = ""
     """The local date."""
 
@@ -140,7 +138,7 @@ class Watch:
     overdue: int = 0
     """Looks in a row at which an end that the car expected had not come."""
     empty_looks: int = 0
-    """Looks in a row since the last drive or charge that saw nothing and nobody."""
+    """Looks in a row since the last drive, charge or plugging in that saw nothing and nobody."""
     departed_at: float | None = None
     active: bool = False
     """Whether the car drove or charged since it came online."""
@@ -276,7 +274,7 @@ def _surely_driving_for(watch: Watch, now: Moment) -> float:
 
 def _charging(watch: Watch, now: Moment, pace: Pace) -> float:
     most = pace.fast_charging if watch.sight.fast else pace.charging
-    if not watch.sight.fast and watch.learnt.leaves(now.slot):
+    if not watch.sight.fast and watch.learnt.leaves(now.minute):
         most = min(most, pace.lingering)
     left = watch.sight.charge_left
     if left is None:
@@ -297,9 +295,11 @@ def _preparing(watch: Watch, now: Moment, pace: Pace) -> float:
 
 
 def _lingering(watch: Watch, now: Moment, pace: Pace) -> float:
-    if watch.learnt.leaves(now.slot):
+    if watch.learnt.leaves(now.minute):
         return pace.departing
-    return pace.lingering if watch.learnt.used(now.slot) else pace.lingering_rest
+    if watch.learnt.may_leave(now.minute):
+        return pace.lingering
+    return pace.lingering_night if is_night(now.minute) else pace.lingering_rest
 
 
 def stop_watched(watch: Watch, pace: Pace) -> float:
@@ -320,7 +320,8 @@ def _may_be_plugged_in(watch: Watch, _now: Moment, pace: Pace) -> bool:
         return False
     if watch.sight.plugged:
         return watch.empty_looks == 1 and watch.charge_starts_at is None and not watch.stop_charged
-    return 1 <= watch.empty_looks <= pace.plug_in_looks and watch.learnt.charges_at(watch.parked_place)
+    looks = pace.plug_in_looks if watch.learnt.charges_at(watch.parked_place) else pace.plug_in_elsewhere
+    return 1 <= watch.empty_looks <= looks
 
 
 def _in_short_stop(watch: Watch, _now: Moment, pace: Pace) -> bool:
@@ -389,20 +390,16 @@ def asked(watch: Watch, ask: Ask, now: Moment) -> Watch:
 
 def state_answered(watch: Watch, *, online: bool, asleep: bool, now: Moment) -> Watch:
     """Take in the answer of a state request."""
-    return replace(
-        state_told(watch, online=online, asleep=asleep, now=now), state_backoff=watch.state_backoff.succeeded()
-    )
+    if watch.state_backoff.trouble is not None:
+        watch = replace(watch, state_backoff=watch.state_backoff.succeeded())
+    return state_told(watch, online=online, asleep=asleep, now=now)
 
 
 def state_told(watch: Watch, *, online: bool, asleep: bool, now: Moment) -> Watch:
     """Take in the car's state from whoever tells it, such as the list of products."""
     if online == watch.online:
-        return replace(
-            watch,
-            state_at=now.clock,
-            asleep=asleep and not online,
-            hint_at=watch.hint_at if online else None,
-        )
+        hint_at = watch.hint_at if online else None
+        return replace(watch, state_at=now.clock, asleep=asleep and not online, hint_at=hint_at)
     if online:
         return _woken(watch, now)
     return _gone(watch, asleep=asleep, now=now)
@@ -461,7 +458,7 @@ def data_answered(watch: Watch, sight: Sight, now: Moment) -> Watch:
     learnt, parked_at, place, charged = watch.learnt, watch.parked_at, watch.parked_place, watch.stop_charged
     departed_at, counted = watch.departed_at, watch.stop_counted
     if departed:
-        learnt = learnt.departed(_slot_before(now, now.clock - _left_at(watch, now)), int(now.wall // WEEK))
+        learnt = learnt.departed(now.minute - round((now.clock - _left_at(watch, now)) / MINUTE))
         if parked_at is not None:
             lasted = _left_at(watch, now) - parked_at
             learnt = learnt.stop_lasted(lasted)
@@ -482,6 +479,7 @@ def data_answered(watch: Watch, sight: Sight, now: Moment) -> Watch:
     silent = watch.data_at is not None and now.clock - watch.data_at >= silence_of(watch)
     idle_now = not (sight.reasons or sight.open)
     idle = idle_now and not (before.reasons or before.open)
+    plugged_in = sight.plugged and not before.plugged
     unexplained = silent and idle
     starts = sight.charge_starts_at
     overdue = watch.overdue + 1 if _expected_end_is_over(watch, sight, now) else 0
@@ -497,7 +495,7 @@ def data_answered(watch: Watch, sight: Sight, now: Moment) -> Watch:
         sight=sight,
         reasons_since=_since(watch, sight, now),
         overdue=min(overdue, OVERDUE_MOST),
-        empty_looks=watch.empty_looks + 1 if idle and not arrived and not charge_ended else int(idle_now),
+        empty_looks=watch.empty_looks + 1 if idle and not (arrived or charge_ended or plugged_in) else int(idle_now),
         departed_at=departed_at,
         idle_hints=watch.idle_hints if before.driving == sight.driving and before.charging == sight.charging else 0,
         expecting_until=now.clock + EXPECTED if fast_charged else watch.expecting_until,
@@ -522,11 +520,6 @@ def _left_at(watch: Watch, now: Moment) -> float:
 
 def _is_elsewhere(place: tuple[float, float] | None, now: tuple[float, float] | None) -> bool:
     return place is not None and now is not None and Place(*place).distance(now) > 2 * PLACE_RADIUS
-
-
-def _slot_before(now: Moment, seconds: float) -> int:
-    """Return the half hour of the week that it was so many seconds ago."""
-    return (now.slot - int(max(seconds - now.wall % SLOT, 0) // SLOT) - (seconds > now.wall % SLOT)) % SLOTS
 
 
 def _expected_end_is_over(watch: Watch, sight: Sight, now: Moment) -> bool:

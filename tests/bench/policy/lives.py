@@ -1,4 +1,4 @@
-"""Twelve lives of a month. Each seed makes another month of the same kind; midnight of a Monday is 0."""
+"""Thirteen lives of a month. Each seed makes another month of the same kind; midnight of a Monday is 0."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -118,8 +118,8 @@ def _night_shift(author: Author) -> None:
     for day in days():
         midnight = day * DAY
         if day % 7 < 4:
-            author.drive(midnight + 21.2 * HOUR + random.gauss(0, 8) * MINUTE, author.about(22), WORK)
-            author.drive(midnight + 30.2 * HOUR + random.gauss(0, 15) * MINUTE, author.about(22), HOME)
+            author.drive(midnight + 21.2 * HOUR + random.gauss(0, 8) * MINUTE, author.about(27), WORK)
+            author.drive(midnight + 30.2 * HOUR + random.gauss(0, 15) * MINUTE, author.about(27), HOME)
             if day % 2:
                 author.charge_at_home(author.about(2))
         elif day % 7 == 6:
@@ -225,13 +225,13 @@ def _shared(author: Author) -> None:
 
 
 def _older(author: Author) -> None:
-    """A Model S of 2016: needs six more quiet minutes; a commuter of few miles."""
+    """A Model S of 2016: needs six more quiet minutes; a commuter."""
     random = author.random
     for day in days():
         midnight = day * DAY
         if day % 7 < 5:
-            author.drive(midnight + 8.5 * HOUR + random.gauss(0, 12) * MINUTE, author.about(16), WORK)
-            author.drive(midnight + 18 * HOUR + random.gauss(0, 30) * MINUTE, author.about(17), HOME)
+            author.drive(midnight + 8.5 * HOUR + random.gauss(0, 12) * MINUTE, author.about(22), WORK)
+            author.drive(midnight + 18 * HOUR + random.gauss(0, 30) * MINUTE, author.about(23), HOME)
             if day % 3 == 1:
                 author.charge_at_home(author.about(3))
     author.app(6)
@@ -245,8 +245,8 @@ def _checks(author: Author) -> None:
     for day in days():
         midnight = day * DAY
         if day % 7 < 5:
-            author.drive(midnight + 9 * HOUR + random.gauss(0, 15) * MINUTE, author.about(15), WORK)
-            author.drive(midnight + 16 * HOUR + random.gauss(0, 20) * MINUTE, author.about(15), HOME)
+            author.drive(midnight + 9 * HOUR + random.gauss(0, 15) * MINUTE, author.about(22), WORK)
+            author.drive(midnight + 16 * HOUR + random.gauss(0, 20) * MINUTE, author.about(22), HOME)
     author.charge_at_home(author.about(2))
     at = random.uniform(0, HOUR)
     while at < MONTH - HOUR:
@@ -260,8 +260,8 @@ def _throttling(author: Author) -> None:
     for day in days():
         midnight = day * DAY
         if day % 7 < 6:
-            author.drive(midnight + 8 * HOUR + random.gauss(0, 20) * MINUTE, author.about(21), WORK)
-            author.drive(midnight + 17.3 * HOUR + random.gauss(0, 30) * MINUTE, author.about(22), HOME)
+            author.drive(midnight + 8 * HOUR + random.gauss(0, 20) * MINUTE, author.about(26), WORK)
+            author.drive(midnight + 17.3 * HOUR + random.gauss(0, 30) * MINUTE, author.about(27), HOME)
             if day % 2 == 0:
                 author.charge_at_home(author.about(4))
                 if author.life.charges:
@@ -294,6 +294,20 @@ def _road_trip(author: Author) -> None:
     author.app(6)
 
 
+def _plugs_in_late(author: Author) -> None:
+    """A commuter who unloads, eats or mows the lawn first, and plugs in up to 40 minutes after arriving."""
+    random = author.random
+    for day in days():
+        midnight = day * DAY
+        if day % 7 < 5:
+            author.drive(midnight + 7.8 * HOUR + random.gauss(0, 10) * MINUTE, author.about(22), WORK)
+            author.drive(midnight + 16.7 * HOUR + random.gauss(0, 30) * MINUTE, author.about(23), HOME)
+            if day % 2:
+                author.free_at += random.uniform(0, 38) * MINUTE
+                author.charge_at_home(author.about(4))
+    author.app(6)
+
+
 def _parked(author: Author) -> None:
     """At the airport for four weeks; a drive there, a drive back."""
     author.drive(2 * DAY + 5 * HOUR, author.about(50), author.somewhere(), mph=50, routed=True)
@@ -314,6 +328,7 @@ LIVES: Final[Mapping[str, Callable[[Author], None]]] = {
     "checks": _checks,
     "throttling": _throttling,
     "road trip": _road_trip,
+    "plugs in late": _plugs_in_late,
     "parked": _parked,
 }
 

@@ -22,7 +22,7 @@ type Rule = Callable[[Car], None]
 
 def moment(now: float) -> Moment:
     """Return the moment so many seconds after a Monday's midnight."""
-    return Moment(now, EPOCH + now, int(now // 1800) % 336)
+    return Moment(now, EPOCH + now, int(now // 60))
 
 
 def ours(mode: Mode) -> Rule:

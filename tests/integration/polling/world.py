@@ -63,7 +63,7 @@ class World:
     def moment(self, at: float) -> Moment:
         """Return what the clocks show."""
         wall = self.wall(at)
-        return Moment(at, wall, int((wall - EPOCH) // 1800) % 336)
+        return Moment(at, wall, int((wall - EPOCH) // 60))
 
     def step(self, here: Moment) -> Step:
         """Return what the limit leaves of the mode."""
