@@ -7,6 +7,7 @@ new session, never from how an answer was written.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Final, Protocol, Self
 
 DISCONNECTED: Final = "Disconnected"
@@ -47,7 +48,7 @@ class SessionMeter:
     """The energy of charging sessions.
 
     Cars correct what they counted, downward too. A new session is one that follows being unplugged or driven; after a
-    long time unseen, a value of less than half is one as well.
+    long time unseen or while unplugged, a value of less than half is one as well.
     """
 
     value: float | None = None
@@ -70,7 +71,7 @@ class SessionMeter:
         moved = self.odometer is not None and odometer - self.odometer > MOVED
         apart = self.apart or unplugged or moved
         began = self.began
-        new = not unplugged and at is not None and self._is_new(value, at, apart=apart)
+        new = at is not None and self._is_new(value, at, apart=apart, unplugged=unplugged)
         if new and at is not None:
             began = at if began is None or at > began else began + timedelta(seconds=1)
         return replace(
@@ -84,9 +85,11 @@ class SessionMeter:
             settled=(unplugged or self.settled) and value == self.last,
         )
 
-    def _is_new(self, value: float, at: datetime, *, apart: bool) -> bool:
+    def _is_new(self, value: float, at: datetime, *, apart: bool, unplugged: bool) -> bool:
         if self.last is None or value == self.last:
             return False
+        if unplugged:
+            return value < self.last / 2
         if apart:
             return value < self.last or self.settled
         unseen = self.seen_at is not None and at - self.seen_at > LONG_UNSEEN
@@ -118,6 +121,62 @@ class SessionMeter:
             apart=stored.get("apart") is True,
             settled=stored.get("settled") is True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeSomewhere:
+    """A look at a charge and at where it happens. `at_home` is None where the car does not tell its place."""
+
+    charge: Charge
+    at_home: bool | None
+    fast: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class HomeMeter:
+    """All the energy that was charged at home since the meter began; it never begins anew.
+
+    What a look finds added is counted where the car stands. Of a session in which a fast charger was seen nothing is,
+    nor of one that is over and was never seen while the car drove.
+    """
+
+    session: SessionMeter = SessionMeter()
+    value: float | None = None
+    fast: bool = False
+    """A fast charger was seen in this session."""
+
+    @property
+    def began(self) -> None:
+        """A lifetime never begins anew."""
+
+    def take(self, reading: ChargeSomewhere) -> Self:
+        """Take in a look at the car."""
+        charge, before = reading.charge, self.session
+        if charge.value is None:
+            return self
+        session = before.take(charge)
+        new = session.began != before.began
+        fast = reading.fast is True or (self.fast and not new)
+        if before.last is None:
+            return replace(self, session=session, value=self.value or 0.0, fast=fast)
+        added = charge.value if new else charge.value - before.last
+        moved = session.odometer is not None and session.odometer - (before.odometer or session.odometer) > MOVED
+        unseen = moved and charge.charging_state == DISCONNECTED
+        here = reading.at_home is not False and not fast and not unseen
+        total = (self.value or 0.0) + (added if here else 0.0)
+        return replace(self, session=session, value=round(max(total, 0.0), 3), fast=fast)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept over a restart."""
+        return {"value": self.value, "fast": self.fast, "session": self.session.to_json()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Undo `to_json`; what is not understood counts as never seen."""
+        stored = data if isinstance(data, dict) else {}
+        value = stored.get("value")
+        total = float(value) if isinstance(value, int | float) and 0 <= value < inf else None
+        return cls(SessionMeter.from_json(stored.get("session")), total, stored.get("fast") is True)
 
 
 @dataclass(frozen=True, slots=True)

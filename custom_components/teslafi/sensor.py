@@ -1,7 +1,7 @@
 """Sensors: every measured, worded or timed value of a car, an energy site and a wall connector."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, override
@@ -31,6 +31,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
+from homeassistant.util.location import distance
 
 from .catalogue.body import (
     ACCESS_TYPES,
@@ -96,7 +97,7 @@ from .entity import (
 )
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
-from .meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
+from .meters import Charge, ChargeSomewhere, DayMeter, HomeMeter, Meter, OdometerMeter, SessionMeter
 from .polling.pace import Step
 from .polling.rule import Awake
 from .runtime import TeslaFiConfigEntry
@@ -302,6 +303,17 @@ def _time_of_day(path: str) -> VehicleSensorDescription:
     )
 
 
+def _charge(path: str) -> Callable[[VehicleData], Charge]:
+    """Return how to look at what a charging session has added."""
+    value = _in(path)
+
+    def charge(data: VehicleData) -> Charge:
+        snapshot = data.snapshot
+        return Charge(value(data), snapshot.charge_state.charging_state, snapshot.vehicle_state.odometer, data.data_at)
+
+    return charge
+
+
 def _session(
     path: str,
     device_class: SensorDeviceClass,
@@ -311,16 +323,10 @@ def _session(
     enabled: bool = False,
 ) -> VehicleSensorDescription:
     """Describe what a charging session has added so far, as the car counts and corrects it."""
-    value = _in(path)
-
-    def charge(data: VehicleData) -> Charge:
-        snapshot = data.snapshot
-        return Charge(value(data), snapshot.charge_state.charging_state, snapshot.vehicle_state.odometer, data.data_at)
-
     return VehicleSensorDescription(
         key=_key(path),
         paths=(path,),
-        value_fn=charge,
+        value_fn=_charge(path),
         meter=SessionMeter,
         device_class=device_class,
         native_unit_of_measurement=unit,
@@ -478,6 +484,14 @@ def _autopark_state(data: VehicleData) -> str | None:
     return AUTOPARK_STATES.get(state.autopark_state_v3 or state.autopark_state_v2 or "")
 
 
+_added: Final = _charge("charge_state.charge_energy_added")
+
+
+def _charge_somewhere(data: VehicleData) -> ChargeSomewhere:
+    """Return what the session has added and by which kind of charger; where that is, the sensor finds out."""
+    return ChargeSomewhere(_added(data), None, data.snapshot.charge_state.fast_charger_present)
+
+
 VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     # What the integration knows of its own work
     VehicleSensorDescription(
@@ -558,6 +572,17 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         UnitOfEnergy.KILO_WATT_HOUR,
         category=None,
         enabled=True,
+    ),
+    VehicleSensorDescription(
+        key="home_charging_energy",
+        paths=("charge_state.charge_energy_added",),
+        value_fn=_charge_somewhere,
+        meter=HomeMeter,
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=1,
+        state_class=SensorStateClass.TOTAL,
+        entity_registry_enabled_default=True,
     ),
     _session("charge_state.charge_miles_added_rated", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
     _session("charge_state.charge_miles_added_ideal", SensorDeviceClass.DISTANCE, UnitOfLength.MILES),
@@ -1103,28 +1128,63 @@ class VehicleSensor(TeslaFiSensor, VehicleEntity):
         return self._metered(super()._current_value())
 
 
-class SessionSensor(VehicleSensor, RestoreEntity):
-    """A sensor of charging sessions. When the session began is kept over a restart, so that it counts once."""
+class KeptSensor[MeterT: (SessionMeter, HomeMeter)](VehicleSensor, RestoreEntity):
+    """A sensor whose meter is kept over a restart, so that nothing counts twice."""
+
+    _kind: type[MeterT]
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on with the session of the last run."""
+        """Go on where the last run ended."""
         await super().async_added_to_hass()
         if (kept := await self.async_get_last_extra_data()) is not None:
-            self._meter = SessionMeter.from_json(kept.as_dict())
+            self._meter = self._kind.from_json(kept.as_dict())
             self._value = self._current_value()
             self._show(self._value)
 
     @property
     @override
     def extra_restore_state_data(self) -> ExtraStoredData | None:
-        return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, SessionMeter) else None
+        return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, self._kind) else None
+
+
+class SessionSensor(KeptSensor[SessionMeter]):
+    """A sensor of charging sessions."""
+
+    _kind = SessionMeter
+
+
+class HomeSensor(KeptSensor[HomeMeter]):
+    """The energy charged at home, which is Home Assistant's own place."""
+
+    _kind = HomeMeter
+
+    @override
+    def _metered(self, reading: Any) -> Any:
+        drive = self.coordinator.data.snapshot.drive_state
+        at_home = is_home(self.coordinator.hass, drive.latitude, drive.longitude)
+        return super()._metered(replace(reading, at_home=at_home))
+
+
+NEAR_METERS: Final = 50.0
+"""How far outside the home zone a car may be seen that stands in it."""
+
+
+def is_home(hass: HomeAssistant, latitude: float | None, longitude: float | None) -> bool | None:
+    """Return whether a place lies in Home Assistant's home zone; None where the place is not known."""
+    away = distance(latitude, longitude, hass.config.latitude, hass.config.longitude)
+    return None if away is None else away <= hass.config.radius + NEAR_METERS
+
+
+_KEPT: Final[Mapping[Callable[[], Meter] | None, type[VehicleSensor]]] = {
+    SessionMeter: SessionSensor,
+    HomeMeter: HomeSensor,
+}
 
 
 def _vehicle_sensor(coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> VehicleSensor:
     """Return the sensor of a row."""
-    kind = SessionSensor if description.meter is SessionMeter else VehicleSensor
-    return kind(coordinator, description)
+    return _KEPT.get(description.meter, VehicleSensor)(coordinator, description)
 
 
 class SiteSensor(TeslaFiSensor, SiteEntity):

@@ -44,6 +44,7 @@ ESSENTIAL: Final = {
     "sensor.charge_state_charge_limit_soc",
     "sensor.charge_state_charger_power",
     "sensor.charge_state_charge_energy_added",
+    "sensor.home_charging_energy",
     "sensor.charge_state_minutes_to_full_charge",
     "binary_sensor.charge_state_conn_charge_cable",
     "binary_sensor.charge_state_charge_port_door_open",

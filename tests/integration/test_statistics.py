@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+import json
 from pathlib import Path
 import random
 from typing import Any, Final, Self
@@ -19,7 +20,15 @@ from pytest_homeassistant_custom_component.components.recorder.common import (  
     do_adhoc_statistics,
 )
 
-from custom_components.teslafi.meters import Charge, DayMeter, Meter, OdometerMeter, SessionMeter
+from custom_components.teslafi.meters import (
+    Charge,
+    ChargeSomewhere,
+    DayMeter,
+    HomeMeter,
+    Meter,
+    OdometerMeter,
+    SessionMeter,
+)
 from custom_components.teslafi.polling.ledger import Ledger, cost_of, month_of
 from custom_components.teslafi.polling.month import BillingMonth
 from custom_components.teslafi.tesla.energy_site import decode_today
@@ -176,6 +185,44 @@ def charge_story(dice: random.Random) -> tuple[list[Charge], float]:
         look(added, UNPLUGGED)
         if dice.random() < 0.7:
             odometer += 20
+        if dice.random() < 0.3:
+            look(0.0, UNPLUGGED)
+    return looks, total
+
+
+def home_story(dice: random.Random) -> tuple[list[ChargeSomewhere], float]:
+    """Return looks at a car that charges at home, elsewhere and fast, and the energy of home alone.
+
+    Home is known by the place, or where the car does not tell it, by the charger; some sessions are seen late or after
+    they ended.
+    """
+    looks: list[ChargeSomewhere] = []
+    tells = dice.random() < 0.7
+    total, odometer, at = 0.0, 1000.0, START
+
+    def look(value: float, state: str, *, at_home: bool, fast: bool = False) -> None:
+        nonlocal at
+        charge = Charge(value, state, odometer, at)
+        looks.append(ChargeSomewhere(charge, at_home if tells else None, fast))
+        at += timedelta(minutes=5)
+
+    look(0.0, UNPLUGGED, at_home=True)
+    for _ in range(dice.randint(2, 4)):
+        fast = dice.random() < 0.4
+        at_home = not fast and (not tells or dice.random() < 0.6)
+        odometer += 20
+        added = 0.0
+        for _ in range(dice.randint(1, 4)):
+            added = max(round(added + dice.uniform(-1.0, 5.0), 2), 0.01)
+            look(added, CHARGING, at_home=at_home, fast=fast)
+        if dice.random() < 0.6:
+            look(added, UNPLUGGED, at_home=at_home)
+        total += added if at_home else 0.0
+        if dice.random() < 0.3:
+            added = 0.0
+            look(added, UNPLUGGED, at_home=at_home)
+        odometer += 20
+        look(added if dice.random() < 0.8 else 0.0, UNPLUGGED, at_home=dice.random() < 0.5)
     return looks, total
 
 
@@ -267,6 +314,7 @@ def month_story(dice: random.Random) -> tuple[list[tuple[float, datetime]], floa
 
 STORIES: Final[tuple[tuple[str, Callable[[], Meter], Callable[[random.Random], tuple[list[Any], float]]], ...]] = (
     ("charge", SessionMeter, charge_story),
+    ("home", HomeMeter, home_story),
     ("day", DayMeter, day_story),
     ("odometer", OdometerMeter, odometer_story),
     ("month", Told, month_story),
@@ -274,11 +322,81 @@ STORIES: Final[tuple[tuple[str, Callable[[], Meter], Callable[[random.Random], t
 
 UNITS: Final = {
     "charge": ("energy", "Wh"),
+    "home": ("energy", "Wh"),
     "day": ("energy", "Wh"),
     "odometer": ("distance", "mi"),
     "month": ("monetary", "USD"),
 }
 """Device class and unit by kind of story."""
+
+
+@given(st.integers(0, 2**32))
+@settings(deadline=None, max_examples=150)
+def test_home_energy_is_what_was_charged_at_home_over_any_restart(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - a story
+    looks, total = home_story(dice)
+    meter = HomeMeter()
+    for look in looks:
+        meter = meter.take(look)
+        if dice.random() < 0.3:
+            meter = HomeMeter.from_json(json.loads(json.dumps(meter.to_json())))
+        if dice.random() < 0.3:
+            assert meter.take(look).value == meter.value
+    assert meter.value == pytest.approx(total, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "kept", [None, [], "x", {"value": "5"}, {"value": -1}, {"value": 1e999}, {"value": True, "session": 3, "fast": 1}]
+)
+def test_a_home_meter_that_was_kept_by_somebody_else_begins_anew(kept: object) -> None:
+    meter = HomeMeter.from_json(kept).take(ChargeSomewhere(Charge(3.0, CHARGING, 1.0, START), True, False))
+    assert meter.value is not None
+    assert 0 <= meter.value <= 1
+
+
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_charging_at_home_adds_up_over_a_restart_and_superchargers_do_not(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    reader = RecordedReader({VIN: recorded(MODEL_3) | {"vin": VIN}}, {})
+    car = reader.cars[VIN]
+    charge, vehicle, drive = car["charge_state"], car["vehicle_state"], car["drive_state"]
+    charge.update(charging_state="Disconnected", charge_energy_added=3.0)
+    vehicle["odometer"] = 45000.0
+    entry = await watch(hass, reader)
+
+    def tell(added: float, state: str = "Charging", *, miles: float = 0, home: bool = True, fast: bool = False) -> Any:  # noqa: ANN401
+        async def step() -> None:
+            charge.update(charging_state=state, charge_energy_added=added, fast_charger_present=fast)
+            vehicle["odometer"] += miles
+            drive.update(latitude=hass.config.latitude + (0 if home else 0.5), longitude=hass.config.longitude)
+            await look_again(hass, entry)
+
+        return step
+
+    async def restart() -> None:
+        await hass.config_entries.async_unload(entry.entry_id)
+        await begin(hass, entry, reader)
+
+    found = await play(
+        hass,
+        freezer,
+        [
+            tell(3.0, "Disconnected"),
+            tell(0.5),
+            tell(6.0),
+            restart,
+            tell(8.0, "Complete"),
+            tell(8.0, "Disconnected", miles=30, home=False),
+            tell(5.0, fast=True, home=False),
+            restart,
+            tell(40.0, fast=True, home=False),
+            tell(40.0, "Disconnected", miles=30),
+            tell(1.5),
+            tell(1.4, "Complete"),
+        ],
+    )
+    assert found["sensor.test_home_charging_energy"] == pytest.approx(8.0 + 1.4)
 
 
 @pytest.mark.slow
