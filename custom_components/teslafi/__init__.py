@@ -17,6 +17,7 @@ from .coordinators.hints import Hints
 from .coordinators.holders import holders
 from .coordinators.memory import forget_memory
 from .dashboard import async_serve_dashboard
+from .feed.reader import reader_of
 from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
@@ -28,7 +29,6 @@ from .storage.file import StorageFailed
 from .storage.last_values import last_values_file
 from .storage.vault import VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError
-from .tesla.reader import Reader
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
 
@@ -78,7 +78,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     entry.async_on_unload(session.close)
     try:
         await session.load()
-        account = AccountCoordinator(hass, entry, Reader(http, session))
+        account = AccountCoordinator(hass, entry, reader_of(session.grant, http, session))
         await account.async_start()
     except SignInRequired as error:
         raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}") from error

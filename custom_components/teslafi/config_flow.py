@@ -6,9 +6,10 @@ from typing import Any, override
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
 from homeassistant.core import callback
 
-from .const import CONF_COMPANION, CONF_CONTROLS, CONTROLS, DOMAIN
+from .const import CONF_COMPANION, CONF_CONTROLS, CONF_METHOD, CONTROLS, DOMAIN, METHOD_FEED
 from .flow.charging_history import ChargingHistoryFlow
 from .flow.controls import ControlsFlow
+from .flow.feed import FeedFlow
 from .flow.link import LinkFlow
 from .flow.options import TeslaFiOptionsFlow
 from .secret import Secret
@@ -16,7 +17,7 @@ from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
 
 
-class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, domain=DOMAIN):
+class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, FeedFlow, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -24,24 +25,27 @@ class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, domain=DOMA
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Offer the two ways to bring a grant."""
-        return self.async_show_menu(step_id="user", menu_options=["sign_in", "token"])
+        """Offer the ways to bring a grant."""
+        return self.async_show_menu(step_id="user", menu_options=["sign_in", "token", "feed"])
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Sign in again after Tesla ended the grant."""
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Say what happened, offer both ways."""
+        """Say what happened, offer the ways that lead to the same account."""
+        entry = self._get_reauth_entry()
         return self.async_show_menu(
             step_id="reauth_confirm",
-            menu_options=["sign_in_again", "token"],
-            description_placeholders={"account": self._get_reauth_entry().title},
+            menu_options=["feed"] if entry.data[CONF_METHOD] == METHOD_FEED else ["sign_in_again", "token"],
+            description_placeholders={"account": entry.title},
         )
 
     async def async_step_reconfigure(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer what can be changed about the grant, and the link to a companion."""
         data = self._get_reconfigure_entry().data
+        if data[CONF_METHOD] == METHOD_FEED:
+            return self.async_show_menu(step_id="reconfigure", menu_options=["feed", "rotate_key"])
         link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
         controls = ["enable_controls", "disable_controls"] if CONF_CONTROLS in data else ["enable_controls"]
         history = ["charging_history"] if self.offers_charging_history(data) else []

@@ -20,6 +20,7 @@ EVENT_COMMAND: Final = "teslafi_command"
 CONF_METHOD: Final = "method"
 METHOD_SIGN_IN: Final = "sign_in"
 METHOD_TOKEN: Final = "token"  # noqa: S105 - a way to sign in, no secret
+METHOD_FEED: Final = "feed"
 CONF_REGION: Final = "region"
 REGION_GLOBAL: Final = "global"
 REGION_CHINA: Final = "china"

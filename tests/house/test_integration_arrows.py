@@ -15,7 +15,10 @@ ROOT: Final = Path(custom_components.teslafi.__file__).parent
 PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslafi.PLATFORMS)
 
 ROOMS: Final = {
-    "": "const controls coordinators dashboard link issues public_key response_actions runtime services storage tesla",
+    "": (
+        "const controls coordinators dashboard feed link issues public_key response_actions runtime services storage"
+        " tesla"
+    ),
     "application_credentials": "flow public_key",
     "catalogue": "tesla",
     "compat": "",
@@ -29,7 +32,10 @@ ROOMS: Final = {
     "detail_entity": "coordinators entity",
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
-    "flow": "catalogue compat const controls coordinators link issues polling public_key runtime secret storage tesla",
+    "feed": "secret tesla",
+    "flow": (
+        "catalogue compat const controls coordinators feed link issues polling public_key runtime secret storage tesla"
+    ),
     "link": "const issues secret storage",
     "history": "journal",
     "journal": "",

@@ -11,7 +11,7 @@ import teslafi_simulators
 from .arrows import circles, differences, module_arrows, room_arrows
 
 ROOT: Final = Path(teslafi_simulators.__file__).parent
-PARTS: Final = ("chargebee", "mail", "tesla")
+PARTS: Final = ("chargebee", "mail", "tesla", "teslafi_feed")
 
 
 def _arrows(**allowed: str) -> Mapping[str, frozenset[str]]:
@@ -29,6 +29,7 @@ ALLOWED: Final = {
         webhooks="clock site",
     ),
     "mail": _arrows(init_="catcher"),
+    "teslafi_feed": _arrows(init_="simulator"),
     "tesla": _arrows(
         init_="clock simulator",
         __main__="scenario simulator",

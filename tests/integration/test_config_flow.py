@@ -556,7 +556,7 @@ async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: Home
 async def test_the_first_step_is_a_menu(hass: HomeAssistant) -> None:
     """Two ways, nothing else."""
     flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert flow["menu_options"] == ["sign_in", "token"]
+    assert flow["menu_options"] == ["sign_in", "token", "feed"]
 
 
 async def test_tesla_sends_no_token(owner: Owner) -> None:

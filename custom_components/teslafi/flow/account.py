@@ -26,6 +26,7 @@ from ..const import (
     REGION_CHINA,
     REGION_GLOBAL,
 )
+from ..feed.reader import reader_of
 from ..storage.vault import async_get_vault
 from ..tesla.errors import (
     AccessTokenRefused,
@@ -65,6 +66,7 @@ DEAD_GRANT_SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.CONSENT_WITHDRAWN: "consent_withdrawn",
     Reason.UNKNOWN_USER: "wrong_region",
     Reason.MISSING: "token_revoked",
+    Reason.FEED_TOKEN: "feed_token_refused",
 }
 
 DECLINED_STEPS: Final[Mapping[frozenset[str], str]] = {
@@ -145,7 +147,7 @@ class AccountFlow(RegistrationFlow):
         endpoint = TokenEndpoint(http, time.time)
         session = GrantSession(UnsavedGrant(grant), endpoint, time.time, self.hass.async_create_task)
         await session.load()
-        reader = Reader(http, session)
+        reader = reader_of(grant, http, session)
         products = await reader.products()
         self._tried = TriedGrant(await _at_home(reader), origin, _title(products))
         return await self._settle_account(self._tried)
@@ -242,7 +244,7 @@ class AccountFlow(RegistrationFlow):
 
 async def _at_home(reader: Reader) -> Grant:
     """Return the grant for the server that Tesla names as the account's, where Tesla tells."""
-    if reader.grant.kind is Kind.OWNER:
+    if reader.grant.kind is not Kind.FLEET:
         return reader.grant
     try:
         address = await reader.region()

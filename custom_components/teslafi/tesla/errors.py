@@ -59,6 +59,8 @@ class Reason(StrEnum):
     UNKNOWN_USER = "unknown_user"
     EXPIRED = "expired"
     MISSING = "missing"
+    FEED_TOKEN = "feed_token"  # noqa: S105 - a reason, no secret
+    """TeslaFi.com no longer takes its API token."""
 
 
 class SignInRequired(TeslaError):

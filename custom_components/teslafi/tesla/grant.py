@@ -16,6 +16,7 @@ from .servers import OWNER_API, SERVERS, Region, Server
 type Json = Mapping[str, Any]
 
 OWNER_CLIENT: Final = "ownerapi"
+FEED_CLIENT: Final = "teslafi.com"
 
 LEAST_SECONDS: Final = 300.0
 """Lifetime that a new access token has at least, whatever is said of it: nothing is renewed in a loop."""
@@ -39,6 +40,8 @@ class Kind(StrEnum):
 
     FLEET = "fleet"
     OWNER = "owner"
+    FEED = "feed"
+    """None of Tesla's: an API token of TeslaFi.com's, which reads what TeslaFi has seen."""
 
 
 class TokenMalformed(ValueError):
@@ -153,6 +156,26 @@ class Grant:
         if self.kind is Kind.OWNER:
             return OWNER_API["cn" if self.region == "cn" else "global"]
         return SERVERS[self.region]
+
+    @classmethod
+    def of_feed(cls, token: Secret, vin: str, now: float) -> Self:
+        """Make the grant of a TeslaFi.com token for its one car. It has no end and no successor."""
+        return cls(
+            kind=Kind.FEED,
+            client_id=FEED_CLIENT,
+            account=f"{FEED_CLIENT}:{vin}",
+            region="na",
+            scopes=frozenset({SCOPE_DATA, SCOPE_LOCATION}),
+            access_token=token,
+            refresh_token=None,
+            expires_at=_MOST_SECONDS - 1,
+            issued_at=now,
+        )
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether it is an API token of TeslaFi.com's."""
+        return self.kind is Kind.FEED
 
     @property
     def can_command(self) -> bool:

@@ -15,6 +15,8 @@ class Category(StrEnum):
     ENERGY = "energy"
     DETAILS = "details"
     """What is asked about a car beside its live data: billed like it, and no look of the polling rule."""
+    FEED = "feed"
+    """What is asked of TeslaFi.com instead of Tesla."""
 
 
 PRICES_USD: Final[Mapping[Category, float]] = {
@@ -24,5 +26,6 @@ PRICES_USD: Final[Mapping[Category, float]] = {
     Category.STATE: 0.0,
     Category.ENERGY: 0.0,
     Category.DETAILS: 1 / 500,
+    Category.FEED: 0.0,
 }
 """US dollars for one request."""

@@ -1,0 +1,73 @@
+"""Asks TeslaFi.com's feed for the newest record. The token travels in a header, never in the address."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+import json
+from typing import Any, Final
+
+import aiohttp
+
+from ..secret import Secret
+from ..tesla.body import body_of, waits_said
+from ..tesla.errors import Reason, SignInRequired, UnexpectedAnswer, Unreachable, rate_limited, translated
+from .record import vin_of
+
+SERVER: dict[str, str] = {"feed": "https://www.teslafi.com/feed.php"}
+"""The only address that a token of TeslaFi.com's is sent to."""
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+NEWEST: Final = ""
+LAST_GOOD: Final = "lastGood"
+"""The last record with data of the car, however old."""
+HOLD: Final = 20.0
+"""Seconds for which one answer serves every question: TeslaFi allows fifteen a minute, and sees the car once in it."""
+
+type Record = Mapping[str, Any]
+
+
+class FeedClient:
+    """Reads the feed of one token; asks once for questions that come together."""
+
+    def __init__(self, http: aiohttp.ClientSession, token: Callable[[], Secret], clock: Callable[[], float]) -> None:
+        """Ask with the token of the moment; `clock` is monotonic, in seconds."""
+        self._http = http
+        self._token = token
+        self._clock = clock
+        self._newest: tuple[float, Record] | None = None
+
+    async def newest(self) -> Record:
+        """Return the newest record, at most `HOLD` seconds old; raise a TeslaError when there is none."""
+        if self._newest is None or self._clock() - self._newest[0] > HOLD:
+            self._newest = self._clock(), await self.ask(NEWEST)
+        return self._newest[1]
+
+    async def ask(self, command: str) -> Record:
+        """Return a record that names its car. Raise SignInRequired when TeslaFi refuses the token, or a TeslaError."""
+        headers = {"Authorization": f"Bearer {self._token().reveal()}"}
+        with translated():
+            async with self._http.get(
+                SERVER["feed"], params={"command": command}, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            ) as response:
+                raw = await body_of(response)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise rate_limited(*waits_said(response.headers, raw))
+        if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise SignInRequired(Reason.FEED_TOKEN)
+        if response.status != HTTPStatus.OK:
+            raise Unreachable(f"TeslaFi.com has trouble ({response.status})")
+        return _record(raw)
+
+
+def _record(raw: bytes) -> Record:
+    """Read a record. Refusals come with status 200 as well."""
+    try:
+        record = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UnexpectedAnswer("TeslaFi.com's answer is not JSON") from error
+    if not isinstance(record, dict):
+        raise UnexpectedAnswer("TeslaFi.com's answer is no record")
+    refusal = record.get("response")
+    if isinstance(refusal, dict) and refusal.get("result") == "unauthorized":
+        raise SignInRequired(Reason.FEED_TOKEN)
+    if vin_of(record) is None:
+        raise UnexpectedAnswer("TeslaFi.com's record names no car")
+    return record

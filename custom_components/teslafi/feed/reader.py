@@ -1,0 +1,76 @@
+"""Reads a car from TeslaFi.com's feed in the place of Tesla's interface, and with the same answers."""
+
+from collections.abc import Mapping
+import time
+from typing import Any, override
+
+import aiohttp
+
+from ..tesla.decode import Decoded, decode_vehicle
+from ..tesla.errors import NotFound, VehicleAsleep
+from ..tesla.grant import Grant
+from ..tesla.reader import Ask, Count, Products, Reader
+from ..tesla.requests import Category
+from ..tesla.session import GrantSession
+from ..tesla.snapshot import Snapshot
+from .client import FeedClient
+from .record import answer_of, vin_of
+
+
+class FeedReader(Reader):
+    """Reads the one car of a TeslaFi.com token. Nothing is billed; nothing reaches the car."""
+
+    def __init__(self, http: aiohttp.ClientSession, session: GrantSession) -> None:
+        """Read with the token in the grant of `session`."""
+        super().__init__(http, session)
+        self._feed = FeedClient(http, lambda: session.grant.access_token, time.monotonic)
+
+    @override
+    async def products(self) -> Products:
+        """Return the car; it is named even while it sleeps."""
+        snapshot = decode_vehicle(answer_of(await self._feed.newest())).snapshot
+        return Products({snapshot.vehicle.vin: snapshot} if snapshot.vehicle.vin else {}, {})
+
+    @override
+    async def region(self) -> str | None:
+        """Return None: TeslaFi does not tell."""
+        return None
+
+    @override
+    async def vehicle_state(self, vin: str, count: Count) -> Snapshot:
+        """Return whether the car was online when TeslaFi looked."""
+        answer = await self._answer(vin, count)
+        return decode_vehicle({key: answer[key] for key in ("vin", "state", "display_name")}).snapshot
+
+    @override
+    async def vehicle_data(self, vin: str, count: Count) -> Decoded[Snapshot]:
+        """Return what the car told TeslaFi; raise VehicleAsleep when it slept."""
+        answer = await self._answer(vin, count)
+        if answer["state"] != "online":
+            raise VehicleAsleep("The car slept when TeslaFi looked")
+        return decode_vehicle(answer)
+
+    @override
+    async def charging_invoice(self, content_id: str, count: Count) -> bytes:
+        """Raise NotFound, as everything does that TeslaFi does not tell: its token is never sent to Tesla."""
+        raise NotFound("TeslaFi.com does not tell this")
+
+    @override
+    async def _details(self, ask: Ask, count: Count) -> Mapping[str, Any]:
+        raise NotFound("TeslaFi.com does not tell this")
+
+    @override
+    async def _ask(self, ask: Ask, count: Count | None = None, category: Category | None = None) -> Any:
+        raise NotFound("TeslaFi.com does not tell this")
+
+    async def _answer(self, vin: str, count: Count) -> dict[str, object]:
+        count(Category.FEED)
+        record = await self._feed.newest()
+        if vin_of(record) != vin:
+            raise VehicleAsleep("TeslaFi tells of another car now")
+        return answer_of(record)
+
+
+def reader_of(grant: Grant, http: aiohttp.ClientSession, session: GrantSession) -> Reader:
+    """Return what reads with such a grant."""
+    return FeedReader(http, session) if grant.is_feed else Reader(http, session)

@@ -1,0 +1,234 @@
+"""TeslaFi.com's feed as a source: set up by its token, read like Tesla's own answers, refusals told, nothing leaked."""
+
+from collections.abc import AsyncIterator
+import contextlib
+from datetime import timedelta
+import inspect
+import json
+from typing import Any
+
+from aiohttp import web
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from hypothesis import given, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    async_fire_time_changed,
+)
+
+from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.feed.client import HOLD, SERVER
+from custom_components.teslafi.feed.reader import FeedReader
+from custom_components.teslafi.feed.record import answer_of
+from custom_components.teslafi.secret import Secret
+from custom_components.teslafi.tesla.decode import decode_vehicle
+from custom_components.teslafi.tesla.errors import TeslaError
+from custom_components.teslafi.tesla.grant import Grant
+from custom_components.teslafi.tesla.session import GrantSession
+from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.teslafi_feed import TeslaFiFeedSimulator, recorded
+
+TOKEN = "marker-teslafi-api-token"
+VIN = "LRWYGCEKXNC000005"
+BATTERY = "sensor.red_elephant_battery_level"
+
+
+@pytest.fixture
+async def feed(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TeslaFiFeedSimulator]:
+    """Be TeslaFi.com, which knows one token whose car charges."""
+    async with TeslaFiFeedSimulator() as simulator:
+        monkeypatch.setitem(SERVER, "feed", simulator.url)
+        simulator.add(TOKEN, recorded("charging"))
+        yield simulator
+
+
+async def set_up(hass: HomeAssistant, token: str = TOKEN) -> Any:  # noqa: ANN401 - a flow's result
+    """Add the integration by a token of TeslaFi.com."""
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"feed_token": token})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return result
+
+
+async def test_a_token_is_enough(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
+    result = await set_up(hass, f' "Bearer {TOKEN}"\n')
+    assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Tesla (Red Elephant)")
+    assert result["result"].state is ConfigEntryState.LOADED
+    assert result["result"].unique_id == f"teslafi.com:{VIN}"
+    battery = hass.states.get(BATTERY)
+    charging = hass.states.get("sensor.red_elephant_charging_state")
+    assert battery is not None
+    assert charging is not None
+    assert (battery.state, charging.state) == ("62", "charging")
+    assert TOKEN not in json.dumps([dict(result["result"].data), result["result"].unique_id])
+
+
+async def test_the_token_travels_in_a_header_alone(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    await set_up(hass)
+    assert feed.requests
+    assert all(TOKEN not in path and sent == f"Bearer {TOKEN}" for path, sent in feed.requests)
+    assert TOKEN not in caplog.text
+    assert not any(TOKEN in str(state.as_dict()) for state in hass.states.async_all())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (None, "feed_token_refused"),
+        (web.Response(status=403), "feed_token_refused"),
+        (web.Response(status=429, headers={"Retry-After": "30"}), "rate_limited"),
+        (web.Response(status=503), "feed_unreachable"),
+        (web.Response(text="Vehicle is asleep or unavailable"), "feed_unreachable"),
+        (web.Response(text="[]"), "feed_unreachable"),
+        (web.Response(text="{}"), "feed_unreachable"),
+        (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), "feed_unreachable"),
+    ],
+)
+async def test_a_refusal_is_a_sentence(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, answer: web.Response | None, error: str
+) -> None:
+    feed.answer = answer
+    result = await set_up(hass, TOKEN if answer is not None else "another-token")
+    assert (result["type"], result["errors"]) == (FlowResultType.FORM, {"base": error})
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+
+async def pass_minutes(hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: int) -> None:
+    for _ in range(minutes):
+        freezer.tick(timedelta(minutes=1))
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_it_sleeps_wakes_and_is_asked_seldom(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory
+) -> None:
+    await set_up(hass)
+    feed.tell(TOKEN, recorded("asleep") | {"vin": VIN, "state": "asleep"})
+    feed.requests.clear()
+    await pass_minutes(hass, freezer, 10)
+    state, battery = hass.states.get("sensor.red_elephant_car_state"), hass.states.get(BATTERY)
+    assert state is not None
+    assert battery is not None
+    assert (state.state, battery.state) == ("asleep", "62"), "what was known stays known"
+    assert len(feed.requests) <= 2 * 10
+    feed.tell(TOKEN, recorded("charging") | {"battery_level": "70"})
+    await pass_minutes(hass, freezer, 3)
+    battery = hass.states.get(BATTERY)
+    assert battery is not None
+    assert battery.state == "70"
+
+
+async def test_a_dead_token_asks_for_another(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory
+) -> None:
+    entry = (await set_up(hass))["result"]
+    feed.accounts["new-token-of-the-owner"] = feed.accounts.pop(TOKEN)
+    await pass_minutes(hass, freezer, 3)
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    shown = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
+    result = await hass.config_entries.flow.async_configure(shown["flow_id"], {"feed_token": "new-token-of-the-owner"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["reason"] == "reauth_successful"
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
+    entry = (await set_up(hass))["result"]
+    feed.add("somebody-elses-token", recorded("charging") | {"vin": "5YJ3E1EA7KF000001"})
+    context = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    assert flow["menu_options"] == ["feed", "rotate_key"]
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"feed_token": "somebody-elses-token"})
+    assert result["reason"] == "wrong_account"
+
+
+class _Kept:
+    def __init__(self, grant: Grant) -> None:
+        self.grant = grant
+
+    async def load(self) -> Grant:
+        return self.grant
+
+    async def replace(self, _before: Grant, after: Grant | None) -> Grant | None:
+        return after
+
+
+async def test_the_token_never_goes_to_tesla(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, tesla: TeslaSimulator
+) -> None:
+    """Every question that a reader has is asked; none of them reaches Tesla."""
+    http = async_get_clientsession(hass)
+    grant = Grant.of_feed(Secret(TOKEN), VIN, 0.0)
+    session = GrantSession(_Kept(grant), None, lambda: 0.0, hass.async_create_task)  # type: ignore[arg-type]
+    await session.load()
+    reader = FeedReader(http, session)
+    asked = 0
+    for name, method in inspect.getmembers(reader, inspect.iscoroutinefunction):
+        if name.startswith("_"):
+            continue
+        needed = [one for one in inspect.signature(method).parameters.values() if one.default is one.empty]
+        values: dict[str, Any] = {"count": lambda _category: None, "staged": True, "site_id": 1}
+        given_by_name = {one.name: values.get(one.name, VIN) for one in needed}
+        with contextlib.suppress(TeslaError):
+            await method(**given_by_name)
+        asked += 1
+    assert asked > 10
+    assert tesla.control.exchanges() == []
+    assert not grant.can_command
+
+
+async def test_one_answer_serves_questions_that_come_together(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
+    await set_up(hass)
+    assert HOLD == 20
+    assert len(feed.requests) <= 3
+
+
+@pytest.mark.parametrize("name", ["charging", "online_nopower", "online_stopped_sleepattempt", "idling"])
+def test_recorded_feeds_are_read(name: str) -> None:
+    snapshot = decode_vehicle(answer_of(recorded(name))).snapshot
+    assert snapshot.vehicle.vin
+    assert snapshot.charge_state.battery_level is not None
+    assert snapshot.vehicle_state.odometer is not None
+    assert snapshot.vehicle_state.locked in {True, False}
+
+
+def test_a_recorded_sleep_says_nothing_else() -> None:
+    snapshot = decode_vehicle(answer_of(recorded("asleep") | {"state": "asleep"})).snapshot
+    assert not any(path.partition(".")[0] == "charge_state" for path in snapshot.reported)
+
+
+@pytest.mark.parametrize(("unit", "told"), [(None, "38.4"), ("psi", "38.4"), ("bar", "2.648"), ("kpa", "264.76")])
+def test_pressures_are_in_bar(unit: str | None, told: str) -> None:
+    record = recorded("charging") | {"pressure": unit, "tpms_front_left": told}
+    assert answer_of(record)["vehicle_state"]["tpms_pressure_fl"] == pytest.approx(2.648, abs=0.001)
+
+
+def test_reused_columns_are_not_believed() -> None:
+    record = recorded("charging") | {
+        "vehicle_id": "566 17 0",
+        "id": "NULL",
+        "color": "1 FanOnly ",
+        "is_climate_on": "1",
+    }
+    snapshot = decode_vehicle(answer_of(record)).snapshot
+    assert (snapshot.vehicle.vehicle_id, snapshot.vehicle.color) == (None, None)
+    assert snapshot.climate_state.is_climate_on is False
+
+
+ODD = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(recorded("charging"))), ODD))
+def test_any_record_is_read(changed: dict[str, Any]) -> None:
+    decode_vehicle(answer_of(recorded("charging") | changed))
