@@ -143,8 +143,9 @@ async def test_a_dead_token_asks_for_another(
 async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
     entry = (await set_up(hass))["result"]
     feed.add("somebody-elses-token", recorded("charging") | {"vin": "5YJ3E1EA7KF000001"})
-    context = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
-    flow = await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
     assert flow["menu_options"] == ["feed", "rotate_key"]
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"feed_token": "somebody-elses-token"})
