@@ -11,7 +11,7 @@ import pytest
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla import pairing
 from custom_components.teslafi.tesla.commander import Commander
-from custom_components.teslafi.tesla.errors import CommandUncertain, TeslaError, UnexpectedAnswer, Unreachable
+from custom_components.teslafi.tesla.errors import CommandUncertain, NotAwake, TeslaError, UnexpectedAnswer, Unreachable
 from custom_components.teslafi.tesla.reader import Reader
 from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.servers import SERVERS
@@ -127,7 +127,7 @@ type Ask = Callable[[Asker], Awaitable[object]]
         (Asker.unsigned_command, CommandUncertain),
         (Asker.site_command, CommandUncertain),
         (Asker.signed_command, Unreachable),  # the handshake comes first
-        (Asker.wake, UnexpectedAnswer),
+        (Asker.wake, NotAwake),  # it is looked at
         (Asker.paired, UnexpectedAnswer),
         (Asker.refresh, Unreachable),
         (Asker.register, Unreachable),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 import gc
+from itertools import pairwise
 import json
 import logging
 from typing import Any
@@ -22,7 +23,7 @@ from custom_components.teslafi.tesla.errors import (
     Unreachable,
 )
 from custom_components.teslafi.tesla.grant import Grant, Kind
-from custom_components.teslafi.tesla.session import GrantKeeper, GrantSession
+from custom_components.teslafi.tesla.session import YOUNG, GrantKeeper, GrantSession
 from custom_components.teslafi.tesla.token import TokenEndpoint
 
 from .scripted import Answer, ScriptedServer, scripted_server
@@ -328,6 +329,44 @@ async def test_the_token_endpoint_is_not_asked_while_it_asks_to_wait(
     assert len(tesla.requests) == 1
     steady.now += 0.5
     assert await session.access_token() == access_token(jti="2")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        web.Response(status=500),
+        web.Response(text='{"access_token": "x'),
+        web.json_response({"error": "unauthorized_client"}, status=400),
+        drop,
+    ],
+)
+async def test_a_token_endpoint_in_trouble_is_asked_less_and_less(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, failure: Answer
+) -> None:
+    """Again at once, then after a minute, two, four … up to fifteen. What it answered is what everybody is told."""
+    tesla.answers = [failure]
+    steady = Steady()
+    session = await session_of(Shelf(grant()), http, steady)
+    asked: list[float] = []
+    for second in range(2 * 3600):
+        before = len(tesla.requests)
+        if second % 10 == 0:
+            with pytest.raises((Unreachable, TokenRequestRefused)):
+                await session.access_token()
+        asked += [steady.now] * (len(tesla.requests) - before)
+        steady.now += 1
+    waits = [after - before for before, after in pairwise(asked)]
+    assert waits == [10, 60, 120, 240, 480, *[900] * (len(waits) - 5)]
+    tesla.answers = [good(), good(3)]
+    steady.now += 900
+    assert await session.access_token() == access_token(jti="2")
+    # A success ends the count
+    tesla.answers = [failure, good(3)]
+    steady.now += YOUNG
+    session.refuse(session.grant.access_token)
+    with pytest.raises((Unreachable, TokenRequestRefused)):
+        await session.access_token()
+    assert await session.access_token() == access_token(jti="3")
 
 
 @pytest.mark.parametrize("expires_in", [0, 1, -5, 10**400, 1e308, "soon", None, float("nan"), [], True])

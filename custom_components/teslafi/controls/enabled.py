@@ -14,6 +14,7 @@ from ..link.coordinator import LinkCoordinator
 from ..storage.vault import Vault
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
+from ..tesla.vin import vin_of
 from .audit import AuditReporter
 from .code_check import CodeCheck
 from .coordinator import CompanionOverLink, ControlsCoordinator
@@ -44,7 +45,7 @@ class EnabledControls:
         """Begin shut; `monitoring` is the grant that reads, and with one application the one that commands as well."""
         enabled = entry.data[CONF_CONTROLS]
         self.groups = frozenset(group for group in ControlGroup if group in enabled[CONF_GROUPS])
-        self.vehicles = frozenset(vin.strip().upper() for vin in enabled[CONF_VEHICLES])
+        self.vehicles = frozenset(map(vin_of, enabled[CONF_VEHICLES]))
         self._hass = hass
         self._entry = entry
         self._link = link

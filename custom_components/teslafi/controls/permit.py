@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import jwt
 
+from ..tesla.vin import vin_of
 from .groups import ControlGroup
 
 TYPE: Final = "teslafi-permit+jwt"
@@ -91,7 +92,7 @@ def verified(text: str, keys: Mapping[str, Any], expected: Expected, now: Moment
     try:
         issued_at, expires_at, step_up_at = (float(claims[name]) for name in ("iat", "exp", "auth_time"))
         groups = frozenset(ControlGroup(group) for group in claims["groups"] if group in set(ControlGroup))
-        vehicles = frozenset(str(vin) for vin in claims["vehicles"])
+        vehicles = frozenset(vin_of(str(vin)) for vin in claims["vehicles"])
         account = str(claims["tesla_account"])
     except (KeyError, TypeError, ValueError) as error:
         raise PermitFaulty(Fault.INVALID) from error

@@ -29,6 +29,7 @@ from ..tesla.energy_site import (
     encode_today,
 )
 from ..tesla.snapshot import CarState, Snapshot
+from ..tesla.vin import vin_of
 from .file import Later, PrivateFile, StorageFailed
 
 SAVE_DELAY: Final = 120.0
@@ -139,10 +140,10 @@ class Stored:
     def from_json(cls, data: object) -> Stored:
         """Undo `to_json`; what is not there or not understood counts as unknown."""
         stored = data if isinstance(data, dict) else {}
-        vehicles = {vin.strip().upper(): LastValues.from_json(last) for vin, last in _items(stored, "vehicles")}
+        vehicles = {vin_of(vin): LastValues.from_json(last) for vin, last in _items(stored, "vehicles")}
         sites = {int(key): LastSite.from_json(last) for key, last in _items(stored, "sites") if _SITE.fullmatch(key)}
-        ledgers = {vin.strip().upper(): Ledger.from_json(ledger) for vin, ledger in _items(stored, "ledgers")}
-        absences = {key: both for key, seconds in _items(stored, "absences") if (both := _seconds(seconds))}
+        ledgers = {vin_of(vin): Ledger.from_json(ledger) for vin, ledger in _items(stored, "ledgers")}
+        absences = {vin_of(key): both for key, seconds in _items(stored, "absences") if (both := _seconds(seconds))}
         month = stored.get("month")
         kept = {vin: last.ledger for vin, last in vehicles.items()} | ledgers
         return cls(vehicles, sites, kept, absences, month if is_month(month) else None)

@@ -42,6 +42,8 @@ HANDSHAKE_PAUSE: Final = 2.0
 """After a wake-up the security computer answers before the infotainment computer does."""
 WAKE_LOOKS: Final = (2.0,) * 10 + (4.0,) * 10
 """Pauses in seconds before each free look at a car that was woken; after the last it counts as not awake."""
+BLIND_LOOKS: Final = 3
+"""Looks without an answer after which waking is given up: Tesla is out of reach."""
 
 SECURITY_COMMANDS: Final = frozenset(
     {
@@ -151,10 +153,23 @@ class Commander:
             self._waking_told(vin, False)  # noqa: FBT003 - a value
 
     async def _wake_and_wait(self, vin: str, count: Count) -> None:
-        await self._caller.ask(lambda: VehicleFleet(self._caller.api, vin).wake_up(), partial(count, Category.WAKE))
+        try:
+            await self._caller.ask(lambda: VehicleFleet(self._caller.api, vin).wake_up(), partial(count, Category.WAKE))
+        except (Unreachable, VehicleAsleep) as error:
+            # Whether it wakes is seen by looking at it
+            if not error.delivered:
+                raise
+        blind = 0
         for pause in WAKE_LOOKS:
             await self._sleep(pause)
-            if (await self._look(vin, count)).vehicle.state is CarState.ONLINE:
+            try:
+                looked = await self._look(vin, count)
+            except Unreachable:
+                blind += 1
+                if blind == BLIND_LOOKS:
+                    raise
+                continue
+            if looked.vehicle.state is CarState.ONLINE:
                 return
         raise NotAwake("The car did not wake up")
 
@@ -210,7 +225,7 @@ def _outcome(answer: object) -> Answer:
 
 
 def _outcome_at_site(answer: object) -> Answer:
-    """Read what Tesla says of a command to a site: an object, with or without a code, or the empty text for done."""
+    """Read what Tesla says of a command to a site: a code, a result, or the empty text for done."""
     if not isinstance(answer, dict) or "response" not in answer:
         raise CommandUncertain("An answer that says nothing")
     body = answer["response"]
@@ -218,7 +233,9 @@ def _outcome_at_site(answer: object) -> Answer:
         return {}
     if not isinstance(body, dict):
         raise CommandUncertain("An answer that says nothing")
-    code = body.get("code")
-    if body.get("result") is False or (isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST):
+    code, result = body.get("code"), body.get("result")
+    if result is False or (type(code) is int and code >= HTTPStatus.BAD_REQUEST):
         raise refusal(body.get("reason") or body.get("message"))
-    return body
+    if result is True or (type(code) is int and HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES):
+        return body
+    raise CommandUncertain("An answer that says nothing")

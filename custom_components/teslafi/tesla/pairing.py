@@ -22,6 +22,7 @@ from .exchange import Caller, Exchange, connected, exchanged
 from .servers import Server
 from .session import GrantSession
 from .token import TokenEndpoint
+from .vin import vin_of
 
 KEY_PATH: Final = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 LOOK_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
@@ -175,7 +176,8 @@ async def paired(http: aiohttp.ClientSession, session: GrantSession, vins: Colle
     listed = response.get("key_paired_vins") if isinstance(response, dict) else None
     if not isinstance(listed, list):
         raise Refused("Tesla did not tell which cars are paired")
-    return frozenset(vin for vin in vins if vin in listed)
+    known = {vin_of(vin) for vin in listed if isinstance(vin, str)}
+    return frozenset(vin for vin in vins if vin in known)
 
 
 def _uncounted() -> None:

@@ -38,6 +38,7 @@ from .vehicle_details import (
     decode_service,
     decode_warranties,
 )
+from .vin import vin_of
 
 CLASSIC_ENDPOINTS: Final = (
     "charge_state",
@@ -90,7 +91,7 @@ class Reader:
                 continue
             snapshot = decode_vehicle(product).snapshot
             site_id = product.get("energy_site_id")
-            if vin := (snapshot.vehicle.vin or "").strip().upper():
+            if vin := vin_of(snapshot.vehicle.vin or ""):
                 vehicles[vin] = snapshot
                 self._ids[vin] = str(product.get("id_s") or product.get("id") or vin)
             elif type(site_id) is int and 0 < site_id < _SITE_IDS and product.get("resource_type") in _SITES:

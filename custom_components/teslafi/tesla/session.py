@@ -10,7 +10,7 @@ import time
 from typing import Any, Final, Protocol
 
 from ..secret import Secret
-from .errors import RateLimited, Reason, SignInRequired
+from .errors import RateLimited, Reason, SignInRequired, TeslaError
 from .grant import Grant
 from .servers import Region
 from .token import TokenEndpoint
@@ -21,8 +21,13 @@ YOUNG: Final = 300.0
 """Seconds in which a renewed access token is not blamed for a 401."""
 BLAMED_FOR: Final = 3600.0
 """Seconds in which an endpoint that refused a renewed access token is blamed for its 401 itself."""
+BLAMED_LONGER: Final = 4
+"""By how much longer each time it refuses a renewed one again, without having taken any between."""
+BLAMED_MOST: Final = 86_400.0
 RATE_LIMITED_FOR: Final = 60.0
 """Seconds without a refresh after 429, when the token endpoint does not say how long."""
+FAILED_FOR: Final = (0.0, 60.0, 120.0, 240.0, 480.0, 900.0)
+"""Seconds without a refresh after the first, second, … in a row that brought no token; the last for all others."""
 
 
 type CreateTask = Callable[[Coroutine[Any, Any, Grant], str], asyncio.Task[Grant]]
@@ -47,7 +52,7 @@ class GrantSession:
         endpoint: TokenEndpoint,
         clock: Callable[[], float],
         create_task: CreateTask,
-        steady: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] = lambda: time.monotonic(),  # noqa: PLW0108 - a test's clock comes later
     ) -> None:
         """Keep the grant of `keeper` valid by `clock` (epoch seconds); refreshes run as tasks of `create_task`.
 
@@ -62,8 +67,11 @@ class GrantSession:
         self._ended = Reason.MISSING
         self._refused: Secret | None = None
         self._renewed_at: float | None = None
-        self._blamed: dict[str, float] = {}
+        self._blamed: dict[str, tuple[float, int]] = {}
+        """Endpoint -> the moment until which it is blamed, and how often it was."""
         self._wait_until = 0.0
+        self._failures = 0
+        self._failure: TeslaError | None = None
         self._refreshing: asyncio.Task[Grant] | None = None
 
     async def load(self) -> Grant:
@@ -90,9 +98,11 @@ class GrantSession:
         if self._grant is None or access_token != self._grant.access_token or access_token == self._refused:
             return True
         now = self._steady()
-        if self._renewed_at is not None and now - self._renewed_at < YOUNG:
-            self._blamed[endpoint] = now
-        if endpoint in self._blamed and now - self._blamed[endpoint] < BLAMED_FOR:
+        until, times = self._blamed.get(endpoint, (now, 0))
+        if now >= until and self._renewed_at is not None and now - self._renewed_at < YOUNG:
+            until = now + min(BLAMED_FOR * BLAMED_LONGER**times, BLAMED_MOST)
+            self._blamed[endpoint] = until, times + 1
+        if now < until:
             return False
         self._refused = access_token
         return True
@@ -118,12 +128,15 @@ class GrantSession:
         """Join the refresh under way, or begin it. A caller who gives up does not end it."""
         if self._refreshing is None:
             if (wait := self._wait_until - self._steady()) > 0:
-                raise RateLimited(wait)
+                raise self._why_it_waits(wait)
             self._refreshing = self._create_task(self._refresh(), "teslafi grant refresh")
             self._refreshing.add_done_callback(self._refresh_ended)
         refreshing = self._refreshing
         await asyncio.wait([refreshing])
         return refreshing.result()
+
+    def _why_it_waits(self, wait: float) -> TeslaError:
+        return RateLimited(wait) if self._failure is None else self._failure.with_traceback(None)
 
     def _refresh_ended(self, task: asyncio.Task[Grant]) -> None:
         """Free the place; look at the outcome, which every caller may have stopped waiting for."""
@@ -140,9 +153,16 @@ class GrantSession:
             after = None
         except RateLimited as error:
             self._wait_until = self._steady() + (error.retry_after or RATE_LIMITED_FOR)
+            self._failure = None
+            raise
+        except TeslaError as error:
+            self._wait_until = self._steady() + FAILED_FOR[min(self._failures, len(FAILED_FOR) - 1)]
+            self._failures += 1
+            self._failure = error
             raise
         else:
             self._renewed_at = self._steady()
+        self._failures, self._failure = 0, None
         self._take(await self._keeper.replace(before, after))
         return self.grant
 
