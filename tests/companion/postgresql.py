@@ -44,8 +44,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def running_server() -> Iterator[int]:
-    """Run a server for the time of the block; gives its port."""
+def running_server(password: str | None = None) -> Iterator[int]:
+    """Run a server for the time of the block; gives its port. With a password it lets nobody in without it."""
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     data = folder / "data"
     port = _free_port()
@@ -53,9 +53,12 @@ def running_server() -> Iterator[int]:
         if os.geteuid() == 0:
             entry = pwd.getpwnam(_USER)
             os.chown(folder, entry.pw_uid, entry.pw_gid)
-        _as_server_user(
-            [str(BIN / "initdb"), "-D", str(data), "-U", "companion", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        )
+        trusted = ["-A", "trust"]
+        if password is not None:
+            file = folder / "password"
+            file.write_text(password, encoding="ascii")
+            trusted = ["-A", "scram-sha-256", f"--pwfile={file}"]
+        _as_server_user([str(BIN / "initdb"), "-D", str(data), "-U", "companion", *trusted, "-E", "UTF8", "--no-sync"])
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} {_OPTIONS}"
         control = [str(BIN / "pg_ctl"), "-D", str(data), "-w"]
         _as_server_user([*control, "-l", str(folder / "log"), "-o", options, "start"])

@@ -10,6 +10,7 @@ from teslafi_companion.configuration import load_settings
 from teslafi_companion.settings import Settings, UnsafeSetting
 
 SAFE: dict[str, Any] = {"database": "sqlite:///data/companion.sqlite3", "key_file": Path("keys/companion.key")}
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-0a1b2c3d-AbCdEf"
 BEHIND_PROXY: dict[str, Any] = {"base_url": "https://companion.example.org", "trusted_proxies": ("10.0.0.0/24",)}
 
 UNSAFE: list[tuple[dict[str, Any], str]] = [
@@ -32,6 +33,29 @@ UNSAFE: list[tuple[dict[str, Any], str]] = [
         {"database": "postgresql://companion@db.example.org/companion?sslmode=verify-full&sslrootcert=/nowhere"},
         "/nowhere doesn't exist",
     ),
+    ({"database_authority": "x"}, "needs .sslmode=verify-full"),
+    (
+        {
+            "database": "postgresql://companion@db.example.org/companion?sslmode=verify-full",
+            "database_authority": "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n",
+        },
+        "isn't a certificate",
+    ),
+    ({"database_secret": "password-marker"}, "must be the ARN"),
+    ({"database_secret": SECRET}, "password of PostgreSQL"),
+    (
+        {
+            "database": "postgresql://companion:secret-marker@127.0.0.1/companion",
+            "database_secret": SECRET,
+        },
+        "Remove the password",
+    ),
+    ({"base_url": "https://c.example.org", "tls_own_certificate": True}, "load balancer in front"),
+    (
+        BEHIND_PROXY | {"tls_own_certificate": True, "tls_certificate": Path("a.pem"), "tls_key": Path("a.key")},
+        "leave tls_certificate",
+    ),
+    ({"trusted_proxies": ("10.0.0.0/24",), "tls_own_certificate": True}, "base_url"),
     ({"reuse_port": True}, "Only one process"),
     ({"key": "x"}, "key_provider isn't env"),
     ({"key_provider": "env"}, "is empty"),
@@ -74,6 +98,11 @@ def test_what_is_unsafe_is_refused(changes: dict[str, Any], sentence: str) -> No
         {"base_url": "https://c.example.org", "tls_certificate": Path("c.pem"), "tls_key": Path("c.key")},
         {"database": "postgresql://companion@127.0.0.1/companion", "reuse_port": True},
         {"database": "postgresql://companion@db.example.org/companion?sslmode=verify-full"},
+        {
+            "database": "postgresql://companion@db.example.org/companion?sslmode=verify-full",
+            "database_secret": SECRET,
+        },
+        BEHIND_PROXY | {"tls_own_certificate": True, "listen_host": "0.0.0.0"},  # noqa: S104 - behind a balancer
         {"smtp_host": "mail.example.org", "smtp_security": "none", "smtp_plain_allowed": True},
         {"oauth_redirect_uris": ("http://127.0.0.1:8123/auth/external/callback",)},
     ],

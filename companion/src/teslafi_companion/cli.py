@@ -11,6 +11,8 @@ from pathlib import Path
 import sys
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
 from teslafi_companion.adapters.breached_passwords.adapter import range_service
 from teslafi_companion.configuration import load_settings
 from teslafi_companion.crypto import KeyFault
@@ -137,7 +139,21 @@ async def _check(settings: Settings, arguments: Namespace) -> int:
     for fault in report.faults:
         print(f"Audit: {fault}")
     print(f"Audit: {report.rows} rows, {'complete' if not report.faults else 'NOT COMPLETE'}, head {report.head}")
+    if arguments.textfile is not None:
+        _write_figures(arguments.textfile, report)
     return 1 if report.faults else 0
+
+
+def _write_figures(file: Path, report: audit.ChainReport) -> None:
+    """Write the result for Prometheus' node_exporter, whose textfile collector picks it up."""
+    registry = CollectorRegistry()
+    Gauge("companion_audit_faults", "Faults of the audit log's chain", registry=registry).set(len(report.faults))
+    Gauge("companion_audit_rows", "Rows of the audit log", registry=registry).set(report.rows)
+    Gauge("companion_audit_checked_seconds", "When the chain was last checked", registry=registry).set_to_current_time()
+    try:
+        write_to_textfile(str(file), registry)
+    except OSError as fault:
+        raise Refused(f"The figures could not be written to {file}: {fault.strerror}.") from None
 
 
 async def _export_audit(settings: Settings, arguments: Namespace) -> int:
@@ -206,6 +222,7 @@ def _parser() -> ArgumentParser:
     rotate.add_argument("--stopped", action="store_true", help="the service isn't running: don't wait for it")
     check = commands.add_parser("check", help="check the settings, database, keys, and audit log")
     check.add_argument("--head", help="an audit head from the log that must still be part of the chain")
+    check.add_argument("--textfile", type=Path, help="also write the result to this file (.prom) for node_exporter")
     export = commands.add_parser("export-audit", help="write the audit log as JSON lines")
     export.add_argument("--after", type=int, default=0, metavar="NUMBER", help="start after this row")
     return parser

@@ -22,6 +22,7 @@ from teslafi_companion.mail import outbox
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings, UnsafeSetting
 from teslafi_companion.store.database import serving_alone
+from teslafi_companion.tls import load_own_certificate
 from teslafi_companion.work.supervisor import Supervisor
 
 SPARE_FILES: Final = 100
@@ -94,7 +95,7 @@ def _refuse_more_than_files(settings: Settings) -> None:
 
 
 def _metrics(parts: Services, supervisor: Supervisor) -> web.Application:
-    async def waiting() -> int:
+    async def waiting() -> outbox.Waiting:
         async with parts.store.reading() as transaction:
             return await outbox.waiting(transaction)
 
@@ -118,9 +119,12 @@ async def _runner(
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_certificate is None or settings.tls_key is None:
+    if not settings.serves_tls:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    else:
+        load_own_certificate(context, settings.host)
     return context

@@ -12,6 +12,7 @@ from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import os
 from pathlib import Path
+import re
 import ssl
 import stat
 import tomllib
@@ -25,6 +26,8 @@ PREFIX: Final = "TESLAFI_COMPANION_"
 CHECKED_TLS: Final = frozenset({"verify-ca", "verify-full"})
 """Modes of PostgreSQL's TLS that check the server's certificate."""
 MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
+
+_SECRET_ARN: Final = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@!-]+", re.ASCII)
 
 NO_BILLING: Final = "none"
 
@@ -112,6 +115,8 @@ class Settings:
     """Let several processes of one PostgreSQL share the listening port."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_own_certificate: bool = False
+    """Speak TLS with a certificate made at the start, for a load balancer that encrypts without checking it (Linux)."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the reverse proxies whose X-Forwarded-For is believed."""
     connections: int = 800
@@ -123,6 +128,10 @@ class Settings:
     """0 takes a free port; -1 serves no metrics."""
     database: str = "sqlite:///data/companion.sqlite3"
     """`sqlite:///path` or `postgresql://user:password@host/name?sslmode=verify-full`, with `&sslrootcert=path`."""
+    database_authority: str = ""
+    """Certificate authority of the PostgreSQL server as PEM text, for hosts without a file of it."""
+    database_secret: str = ""
+    """ARN of a secret at AWS Secrets Manager with the `password` of PostgreSQL; it is asked when a connection opens."""
     database_pool: int = 10
     key_provider: KeyProvider = "file"
     key_file: Path = Path("keys/companion.key")
@@ -178,7 +187,7 @@ class Settings:
         mode, authority = (str(query[name]) if name in query else None for name in ("sslmode", "sslrootcert"))
         if mode not in CHECKED_TLS:
             return mode
-        context = ssl.create_default_context(cafile=authority)
+        context = ssl.create_default_context(cafile=authority, cadata=self.database_authority or None)
         context.check_hostname = mode == "verify-full"
         return context
 
@@ -206,7 +215,7 @@ class Settings:
     @property
     def serves_tls(self) -> bool:
         """Say whether this process speaks TLS itself."""
-        return self.tls_certificate is not None
+        return self.tls_certificate is not None or self.tls_own_certificate
 
 
 def read_settings(
@@ -365,6 +374,11 @@ def _listening(settings: Settings) -> None:
     https = URL(settings.base_url).scheme == "https"
     if settings.serves_tls and not https:
         raise UnsafeSetting("The service uses TLS, but base_url starts with http. Use https in base_url.")
+    if settings.tls_own_certificate and (settings.tls_certificate is not None or not settings.trusted_proxies):
+        raise UnsafeSetting(
+            "tls_own_certificate is for a load balancer in front of the service, because no browser accepts such a "
+            "certificate. Set trusted_proxies, and leave tls_certificate and tls_key empty."
+        )
     if settings.serves_tls:
         return
     if not is_loopback(settings.listen_host) and not settings.trusted_proxies:
@@ -420,6 +434,27 @@ def _database(settings: Settings) -> None:
     authority = url.query.get("sslrootcert")
     if authority is not None and not Path(str(authority)).is_file():
         raise UnsafeSetting(f"sslrootcert: the file {authority} doesn't exist.")
+    _database_secrets(settings, url)
+
+
+def _database_secrets(settings: Settings, url: sqlalchemy.URL) -> None:
+    if settings.database_authority:
+        if url.query.get("sslmode") not in CHECKED_TLS or "sslrootcert" in url.query:
+            raise UnsafeSetting(
+                "database_authority needs ?sslmode=verify-full in database, and replaces &sslrootcert=path."
+            )
+        try:
+            ssl.create_default_context(cadata=settings.database_authority)
+        except ValueError, ssl.SSLError:
+            raise UnsafeSetting("database_authority isn't a certificate in PEM format.") from None
+    if not settings.database_secret:
+        return
+    if _SECRET_ARN.fullmatch(settings.database_secret) is None:
+        raise UnsafeSetting(
+            "database_secret must be the ARN of a secret: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME."
+        )
+    if url.get_backend_name() != "postgresql" or url.password is not None:
+        raise UnsafeSetting("database_secret has the password of PostgreSQL. Remove the password from database.")
 
 
 def _keys(settings: Settings) -> None:

@@ -69,8 +69,8 @@ async def test_a_loop_that_fails_shows_and_goes_on(
     parts.passwords.close()
 
 
-async def _none() -> int:
-    return 0
+async def _none() -> tuple[int, float]:
+    return 0, 0.0
 
 
 class Hostile(FreeOfCharge):

@@ -18,6 +18,10 @@ _ELSEWHERE: Final = "(none)"
 """Route of what has no route: a scanner's paths would make a label each."""
 
 
+type OutboxFigures = tuple[float, float]
+"""How many mails wait, and the age of the oldest in seconds."""
+
+
 class LoopFigures(NamedTuple):
     """How a loop that runs beside the requests does."""
 
@@ -43,6 +47,11 @@ class Metrics:
         )
         self._webhooks = Counter("companion_webhooks", "Webhooks of Chargebee's", ("answer",), registry=self.registry)
         self._waiting = Gauge("companion_outbox_waiting", "Mails not handed over yet", registry=self.registry)
+        self._oldest = Gauge(
+            "companion_outbox_oldest_seconds",
+            "Age of the oldest mail that waits, 0 without one",
+            registry=self.registry,
+        )
         self._degraded = Gauge(
             "companion_loop_degraded", "1 while a loop cannot do its work", ("loop",), registry=self.registry
         )
@@ -77,18 +86,21 @@ class Metrics:
         self._webhooks.labels(answer).inc()
 
     def application(
-        self, waiting: Callable[[], Awaitable[int]], loops: Callable[[], Mapping[str, LoopFigures]]
+        self, waiting: Callable[[], Awaitable[OutboxFigures]], loops: Callable[[], Mapping[str, LoopFigures]]
     ) -> web.Application:
         """Return the application of the metrics port.
 
-        `waiting` counts the mails that wait; `loops` tells how what runs beside the requests does.
+        `waiting` counts the mails that wait and says how old the oldest is; `loops` tells how what runs beside the
+        requests does.
         """
 
         async def show(_request: web.Request) -> web.Response:
             try:
-                self._waiting.set(await waiting())
+                count, seconds = await waiting()
             except StoreUnreachable:
-                self._waiting.set(float("nan"))
+                count = seconds = float("nan")
+            self._waiting.set(count)
+            self._oldest.set(seconds)
             for name, figures in loops().items():
                 self._degraded.labels(name).set(figures.degraded)
                 self._failed.labels(name).set(figures.failed)

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select
 
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import outbox
@@ -79,9 +79,19 @@ async def purge(transaction: Transaction) -> None:
     )
 
 
-async def waiting(transaction: Transaction) -> int:
-    """Return how many mails have not been handed over yet, for the metrics."""
-    count: int = (
-        await transaction.execute(select(func.count()).select_from(outbox).where(outbox.c.state == WAITING))
-    ).scalar_one()
-    return count
+class Waiting(NamedTuple):
+    """What has not been handed over yet."""
+
+    rows: int
+    """Mails, and work that leads to some."""
+    seconds: float
+    """Age of the oldest mail; 0 when none waits."""
+
+
+async def waiting(transaction: Transaction) -> Waiting:
+    """Return what has not been handed over yet, for the metrics and the log."""
+    written = case((outbox.c.kind == MESSAGE, outbox.c.created_at))
+    statement = select(func.count(), func.min(written)).select_from(outbox).where(outbox.c.state == WAITING)
+    found = (await transaction.execute(statement)).one()
+    oldest: datetime | None = found[1]
+    return Waiting(found[0], max((transaction.now - oldest).total_seconds(), 0.0) if oldest else 0.0)

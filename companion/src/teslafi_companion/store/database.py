@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError, TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from teslafi_companion.adapters.secrets_manager.password import RotatedPassword
 from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import FieldCipher, Place
 from teslafi_companion.settings import Settings
@@ -90,13 +91,17 @@ def create_engine(settings: Settings) -> AsyncEngine:
     """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged."""
     url = settings.database_url
     if url.get_backend_name() != "sqlite":
-        tls = settings.database_tls
+        arguments: dict[str, Any] = {}
+        if (tls := settings.database_tls) is not None:
+            arguments["ssl"] = tls
+        if settings.database_secret:
+            arguments["password"] = RotatedPassword(settings.database_secret)
         return create_async_engine(
             url,
             pool_size=settings.database_pool,
             max_overflow=0,
             hide_parameters=True,
-            connect_args={} if tls is None else {"ssl": tls},
+            connect_args=arguments,
         )
     path = settings.sqlite_path
     if path is None:

@@ -7,9 +7,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+_MIGRATING: Final = 0x7E51A
+"""Any number that no other program uses for a lock in this database."""
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
@@ -26,6 +29,9 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Several processes of a new version may migrate at once: the others wait, and find it done
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     command.upgrade(_config(connection), "head")
 
 

@@ -18,6 +18,8 @@ from .supervisor import Loop
 
 PAUSE: Final = timedelta(seconds=30)
 HEAD_LOGGED: Final = timedelta(hours=24)
+WAITING_LOGGED: Final = timedelta(minutes=5)
+"""A mail that waits for longer is worth a line, and one more each time that this passes again: alarms count on it."""
 PURGES: Final = (
     sessions.purge,
     account.purge_links,
@@ -43,6 +45,7 @@ class Housekeeping:
         """Begin with a head that was never logged."""
         self._store = store
         self._head_logged_at: datetime | None = None
+        self._waiting_logged_at: datetime | None = None
 
     def loop(self) -> Loop:
         """Return what the supervisor has to do again and again."""
@@ -56,7 +59,18 @@ class Housekeeping:
             async with self._store.reading() as transaction:
                 _log.info("audit_head", head=await audit.head(transaction))
             self._head_logged_at = now
+        if self._store.settings.smtp_host:
+            await self._tell_of_waiting_mail(now)
         return 0
+
+    async def _tell_of_waiting_mail(self, now: datetime) -> None:
+        if self._waiting_logged_at is not None and now - self._waiting_logged_at < WAITING_LOGGED:
+            return
+        async with self._store.reading() as transaction:
+            waiting = await outbox.waiting(transaction)
+        if waiting.seconds >= WAITING_LOGGED.total_seconds():
+            _log.warning("mail_waiting", oldest_seconds=int(waiting.seconds), rows=waiting.rows)
+            self._waiting_logged_at = now
 
 
 async def keep_house(store: Store) -> None:

@@ -1,0 +1,1 @@
+"""Passwords kept by AWS Secrets Manager."""
