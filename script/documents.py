@@ -1,4 +1,4 @@
-"""Writes what documents repeat of the code: docs/actions.md, and the picture of the rooms in docs/architecture.md.
+"""Writes what documents repeat of the code: actions, rooms (docs/architecture.md), promises (docs/hosting.md).
 
 `--check` writes nothing and fails where a document differs.
 """
@@ -15,13 +15,13 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from custom_components.teslafi import PLATFORMS  # noqa: E402 - found through the line above
+from tests.hosting.promises import FIELD, PROMISES  # noqa: E402
 from tests.house.arrows import Arrows, module_arrows, room_arrows  # noqa: E402
 
 COMPONENT: Final = ROOT / "custom_components" / "teslafi"
 ACTIONS: Final = ROOT / "docs" / "actions.md"
 ARCHITECTURE: Final = ROOT / "docs" / "architecture.md"
-BEGIN: Final = "<!-- rooms: made by script/documents -->"
-END: Final = "<!-- end of rooms -->"
+HOSTING: Final = ROOT / "docs" / "hosting.md"
 
 ACTIONS_HEAD: Final = """# Actions
 
@@ -98,15 +98,39 @@ def _reached(room: str, arrows: Arrows) -> set[str]:
 
 def architecture_page() -> str:
     """Return docs/architecture.md with today's picture in it."""
-    text = ARCHITECTURE.read_text("utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{rooms_picture()}\n\n{END}{tail}"
+    return _with(ARCHITECTURE, "rooms", rooms_picture())
+
+
+def promises_table() -> str:
+    """Return the field's promises about hosting, with what keeps each here and the name that its test goes by."""
+    lines = ["| Promise | Kept by | Test |", "| --- | --- | --- |"]
+    for said, keepers in FIELD:
+        for number, name in enumerate(keepers):
+            kept = " ".join((PROMISES[name].__doc__ or "").split())
+            lines.append(f"| {'' if number else said} | {kept} | `{name}` |")
+    others = sorted(set(PROMISES) - {name for _, keepers in FIELD for name in keepers})
+    for number, name in enumerate(others):
+        kept = " ".join((PROMISES[name].__doc__ or "").split())
+        lines.append(f"| {'' if number else 'Beyond them'} | {kept} | `{name}` |")
+    return "\n".join(lines)
+
+
+def hosting_page() -> str:
+    """Return docs/hosting.md with today's promises in it."""
+    return _with(HOSTING, "promises", promises_table())
+
+
+def _with(document: Path, name: str, made: str) -> str:
+    """Return a document with the part of this name made anew."""
+    begin, end = f"<!-- {name}: made by script/documents -->", f"<!-- end of {name} -->"
+    head, _, rest = document.read_text("utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n\n{made}\n\n{end}{tail}"
 
 
 def main() -> int:
     """Write the documents, or with --check tell which differ; return the exit code."""
-    made = {ACTIONS: actions_page(), ARCHITECTURE: architecture_page()}
+    made = {ACTIONS: actions_page(), ARCHITECTURE: architecture_page(), HOSTING: hosting_page()}
     differing = [path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
     if "--check" in sys.argv[1:]:
         for path in differing:
