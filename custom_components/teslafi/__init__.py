@@ -15,6 +15,7 @@ from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
 from .coordinators.hints import Hints
 from .coordinators.holders import holders
+from .coordinators.journal import get_journal
 from .coordinators.memory import forget_memory
 from .dashboard import async_serve_dashboard
 from .feed.reader import reader_of
@@ -76,6 +77,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         hass.async_create_task,
     )
     entry.async_on_unload(session.close)
+    journal = get_journal(hass)
+    await journal.async_join(entry)
     try:
         await session.load()
         account = AccountCoordinator(hass, entry, reader_of(session.grant, http, session))
@@ -88,7 +91,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
         ) from error
-    entry.runtime_data = data = TeslaFiData(account)
+    entry.runtime_data = data = TeslaFiData(account, journal)
+    for vin in account.vehicles:
+        await journal.async_take_up(vin)
     public_keys(hass)
     if CONF_COMPANION in entry.data:
         data.link = LinkCoordinator(hass, entry, vault)
@@ -110,6 +115,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.account.async_save()
+        await entry.runtime_data.journal.async_leave(entry)
         if entry.disabled_by is not None:
             holders(hass).leave(entry.entry_id)
     return unloaded

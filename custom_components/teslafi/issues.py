@@ -29,6 +29,12 @@ CONTROLS_LOCKED: Final = "controls_locked"
 STORAGE_FAILED: Final = "storage_failed"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
+JOURNAL_DAMAGED: Final = "journal_damaged"
+JOURNAL_TOO_NEW: Final = "journal_too_new"
+JOURNAL_UNUSABLE: Final = "journal_unusable"
+JOURNAL: Final = "journal"
+"""The issue's id, whichever of the three troubles the journal has."""
+
 SHARED: Final = "shared"
 CONF_ENTRY_ID: Final = "entry_id"
 """What an issue's data tell its fix (`repairs.py`)."""
@@ -167,6 +173,22 @@ def note_controls_locked(hass: HomeAssistant, entry: ConfigEntry, address: str, 
         issue.delete(hass)
     else:
         issue.create(hass, {"account": entry.title, "address": address})
+
+
+@callback
+def note_journal(hass: HomeAssistant, trouble: str | None) -> None:
+    """Raise the issue that the journal cannot be written, with its reason, or delete it."""
+    if trouble is None:
+        ir.async_delete_issue(hass, DOMAIN, JOURNAL)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        JOURNAL,
+        is_fixable=trouble == JOURNAL_DAMAGED,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=trouble,
+    )
 
 
 @callback

@@ -8,8 +8,10 @@ from homeassistant.core import HomeAssistant
 import probatio
 
 from .const import CONF_MONTHLY_BUDGET
+from .coordinators.journal import get_journal
 from .flow.options import BUDGET
-from .issues import BUDGET_REACHED, CONF_ENTRY_ID
+from .issues import BUDGET_REACHED, CONF_ENTRY_ID, JOURNAL
+from .journal.file import JournalUnusable
 
 
 class BudgetFlow(RepairsFlow):
@@ -51,10 +53,26 @@ class SignInFlow(ConfirmRepairFlow):
         return await super().async_step_confirm(user_input)
 
 
+class JournalFlow(ConfirmRepairFlow):
+    """Moves a damaged journal aside and begins a new one."""
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Do so once the owner agrees; the damaged file stays where Home Assistant keeps its configuration."""
+        if user_input is not None:
+            try:
+                await get_journal(self.hass).async_start_anew()
+            except JournalUnusable:
+                return self.async_abort(reason="journal_not_moved")
+        return await super().async_step_confirm(user_input)
+
+
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     """Return the flow that settles an issue."""
+    if issue_id == JOURNAL:
+        return JournalFlow()
     entry = hass.config_entries.async_get_entry(str((data or {}).get(CONF_ENTRY_ID)))
     if entry is None:
         return ConfirmRepairFlow()

@@ -12,6 +12,7 @@ from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
 from .coordinators.budget import Budget
 from .coordinators.hints import Hints
+from .coordinators.journal import Journal
 from .coordinators.site import SiteCoordinator
 from .coordinators.vehicle import VehicleCoordinator
 from .link.coordinator import LinkCoordinator
@@ -22,6 +23,7 @@ class TeslaFiData:
     """The account with its cars and energy sites; the link and the controls, where the owner has them."""
 
     account: AccountCoordinator
+    journal: Journal
     link: LinkCoordinator | None = None
     controls: EnabledControls | None = None
     hints: Hints | None = None

@@ -20,13 +20,14 @@ ROOMS: Final = {
         " tesla"
     ),
     "application_credentials": "flow public_key",
+    "backup": "coordinators",
     "catalogue": "tesla",
     "compat": "",
     "config_flow": "const flow runtime secret storage",
     "const": "",
     "control_entity": "compat controls coordinators entity runtime",
     "controls": "const coordinators link issues secret storage tesla",
-    "coordinators": "catalogue const polling issues storage tesla",
+    "coordinators": "catalogue const journal polling issues storage tesla",
     "dashboard": "const",
     "device_trigger": "const",
     "detail_entity": "coordinators entity",
@@ -34,7 +35,8 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "feed": "secret tesla",
     "flow": (
-        "catalogue compat const controls coordinators feed link issues polling public_key runtime secret storage tesla"
+        "catalogue compat const controls coordinators feed issues journal link polling public_key runtime secret storage"
+        " tesla"
     ),
     "link": "const issues secret storage",
     "history": "journal",
@@ -44,7 +46,7 @@ ROOMS: Final = {
     "polling": "tesla",
     "public_key": "const tesla",
     "issues": "const tesla",
-    "repairs": "const flow issues",
+    "repairs": "const coordinators flow issues journal",
     "response_actions": "const coordinators services tesla",
     "runtime": "const controls coordinators link",
     "secret": "",

@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 from custom_components.teslafi import PLATFORMS
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.account import AccountCoordinator
+from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
@@ -203,7 +204,7 @@ async def begin(
     async def set_up(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
         account = AccountCoordinator(hass, entry, cast("Reader", reader))
         await account.async_start()
-        entry.runtime_data = TeslaFiData(account)
+        entry.runtime_data = TeslaFiData(account, get_journal(hass))
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
         entry.async_on_unload(follow_options(hass, entry))
         return True

@@ -12,6 +12,7 @@ from homeassistant.helpers import device_registry as dr
 
 from ..const import DOMAIN
 from ..issues import forget_old_issues, note_budget, note_shared
+from ..journal.sample import Sample
 from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
 from ..tesla.errors import RateLimited, SignInRequired, TeslaError
 from ..tesla.reader import Count, Products, Reader
@@ -21,6 +22,7 @@ from .base import StillInTrouble, TeslaCoordinator
 from .budget import Budget
 from .endpoint import Endpoint
 from .holders import holders
+from .journal import get_journal
 from .memory import memory_of
 from .site import SiteCoordinator
 from .troubles import Subject
@@ -151,6 +153,11 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         """A car answered with data: have it written before long, and see what that means for the budget."""
         self.save_soon()
         self.look_at_budget()
+
+    @callback
+    def seen(self, vin: str, sample: Sample) -> None:
+        """Something was seen of a car: it belongs into the journal."""
+        get_journal(self.hass).see(self.config_entry, vin, sample)
 
     @callback
     def look_at_budget(self) -> None:

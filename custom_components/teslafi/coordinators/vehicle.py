@@ -12,6 +12,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
+from ..journal.sample import Sample
 from ..polling import rule
 from ..polling.backoff import Trouble
 from ..polling.learnt import kind_of
@@ -32,6 +33,7 @@ from .budget import Budget
 from .details import ALERTS, SERVICE, DetailsMemory, VehicleDetails
 from .memory import memory_of
 from .polled_details import DetailCoordinator
+from .samples import CarClock, sample_of, state_sample
 from .troubles import Subject, Troubles, trouble_of
 
 BLOCK_AGE_MOST: Final = timedelta(hours=1)
@@ -69,6 +71,9 @@ class VehicleAudience(Protocol):
 
     def data_received(self) -> None:
         """The car answered with data."""
+
+    def seen(self, vin: str, sample: Sample) -> None:
+        """Something was seen of the car that belongs into the journal."""
 
     def look_at_budget(self) -> None:
         """The monthly limit leaves the car more or less than before."""
@@ -120,6 +125,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._expected: list[Mapping[str, object]] = []
         """What each command under way is about to set, by path."""
         self._waking = False
+        self._clock_of_car = CarClock()
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
 
@@ -311,6 +317,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment())
         )
         self._audience.data_received()
+        self._audience.seen(self.vin, sample_of(decoded.snapshot, self._seen_at(decoded.snapshot)))
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
     def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
@@ -323,7 +330,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         watch = tell(self.watch, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
         self._memory = self._memory.with_watch(watch)
         self._base = merge(self._base, answer)
+        self._audience.seen(self.vin, state_sample(state, self._seen_at(answer)))
         return replace(data, state=state, contact_at=dt_util.utcnow())
+
+    def _seen_at(self, answer: Snapshot) -> int:
+        return self._clock_of_car.at(answer, time.monotonic(), time.time())
 
     def _failed(self, ask: Ask, trouble: Trouble, retry_after: float | None = None) -> None:
         failed = rule.state_failed if ask is Ask.STATE else rule.data_failed

@@ -24,6 +24,7 @@ from ..const import (
     CONF_COMMAND_CODE,
     CONF_CONTROLS,
     CONF_HINTS,
+    CONF_JOURNAL_POSITIONS,
     CONF_MONTHLY_BUDGET,
     CONF_POLLING_MODE,
     CONF_REPORT_COMMANDS,
@@ -31,6 +32,7 @@ from ..const import (
     MONITORING,
 )
 from ..controls.code import hashed
+from ..journal.privacy import Positions
 from ..polling.pace import Mode
 from ..runtime import TeslaFiConfigEntry
 from ..storage.vault import async_get_vault
@@ -49,11 +51,19 @@ MODE: Final = SelectSelector(
 HINTS: Final = EntitySelector(
     EntitySelectorConfig(domain=["person", "device_tracker", "binary_sensor", "cover", "lock", "sensor"], multiple=True)
 )
+POSITIONS: Final = SelectSelector(
+    SelectSelectorConfig(
+        options=[choice.value for choice in Positions],
+        translation_key=CONF_JOURNAL_POSITIONS,
+        mode=SelectSelectorMode.LIST,
+    )
+)
 OPTIONS_SCHEMA: Final = probatio.Schema(
     {
         probatio.Required(CONF_POLLING_MODE, default=Mode.BALANCED.value): MODE,
         probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET,
         probatio.Optional(CONF_HINTS): HINTS,
+        probatio.Required(CONF_JOURNAL_POSITIONS, default=Positions.EXACT.value): POSITIONS,
         probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
     }
 )

@@ -80,6 +80,15 @@ class Store:
                 self._worth.clear()
                 engine.dispose()
 
+    def abandon(self) -> None:
+        """Close the file without writing anything to it: it is damaged."""
+        with self._writing:
+            engine, self._engine = self._engine, None
+            self._recorders.clear()
+            self._worth.clear()
+            if engine is not None:
+                engine.dispose()
+
     # Recording
 
     def record(self, vin: str, samples: Iterable[Sample], *, flush: bool = False) -> Recorded:

@@ -1,0 +1,271 @@
+"""The journal in a real Home Assistant: what is seen is written, over restarts and troubles, and is nobody else's."""
+
+from datetime import UTC, datetime, timedelta
+import os
+from pathlib import Path
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
+from sqlalchemy import event
+
+from custom_components.teslafi.backup import async_post_backup, async_pre_backup
+from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
+from custom_components.teslafi.coordinators.journal import FILE, Journal, get_journal
+from custom_components.teslafi.issues import JOURNAL
+from custom_components.teslafi.journal.sample import KM_PER_MILE
+from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
+from custom_components.teslafi.journal.store import Recorded
+from custom_components.teslafi.repairs import JournalFlow, async_create_fix_flow
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from tests.integration.owner import Owner
+
+START = datetime(2026, 11, 16, 12, tzinfo=UTC)
+
+
+class Car:
+    """One of the owner's cars at the simulator, looked at again and again."""
+
+    def __init__(self, hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, entry: ConfigEntry) -> None:
+        """Begin."""
+        self.hass = hass
+        self.owner = owner
+        self.freezer = freezer
+        self.entry = entry
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of this Home Assistant."""
+        return get_journal(self.hass)
+
+    async def look(self, minutes: float = 1.0) -> None:
+        """Let time pass, look at the car, and have that written."""
+        self.freezer.tick(minutes * 60)
+        coordinator = self.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+        coordinator.want_look()
+        await coordinator.async_refresh()
+        await self.journal.async_flush()
+
+    @property
+    def miles(self) -> float:
+        """The odometer."""
+        return float(self.owner.tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["odometer"])
+
+    async def drive(self) -> float:
+        """Drive for six minutes, ending at home; return how many km."""
+        control = self.owner.tesla.control
+        await self.look()
+        before = self.miles
+        control.drive(ANNAS_MODEL_3, miles=30.0, speed=40.0)
+        for _ in range(3):
+            await self.look(2)
+        car = control.car(ANNAS_MODEL_3)
+        car.park()
+        control.set_values(ANNAS_MODEL_3, {"drive_state.latitude": 52.03, "drive_state.longitude": 13.0})
+        await self.look()
+        await self.look()
+        return (self.miles - before) * KM_PER_MILE
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(freezer: FrozenDateTimeFactory) -> None:
+    """Stand at noon before Tesla and its cars begin to live."""
+    freezer.move_to(START)
+
+
+@pytest.fixture
+async def car(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, _at_noon: None) -> Car:
+    assert await async_setup_component(hass, "zone", {})
+    home = {"latitude": 52.03, "longitude": 13.0, "radius": 100, "friendly_name": "Home"}
+    hass.states.async_set("zone.home", "0", home)
+    at_teslas = owner.tesla.control.car(ANNAS_MODEL_3)
+    at_teslas.park()
+    at_teslas.unplug()
+    at_teslas.wake()
+    return Car(hass, owner, freezer, await owner.sign_in())
+
+
+async def test_a_drive_is_told_to_who_listens(car: Car) -> None:
+    told: list[Recorded] = []
+    stop = car.journal.listen(ANNAS_MODEL_3, told.append)
+    km = await car.drive()
+    drives = [one for recorded in told for one in recorded.closed if isinstance(one, Drive)]
+    assert len(drives) == 1
+    assert drives[0].distance_km == pytest.approx(km, rel=0.002)
+    assert drives[0].end_place == "Home"
+    assert drives[0].start_place is None
+    kept = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
+    assert [(one.start, one.distance_km) for one in kept] == [(drives[0].start, drives[0].distance_km)]
+    assert isinstance(car.journal.current(ANNAS_MODEL_3), Parking)
+    stop()
+    count = len(told)
+    await car.look()
+    assert len(told) == count
+
+
+async def test_what_is_seen_is_written_by_itself(car: Car) -> None:
+    coordinator = car.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    coordinator.want_look()
+    await coordinator.async_refresh()
+    car.freezer.tick(3)
+    async_fire_time_changed(car.hass)
+    await car.hass.async_block_till_done(wait_background_tasks=True)
+    assert await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
+
+
+async def test_a_charge_goes_on_over_a_restart(car: Car) -> None:
+    control = car.owner.tesla.control
+    await car.look()
+    control.set_values(ANNAS_MODEL_3, {"charge_state.charge_limit_soc": 100})
+    control.charge(ANNAS_MODEL_3, "three_phase")
+    await car.look(6)
+    await car.look(6)
+    assert await car.hass.config_entries.async_unload(car.entry.entry_id)
+    car.freezer.tick(900)
+    assert await car.hass.config_entries.async_setup(car.entry.entry_id)
+    await car.hass.async_block_till_done(wait_background_tasks=True)
+    assert isinstance(car.journal.current(ANNAS_MODEL_3), Charge)
+    await car.look(6)
+    at_teslas = control.car(ANNAS_MODEL_3)
+    added = at_teslas.data["charge_state"]["charge_energy_added"]
+    at_teslas.unplug()
+    await car.look()
+    charges = await car.journal.async_query(car.journal.store.charges, ANNAS_MODEL_3)
+    assert [(one.phases, one.dc) for one in charges] == [(3.0, False)]
+    assert charges[0].added_kwh == pytest.approx(added, abs=0.3)
+    assert charges[0].efficiency == pytest.approx(0.92, abs=0.1)
+    assert charges[0].seconds > 30 * 60
+
+
+async def test_unloading_writes_what_waits(car: Car) -> None:
+    coordinator = car.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    coordinator.want_look()
+    await coordinator.async_refresh()
+    path = Path(car.hass.config.path(FILE))
+    assert await car.hass.config_entries.async_unload(car.entry.entry_id)
+    assert path.exists()
+    assert not path.with_name(FILE + "-wal").exists()
+    assert await car.hass.config_entries.async_setup(car.entry.entry_id)
+    assert await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
+
+
+async def test_a_wall_clock_that_is_wrong_moves_no_session(car: Car) -> None:
+    """The car's own clock counts: a year ahead, an hour back, in the middle of a drive."""
+    await car.drive()
+    before = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
+    for days in (365, -365):
+        car.freezer.tick(timedelta(days=days))
+        coordinator = car.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+        await coordinator.async_refresh()
+        await car.journal.async_flush()
+    newest = (await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3))[-1].at
+    assert newest < START.timestamp() + 86_400
+    assert await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3) == before
+
+
+@pytest.mark.parametrize(
+    ("choice", "positions", "place"), [("zones", {(52.03, 13.0), None}, "Home"), ("none", {None}, None)]
+)
+async def test_positions_are_kept_as_the_owner_wants(
+    car: Car, choice: str, positions: set[tuple[float, float] | None], place: str | None
+) -> None:
+    car.hass.config_entries.async_update_entry(car.entry, options={CONF_JOURNAL_POSITIONS: choice})
+    car.freezer.tick(3600)
+    await car.drive()
+    samples = await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3, int(START.timestamp()) + 1800)
+    assert {sample.position for sample in samples} <= positions
+    drives = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
+    assert drives[-1].end_place == place
+
+
+async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+    await car.look()
+    path = Path(car.hass.config.path(FILE))
+    issues = ir.async_get(car.hass)
+    engine = car.journal.store._open_engine()  # noqa: SLF001 - the disk gets full from below
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    def full(connection: Any) -> None:  # noqa: ANN401 - the driver's
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    event.listen(engine, "begin", full)
+    km = await car.drive()
+    issue = issues.async_get_issue(DOMAIN, JOURNAL)
+    assert issue is not None
+    assert (issue.translation_key, issue.is_fixable) == ("journal_unusable", False)
+    assert car.entry.runtime_data.vehicles[ANNAS_MODEL_3].last_update_success
+    event.remove(engine, "begin", full)
+    engine.dispose()
+    car.freezer.tick(61)
+    async_fire_time_changed(car.hass)
+    await car.hass.async_block_till_done(wait_background_tasks=True)
+    assert issues.async_get_issue(DOMAIN, JOURNAL) is None
+    drives = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
+    assert [one.distance_km for one in drives] == [pytest.approx(km, rel=0.002)]
+    assert path.exists()
+
+
+async def test_a_damaged_file_waits_for_the_owners_word(car: Car) -> None:
+    await car.drive()
+    assert await car.hass.config_entries.async_unload(car.entry.entry_id)
+    path = Path(car.hass.config.path(FILE))
+    damaged = b"damaged" + path.read_bytes()[7:]
+    path.write_bytes(damaged)
+    assert await car.hass.config_entries.async_setup(car.entry.entry_id)
+    await car.hass.async_block_till_done(wait_background_tasks=True)
+    await car.look()
+    issue = ir.async_get(car.hass).async_get_issue(DOMAIN, JOURNAL)
+    assert issue is not None
+    assert (issue.translation_key, issue.is_fixable) == ("journal_damaged", True)
+    assert car.entry.runtime_data.vehicles[ANNAS_MODEL_3].last_update_success
+    assert path.read_bytes() == damaged
+    flow = await async_create_fix_flow(car.hass, JOURNAL, None)
+    assert isinstance(flow, JournalFlow)
+    flow.hass, flow.issue_id, flow.handler = car.hass, JOURNAL, DOMAIN
+    assert (await flow.async_step_init({}))["step_id"] == "confirm"
+    assert (await flow.async_step_confirm({}))["type"] == "create_entry"
+    aside = [file for file in path.parent.glob(f"{FILE}.damaged-*") if not file.name.endswith(("-wal", "-shm"))]
+    assert [file.read_bytes() for file in aside] == [damaged]
+    assert ir.async_get(car.hass).async_get_issue(DOMAIN, JOURNAL) is None
+    await car.look()
+    assert await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+async def test_a_folder_that_is_read_only(car: Car) -> None:
+    assert await car.hass.config_entries.async_unload(car.entry.entry_id)
+    path = Path(car.hass.config.path(FILE))
+    path.chmod(0o400)
+    assert await car.hass.config_entries.async_setup(car.entry.entry_id)
+    assert ir.async_get(car.hass).async_get_issue(DOMAIN, JOURNAL) is not None
+
+
+async def test_a_backup_is_one_whole_file(car: Car, tmp_path: Path) -> None:
+    await car.drive()
+    await async_pre_backup(car.hass)
+    copy = Path(car.hass.config.path(FILE)).read_bytes()
+    assert Path(car.hass.config.path(FILE + "-wal")).stat().st_size == 0
+    coordinator = car.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    coordinator.want_look()
+    car.freezer.tick(60)
+    await coordinator.async_refresh()
+    assert Path(car.hass.config.path(FILE)).read_bytes() == copy
+    await async_post_backup(car.hass)
+    await car.journal.async_flush()
+    assert Path(car.hass.config.path(FILE + "-wal")).stat().st_size > 0
+
+
+async def test_a_deleted_journal_begins_anew(car: Car) -> None:
+    await car.drive()
+    await car.journal.async_delete(ANNAS_MODEL_3)
+    assert car.journal.current(ANNAS_MODEL_3) is None
+    assert ANNAS_MODEL_3 not in await car.journal.async_query(car.journal.store.vins)
+    await car.look()
+    assert isinstance(car.journal.current(ANNAS_MODEL_3), Parking)
