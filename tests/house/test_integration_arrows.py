@@ -35,8 +35,8 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "feed": "secret tesla",
     "flow": (
-        "catalogue compat const controls coordinators feed issues journal link polling public_key runtime secret storage"
-        " tesla"
+        "catalogue compat const controls coordinators feed issues journal link polling public_key runtime secret"
+        " storage tesla"
     ),
     "link": "const issues secret storage",
     "history": "journal",
