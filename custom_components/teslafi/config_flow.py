@@ -6,18 +6,17 @@ from typing import Any, override
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
 from homeassistant.core import callback
 
-from .const import CONF_COMPANION, CONF_CONTROLS, CONF_METHOD, CONTROLS, DOMAIN, METHOD_FEED
+from .const import CONF_COMPANION, CONF_CONTROLS, CONF_METHOD, CONF_PAIRING_DOMAIN, CONTROLS, DOMAIN, METHOD_FEED
 from .flow.charging_history import ChargingHistoryFlow
 from .flow.controls import ControlsFlow
 from .flow.feed import FeedFlow
-from .flow.link import LinkFlow
 from .flow.options import TeslaFiOptionsFlow
 from .secret import Secret
 from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
 
 
-class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, FeedFlow, domain=DOMAIN):
+class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -47,7 +46,10 @@ class TeslaFiConfigFlow(ControlsFlow, LinkFlow, ChargingHistoryFlow, FeedFlow, d
         if data[CONF_METHOD] == METHOD_FEED:
             return self.async_show_menu(step_id="reconfigure", menu_options=["feed", "rotate_key"])
         link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
-        controls = ["enable_controls", "disable_controls"] if CONF_CONTROLS in data else ["enable_controls"]
+        controls = ["enable_controls"]
+        if CONF_CONTROLS in data:
+            pairing = ["pair_cars"] if data[CONF_CONTROLS].get(CONF_PAIRING_DOMAIN) else []
+            controls = ["enable_controls", *pairing, "disable_controls"]
         history = ["charging_history"] if self.offers_charging_history(data) else []
         options = ["sign_in", "token", *history, *link, *controls, "rotate_key"]
         return self.async_show_menu(step_id="reconfigure", menu_options=options)

@@ -97,8 +97,6 @@ def link(hass: HomeAssistant, owner: Owner, olga: Person, entry: ConfigEntry, se
     async def go(answer: str = "allow") -> ConfigFlowResult:
         flow = await reconfigure(hass, owner, entry, "link_companion")
         flow = await owner.answer(flow, {"address": settings.base_url.removeprefix("http://")})
-        assert flow["errors"] == {"address": "companion_no_tls"}  # without a scheme it is https
-        flow = await owner.answer(flow, {"address": settings.base_url})
         assert flow["type"] is FlowResultType.EXTERNAL_STEP
         back = await through_pages(olga, URL(flow["url"]), answer)
         await owner.come_back({name: back.query[name] for name in ("code", "state", "error") if name in back.query})

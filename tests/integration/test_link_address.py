@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 
+import aiohttp
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,10 +21,22 @@ import pytest
 from pytest_homeassistant_custom_component.common import get_test_instance_port  # type: ignore[import-untyped]
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.link.client import NoAddress, is_near, origin_of
+from custom_components.teslafi.link.client import (
+    Companion,
+    NoAddress,
+    NoTls,
+    OtherName,
+    Unreachable,
+    _may_follow,
+    found_companion,
+    is_near,
+    origin_of,
+    origins_of,
+)
 
 from .owner import Owner
 
+METADATA = "/.well-known/oauth-authorization-server"
 ABOUT = {"product": "teslafi-companion", "version": "0.1.0", "api": 1}
 
 type Serve = Callable[..., Awaitable[str]]
@@ -135,9 +148,8 @@ async def test_each_wrong_address_has_its_sentence(
     nothing = await serve({})
     other = await serve({"/api/v1/about": {"product": "something else"}})
     newer = await serve({"/api/v1/about": ABOUT | {"api": 2, "version": "9.0.0"}})
-    named = await serve(
-        {"/api/v1/about": ABOUT, "/.well-known/oauth-authorization-server": {"issuer": "https://real.example.org"}}
-    )
+    real = closed.replace("http://", "https://")
+    named = await serve({"/api/v1/about": ABOUT, METADATA: {"issuer": real}})
     ill = await serve({"/api/v1/about": "no", "/x": 1}, status=503)
     cases = {
         "not an address": ("companion_no_address", {}),
@@ -147,10 +159,95 @@ async def test_each_wrong_address_has_its_sentence(
         nothing: ("companion_not_one", {"address": nothing}),
         other: ("companion_not_one", {"address": other}),
         newer: ("companion_version", {"version": "9.0.0"}),
-        named: ("companion_other_name", {"issuer": "https://real.example.org"}),
+        named: ("companion_other_name", {"issuer": real}),
         "http://8.8.8.8:8080": ("companion_plain_http", {"address": "http://8.8.8.8:8080"}),
     }
     assert {address: await told(hass, owner, entry, address) for address in cases} == cases
+
+
+@pytest.mark.parametrize(
+    ("typed", "origins"),
+    [
+        ("companion.example.org", ("https://companion.example.org", "http://companion.example.org")),
+        ("192.168.1.5:8080", ("https://192.168.1.5:8080", "http://192.168.1.5:8080")),
+        ("[fd00::5]:8080", ("https://[fd00::5]:8080", "http://[fd00::5]:8080")),
+        ("https://companion.example.org", ("https://companion.example.org",)),
+        ("http://127.0.0.1:8080", ("http://127.0.0.1:8080",)),
+    ],
+)
+def test_what_an_address_can_mean(typed: str, origins: tuple[str, ...]) -> None:
+    """Who names the scheme means it."""
+    assert origins_of(typed) == origins
+
+
+
+async def meant(typed: str) -> str:
+    """Return the companion that is found by what was typed."""
+    async with aiohttp.ClientSession() as http:
+        return await found_companion(http, typed, asyncio.get_running_loop())
+
+
+async def test_http_is_tried_by_itself_near_by_alone(serve: Serve, socket_enabled: None) -> None:
+    answers: dict[str, object] = {"/api/v1/about": ABOUT}
+    address = await serve(answers)
+    answers[METADATA] = {"issuer": address}
+    assert await meant(address.removeprefix("http://")) == address
+    with pytest.raises(NoTls):
+        await meant(address.replace("http://", "https://"))
+    with pytest.raises(Unreachable) as caught:
+        await meant(f"127.0.0.1:{get_test_instance_port()}")
+    assert caught.value.placeholders["address"].startswith("https://"), "the address as it was typed"
+
+
+async def test_far_away_plain_http_is_not_tried(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def about(companion: Companion) -> dict[str, object]:
+        asked.append(companion.origin)
+        raise Unreachable(address=companion.origin)
+
+    monkeypatch.setattr(Companion, "_about", about)
+    with pytest.raises(Unreachable):
+        await meant("8.8.8.8:8080")
+    assert asked == ["https://8.8.8.8:8080"]
+
+
+async def test_a_companions_own_name_is_taken_over_where_it_answers_there(serve: Serve, socket_enabled: None) -> None:
+    answers: dict[str, object] = {"/api/v1/about": ABOUT}
+    address = await serve(answers)
+    name = address.replace("127.0.0.1", "localhost")
+    answers[METADATA] = {"issuer": name}
+    assert await meant(address) == name
+    for wrong in ("https://nowhere.invalid", f"{name}/path", "ftp://x", "", 7, "https://user@x", "http://8.8.8.8"):
+        answers[METADATA] = {"issuer": wrong}
+        with pytest.raises(OtherName):
+            await meant(address)
+
+
+@pytest.mark.parametrize(
+    ("origin", "name", "followed"),
+    [
+        ("http://127.0.0.1:80", "https://companion.example.org", True),
+        ("http://127.0.0.1:80", "http://companion.local", True),
+        ("https://companion.example.org", "https://other.example.org", True),
+        ("https://companion.example.org", "http://192.168.1.5", False),
+        ("https://companion.example.org", "javascript:alert(1)", False),
+    ],
+)
+def test_no_name_leads_from_https_to_plain_http(origin: str, name: str, followed: bool) -> None:
+    assert _may_follow(origin, name) is followed
+
+
+async def test_the_address_is_remembered(hass: HomeAssistant, owner: Owner, entry: ConfigEntry) -> None:
+    """After the link ended as well, and for another account."""
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "last_companion": "https://c.example.org"})
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
+    )
+    flow = await owner.choose(flow, "link_companion")
+    assert flow["data_schema"] is not None
+    (field,) = flow["data_schema"].schema
+    assert field.description == {"suggested_value": "https://c.example.org"}
 
 
 async def test_a_certificate_that_nobody_trusts(

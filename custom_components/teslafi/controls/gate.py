@@ -165,6 +165,11 @@ class Gate:
         return self._open.share if self._open else None
 
     @property
+    def session(self) -> GrantSession | None:
+        """The grant that commands are sent with, while the gate is open; to ask about keys, never to command."""
+        return self._open.session if self._open and self.lock is None else None
+
+    @property
     def command_key(self) -> EllipticCurvePrivateKey | None:
         """The command key, while the gate is open."""
         return self._open.key if self._open and self.lock is None else None

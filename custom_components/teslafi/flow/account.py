@@ -99,11 +99,22 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class TriedGrant:
-    """A monitoring grant that Tesla took, how it came, and the title of an entry for it."""
+    """A monitoring grant that Tesla took, how it came, and what Tesla lists with it."""
 
     grant: Grant
     origin: Origin
-    title: str
+    products: Products
+
+    @property
+    def title(self) -> str:
+        """The title of an entry for it: its cars."""
+        names = [name for vehicle in self.products.vehicles.values() if (name := vehicle.vehicle.display_name)]
+        return f"Tesla ({', '.join(names)})" if names else "Tesla"
+
+    @property
+    def next_steps(self) -> str:
+        """The text that ends a new set-up."""
+        return "with_energy" if self.products.sites and SCOPE_ENERGY in self.grant.scopes else "default"
 
 
 class UnsavedGrant:
@@ -149,7 +160,7 @@ class AccountFlow(RegistrationFlow):
         await session.load()
         reader = reader_of(grant, http, session)
         products = await reader.products()
-        self._tried = TriedGrant(await _at_home(reader), origin, _title(products))
+        self._tried = TriedGrant(await _at_home(reader), origin, products)
         return await self._settle_account(self._tried)
 
     async def _settle_account(self, tried: TriedGrant) -> ConfigFlowResult:
@@ -218,7 +229,7 @@ class AccountFlow(RegistrationFlow):
         entry = self.known_entry
         if entry is None:
             vault.park(tried.grant.account, tried.grant)
-            return self.async_create_entry(title=tried.title, data=data)
+            return self.async_create_entry(title=tried.title, data=data, description=tried.next_steps)
         await vault.put(entry.entry_id, MONITORING, tried.grant)
         return self.async_update_reload_and_abort(entry, data_updates=data)
 
@@ -254,9 +265,3 @@ async def _at_home(reader: Reader) -> Grant:
         return reader.grant
     region = region_at(address) if address else None
     return reader.grant.moved_to(region) if region else reader.grant
-
-
-def _title(products: Products) -> str:
-    """Name the entry after its cars."""
-    names = [name for vehicle in products.vehicles.values() if (name := vehicle.vehicle.display_name)]
-    return f"Tesla ({', '.join(names)})" if names else "Tesla"

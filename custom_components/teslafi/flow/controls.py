@@ -7,10 +7,11 @@ the command key and its pairing. Nothing is stored before the last step, and sec
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import time
-from typing import Any, Final
+from typing import Any, Final, override
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigFlowResult
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import config_entry_oauth2_flow as oauth2
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
@@ -61,12 +62,15 @@ from ..tesla.reader import Reader
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
 from .account import sentence
+from .link import LinkFlow
 from .oauth import TeslaImplementation
 from .registration import Registration
 from .sign_in import GrantRefused, GrantRequest, SignInFlow, tesla_application
 from .token import ACCESS_TOKEN, REFRESH_TOKEN, TokenFlow, TokenRefused, claims_of
 
 IMPLEMENTATION: Final = "implementation"
+OTHER: Final = "other"
+ADD_APPLICATION: Final = "add_application"
 LATER: Final = "later"
 SKEW: Final = 60.0
 """Seconds by which Tesla's clock may be behind the companion's when a token is held against the step-up."""
@@ -145,14 +149,16 @@ def _shares_token(grant: Grant, other: Grant) -> bool:
     )
 
 
-class ControlsFlow(SignInFlow, TokenFlow):
-    """Leads from the choice of groups to a sealed grant, and back out."""
+class ControlsFlow(SignInFlow, TokenFlow, LinkFlow):
+    """Leads from a link to a sealed grant in five steps, and back out."""
 
     _choice: Choice
     _allowed: Allowed
     _granted: Granted
     _consent: ControlsImplementation
     _brought_back: dict[str, Any]
+    _leads_on = False
+    """Whether a new link leads on to controls."""
 
     @property
     def _loaded(self) -> TeslaFiData | None:
@@ -163,7 +169,7 @@ class ControlsFlow(SignInFlow, TokenFlow):
         """Say what will be possible, and let the owner choose groups and cars."""
         account = self._loaded
         if CONF_COMPANION not in self._get_reconfigure_entry().data:
-            return self.async_abort(reason="controls_need_companion")
+            return await self.async_step_controls_link()
         if account is None:
             return self.async_abort(reason="controls_not_now")
         errors: dict[str, str] = {}
@@ -181,6 +187,20 @@ class ControlsFlow(SignInFlow, TokenFlow):
             errors=errors,
             description_placeholders={"account": self._get_reconfigure_entry().title},
         )
+
+    async def async_step_controls_link(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Link a companion first."""
+        self._leads_on = True
+        return await self.async_ask_for_companion("controls_link", user_input)
+
+    @override
+    async def async_after_link(self, entry: ConfigEntry, updates: Mapping[str, Any]) -> ConfigFlowResult:
+        """Lead on to the choice of what to control, where that was the reason to link."""
+        if not self._leads_on:
+            return await super().async_after_link(entry, updates)
+        self.hass.config_entries.async_update_entry(entry, data={**entry.data, **updates})
+        await self.hass.config_entries.async_reload(entry.entry_id)
+        return await self.async_step_enable_controls()
 
     def _offered(self, account: TeslaFiData) -> probatio.Schema:
         known = self._get_reconfigure_entry().data.get(CONF_CONTROLS, {})
@@ -227,7 +247,8 @@ class ControlsFlow(SignInFlow, TokenFlow):
         """Exchange the code, and ask for the permit and the key share."""
         returned, self._brought_back = self._brought_back, {}
         if "code" not in returned:
-            return self.async_abort(reason=_REFUSED.get(str(returned.get("error")), "companion_refused"))
+            refused = _REFUSED.get(str(returned.get("error")), "companion_refused")
+            return self._mend_first(refused) or self.async_abort(reason=refused)
         try:
             await self._take_permit(returned)
         except Unlinked:
@@ -240,11 +261,36 @@ class ControlsFlow(SignInFlow, TokenFlow):
             return self.async_abort(reason=error.key, description_placeholders=error.placeholders)
         return await self.async_step_controls_grant()
 
+    def _mend_first(self, reason: str) -> ConfigFlowResult | None:
+        """Say what to do on the companion's pages before its consent can be asked for again, where that helps."""
+        if reason not in _MENDED_THERE:
+            return None
+        address = self._get_reconfigure_entry().data[CONF_COMPANION][CONF_ADDRESS]
+        page = f"{address}{_MENDED_THERE[reason]}"
+        return self.async_show_form(step_id=reason, description_placeholders={"address": page})
+
+    async def async_step_controls_second_factor(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the consent again, now that the account has a second factor."""
+        return await self._ask_again()
+
+    async def async_step_controls_subscription(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the consent again, now that there is a subscription."""
+        return await self._ask_again()
+
+    async def _ask_again(self) -> ConfigFlowResult:
+        account = self._loaded
+        if account is None:
+            return self.async_abort(reason="controls_not_now")
+        self._consent = self._consent_for(account, self._choice)
+        return await self.async_step_controls_consent()
+
     async def async_step_controls_grant(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer the two ways to a grant that commands."""
         return self.async_show_menu(step_id="controls_grant", menu_options=["controls_sign_in", "controls_token"])
 
     def _locked(self, lock: Lock) -> ConfigFlowResult:
+        if (form := self._mend_first(f"controls_{lock.value}")) is not None:
+            return form
         address = self._get_reconfigure_entry().data[CONF_COMPANION][CONF_ADDRESS]
         return self.async_abort(reason=f"controls_{lock.value}", description_placeholders={"address": address})
 
@@ -265,27 +311,61 @@ class ControlsFlow(SignInFlow, TokenFlow):
         self._allowed = Allowed(verified(vouched.permit, vouched.keys, expected, now), vouched.key_share)
 
     async def async_step_controls_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Let the owner choose the developer application, and say what the choice means."""
-        implementations = await oauth2.async_get_implementations(self.hass, DOMAIN)
-        if not implementations:
-            return self.async_abort(reason="missing_credentials")
-        if user_input is not None:
-            return await self._sign_in_for_controls(tesla_application(implementations[user_input[IMPLEMENTATION]]))
+        """Recommend a developer application, and open Tesla's page at it or at another that the owner chooses."""
+        applications = await self._applications()
+        if not applications:
+            return self._ask_for_application({})
+        chosen = (user_input or {}).get(OTHER, {})
+        if chosen.get(ADD_APPLICATION):
+            return self._ask_for_application({})
         monitoring = await self._monitoring()
         reading = monitoring.client_id if monitoring else ""
-        others = [domain for domain, one in implementations.items() if _client(one) != reading]
-        options = [SelectOptionDict(value=domain, label=one.name) for domain, one in implementations.items()]
-        schema = probatio.Schema(
+        separate = [domain for domain, one in applications.items() if one.client_id != reading]
+        recommended = next(iter(separate or applications))
+        if user_input is not None:
+            return await self._sign_in_for_controls(applications[chosen.get(IMPLEMENTATION, recommended)])
+        options = [SelectOptionDict(value=domain, label=one.name) for domain, one in applications.items()]
+        choice = probatio.Schema(
             {
-                probatio.Required(IMPLEMENTATION, default=(others or list(implementations))[0]): SelectSelector(
+                probatio.Required(IMPLEMENTATION, default=recommended): SelectSelector(
                     SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
-                )
+                ),
+                probatio.Required(ADD_APPLICATION, default=False): BooleanSelector(),
             }
         )
-        used = next((one.name for one in implementations.values() if _client(one) == reading), "-")
+        used = next((one.name for one in applications.values() if one.client_id == reading), "-")
         return self.async_show_form(
-            step_id="controls_sign_in", data_schema=schema, description_placeholders={"monitoring": used}
+            step_id="controls_sign_in" if separate else "controls_sign_in_same",
+            data_schema=probatio.Schema({probatio.Optional(OTHER): section(choice, {"collapsed": True})}),
+            description_placeholders={"monitoring": used, "application": applications[recommended].name},
         )
+
+    async def async_step_controls_sign_in_same(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on with the application that monitoring uses, unless the owner chooses otherwise."""
+        return await self.async_step_controls_sign_in(user_input)
+
+    async def async_step_controls_application(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on once the owner has entered an application among Home Assistant's application credentials."""
+        if not await self._applications():
+            return self._ask_for_application({"base": "missing_credentials"})
+        return await self.async_step_controls_sign_in()
+
+    def _ask_for_application(self, errors: dict[str, str]) -> ConfigFlowResult:
+        """Say how to enter an application; its secret goes to Home Assistant's application credentials alone."""
+        wanted = ", ".join(_TESLAS_NAMES[scope] for scope in wanted_scopes(self._choice.groups))
+        return self.async_show_form(
+            step_id="controls_application",
+            errors=errors,
+            description_placeholders={
+                "credentials": "/config/application_credentials",
+                "dashboard": "https://developer.tesla.com/dashboard",
+                "scopes": wanted,
+            },
+        )
+
+    async def _applications(self) -> dict[str, TeslaImplementation]:
+        known = await oauth2.async_get_implementations(self.hass, DOMAIN)
+        return {domain: tesla_application(one) for domain, one in known.items()}
 
     async def _sign_in_for_controls(self, application: TeslaImplementation) -> ConfigFlowResult:
         """Open Tesla's page for the controls grant."""
@@ -434,43 +514,55 @@ class ControlsFlow(SignInFlow, TokenFlow):
 
     async def async_step_controls_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the code that the owner's phone opens, and see whether the cars know the key."""
-        vins = self._signed_vehicles()
-        errors: dict[str, str] = {}
-        missing = await self._unpaired(vins)
+        missing = await self._unpaired(await self._session(), self._signed_vehicles())
         if not missing or (user_input is not None and user_input.get(LATER)):
-            return await self._controls_enabled()
-        if user_input is not None:
-            errors["base"] = "not_paired"
-        address = pairing_address(self._granted.domain)
-        schema = probatio.Schema(
-            {
-                probatio.Optional("qr_code"): QrCodeSelector(
-                    QrCodeSelectorConfig(data=address, scale=5, error_correction_level=QrErrorCorrectionLevel.QUARTILE)
-                ),
-                probatio.Required(LATER, default=False): BooleanSelector(),
-            }
-        )
-        cars = self._loaded.vehicles if self._loaded else {}
+            return await self._controls_enabled(missing)
+        later = {probatio.Required(LATER, default=False): BooleanSelector()}
+        return self._pairing_form("controls_pair", self._granted.domain, missing, later, again=user_input is not None)
+
+    async def async_step_pair_cars(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show the code again for the cars that are not paired yet, while controls are on."""
+        account = self._loaded
+        session = account.controls.gate.session if account and account.controls else None
+        if account is None or session is None:
+            return self.async_abort(reason="controls_not_now")
+        controls = self._get_reconfigure_entry().data[CONF_CONTROLS]
+        vehicles = [vin for vin in controls[CONF_VEHICLES] if vin in account.vehicles and account.vehicles[vin].signs]
+        missing = await self._unpaired(session, vehicles)
+        if not missing:
+            return self.async_abort(reason="all_paired")
+        domain = controls[CONF_PAIRING_DOMAIN]
+        return self._pairing_form("pair_cars", domain, missing, {}, again=user_input is not None)
+
+    def _pairing_form(
+        self, step_id: str, domain: str, missing: list[str], more: Mapping[Any, Any], *, again: bool
+    ) -> ConfigFlowResult:
+        """Show the code, and name the cars that wait for it."""
+        address = pairing_address(domain)
+        code = QrCodeSelectorConfig(data=address, scale=5, error_correction_level=QrErrorCorrectionLevel.QUARTILE)
         return self.async_show_form(
-            step_id="controls_pair",
-            data_schema=schema,
-            errors=errors,
-            description_placeholders={
-                "address": address,
-                "vehicles": ", ".join(cars[vin].vehicle_name for vin in missing if vin in cars),
-            },
+            step_id=step_id,
+            data_schema=probatio.Schema({probatio.Optional("qr_code"): QrCodeSelector(code), **more}),
+            errors={"base": "not_paired"} if again else {},
+            description_placeholders={"address": address, "vehicles": self._names(missing)},
         )
 
-    async def _unpaired(self, vins: list[str]) -> list[str]:
+    def _names(self, vins: list[str]) -> str:
+        cars = self._loaded.vehicles if self._loaded else {}
+        return ", ".join(cars[vin].vehicle_name for vin in vins if vin in cars)
+
+    async def _unpaired(self, session: GrantSession, vins: list[str]) -> list[str]:
         """Return the cars that do not know the key; all of them when Tesla does not tell."""
+        if not vins:
+            return []
         try:
-            known = await paired(async_get_clientsession(self.hass), await self._session(), vins)
+            known = await paired(async_get_clientsession(self.hass), session, vins)
         except TeslaError:
             return vins
         return [vin for vin in vins if vin not in known]
 
-    async def _controls_enabled(self) -> ConfigFlowResult:
-        """Seal what commands are sent with, and have the entities come."""
+    async def _controls_enabled(self, unpaired: list[str] | None = None) -> ConfigFlowResult:
+        """Seal what commands are sent with, and have the entities come; name the cars that are not paired yet."""
         choice, granted, share = self._choice, self._granted, self._allowed.share
         del self._granted, self._allowed
         entry = self._get_reconfigure_entry()
@@ -493,7 +585,11 @@ class ControlsFlow(SignInFlow, TokenFlow):
             # One application has one key: the command key has taken the other's place at Tesla
             updates[CONF_REGISTRATION] = self._registration_of(granted).as_data()
         follow_controls(self.hass, entry, entry.data.get(CONF_CONTROLS, {}), controls)
-        return self.async_update_reload_and_abort(entry, data_updates=updates, reason="controls_enabled")
+        names = self._names(unpaired or [])
+        self.hass.config_entries.async_update_entry(entry, data={**entry.data, **updates})
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        reason = "controls_enabled_unpaired" if names else "controls_enabled"
+        return self.async_abort(reason=reason, description_placeholders={"vehicles": names})
 
     async def async_step_disable_controls(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Wipe grant, command key and key share, here and at the companion."""
@@ -531,6 +627,12 @@ _REFUSED: Final[Mapping[str, str]] = {
 }
 """Error of the companion's authorization server -> the sentence; anything else is that the owner refused."""
 
+_MENDED_THERE: Final[Mapping[str, str]] = {
+    "controls_second_factor": "/account/security",
+    "controls_subscription": "/account",
+}
+"""Refusal that the owner can mend on a page of the companion -> that page."""
+
 
 def _unchosen(groups: tuple[ControlGroup, ...], vehicles: tuple[str, ...]) -> dict[str, str]:
     if not groups:
@@ -540,5 +642,9 @@ def _unchosen(groups: tuple[ControlGroup, ...], vehicles: tuple[str, ...]) -> di
     return {}
 
 
-def _client(implementation: oauth2.AbstractOAuth2Implementation) -> str:
-    return implementation.client_id if isinstance(implementation, TeslaImplementation) else ""
+_TESLAS_NAMES: Final[Mapping[str, str]] = {
+    "vehicle_cmds": "Vehicle Commands",
+    "vehicle_charging_cmds": "Vehicle Charging Management",
+    "energy_cmds": "Energy Product Commands",
+}
+"""Scope -> how Tesla's developer site calls it."""

@@ -1,5 +1,6 @@
 """The steps that link a companion and end the link, out of the reconfigure menu."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
 
@@ -8,10 +9,19 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 import probatio
 
-from ..const import CONF_ADDRESS, CONF_COMPANION, CONF_CONTROLS, CONF_INSTANCE_ID, CONTROLS, LINK
+from ..const import (
+    CONF_ADDRESS,
+    CONF_COMPANION,
+    CONF_CONTROLS,
+    CONF_INSTANCE_ID,
+    CONF_LAST_COMPANION,
+    CONTROLS,
+    DOMAIN,
+    LINK,
+)
 from ..controls.twins import follow_controls
 from ..issues import note_controls_locked
-from ..link.client import Companion, CompanionError, Unlinked, origin_of
+from ..link.client import CompanionError, Unlinked, found_companion
 from ..link.oauth import CompanionImplementation
 from ..link.session import end_link
 from ..storage.vault import async_get_vault
@@ -31,27 +41,39 @@ class LinkFlow(ConfigFlow):
 
     async def async_step_link_companion(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the address and see that a companion lives there."""
+        return await self.async_ask_for_companion("link_companion", user_input)
+
+    async def async_ask_for_companion(self, step_id: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        """Ask for the address in a step of this name; go on to the companion's page."""
         errors: dict[str, str] = {}
         placeholders: dict[str, str] = {}
-        known = self._get_reconfigure_entry().data.get(CONF_COMPANION, {})
-        typed = user_input or {CONF_ADDRESS: known.get(CONF_ADDRESS, "")}
+        typed = user_input or {CONF_ADDRESS: self._known_address()}
         if user_input is not None:
+            http = async_get_clientsession(self.hass)
             try:
-                self._origin = origin_of(user_input[CONF_ADDRESS])
-                await Companion(async_get_clientsession(self.hass), self._origin).examine(self.hass.loop)
+                self._origin = await found_companion(http, user_input[CONF_ADDRESS], self.hass.loop)
             except CompanionError as error:
                 errors = {CONF_ADDRESS: error.key}
                 placeholders = error.placeholders
             else:
+                known = self._get_reconfigure_entry().data.get(CONF_COMPANION, {})
                 self._instance_id = known.get(CONF_INSTANCE_ID) or uuid4().hex
                 self._implementation = CompanionImplementation(self.hass, self._origin, self._instance_id)
                 return await self.async_step_companion_page()
         return self.async_show_form(
-            step_id="link_companion",
+            step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, typed),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _known_address(self) -> str:
+        """Return the address of this account's companion, now or before, or of another account's."""
+        this = self._get_reconfigure_entry()
+        others = [entry for entry in self.hass.config_entries.async_entries(DOMAIN) if entry is not this]
+        found = [entry.data[CONF_COMPANION][CONF_ADDRESS] for entry in (this, *others) if CONF_COMPANION in entry.data]
+        found += [entry.data[CONF_LAST_COMPANION] for entry in (this, *others) if CONF_LAST_COMPANION in entry.data]
+        return next(iter(found), "")
 
     async def async_step_companion_page(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Open the companion's pages, and take up what the browser brings back."""
@@ -79,7 +101,11 @@ class LinkFlow(ConfigFlow):
             await end_link(self.hass, entry, vault)
         await vault.put_text(entry.entry_id, LINK, tokens.to_plaintext())
         link = {CONF_ADDRESS: self._origin, CONF_INSTANCE_ID: self._instance_id}
-        return self.async_update_reload_and_abort(entry, data_updates={CONF_COMPANION: link}, reason="companion_linked")
+        return await self.async_after_link(entry, {CONF_COMPANION: link})
+
+    async def async_after_link(self, entry: ConfigEntry, updates: Mapping[str, Any]) -> ConfigFlowResult:
+        """Keep the link in the entry, and be done."""
+        return self.async_update_reload_and_abort(entry, data_updates=updates, reason="companion_linked")
 
     async def async_step_unlink_companion(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """End the link on both sides; on this one even when the companion is out of reach."""
@@ -100,5 +126,6 @@ class LinkFlow(ConfigFlow):
 
 
 def without_companion(entry: ConfigEntry) -> dict[str, Any]:
-    """Return the entry's data without the link, and without controls, which need it."""
-    return {name: value for name, value in entry.data.items() if name not in (CONF_COMPANION, CONF_CONTROLS)}
+    """Return the entry's data without the link, and without controls, which need it; the address stays known."""
+    left = {name: value for name, value in entry.data.items() if name not in (CONF_COMPANION, CONF_CONTROLS)}
+    return {**left, CONF_LAST_COMPANION: entry.data[CONF_COMPANION][CONF_ADDRESS]}

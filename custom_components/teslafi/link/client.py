@@ -188,6 +188,12 @@ class CheckedIn:
     refused: PermitRefused | None = None
 
 
+def origins_of(typed: str) -> tuple[str, ...]:
+    """Return the origins that a typed address can mean, in the order to be tried: without a scheme https, then http."""
+    origin = origin_of(typed)
+    return (origin,) if "://" in typed else (origin, f"http://{origin.removeprefix('https://')}")
+
+
 def origin_of(typed: str) -> str:
     """Return scheme, host and port of a typed address; raise NoAddress."""
     text = typed.strip()
@@ -213,6 +219,45 @@ class Resolver(Protocol):
 
     async def getaddrinfo(self, host: str, port: int, *, type: int) -> list[Any]:  # noqa: A002 - asyncio's own name
         """Resolve a host name."""
+
+
+async def found_companion(http: aiohttp.ClientSession, typed: str, resolver: Resolver) -> str:
+    """Return the origin of the companion that a typed address means; raise a CompanionError.
+
+    Plain http is tried where nothing speaks https, on this machine and in private networks alone.
+    """
+    trouble: CompanionError | None = None
+    for origin in origins_of(typed):
+        try:
+            return await _by_its_name(http, origin, resolver)
+        except (Unreachable, NoTls, PlainHttp) as error:
+            # What is said of the address as it was typed comes first, but for a better answer
+            trouble = trouble or error
+    raise trouble or NoAddress
+
+
+async def _by_its_name(http: aiohttp.ClientSession, origin: str, resolver: Resolver) -> str:
+    """See that a companion lives here; go on with its own name for itself where it answers there as well."""
+    try:
+        await Companion(http, origin).examine(resolver)
+    except OtherName as other:
+        name = other.placeholders["issuer"]
+        if not _may_follow(origin, name):
+            raise
+        try:
+            await Companion(http, name).examine(resolver)
+        except CompanionError:
+            raise other from None
+        return name
+    return origin
+
+
+def _may_follow(origin: str, name: str) -> bool:
+    """Say whether a companion's name for itself may be taken over: an origin, and no way from https to plain http."""
+    try:
+        return origin_of(name) == name and not (origin.startswith("https://") and name.startswith("http://"))
+    except NoAddress:
+        return False
 
 
 class Companion:

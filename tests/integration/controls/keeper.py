@@ -109,7 +109,7 @@ class Keeper:
     ) -> ConfigFlowResult:
         """Choose the application, sign in at Tesla and come back."""
         flow = await self.owner.choose(flow, "controls_sign_in")
-        flow = await self.owner.answer(flow, {"implementation": application})
+        flow = await self.owner.answer(flow, {"other": {"implementation": application}})
         return await self.owner.at_tesla(flow, untick=untick)
 
     async def paired(self, flow: ConfigFlowResult, application: str, vins: list[str]) -> ConfigFlowResult:

@@ -6,18 +6,18 @@ from typing import Any
 
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
 import pytest
 
 from custom_components.teslafi.const import CONTROLS, MONITORING
 from custom_components.teslafi.storage.vault import async_get_vault
+from teslafi_companion.settings import Settings
 from teslafi_companion.store.tables import controls
-from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.integration.owner import offered_key
-from tests.integration.test_link import Link, reconfigure
+from tests.integration.test_link import reconfigure
 
-from .keeper import BOTH, Keeper
+from .keeper import BOTH, EVERY_GROUP, Keeper
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ async def test_the_whole_way(hass: HomeAssistant, keeper: Keeper) -> None:
 async def test_the_scopes_that_are_asked_for_are_those_of_the_groups(linked: Keeper) -> None:
     flow = await linked.at_companion(await linked.choose(["charging"], BOTH))
     flow = await linked.owner.choose(flow, "controls_sign_in")
-    flow = await linked.owner.answer(flow, {"implementation": "teslafi-controls"})
+    flow = await linked.owner.answer(flow, {})
     scopes = re.search(r"scope=([^&]+)", flow["url"])
     assert scopes is not None
     assert set(scopes[1].split("+")) == {"openid", "offline_access", "vehicle_charging_cmds"}
@@ -79,16 +79,68 @@ async def test_one_application_replaces_the_monitoring_grant_by_a_wider_one(
     assert flow["menu_options"] == ["sign_in", "keep_grant"]
 
 
-async def test_controls_need_a_companion(hass: HomeAssistant, keeper_without_link: Keeper) -> None:
-    flow = await keeper_without_link.choose()
-    assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "controls_need_companion")
+async def test_one_flow_leads_from_nothing_to_controls(
+    hass: HomeAssistant, keeper_without_link: Keeper, settings: Settings
+) -> None:
+    """Link, second factor that is missing at first, consent, Tesla, key, pairing: nothing is begun anew."""
+    keeper = keeper_without_link
+    flow = await reconfigure(hass, keeper.owner, keeper.entry, "enable_controls")
+    steps = [flow["step_id"]]
+    flow = await keeper.at_companion(await keeper.owner.answer(flow, {"address": settings.base_url}))
+    steps.append(flow["step_id"])
+    assert "companion" in keeper.entry.data
+    flow = await keeper.at_companion(await keeper.owner.answer(flow, {"groups": EVERY_GROUP, "vehicles": BOTH}))
+    steps.append(flow["step_id"])
+    assert flow["description_placeholders"] == {"address": f"{settings.base_url}/account/security"}
+    assert keeper.sent == 0
+    await keeper.set_up_app()
+    flow = await keeper.at_companion(await keeper.owner.answer(flow, {}))
+    steps.append(flow["step_id"])
+    flow = await keeper.paired(await keeper.at_tesla(flow, "teslafi-controls"), "teslafi-controls", BOTH)
+    assert steps == ["controls_link", "enable_controls", "controls_second_factor", "controls_grant"]
+    assert flow["reason"] == "controls_enabled"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert keeper.controls.is_open
+    assert len(hass.config_entries.flow.async_progress()) == 0
 
 
-async def test_without_second_factor_the_companion_refuses(keeper_without_link: Keeper, link: Link) -> None:
-    await link()
-    flow = await keeper_without_link.at_companion(await keeper_without_link.choose())
-    assert flow["reason"] == "controls_second_factor"
-    assert keeper_without_link.sent == 0
+async def test_the_recommended_application_is_the_one_that_monitoring_does_not_use(linked: Keeper) -> None:
+    flow = await linked.owner.choose(await linked.at_companion(await linked.choose()), "controls_sign_in")
+    assert flow["step_id"] == "controls_sign_in"
+    assert flow["description_placeholders"] == {"application": "teslafi-controls", "monitoring": "teslafi-monitoring"}
+    flow = await linked.owner.answer(flow, {})
+    assert "client_id=teslafi-controls" in flow["url"]
+
+
+async def test_an_application_can_be_added_on_the_way(hass: HomeAssistant, linked: Keeper) -> None:
+    """One alone is warned about; another is entered meanwhile, and is then the one that is recommended."""
+    collection = hass.data["application_credentials"]
+    await collection.async_delete_item("teslafi_teslafi_controls")
+    flow = await linked.owner.choose(await linked.at_companion(await linked.choose()), "controls_sign_in")
+    assert flow["step_id"] == "controls_sign_in_same"
+    flow = await linked.owner.answer(flow, {"other": {"add_application": True}})
+    assert flow["step_id"] == "controls_application"
+    placeholders = flow["description_placeholders"]
+    assert placeholders is not None
+    assert "Vehicle Commands" in placeholders["scopes"]
+    await linked.owner.bring_application("teslafi-controls")
+    flow = await linked.owner.answer(flow, {})
+    assert flow["step_id"] == "controls_sign_in"
+    flow = await linked.owner.at_tesla(await linked.owner.answer(flow, {}))
+    assert flow["step_id"] == "controls_key"
+
+
+async def test_without_any_application_the_flow_waits_for_one(linked: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none(_hass: HomeAssistant, _domain: str) -> dict[str, Any]:
+        return {}
+
+    monkeypatch.setattr("homeassistant.helpers.config_entry_oauth2_flow.async_get_implementations", none)
+    flow = await linked.owner.choose(await linked.at_companion(await linked.choose()), "controls_sign_in")
+    assert flow["step_id"] == "controls_application"
+    flow = await linked.owner.answer(flow, {})
+    assert flow["errors"] == {"base": "missing_credentials"}
+    monkeypatch.undo()
+    assert (await linked.owner.answer(flow, {}))["step_id"] == "controls_sign_in"
 
 
 async def test_the_owner_refuses(linked: Keeper) -> None:
@@ -223,7 +275,17 @@ async def test_a_key_that_is_not_at_the_domain_and_cars_that_are_not_paired(link
     assert flow["description_placeholders"] is not None
     assert flow["description_placeholders"]["vehicles"] == "Snowball"
     flow = await linked.owner.answer(flow, {"later": True})
-    assert flow["reason"] == "controls_enabled"
+    assert flow["reason"] == "controls_enabled_unpaired"
+    assert flow["description_placeholders"] == {"vehicles": "Snowball"}
+    await linked.hass.async_block_till_done(wait_background_tasks=True)
+    flow = await reconfigure(linked.hass, linked.owner, linked.entry, "pair_cars")
+    assert flow["description_placeholders"] == {
+        "address": "https://tesla.com/_ak/controls.example",
+        "vehicles": "Snowball",
+    }
+    assert (await linked.owner.answer(flow, {}))["errors"] == {"base": "not_paired"}
+    linked.tesla.control.pair(ANNAS_MODEL_Y, "teslafi-controls")
+    assert (await linked.owner.answer(flow, {}))["reason"] == "all_paired"
 
 
 async def test_disabling_wipes_everything_and_watching_goes_on(hass: HomeAssistant, keeper: Keeper) -> None:
