@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 import re
 
+import aiohttp
 from playwright.async_api import Page, expect
 import pytest
 
@@ -41,7 +42,7 @@ async def link(person: Person, visitor_of: Page, companion: LiveCompanion, clock
     await visitor.press("Continue")
     await visitor.confirm()
     await visitor.press("Allow")
-    await person.dialog.locator("step-flow-abort").wait_for()
+    await person.sees("Step 2 of 5")
     return visitor
 
 
@@ -55,7 +56,7 @@ async def test_the_whole_way(
     """Enable, subscribe on the way, sign in at Tesla, pair, press Unlock, see the car unlock; disable, see it gone."""
     await begins(person, home, tesla, companion, clock)
     await consents(person, companion, clock)
-    await grants(person, tesla)
+    await grants(person, home, tesla)
     await unlocks(person, home, tesla)
     await disables(person, home)
 
@@ -95,9 +96,11 @@ async def begins(
 
     await person.open("/config/integrations/integration/teslafi")
     await person.reconfigure()
-    await person.choose("Link a companion")
+    await person.choose("Turn on controls")
+    await person.sees("Step 1 of 5")
     await person.dialog.locator("step-flow-form").wait_for()
-    await person.fill("address", companion.url)
+    await person.fill("address", companion.url.removeprefix("http://"))
+    await person.picture("controls-link")
     async with person.page.expect_popup() as opened:
         await person.submit()
     await link(person, await opened.value, companion, clock)
@@ -106,10 +109,7 @@ async def begins(
 
 async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> None:  # noqa: F811
     """Choose, confirm with the second factor, subscribe on the way, allow."""
-    await person.open("/config/integrations/integration/teslafi")
-    await person.reconfigure()
-    await person.choose("Turn on controls")
-    await person.dialog.locator("step-flow-form").wait_for()
+    await person.dialog.get_by_text("Locks and openings", exact=True).first.wait_for()
     await person.picture("enable-controls")
     await person.dialog.get_by_text("Locks and openings", exact=True).first.click()
     async with person.page.expect_popup() as opened:
@@ -133,8 +133,8 @@ async def consents(person: Person, companion: LiveCompanion, clock: Clock) -> No
     await visitor.press("Allow controls")
 
 
-async def grants(person: Person, tesla: TeslaSimulator) -> None:
-    """Sign in at Tesla with the other application, put the key to its domain, pair it."""
+async def grants(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator) -> None:
+    """Sign in at Tesla with the other application; have it fetch the key from Home Assistant; pair it."""
     await person.dialog.locator("step-flow-menu").wait_for()
     await person.picture("controls-grant")
     await person.choose("Sign in with Tesla")
@@ -146,13 +146,15 @@ async def grants(person: Person, tesla: TeslaSimulator) -> None:
     await at_tesla(person, window)
     await person.dialog.locator("input[name=domain]").wait_for()
     await person.picture("controls-key")
-    shown = await person.dialog.get_by_text("BEGIN PUBLIC KEY").first.inner_text()
-    pem = re.search(r"-----BEGIN PUBLIC KEY-----.*-----END PUBLIC KEY-----", shown, re.DOTALL)
-    assert pem is not None, shown
-    tesla.control.host_key(CONTROLS, pem[0])
+    shown = await person.dialog.locator("textarea").first.input_value()
+    file = await person.dialog.get_by_role("link", name="com.tesla.3p.public-key.pem", exact=True).get_attribute("href")
+    async with aiohttp.ClientSession() as stranger, stranger.get(f"{home.url}{file}") as sent:
+        assert await sent.text() == shown
+        assert "attachment" in sent.headers["Content-Disposition"]
+    tesla.control.serve_domain("controls.example", home.url)
     await person.fill("domain", "controls.example")
     await person.submit()
-    await person.sees("Pair the key with your car")
+    await person.sees("Step 5 of 5: Pair the key with your car")
     await person.picture("controls-pair")
     tesla.control.pair(ANNAS_MODEL_3, CONTROLS)
     tesla.control.pair(ANNAS_MODEL_Y, CONTROLS)

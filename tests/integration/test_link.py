@@ -33,8 +33,16 @@ from tests.companion.web.person import OLGA, PASSWORD, Person
 
 from .owner import Owner
 
-MENU = ["sign_in", "token", "link_companion", "enable_controls", "rotate_key"]
-LINKED_MENU = ["sign_in", "token", "link_companion", "unlink_companion", "enable_controls", "rotate_key"]
+MENU = ["sign_in", "token", "charging_history", "link_companion", "enable_controls", "rotate_key"]
+LINKED_MENU = [
+    "sign_in",
+    "token",
+    "charging_history",
+    "link_companion",
+    "unlink_companion",
+    "enable_controls",
+    "rotate_key",
+]
 
 
 def free_port() -> int:
@@ -132,14 +140,13 @@ async def through_pages(olga: Person, url: URL, answer: str) -> URL:
 
 
 def shown(hass: HomeAssistant) -> tuple[str, str, bool]:
-    """Return link state, two-factor state, and whether a contact is shown."""
+    """Return link state, two-factor state, and whether a contact is known, whose sensor is not enabled by default."""
     state = hass.states.get("sensor.teslafi_companion_link")
     factor = hass.states.get("binary_sensor.teslafi_companion_two_factor_authentication")
-    contact = hass.states.get("sensor.teslafi_companion_last_contact")
+    (entry,) = hass.config_entries.async_loaded_entries(DOMAIN)
     assert state is not None
     assert factor is not None
-    assert contact is not None
-    return state.state, factor.state, contact.state not in {"unknown", "unavailable"}
+    return state.state, factor.state, entry.runtime_data.link.data.contact_at is not None
 
 
 async def later(hass: HomeAssistant) -> None:

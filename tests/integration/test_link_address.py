@@ -180,7 +180,6 @@ def test_what_an_address_can_mean(typed: str, origins: tuple[str, ...]) -> None:
     assert origins_of(typed) == origins
 
 
-
 async def meant(typed: str) -> str:
     """Return the companion that is found by what was typed."""
     async with aiohttp.ClientSession() as http:

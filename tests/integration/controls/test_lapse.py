@@ -38,8 +38,8 @@ async def subscribe(keeper: Keeper, chargebee: ChargebeeSimulator) -> str:  # no
 
 async def test_two_factor_without_subscription_is_not_enough(hass: HomeAssistant, linked: Keeper) -> None:
     flow = await linked.at_companion(await linked.choose())
-    assert flow["reason"] == "controls_subscription"
-    assert flow["reason"] in TEXTS["config"]["abort"]
+    assert flow["step_id"] == "controls_subscription"
+    assert flow["step_id"] in TEXTS["config"]["step"]
     assert await press_everything(hass, linked) == {"controls_not_enabled"}
     assert linked.sent == 0
 
