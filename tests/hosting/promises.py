@@ -36,6 +36,7 @@ ALARMS: Final = frozenset(
         "LoopFailed",
         "MailWaiting",
         "OperatorCame",
+        "SecurityContactExpires",
         "ServerErrors",
         "SignInWithoutSecondFactor",
         "SlowAnswers",

@@ -30,6 +30,8 @@ SMALLEST: Final[Mapping[str, object]] = {
     "HostedZone": "Z0123456789",
     "DatabaseAuthority": f"-----BEGIN CERTIFICATE-----\n{'A' * 200}\n-----END CERTIFICATE-----\n",
     "AlarmAddress": "operator@example.org",
+    "SecurityContact": "mailto:security@example.org",
+    "SecurityExpires": "2027-06-01T00:00:00Z",
     "DeveloperNetworks": ["203.0.113.7/32", "198.51.100.0/28"],
     "ImageDigest": f"sha256:{'0' * 64}",
 }

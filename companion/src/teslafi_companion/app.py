@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from teslafi_companion.adapters.smtp.server import open_mail_server
-from teslafi_companion.http import answers, door, guard, health, received
+from teslafi_companion.http import answers, door, guard, health, received, security_txt
 from teslafi_companion.http.api.routes import routes as api_routes
 from teslafi_companion.http.oauth.routes import routes as oauth_routes
 from teslafi_companion.http.pages.routes import page_routes
@@ -41,7 +41,8 @@ def create_app(parts: Services, *, works: bool = True, rest: Rest = rest) -> web
     app[SUPERVISOR] = supervisor = Supervisor(*(loops_of(parts) if works else ()), rest=rest)
     app[health.DEGRADED] = lambda: supervisor.degraded
     app.on_response_prepare.append(answers.harden)
-    app.add_routes([*health.routes(), *page_routes(), *oauth_routes(), *api_routes(), *webhook_routes()])
+    plain = (*health.routes(), *security_txt.routes())
+    app.add_routes([*plain, *page_routes(), *oauth_routes(), *api_routes(), *webhook_routes()])
     app.cleanup_ctx.append(_beside)
     return app
 

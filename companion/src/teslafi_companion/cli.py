@@ -14,6 +14,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from teslafi_companion.adapters.breached_passwords.adapter import range_service
+from teslafi_companion.clock import system_clock
 from teslafi_companion.configuration import load_settings
 from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, lockout
@@ -132,6 +133,7 @@ async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
 
 
 async def _check(settings: Settings, arguments: Namespace) -> int:
+    settings.refuse_expired(system_clock())
     print("Settings: OK.")
     async with opened_store(settings) as store:
         print("Database: reachable and up to date. Keys: OK.")

@@ -62,10 +62,13 @@ async def serve(settings: Settings) -> None:
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
     """Start everything; what was started is stopped, in order, when the stack closes."""
     _refuse_more_than_files(settings)
+    settings.refuse_expired(clock())
     stack.enter_context(serving_alone(settings))
     store = await stack.enter_async_context(opened_store(settings, clock))
     parts = make_services(store, await open_billing(settings))
     stack.callback(parts.passwords.close)
+    if settings.security_expiry is not None:
+        parts.metrics.expires(settings.security_expiry)
     app = create_app(parts)
     if settings.metrics_port >= 0:
         metrics = _metrics(parts, app[SUPERVISOR])

@@ -6,7 +6,7 @@ Lists are separated by commas in the environment.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.headerregistry import Address
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -28,6 +28,10 @@ CHECKED_TLS: Final = frozenset({"verify-ca", "verify-full"})
 MY_HOME_ASSISTANT: Final = "https://my.home-assistant.io/redirect/oauth"
 
 _SECRET_ARN: Final = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@!-]+", re.ASCII)
+
+_WEB: Final = re.compile(r"https://[!-~]+", re.ASCII)
+_CONTACT: Final = re.compile(r"(https://|mailto:[^@\s]+@|tel:\+)[!-~]+", re.ASCII)
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
 
 NO_BILLING: Final = "none"
 
@@ -154,6 +158,14 @@ class Settings:
     mail_sender: str = "companion@localhost"
     service_name: str = "TeslaFi companion"
     sign_up_open: bool = True
+    security_contact: tuple[str, ...] = ()
+    """Where weaknesses are reported: `mailto:…`, `https://…` or `tel:…`, the best one first. Empty: no security.txt."""
+    security_expires: str = ""
+    """Until when that is true, as RFC 3339 writes it: `2027-06-01T00:00:00Z`."""
+    security_policy: str = ""
+    """Address of the policy: what is in scope, how fast somebody answers."""
+    security_languages: tuple[str, ...] = ("en",)
+    """Languages that reports are read in, as RFC 5646 writes them."""
     oauth_redirect_uris: tuple[str, ...] = (MY_HOME_ASSISTANT,)
     totp_drift_steps: int = 1
     """1 takes the code before and after as well (RFC 6238 5.2); 0 only the present one (ASVS 6.5.5)."""
@@ -211,6 +223,19 @@ class Settings:
     def proxy_networks(self) -> tuple[Network, ...]:
         """Return the networks whose forwarding headers are believed."""
         return tuple(ip_network(text) for text in self.trusted_proxies)
+
+    @property
+    def security_expiry(self) -> datetime | None:
+        """Return until when the contact for reports is true; None without one."""
+        return datetime.fromisoformat(self.security_expires) if self.security_contact else None
+
+    def refuse_expired(self, now: datetime) -> None:
+        """Refuse a contact for reports whose own time has passed: is anybody there? Raises UnsafeSetting."""
+        if self.security_expiry is not None and self.security_expiry <= now:
+            raise UnsafeSetting(
+                f"security_expires ({self.security_expires}) has passed. Check that security_contact still reaches "
+                "someone, and set a date within the next year."
+            )
 
     @property
     def serves_tls(self) -> bool:
@@ -520,6 +545,29 @@ def _second_factor(settings: Settings) -> None:
         raise UnsafeSetting("operator_recovery_hours must be at least 1, so that the owner can object.")
 
 
+def _security(settings: Settings) -> None:
+    for contact in settings.security_contact:
+        if not _CONTACT.fullmatch(contact):
+            raise UnsafeSetting(
+                "security_contact must be mailto:, https:// or tel: addresses, such as mailto:security@example.org."
+            )
+    if settings.security_policy and not _WEB.fullmatch(settings.security_policy):
+        raise UnsafeSetting("security_policy must be an https address.")
+    for language in settings.security_languages:
+        if not _LANGUAGE.fullmatch(language):
+            raise UnsafeSetting(f"security_languages: {language!a} isn't a language such as en or pt-BR.")
+    if not settings.security_contact:
+        if settings.security_expires or settings.security_policy:
+            raise UnsafeSetting("security_expires and security_policy need security_contact.")
+        return
+    try:
+        expiry = datetime.fromisoformat(settings.security_expires)
+    except ValueError:
+        expiry = None
+    if expiry is None or expiry.tzinfo is None:
+        raise UnsafeSetting("security_contact needs security_expires, a date such as 2027-06-01T00:00:00Z.")
+
+
 def _redirects(settings: Settings) -> None:
     for uri in settings.oauth_redirect_uris:
         url = URL(uri)
@@ -547,6 +595,7 @@ _CHECKS: Final = (
     _mail,
     _breached_passwords,
     _second_factor,
+    _security,
     _redirects,
     _billing,
 )

@@ -30,6 +30,7 @@ ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/"): OPEN,
     ("GET", "/healthz"): OPEN,
     ("GET", "/readyz"): OPEN,
+    ("GET", "/.well-known/security.txt"): OPEN,
     ("GET", "/static/{name}"): OPEN,
     ("GET", "/sign-up"): OPEN,
     ("POST", "/sign-up"): OPEN,

@@ -1,6 +1,7 @@
 """Figures for Prometheus, on a port of their own that loopback alone reaches. No label holds anything of a person."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 import time
 from typing import Final, NamedTuple
 
@@ -52,6 +53,12 @@ class Metrics:
             "Age of the oldest mail that waits, 0 without one",
             registry=self.registry,
         )
+        self._expires = Gauge(
+            "companion_security_expires_seconds",
+            "When security.txt expires, +Inf without one",
+            registry=self.registry,
+        )
+        self._expires.set(float("inf"))
         self._degraded = Gauge(
             "companion_loop_degraded", "1 while a loop cannot do its work", ("loop",), registry=self.registry
         )
@@ -80,6 +87,10 @@ class Metrics:
             return response
 
         return count
+
+    def expires(self, at: datetime) -> None:
+        """Say when security.txt expires."""
+        self._expires.set(at.timestamp())
 
     def webhook(self, answer: str) -> None:
         """Count a webhook: `new`, `again` or `refused`."""

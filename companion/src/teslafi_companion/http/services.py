@@ -64,6 +64,7 @@ def make_services(store: Store, billing: BillingPort | None = None) -> Services:
         "keeper": "" if billing is None else billing.keeper,
         "service_name": store.settings.service_name,
         "languages": languages(),
+        "takes_reports": bool(store.settings.security_contact),
     }
     templates = {language: _templates(language, known) for language in languages()}
     passwords = Passwords(store.settings.policy, range_service(store))

@@ -35,6 +35,8 @@ PURGES: Final = (
 )
 """What drops rows that nothing needs any more."""
 
+EXPIRY_LOGGED: Final = timedelta(days=30)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -59,6 +61,10 @@ class Housekeeping:
             async with self._store.reading() as transaction:
                 _log.info("audit_head", head=await audit.head(transaction))
             self._head_logged_at = now
+            expiry = self._store.settings.security_expiry
+            if expiry is not None and expiry - now < EXPIRY_LOGGED:
+                # From then on no process starts any more
+                _log.warning("security_contact_expires", at=expiry.isoformat(), days=(expiry - now).days)
         if self._store.settings.smtp_host:
             await self._tell_of_waiting_mail(now)
         return 0
