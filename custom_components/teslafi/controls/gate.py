@@ -336,10 +336,10 @@ class Gate:
         if not self._companion_answers:
             return
         await asyncio.wait({question}, timeout=PATIENCE)
-        if question.done():
-            await question
-        else:
+        if not question.done():
             self._companion_answers = False
+        elif not question.cancelled():
+            await question
 
     async def _grant_ended(self, opened: _Open) -> None:
         """Tesla ended the grant that commands are sent with; where it is the monitoring one, that sees to itself."""

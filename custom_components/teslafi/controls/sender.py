@@ -1,5 +1,6 @@
 """One command, from press to record: code, budget, gate, and a look at the car to see what came of it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -31,6 +32,7 @@ from .sentences import outcome_of, sentence
 
 LOOK_AFTER: Final = 3.0
 """Seconds after a command at which the car is asked what came of it."""
+GIVEN_UP: Final = "Whoever called gave up while it was under way: it may have been carried out"
 
 
 class CommandSender:
@@ -56,6 +58,7 @@ class CommandSender:
         self._audit = audit
         self._companion = companion
         self._looks: dict[str, CALLBACK_TYPE] = {}
+        self._closed = False
 
     async def async_command(
         self,
@@ -81,18 +84,25 @@ class CommandSender:
             cost += PRICES_USD[category]
             vehicle.count(category)
 
-        assumed = assumed or {}
+        assumed, under_way = assumed or {}, False
         with vehicle.expecting(assumed if shown_before else {}):
             record = await self._record(vin, name, parameters, context)
             try:
                 await self._code.async_check(name, parameters, context, code)
                 self._check_budget(vehicle)
+                under_way = True
                 answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs)
             except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
                 said = self._sentence(error, vehicle.vehicle_name)
                 self._tell(record, context, error, said, cost=cost)
                 self._look_soon(vehicle, error)
                 raise said from error
+            except asyncio.CancelledError:
+                if under_way:
+                    given_up = CommandUncertain(GIVEN_UP)
+                    self._tell(record, context, given_up, self._sentence(given_up, vehicle.vehicle_name), cost=cost)
+                    self._look_soon(vehicle, given_up)
+                raise
             self._tell(record, context, cost=cost)
             vehicle.assume(assumed)
         self._look_soon(vehicle)
@@ -112,6 +122,10 @@ class CommandSender:
             if isinstance(error, CommandUncertain | CommandRefused):
                 await site.async_look_at_settings()
             raise said from error
+        except asyncio.CancelledError:
+            given_up = CommandUncertain(GIVEN_UP)
+            self._tell(record, context, given_up, self._sentence(given_up, site.site_name))
+            raise
         self._tell(record, context)
         await site.async_look_at_settings()
         return answer
@@ -121,7 +135,8 @@ class CommandSender:
         return async_dispatcher_connect(self._hass, self._signal(target), told)
 
     def close(self) -> None:
-        """Call off the looks that are still to come."""
+        """Call off the looks that are still to come, and let none begin any more."""
+        self._closed = True
         for vin in list(self._looks):
             self._call_off_look(vin)
 
@@ -133,7 +148,7 @@ class CommandSender:
 
     def _look_soon(self, vehicle: VehicleCoordinator, error: Exception | None = None) -> None:
         """Ask the car in a moment what came of it; not when nothing was sent."""
-        if error is not None and not isinstance(error, CommandUncertain | CommandRefused):
+        if self._closed or (error is not None and not isinstance(error, CommandUncertain | CommandRefused)):
             return
 
         async def look(_now: datetime) -> None:
