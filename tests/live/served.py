@@ -45,6 +45,10 @@ class ServedCompanion:
         }
         self._environment = {f"{PREFIX}{name.upper()}": value for name, value in said.items()}
 
+    def change(self, **settings: str) -> None:
+        """Change settings for what is started from now on."""
+        self._environment |= {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
+
     async def command(self, *arguments: str, stdin: str = "") -> str:
         """Run another command of the companion to its end; return what it said."""
         process = await asyncio.create_subprocess_exec(
