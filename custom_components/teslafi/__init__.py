@@ -139,7 +139,7 @@ async def async_remove_config_entry_device(
     """Let the owner remove a device that the account no longer holds; while it is linked, the companion's stays."""
     account = entry.runtime_data.account
     keys = {identifier for domain, identifier in device.identifiers if domain == DOMAIN}
-    parts = {part.din for site in account.sites.values() for part in site.data.live.wall_connectors}
+    parts = {part.din for site in account.sites.values() for part in site.data.parts}
     link = companion_identifier(entry) if CONF_COMPANION in entry.data else None
     if link in keys or keys & parts or any(account.holds(key) for key in keys):
         return False

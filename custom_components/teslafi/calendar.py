@@ -1,7 +1,11 @@
-"""Calendars: when a car charges and when it is ready, by its own schedules; changed while controls allow it."""
+"""Calendars: when a car charges and when it is ready, by its own schedules; changed while controls allow it.
+
+And what electricity costs and earns at an energy site, by its tariff; read alone.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from operator import attrgetter
 import time
 from typing import Any, Final, override
 
@@ -16,11 +20,19 @@ from homeassistant.util.location import distance
 from .compat import calling_context
 from .const import DOMAIN
 from .controls.groups import ControlGroup
+from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleData
-from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .entity import (
+    ShownDescription,
+    SiteEntity,
+    VehicleEntity,
+    async_setup_site_platform,
+    async_setup_vehicle_platform,
+)
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.next_event import car_zone
 from .tesla.schedules import SHORTEST, Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
+from .tesla.tariff import Rate, Side, rates
 
 PARALLEL_UPDATES = 0
 AHEAD: Final = timedelta(days=8)
@@ -56,11 +68,31 @@ def _plans(key: str) -> VehicleCalendarDescription:
 CALENDARS: Final = tuple(_plans(key) for key in KINDS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SiteCalendarDescription(CalendarEntityDescription, ShownDescription[SiteData]):
+    """A calendar, whose `value_fn` returns a side of a tariff."""
+
+
+SITE_CALENDARS: Final = (
+    SiteCalendarDescription(key="import_tariff", paths=("info.tariff.buy",), value_fn=attrgetter("info.tariff.buy")),
+    SiteCalendarDescription(key="export_tariff", paths=("info.tariff.sell",), value_fn=attrgetter("info.tariff.sell")),
+)
+PERIODS: Final = {
+    "ALL": "All day",
+    "ON_PEAK": "Peak",
+    "PARTIAL_PEAK": "Partial peak",
+    "OFF_PEAK": "Off-peak",
+    "SUPER_OFF_PEAK": "Super off-peak",
+}
+TARIFF_AHEAD: Final = timedelta(days=2)
+
+
 async def async_setup_entry(
     _hass: HomeAssistant, entry: TeslaFiConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the calendars of each of the account's cars."""
+    """Add the calendars of each of the account's cars and energy sites."""
     async_setup_vehicle_platform(entry, async_add_entities, CALENDARS, VehicleCalendar)
+    async_setup_site_platform(entry, async_add_entities, SITE_CALENDARS, SiteCalendar)
 
 
 class VehicleCalendar(VehicleEntity, CalendarEntity):
@@ -220,6 +252,50 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
     async def _send(self, name: str, parameters: dict[str, Any]) -> None:
         controls = enabled_controls(self.coordinator.config_entry)
         await controls.sender.async_command(self.coordinator.vin, name, parameters, context=calling_context(self))
+
+
+class SiteCalendar(SiteEntity, CalendarEntity):
+    """What a kWh costs, or earns, at which times. Tesla's tariff is changed by an action alone."""
+
+    _value: Side | None
+
+    def _show(self, value: Side | None) -> None:
+        """Prices are read when Home Assistant asks for events."""
+
+    @property
+    @override
+    def event(self) -> CalendarEvent | None:
+        """The price that holds now, else the next one."""
+        now = dt_util.utcnow()
+        return min(self._events(now, now + TARIFF_AHEAD), key=lambda event: event.start_datetime_local, default=None)
+
+    @override
+    async def async_get_events(
+        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
+    ) -> list[CalendarEvent]:
+        """Return the events of a span."""
+        return self._events(start_date, end_date)
+
+    def _events(self, begin: datetime, end: datetime) -> list[CalendarEvent]:
+        if (side := self._value) is None:
+            return []
+        zone = self.coordinator.data.zone or dt_util.get_default_time_zone()
+        return [
+            CalendarEvent(
+                start=rate.begin,
+                end=rate.end,
+                summary=_price(rate, side.currency),
+                description=rate.season,
+                uid=f"{rate.season}-{rate.period}-{rate.begin.isoformat()}",
+            )
+            for rate in rates(side, begin, end, zone)
+        ]
+
+
+def _price(rate: Rate, currency: str | None) -> str:
+    """Name a period, with its price where Tesla tells it."""
+    name = PERIODS.get(rate.period) or rate.period.replace("_", " ").capitalize()
+    return name if rate.price is None else f"{name}: {rate.price:.6g} {currency or ''}".rstrip() + "/kWh"
 
 
 def _minutes(moment: datetime) -> int:

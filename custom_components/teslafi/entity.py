@@ -22,12 +22,14 @@ from .catalogue.fitted import Fitted, energy_paths
 from .catalogue.models import model_of, version_of
 from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
-from .coordinators.site import LIVE, SiteCoordinator, SiteData
+from .coordinators.site import INFO, LIVE, SiteCoordinator, SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .link.coordinator import LinkCoordinator, LinkStatus
 from .link.session import companion_identifier
 from .runtime import TeslaFiConfigEntry
-from .tesla.energy_site import WallConnector
+from .tesla.energy_site import BatteryPart, GatewayPart, WallConnector
+
+type SitePart = GatewayPart | BatteryPart
 
 MANUFACTURER: Final = "Tesla"
 PLACE: Final = "drive_state.latitude"
@@ -173,6 +175,35 @@ class WallConnectorEntity(TeslaFiEntity[SiteCoordinator]):
         return None if connector is None else self._value_fn(connector)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartDescription(ShownDescription[Any]):
+    """An entity of a gateway or battery; `parts` finds them, `part_name` names one without a name of its own."""
+
+    parts: Callable[[SiteData], tuple[SitePart, ...]]
+    part_name: str
+
+
+class PartEntity(TeslaFiEntity[SiteCoordinator]):
+    """An entity of a gateway or battery, a device of its own behind the energy site."""
+
+    def __init__(self, coordinator: SiteCoordinator, description: PartDescription, part: SitePart) -> None:
+        """Show what `description` says."""
+        self._din = part.din
+        self._parts = description.parts
+        self._value_fn = description.value_fn
+        device_info = part_device_info(coordinator, description.part_name, part)
+        super().__init__(coordinator, description, str(part.din), device_info)
+
+    @override
+    def _is_shown(self) -> bool:
+        return self.coordinator.shows(INFO)
+
+    @override
+    def _current_value(self) -> Any:
+        part = next((part for part in self._parts(self.coordinator.data) if part.din == self._din), None)
+        return None if part is None else self._value_fn(part)
+
+
 class LinkEntity(TeslaFiEntity[LinkCoordinator]):
     """An entity of the link to a companion."""
 
@@ -244,11 +275,28 @@ def wall_connector_device_info(coordinator: SiteCoordinator, din: str) -> Device
         model=part.part_name if part else None,
         name="Wall Connector",
         serial_number=(part.serial_number if part else None) or din.rsplit("-", maxsplit=1)[-1],
-        via_device_id=dr.async_get_device_id_by_identifier(
-            coordinator.hass,
-            (DOMAIN, str(coordinator.site_id)),
-            config_entry_id=coordinator.config_entry.entry_id,
-        ),
+        via_device_id=_site_device_id(coordinator),
+    )
+
+
+def part_device_info(coordinator: SiteCoordinator, name: str, part: SitePart) -> DeviceInfo:
+    """Describe a gateway or battery, a device behind its site's, which must exist already."""
+    din = part.din or ""
+    return DeviceInfo(
+        identifiers={(DOMAIN, din)},
+        manufacturer=MANUFACTURER,
+        model=part.part_name,
+        model_id=part.part_number,
+        name=part.part_name or name,
+        serial_number=part.serial_number or din.rsplit("-", maxsplit=1)[-1],
+        sw_version=version_of(part.firmware_version) if isinstance(part, GatewayPart) else None,
+        via_device_id=_site_device_id(coordinator),
+    )
+
+
+def _site_device_id(coordinator: SiteCoordinator) -> str:
+    return dr.async_get_device_id_by_identifier(
+        coordinator.hass, (DOMAIN, str(coordinator.site_id)), config_entry_id=coordinator.config_entry.entry_id
     )
 
 
@@ -304,7 +352,7 @@ def async_setup_site_platform[DescriptionT: ShownDescription[SiteData]](
 
         def due() -> list[Entity]:
             data = coordinator.data
-            reported = data.live.reported | data.info.reported | data.today.reported | energy_paths(data.info)
+            reported = data.reported | energy_paths(data.info)
             return [entity_class(coordinator, description) for description in pending.take(reported)]
 
         return _add_when_due(coordinator, due, async_add_entities)
@@ -343,6 +391,36 @@ def _is_disabled(hass: HomeAssistant, domain: str, unique_id: str) -> bool:
     entity_id = registry.async_get_entity_id(domain, DOMAIN, unique_id)
     known = registry.async_get(entity_id) if entity_id else None
     return known is not None and known.disabled
+
+
+@callback
+def async_setup_part_platform[DescriptionT: PartDescription](
+    entry: TeslaFiConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    descriptions: Sequence[DescriptionT],
+    entity_class: Callable[[SiteCoordinator, DescriptionT, SitePart], Entity],
+) -> None:
+    """Add the entities of every gateway and battery of every energy site, and of those that turn up later."""
+
+    def begin(coordinator: SiteCoordinator) -> CALLBACK_TYPE:
+        made: set[tuple[str, str]] = set()
+
+        def due() -> list[Entity]:
+            new = {
+                key: (row, part)
+                for row in descriptions
+                for part in row.parts(coordinator.data)
+                if part.din and (key := (row.key, part.din)) not in made
+            }
+            if not new:
+                return []
+            made.update(new)
+            _make_site_device(entry, coordinator)
+            return [entity_class(coordinator, row, part) for row, part in new.values()]
+
+        return _add_when_due(coordinator, due, async_add_entities)
+
+    _follow(entry, entry.runtime_data.sites, begin)
 
 
 class _Pending[DescriptionT: ShownDescription[Any]]:

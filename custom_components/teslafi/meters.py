@@ -5,10 +5,12 @@ beginning it adds differences, lower ones as well. So a beginning may follow fro
 new session, never from how an answer was written.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from math import inf
-from typing import Any, Final, Protocol, Self
+from math import fsum, inf
+import re
+from typing import Any, ClassVar, Final, Protocol, Self
 
 DISCONNECTED: Final = "Disconnected"
 MOVED: Final = 1.0
@@ -195,6 +197,67 @@ class DayMeter:
             return self
         new = self.began is None or day.date() > self.began.date()
         return replace(self, value=value, began=day if new else self.began)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargesMeter:
+    """The energy of charges that a history lists, summed up from the first answer on; what lay before is not counted.
+
+    A charge may grow, be corrected, come late, and leave the history. Each is remembered by when it began (epoch
+    seconds), the newest `KEPT` of them, and those from before the oldest remembered one never count: no clock decides.
+    """
+
+    value: float | None = None
+    began: datetime | None = None
+    counted: Mapping[int, float] = field(default_factory=dict)
+    closed: int = 0
+    """Charges that began at this second or before count no more, but for those in `counted`."""
+
+    KEPT: ClassVar = 60
+
+    def take(self, reading: tuple[Sequence[tuple[int, float]], datetime] | None) -> Self:
+        """Take in what the history lists, and the moment of the answer."""
+        if reading is None:
+            return self
+        charges, at = reading
+        if self.began is None:
+            begun = dict(charges)
+            return self._kept(replace(self, value=0.0, began=at, counted=begun, closed=max(begun, default=0)))
+        new = {start: energy for start, energy in charges if start in self.counted or start > self.closed}
+        added = fsum(energy - self.counted.get(start, 0.0) for start, energy in new.items())
+        return self._kept(replace(self, value=(self.value or 0.0) + added, counted={**self.counted, **new}))
+
+    def _kept(self, meter: Self) -> Self:
+        """Forget the oldest charges."""
+        forgotten = sorted(meter.counted)[: -self.KEPT]
+        if not forgotten:
+            return meter
+        counted = {start: energy for start, energy in meter.counted.items() if start > forgotten[-1]}
+        return replace(meter, counted=counted, closed=max(meter.closed, forgotten[-1]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept over a restart."""
+        return {
+            "value": self.value,
+            "began": self.began.isoformat() if self.began else None,
+            "counted": {str(start): energy for start, energy in self.counted.items()},
+            "closed": self.closed,
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Undo `to_json`; what is not understood counts as never seen, and a sum begins anew."""
+        stored = data if isinstance(data, dict) else {}
+        value, began, counted, closed = (stored.get(key) for key in ("value", "began", "counted", "closed"))
+        moment = _moment(began)
+        if not isinstance(value, int | float) or moment is None or type(counted) is not dict or type(closed) is not int:
+            return cls()
+        if not all(_START.fullmatch(str(start)) and type(energy) in (int, float) for start, energy in counted.items()):
+            return cls()
+        return cls(float(value), moment, {int(start): float(energy) for start, energy in counted.items()}, closed)
+
+
+_START: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

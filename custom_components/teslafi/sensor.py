@@ -87,17 +87,29 @@ from .detail_entity import DetailDescription, DetailEntity
 from .entity import (
     PLACE,
     LinkEntity,
+    PartDescription,
+    PartEntity,
     ShownDescription,
     SiteEntity,
     VehicleEntity,
     WallConnectorEntity,
+    async_setup_part_platform,
     async_setup_site_platform,
     async_setup_vehicle_platform,
     async_setup_wall_connector_platform,
 )
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
-from .meters import Charge, ChargeSomewhere, DayMeter, HomeMeter, Meter, OdometerMeter, SessionMeter
+from .meters import (
+    Charge,
+    ChargesMeter,
+    ChargeSomewhere,
+    DayMeter,
+    HomeMeter,
+    Meter,
+    OdometerMeter,
+    SessionMeter,
+)
 from .polling.pace import Step
 from .polling.rule import Awake
 from .runtime import TeslaFiConfigEntry
@@ -1009,6 +1021,66 @@ WALL_CONNECTOR_SENSORS: Final[tuple[WallConnectorSensorDescription, ...]] = (
     TeslaFiSensorDescription(key="vin", value_fn=attrgetter("vin")),
 )
 
+
+def _wall_charges(data: SiteData) -> tuple[list[tuple[int, float]], datetime] | None:
+    """Return the charges at wall connectors, and when they were read."""
+    if data.charges is None or data.charges_at is None:
+        return None
+    return [(charge.begun, charge.energy) for charge in data.charges], data.charges_at
+
+
+CHARGES_SENSORS: Final[tuple[SiteSensorDescription, ...]] = (
+    TeslaFiSensorDescription(
+        key="wall_connector_energy",
+        paths=("charges.energy",),
+        value_fn=_wall_charges,
+        meter=ChargesMeter,
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=2,
+        state_class=SensorStateClass.TOTAL,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSensorDescription(TeslaFiSensorDescription[Any], PartDescription):
+    """A sensor of a gateway or battery."""
+
+    entity_category: EntityCategory | None = DIAGNOSTIC
+    entity_registry_enabled_default: bool = False
+
+
+def _built_for(key: str, device_class: SensorDeviceClass, unit: str, kilo: str) -> PartSensorDescription:
+    """Describe what a battery is built for."""
+    return PartSensorDescription(
+        key=key,
+        parts=attrgetter("info.components.batteries"),
+        part_name="Powerwall",
+        value_fn=attrgetter(key),
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        suggested_unit_of_measurement=kilo,
+        suggested_display_precision=1,
+        state_class=SensorStateClass.MEASUREMENT,
+    )
+
+
+PART_SENSORS: Final[tuple[PartSensorDescription, ...]] = (
+    PartSensorDescription(
+        key="firmware_version",
+        parts=attrgetter("info.components.gateways"),
+        part_name="Gateway",
+        value_fn=lambda part: version_of(part.firmware_version),
+    ),
+    _built_for(
+        "nameplate_energy", SensorDeviceClass.ENERGY_STORAGE, UnitOfEnergy.WATT_HOUR, UnitOfEnergy.KILO_WATT_HOUR
+    ),
+    _built_for("nameplate_max_charge_power", SensorDeviceClass.POWER, UnitOfPower.WATT, UnitOfPower.KILO_WATT),
+    _built_for("nameplate_max_discharge_power", SensorDeviceClass.POWER, UnitOfPower.WATT, UnitOfPower.KILO_WATT),
+)
+
 LINK_SENSORS: Final[tuple[LinkSensorDescription, ...]] = (
     TeslaFiSensorDescription(
         key="link_state",
@@ -1086,7 +1158,9 @@ async def async_setup_entry(
     async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, _vehicle_sensor)
     async_setup_vehicle_platform(entry, async_add_entities, DETAIL_SENSORS, DetailSensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
+    async_setup_site_platform(entry, async_add_entities, CHARGES_SENSORS, ChargesSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
+    async_setup_part_platform(entry, async_add_entities, PART_SENSORS, PartSensor)
     if (link := entry.runtime_data.link) is not None:
         async_add_entities(LinkSensor(link, description) for description in LINK_SENSORS)
 
@@ -1193,6 +1267,30 @@ class SiteSensor(TeslaFiSensor, SiteEntity):
     @override
     def _current_value(self) -> Any:
         return self._metered(super()._current_value())
+
+
+class ChargesSensor(SiteSensor, RestoreEntity):
+    """A sum over charges. What was counted is kept over a restart, so that it counts once."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on with the sum of the last run."""
+        await super().async_added_to_hass()
+        if (kept := await self.async_get_last_extra_data()) is not None:
+            meter = ChargesMeter.from_json(kept.as_dict())
+            if meter.began is not None:
+                self._meter = meter
+                self._value = self._current_value()
+                self._show(self._value)
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> ExtraStoredData | None:
+        return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, ChargesMeter) else None
+
+
+class PartSensor(TeslaFiSensor, PartEntity):
+    """A sensor of a gateway or battery."""
 
 
 class WallConnectorSensor(TeslaFiSensor, WallConnectorEntity):

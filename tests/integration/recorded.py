@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from copy import deepcopy
+from datetime import datetime
 import json
 from pathlib import Path
 from typing import Any, Final, cast
@@ -131,13 +132,14 @@ class RecordedReader:
         """Hold the answers; each can be changed between two refreshes.
 
         `trouble` strikes every request, `troubles` those of one name: `products`, `state`, `data`, `live`, `info`,
-        `today`, or one about one car (`data 5YJ…`). `asked` counts requests by both names.
+        `today`, `charges`, or one about one car (`data 5YJ…`). `asked` counts requests by both names.
         """
         self.cars = {vin: deepcopy(dict(answer)) for vin, answer in cars.items()}
         self.sites = dict(sites)
         self.live = recorded(POWERWALL)
         self.info = deepcopy(SITE_INFO)
         self.today = deepcopy(ENERGY_TODAY)
+        self.charges: list[JsonObjectType] = []
         self.trouble: TeslaError | None = None
         self.troubles: dict[str, TeslaError] = {}
         self.asked: Counter[str] = Counter()
@@ -184,6 +186,13 @@ class RecordedReader:
         """Answer with the day's energy."""
         self._fail("today", _site_id)
         return self.today
+
+    async def site_wall_charges(
+        self, _site_id: int, _begin: datetime, _end: datetime, _count: Callable[[Category], None]
+    ) -> JsonObjectType:
+        """Answer with the charges at wall connectors."""
+        self._fail("charges", _site_id)
+        return {"charge_history": list(self.charges)}
 
     def _fail(self, name: str, about: str | int = "") -> None:
         self.asked.update((name, f"{name} {about}"))

@@ -38,6 +38,7 @@ from custom_components.teslafi.coordinators.vehicle import VehicleData
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.tesla import decode, energy_site
 from custom_components.teslafi.tesla.snapshot import CarState
+from custom_components.teslafi.tesla.tariff import Side
 from tests.integration.recorded import CARS, ENERGY_TODAY, POWERWALL, SITE_INFO, recorded
 from tests.integration.test_decode import PLACES, anything, put, resembling
 from tests.integration.test_energy_site import resembling as resembling_sites
@@ -65,11 +66,13 @@ VEHICLE_ROWS: Mapping[str, Rows] = {
     "update": update.VEHICLE_UPDATES,
 }
 SITE_ROWS: Mapping[str, Rows] = {
-    "sensor": sensor.SITE_SENSORS,
+    "sensor": (*sensor.SITE_SENSORS, *sensor.CHARGES_SENSORS),
     "binary_sensor": binary_sensor.SITE_BINARY_SENSORS,
+    "calendar": calendar.SITE_CALENDARS,
 }
 WALL_CONNECTOR_ROWS: Mapping[str, Rows] = {"sensor": sensor.WALL_CONNECTOR_SENSORS}
 LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor": binary_sensor.LINK_BINARY_SENSORS}
+PART_ROWS: Mapping[str, Rows] = {"sensor": sensor.PART_SENSORS}
 DETAIL_ROWS: Mapping[str, Rows] = {"sensor": sensor.DETAIL_SENSORS, "event": event.DETAIL_EVENTS}
 TABLES = {
     "car": VEHICLE_ROWS,
@@ -77,6 +80,7 @@ TABLES = {
     "wall connector": WALL_CONNECTOR_ROWS,
     "link": LINK_ROWS,
     "details of a car": DETAIL_ROWS,
+    "parts of a site": PART_ROWS,
 }
 
 CONTROL_ROWS: dict[str, Rows] = {
@@ -180,6 +184,9 @@ SITE_NOT_SHOWN = {
     "info.components.load_meter": "live.load_power is there or not",
     "info.components.gateway": "a code without a known meaning",
     "info.components.wall_connectors": "the model of devices of their own",
+    "info.components.gateways": "devices of their own",
+    "info.components.batteries": "devices of their own",
+    "info.components.car_charging_data_supported": "whether there are charges to show",
 }
 """Values of an energy site that make no entity, and why."""
 
@@ -264,6 +271,8 @@ SENSORS: list[sensor.TeslaFiSensorDescription[Any]] = [
     *sensor.WALL_CONNECTOR_SENSORS,
     *sensor.LINK_SENSORS,
     *sensor.DETAIL_SENSORS,
+    *sensor.CHARGES_SENSORS,
+    *sensor.PART_SENSORS,
 ]
 
 
@@ -278,6 +287,12 @@ def test_classes_and_units_go_together() -> None:
             assert state_class not in STATE_CLASS_UNITS or unit in STATE_CLASS_UNITS[state_class], row.key
         if device_class in (SensorDeviceClass.ENUM, SensorDeviceClass.TIMESTAMP):
             assert unit is None, row.key
+
+
+TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "calendar": (Side, type(None)),
+    "update": update.Software,
+}
 
 
 def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
@@ -308,7 +323,7 @@ def hold(platform: str, row: ShownDescription[Any], source: object) -> None:
     elif platform == "device_tracker":
         assert value == (None, None) or (abs(value[0]) <= 90 and abs(value[1]) <= 180)
     else:
-        assert isinstance(value, update.Software)
+        assert isinstance(value, TYPES[platform])
 
 
 moments = st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2050, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the strategy adds it

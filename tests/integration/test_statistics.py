@@ -22,6 +22,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (  
 
 from custom_components.teslafi.meters import (
     Charge,
+    ChargesMeter,
     ChargeSomewhere,
     DayMeter,
     HomeMeter,
@@ -312,15 +313,30 @@ def month_story(dice: random.Random) -> tuple[list[tuple[float, datetime]], floa
     return shown, spent
 
 
+def wall_story(dice: random.Random) -> tuple[list[Any], float]:
+    """Return histories of charges at wall connectors: they grow, are corrected, come late, leave; and their energy."""
+    known = {number: float(dice.randint(0, 9000)) for number in range(dice.randint(0, 5))}
+    readings: list[Any] = [(sorted(known.items()), START)]
+    counted: dict[int, float] = {}
+    for number in range(10, 18):
+        for begun in (number, dice.randint(10, number)):
+            known[begun] = counted[begun] = float(dice.randint(0, 9000))
+        listed = [entry for entry in sorted(known.items()) if dice.random() < 0.8]
+        readings.append((listed, START + number * STEP))
+    return [*readings, (sorted(known.items()), START + 20 * STEP)], sum(counted.values())
+
+
 STORIES: Final[tuple[tuple[str, Callable[[], Meter], Callable[[random.Random], tuple[list[Any], float]]], ...]] = (
     ("charge", SessionMeter, charge_story),
     ("home", HomeMeter, home_story),
     ("day", DayMeter, day_story),
     ("odometer", OdometerMeter, odometer_story),
+    ("wall", ChargesMeter, wall_story),
     ("month", Told, month_story),
 )
 
 UNITS: Final = {
+    "wall": ("energy", "Wh"),
     "charge": ("energy", "Wh"),
     "home": ("energy", "Wh"),
     "day": ("energy", "Wh"),

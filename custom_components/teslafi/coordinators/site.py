@@ -3,14 +3,27 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.util import dt as dt_util
 
 from ..storage.last_values import LastSite
-from ..tesla.energy_site import EnergyToday, SiteInfo, SiteLive, decode_info, decode_live, decode_today
+from ..tesla.energy_site import (
+    BatteryPart,
+    EnergyToday,
+    GatewayPart,
+    SiteInfo,
+    SiteLive,
+    WallCharge,
+    WallConnector,
+    decode_info,
+    decode_live,
+    decode_today,
+    decode_wall_charges,
+)
 from ..tesla.errors import SignInRequired, TeslaError
 from ..tesla.reader import Reader
 from ..tesla.requests import Category
@@ -21,11 +34,14 @@ from .troubles import Subject, Troubles
 LIVE: Final = "live"
 INFO: Final = "info"
 TODAY: Final = "today"
-BLOCKS: Final = (LIVE, INFO, TODAY)
+CHARGES: Final = "charges"
+BLOCKS: Final = (LIVE, INFO, TODAY, CHARGES)
 
-INTERVALS: Final[Mapping[str, float]] = {LIVE: 60.0, INFO: 3600.0, TODAY: 300.0}
-SHOWN_FOR: Final[Mapping[str, float]] = {LIVE: 300.0, INFO: 86_400.0, TODAY: 3600.0}
+INTERVALS: Final[Mapping[str, float]] = {LIVE: 60.0, INFO: 3600.0, TODAY: 300.0, CHARGES: 900.0}
+SHOWN_FOR: Final[Mapping[str, float]] = {LIVE: 300.0, INFO: 86_400.0, TODAY: 3600.0, CHARGES: 21_600.0}
 """Seconds for which what was read is shown when nothing newer comes: powers move at once, settings seldom."""
+
+CHARGES_SPAN: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +51,31 @@ class SiteData:
     live: SiteLive
     info: SiteInfo
     today: EnergyToday
+    charges: tuple[WallCharge, ...] | None = None
+    """Charges at wall connectors of the last two weeks; None before they were read."""
+    charges_at: datetime | None = None
+    zone: tzinfo | None = None
+    """Whose clock the site's tariff goes by; None where that is not known."""
+
+    @property
+    def parts(self) -> tuple[WallConnector | GatewayPart | BatteryPart, ...]:
+        """What the site consists of that is a device of its own."""
+        components = self.info.components
+        return (*self.live.wall_connectors, *components.gateways, *components.batteries)
+
+    @property
+    def reported(self) -> frozenset[str]:
+        """Paths of all values that were ever in an answer."""
+        charges = frozenset() if self.charges is None else frozenset({"charges.energy"})
+        return self.live.reported | self.info.reported | self.today.reported | charges
 
 
 class SiteCoordinator(TeslaCoordinator[SiteData]):
     """Watches one energy site: powers each minute, energy each five, what it consists of each hour.
 
-    Each of the three is read, remembered, backed off and shown on its own. What was read in an earlier run makes the
-    entities exist; it is shown once it was read anew.
+    Where there are wall connectors, their charges are read each quarter of an hour. Each of these is read, remembered,
+    backed off and shown on its own. What was read in an earlier run makes the entities exist; it is shown once it was
+    read anew.
     """
 
     def __init__(
@@ -82,11 +116,11 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The three endpoints, for diagnostics."""
+        """The endpoints, for diagnostics."""
         return self._endpoints
 
     def shows(self, block: str) -> bool:
-        """Whether what is known of a block (`live`, `info`, `today`) is new enough to be shown."""
+        """Whether what is known of a block (`live`, `info`, `today`, `charges`) is new enough to be shown."""
         return block in self._shown
 
     @callback
@@ -108,19 +142,29 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
 
     @override
     async def _read(self) -> SiteData:
-        due = [block for block, endpoint in self._endpoints.items() if not endpoint.wait(early=EARLY)]
         before = _lasting(self.data)
-        errors = [error for error in await asyncio.gather(*map(self._ask, due)) if error is not None]
+        errors: list[TeslaError] = []
+        for _ in range(2):  # what the site consists of may show that there is more to ask
+            due = [block for block, endpoint in self._wanted().items() if not endpoint.wait(early=EARLY)]
+            errors += [error for error in await asyncio.gather(*map(self._ask, due)) if error is not None]
         if _lasting(self.data) != before:
             self._kept()
         self._plan_next()
         for error in errors:
             if isinstance(error, SignInRequired):
                 raise error
-        troubles = [endpoint.trouble for endpoint in self._endpoints.values()]
+        troubles = [endpoint.trouble for endpoint in self._wanted().values()]
         if (trouble := troubles[0]) is not None and all(troubles):
             raise StillInTrouble(trouble)
         return self.data
+
+    def _wanted(self) -> Mapping[str, Endpoint]:
+        """Return the endpoints that are asked: charges where there are wall connectors that tell of them."""
+        components = self.data.info.components
+        connectors = components.wall_connectors or self.data.live.wall_connectors
+        if connectors and components.car_charging_data_supported is not False:
+            return self._endpoints
+        return {block: endpoint for block, endpoint in self._endpoints.items() if block != CHARGES}
 
     async def _ask(self, block: str) -> TeslaError | None:
         """Read one block; return what went wrong."""
@@ -131,11 +175,16 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
         except TeslaError as error:
             return error
         self.data = replace(self.data, **{block: decode(answer).snapshot})
+        if block == CHARGES:
+            self.data = replace(self.data, charges_at=dt_util.utcnow())
+        elif block == INFO:
+            zone = await _zone(self.data.info.installation_time_zone)
+            self.data = replace(self.data, zone=zone)
         return None
 
     def _plan_next(self) -> None:
         """Look again when something is due or grows too old, and show at once what has."""
-        endpoints = self._endpoints
+        endpoints = self._wanted()
         shown = frozenset(block for block, endpoint in endpoints.items() if endpoint.shown())
         moments = [endpoint.wait() for endpoint in endpoints.values()]
         moments += [endpoints[block].shown() for block in shown]
@@ -150,6 +199,20 @@ def _lasting(data: SiteData) -> tuple[object, ...]:
     return data.live.reported, data.today.reported, data.info
 
 
+async def _zone(name: str | None) -> tzinfo | None:
+    """Return the time zone of this name, None for one that there is not."""
+    try:
+        return await dt_util.async_get_time_zone(name) if name else None
+    except ValueError, OSError:
+        return None
+
+
+async def _read_charges(reader: Reader, site_id: int, count: _Count) -> Mapping[str, Any]:
+    """Read two weeks: late charges, and those that an outage kept back."""
+    now = dt_util.utcnow()
+    return await reader.site_wall_charges(site_id, now - CHARGES_SPAN, now, count)
+
+
 def _uncounted(_category: Category) -> None:
     """Tesla does not bill energy sites' answers (developer documents, "Billing and limits")."""
 
@@ -162,5 +225,6 @@ _READS: Final[
     LIVE: (lambda reader, site_id, count: reader.site_live(site_id, count), decode_live),
     INFO: (lambda reader, site_id, count: reader.site_info(site_id, count), decode_info),
     TODAY: (lambda reader, site_id, count: reader.site_energy_today(site_id, count), decode_today),
+    CHARGES: (_read_charges, decode_wall_charges),
 }
 """How each block is read and decoded."""

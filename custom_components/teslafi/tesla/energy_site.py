@@ -8,11 +8,12 @@ tesla-fleet-api's users read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Final
 
 from .decode import MALFORMED, Block, Decoded, Json, instant, number, unwrapped
+from .tariff import Tariff, decode_tariff, encode_tariff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,32 @@ class WallConnectorPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPart:
+    """A gateway as `site_info` lists it among the site's parts."""
+
+    din: str | None = None
+    part_name: str | None = None
+    part_number: str | None = None
+    serial_number: str | None = None
+    firmware_version: str | None = None
+    is_active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryPart:
+    """A battery as `site_info` lists it among the site's parts."""
+
+    din: str | None = None
+    part_name: str | None = None
+    part_number: str | None = None
+    serial_number: str | None = None
+    is_active: bool | None = None
+    nameplate_energy: float | None = None  # Wh
+    nameplate_max_charge_power: float | None = None  # W
+    nameplate_max_discharge_power: float | None = None  # W
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
     """What the site consists of and what it may do."""
 
@@ -92,7 +119,10 @@ class Components:
     disallow_charge_from_grid_with_solar_installed: bool | None = None
     customer_preferred_export_rule: str | None = None
     net_meter_mode: str | None = None
+    car_charging_data_supported: bool | None = None
     wall_connectors: tuple[WallConnectorPart, ...] = ()
+    gateways: tuple[GatewayPart, ...] = ()
+    batteries: tuple[BatteryPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +143,17 @@ class SiteInfo:
     utility: str | None = None
     user_settings: UserSettings = UserSettings()
     components: Components = Components()
+    tariff: Tariff = field(default_factory=Tariff)
     reported: frozenset[str] = frozenset()
     """Dotted paths (`info.components.solar`) whose key was in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallCharge:
+    """A charge at the site's wall connectors, which Tesla does not tell apart: since when, and its energy in Wh."""
+
+    begun: int  # epoch seconds
+    energy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +189,7 @@ class EnergyToday:
     """Dotted paths (`today.grid_energy_imported`) of the channels that the day has."""
 
 
-CHANNELS: Final = tuple(field.name for field in fields(EnergyToday) if field.name not in ("period_start", "reported"))
+CHANNELS: Final = tuple(known.name for known in fields(EnergyToday) if known.name not in ("period_start", "reported"))
 
 _TOTALS: Final[Mapping[str, tuple[str, ...]]] = {
     "total_home_usage": tuple(name for name in CHANNELS if name.startswith("consumer_energy_imported_from_")),
@@ -162,10 +201,12 @@ _TOTALS: Final[Mapping[str, tuple[str, ...]]] = {
 """Channels whose sum a total is, for sites that do not send the total."""
 
 _LIVE: Final = Block(SiteLive, "live")
-_INFO: Final = Block(SiteInfo, "info")
+_INFO: Final = Block(SiteInfo, "info", ours=frozenset({"tariff", "reported"}))
+_TARIFF: Final = "tariff_content_v2"
+_TARIFF_SIDES: Final = ("info.tariff.buy", "info.tariff.sell")
 _TODAY: Final = Block(EnergyToday, "today", ours=frozenset({"period_start", "reported"}))
 
-PATHS: Final = frozenset((*_LIVE.paths(), *_INFO.paths(), *_TODAY.paths()))
+PATHS: Final = frozenset((*_LIVE.paths(), *_INFO.paths(), *_TARIFF_SIDES, *_TODAY.paths(), "charges.energy"))
 """Path of every value of a site."""
 
 
@@ -176,9 +217,14 @@ def decode_live(answer: object) -> Decoded[SiteLive]:
 
 
 def decode_info(answer: object) -> Decoded[SiteInfo]:
-    """Decode an answer of `site_info`."""
-    info, reported, malformed = _read(_INFO, unwrapped(answer))
-    return Decoded(replace(info, reported=reported), malformed)
+    """Decode an answer of `site_info`. Some clients find the tariff within `tou_settings`."""
+    raw = unwrapped(answer)
+    info, reported, malformed = _read(_INFO, raw)
+    places = (raw, raw.get("tou_settings")) if type(raw) is dict else ()
+    told = next((place[_TARIFF] for place in places if type(place) is dict and place.get(_TARIFF) is not None), None)
+    tariff = decode_tariff(told) or Tariff()
+    sides = {path for path, side in zip(_TARIFF_SIDES, (tariff.buy, tariff.sell), strict=True) if side is not None}
+    return Decoded(replace(info, tariff=tariff, reported=reported | sides), malformed)
 
 
 def _read[T](block: Block[T], raw: object) -> tuple[T, frozenset[str], tuple[str, ...]]:
@@ -235,7 +281,8 @@ def encode_live(live: SiteLive) -> dict[str, Json]:
 
 def encode_info(info: SiteInfo) -> dict[str, Json]:
     """Write the answer of which `decode_info` makes the same."""
-    return _INFO.write(info, info.reported)
+    tariff = encode_tariff(info.tariff)
+    return _INFO.write(info, info.reported) | ({_TARIFF: tariff} if tariff else {})
 
 
 def encode_today(today: EnergyToday) -> dict[str, Json]:
@@ -246,3 +293,24 @@ def encode_today(today: EnergyToday) -> dict[str, Json]:
     if today.period_start is not None:
         stretch["timestamp"] = today.period_start.isoformat()
     return {"time_series": [stretch]}
+
+
+def decode_wall_charges(answer: object) -> Decoded[tuple[WallCharge, ...]]:
+    """Decode an answer of `telemetry_history` with kind `charge`; charges that begin in one second are one."""
+    raw = unwrapped(answer)
+    entries = raw.get("charge_history") if type(raw) is dict else raw
+    if type(entries) is not list:
+        return Decoded((), () if entries is None else ("charges",))
+    energies: dict[int, float] = {}
+    for entry in entries:
+        begun = entry.get("charge_start_time") if type(entry) is dict else None
+        seconds = begun.get("seconds") if type(begun) is dict else None
+        energy = number(entry.get("energy_added_wh", 0)) if type(entry) is dict else MALFORMED
+        if type(seconds) is int and seconds in _SECONDS and type(energy) in (int, float) and energy >= 0:  # type: ignore[operator]
+            energies[seconds] = energies.get(seconds, 0.0) + float(energy)  # type: ignore[arg-type]
+    charges = tuple(WallCharge(begun, energy) for begun, energy in sorted(energies.items()))
+    return Decoded(charges, () if len(charges) == len(entries) else ("charges",))
+
+
+_SECONDS: Final = range(946_684_800, 32_503_680_000)
+"""Epoch seconds from 2000 to 3000."""

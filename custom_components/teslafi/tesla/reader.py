@@ -129,6 +129,12 @@ class Reader:
         """Read the energy of the day so far, in pieces of five minutes or of the day."""
         return _object(await self._ask(lambda api: _site(api, site_id).energy_history("day"), count, Category.ENERGY))
 
+    async def site_wall_charges(self, site_id: int, begin: datetime, end: datetime, count: Count) -> Mapping[str, Any]:
+        """Read the charges at a site's wall connectors that began in a span."""
+        first, last = begin.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
+        answer = await self._ask(lambda api: _site(api, site_id).charge_history(first, last), count, Category.ENERGY)
+        return _object(answer)
+
     async def recent_alerts(self, vin: str, count: Count) -> tuple[Alert, ...]:
         """Read the car's recent alerts. Billable; does not reach the car."""
         return decode_alerts(await self._details(lambda api: VehicleFleet(api, vin).recent_alerts(), count)).snapshot

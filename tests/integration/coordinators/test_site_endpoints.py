@@ -11,7 +11,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.coordinators.site import BLOCKS, INFO, LIVE, SHOWN_FOR, TODAY
+from custom_components.teslafi.coordinators.site import BLOCKS, CHARGES, INFO, LIVE, SHOWN_FOR, TODAY
 from custom_components.teslafi.tesla.errors import (
     AccessTokenRefused,
     BillingLimitReached,
@@ -32,6 +32,7 @@ SHOWN: Final[Mapping[str, str]] = {
     LIVE: "sensor.home_solar_power",
     INFO: "sensor.home_backup_reserve",
     TODAY: "sensor.home_home_usage_today",
+    CHARGES: "sensor.home_wall_connector_energy",
 }
 """An entity of each block."""
 FAILURES: Final = (
@@ -72,7 +73,7 @@ def available(hass: HomeAssistant) -> set[str]:
 async def test_a_failing_endpoint_takes_nothing_but_its_own(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, failing: str, failure: TeslaError, moment: str
 ) -> None:
-    """The other two are asked as ever and shown; its own last values only for so long; it is asked ever more seldom."""
+    """The others are asked as ever and shown; its own last values only for so long; it is asked ever more seldom."""
     reader = RecordedReader({}, {SITE_ID: "Home"})
     if moment == "later":
         entry = await watch(hass, reader)
@@ -188,7 +189,7 @@ async def test_a_site_that_no_endpoint_answers_for_looks_up_again(
     reader.trouble = RateLimited(50_000)
     freezer.tick(timedelta(seconds=300))
     await site.async_refresh()
-    assert available(hass) == {INFO, TODAY}
+    assert available(hass) == {INFO, TODAY, CHARGES}
     for _ in range(40):
         assert site.update_interval is not None
         assert timedelta(seconds=1) <= site.update_interval <= timedelta(hours=1)
