@@ -177,8 +177,13 @@ async def signs_up(visitor: Visitor) -> None:
     await visitor.shows("Sign in", "sign-in")
     await visitor.fill("Email address", NEW)
     await visitor.fill("Password", NEW_PASSWORD)
+    await visitor.press("Show password")
+    await expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
     await visitor.press("Sign in")
     await visitor.shows("Your account")
+    # Moments are shown in the browser's own time zone
+    await expect(page.locator("time").first).not_to_contain_text("UTC")
+    await expect(page.locator("time").first).to_have_attribute("title", re.compile("UTC$"))
 
 
 async def sets_up_two_factor(visitor: Visitor) -> list[str]:
@@ -190,11 +195,18 @@ async def sets_up_two_factor(visitor: Visitor) -> list[str]:
     visitor.secret = (await page.locator(".secret").inner_text()).replace(" ", "")
     await visitor.fill("Code that the app shows now", visitor.code())
     await visitor.press("Turn on")
-    await visitor.shows("Recovery codes")
-    await visitor.press("Create recovery codes")
     await visitor.shows("Your recovery codes", "recovery-codes")
     codes = await page.locator(".codes li").all_inner_texts()
     assert len(codes) == 8
+    async with page.expect_download() as downloading:
+        await visitor.follow("Download")
+    saved = Path(await (await downloading.value).path()).read_text(encoding="utf-8").splitlines()
+    assert saved[1:] == codes
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await visitor.press("Copy")
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert (await page.evaluate("navigator.clipboard.readText()")).splitlines() == codes
+    await expect(page.get_by_role("button", name="Print")).to_be_visible()
     await visitor.fill("Enter one code to confirm", "nonsense")
     await visitor.press("I saved them")
     await visitor.shows("Confirm that you saved your recovery codes")

@@ -3,6 +3,7 @@
 import pytest
 
 from .companion import chaos
+from .troubles import troubled
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
@@ -13,3 +14,11 @@ async def test_nothing_acknowledged_is_lost(kind: str) -> None:
     assert found["kills"] == 3
     assert found["sign-ups"] > 0
     assert found["refreshes"] > 3
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_trouble_is_503_and_passes(kind: str) -> None:
+    """One round of the cheap ones; the others are had by `script/chaos companion-troubles`."""
+    found = await troubled(kind, ["background tasks killed", "read-only", "clock two days ahead"], seed=7)
+    assert found["sign-ups"] > 0
+    assert "COMPLETE" not in found["audit"]

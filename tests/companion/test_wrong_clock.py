@@ -1,10 +1,18 @@
 """A clock that was wrong for a while: nobody loses a second factor by it, and no spent code works again."""
 
+from datetime import timedelta
+from typing import Any
+
 import pyotp
 import pytest
+from sqlalchemy import select
 
-from teslafi_companion.domain.accounts import totp
+from teslafi_companion.domain.accounts import throttle, totp
+from teslafi_companion.domain.accounts.throttle import SIGN_IN_NETWORK, SIGN_IN_STRANGER, Attempt
+from teslafi_companion.mail import outbox
+from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
+from teslafi_companion.work.outbox import LONGEST_WAIT, OutboxWorker
 
 from .clock import ManualClock
 from .oauth.linking import make_account
@@ -67,3 +75,48 @@ async def test_a_clock_that_goes_back_gives_no_spent_code_back(app: App, clock: 
         assert not await app.use(code)
     clock.now = right
     assert await app.use(app.code(clock))
+
+
+@pytest.mark.parametrize("days", [2, 400])
+async def test_a_clock_that_was_ahead_locks_nobody_out(store: Store, clock: ManualClock, days: int) -> None:
+    """What was counted while it was wrong is over when a lock of that length would be: at once, or within a day."""
+    address, network = Attempt(SIGN_IN_STRANGER, b"address"), Attempt(SIGN_IN_NETWORK, b"network")
+    clock.advance(days=days)
+    for attempt in (address, network):
+        while (await throttle.reserve(store, [attempt])).admitted:
+            pass
+    clock.advance(days=-days)
+    async with store.reading() as transaction:
+        assert await throttle.wait_of(transaction, address) == timedelta()
+    assert (await throttle.reserve(store, [network])).admitted
+    assert (await throttle.reserve(store, [address])).admitted
+    made = 1
+    while (await throttle.reserve(store, [address])).admitted:
+        made += 1
+    assert made <= 5, "and no limit is gone"
+
+
+async def test_a_mail_of_a_clock_that_was_ahead_does_not_wait_for_that_day(store: Store, clock: ManualClock) -> None:
+    done = []
+
+    async def resolved(_transaction: object, work: dict[str, Any]) -> None:
+        done.append(work["name"])
+
+    worker = OutboxWorker(store, {"work": resolved}, None)
+    clock.advance(days=2)
+    async with store.transaction() as transaction:
+        await outbox.ask(transaction, "work", {"name": "ahead"})
+        leased = await outbox.ask(transaction, "work", {"name": "leased"})
+        await transaction.execute(
+            tables.outbox.update().where(tables.outbox.c.id == leased).values(leased_until=transaction.now)
+        )
+    clock.advance(days=-2)
+    async with store.transaction() as transaction:
+        await outbox.ask(transaction, "work", {"name": "later"}, delay=LONGEST_WAIT)
+    assert await worker.work_once() == 2
+    assert sorted(done) == ["ahead", "leased"]
+    clock.advance(seconds=LONGEST_WAIT.total_seconds())
+    assert await worker.work_once() == 1
+    async with store.reading() as transaction:
+        states = {row.state for row in await transaction.rows(select(tables.outbox.c.state))}
+    assert states == {"done"}

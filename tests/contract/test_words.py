@@ -1,6 +1,7 @@
 """The words of both houses are the contract's."""
 
 from importlib.resources import files
+import json
 from pathlib import Path
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+
+from teslafi_companion.http.pages.command_words import COMMANDS, REASONS, RESULTS
+from teslafi_companion.language import translate
 
 ROOT: Final = Path(__file__).parents[2]
 CONTRACT: Final = ROOT / "contract" / "companion-api.yaml"
@@ -62,3 +66,17 @@ def _words(node: Any) -> list[str]:  # noqa: ANN401 - any part of a document
         own = [str(word) for word in node.get("enum", [])] if isinstance(node.get("enum"), list) else []
         return own + [word for value in node.values() for word in _words(value)]
     return [word for value in node for word in _words(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [("command", COMMANDS), ("result", RESULTS), ("reason", REASONS)],
+    ids=lambda one: str(one)[:7],
+)
+def test_the_companion_tells_commands_as_home_assistant_does(
+    language: str, subject: str, words: dict[str, str]
+) -> None:
+    translations = ROOT / "custom_components" / "teslafi" / "translations" / f"{language}.json"
+    said = json.loads(translations.read_text(encoding="utf-8"))["selector"][subject]["options"]
+    assert {name: translate(language, text) for name, text in words.items()} == said

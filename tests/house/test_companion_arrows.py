@@ -46,7 +46,7 @@ ALLOWED: Final[Mapping[str, str]] = {
     ),
     "http.api": "audit domain domain.accounts domain.billing domain.links domain.permits http store",
     "http.oauth": "audit domain.accounts domain.billing domain.links http language settings store",
-    "http.pages": "audit crypto domain.accounts domain.billing domain.links http language store text",
+    "http.pages": "audit crypto domain.accounts domain.billing domain.links http language settings store text",
     "http.webhooks": "domain.accounts domain.billing http",
     # What puts the parts together
     "configuration": "adapters settings",

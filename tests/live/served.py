@@ -92,6 +92,9 @@ class ServedCompanion:
         except aiohttp.ClientError:
             return False
 
+    def answered(self, method: str, path: str, status: int) -> None:
+        """Take note of an answer that a load got; whoever counts them overrides it."""
+
     @property
     def pids(self) -> list[int]:
         """Return the processes."""
@@ -131,4 +134,5 @@ class Browser:
         async with self._session.request(
             method, f"http://127.0.0.1:{self._companion.port}{path}", headers=headers, allow_redirects=False, **how
         ) as response:
+            self._companion.answered(method, path, response.status)
             return response.status, response.headers.get("Location", ""), await response.text()

@@ -8,7 +8,7 @@ A rotation of the root begins a new segment: its first row's hash, by the new ro
 Whoever got hold of an old root can therefore change no row that it keyed, nor add one: the head is by the root in use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import hmac
@@ -253,10 +253,21 @@ async def entries_of(transaction: Transaction, account_id: UUID, span: timedelta
 
 
 async def page_of(
-    transaction: Transaction, account_id: UUID, span: timedelta, *, before: int | None, limit: int
+    transaction: Transaction,
+    account_id: UUID,
+    span: timedelta,
+    *,
+    before: int | None,
+    limit: int,
+    events: Collection[str] = (),
 ) -> tuple[list[AuditEntry], int | None]:
-    """Return up to `limit` of an account's own events from row `before` back, and where the next page begins."""
+    """Return up to `limit` of an account's own events from row `before` back, and where the next page begins.
+
+    With `events`, only those of these names.
+    """
     statement = _own(transaction, account_id, span)
+    if events:
+        statement = statement.where(audit.c.event.in_(events))
     if before is not None:
         statement = statement.where(audit.c.number < before)
     rows = await transaction.rows(statement.limit(limit + 1))

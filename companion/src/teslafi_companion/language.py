@@ -5,7 +5,7 @@ or by `Phrase` when they hold values, and are translated where they are shown.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -80,6 +80,16 @@ def moment(language: str, at: datetime) -> str:
     """Return a moment as a language writes it, in UTC."""
     at = at.astimezone(UTC)
     return f"{format_date(at.date(), 'long', locale=language)}, {at:%H:%M} UTC"
+
+
+def day(language: str, at: date) -> str:
+    """Return a day as a language writes it."""
+    return str(format_date(at, "full", locale=language))
+
+
+def hour(at: datetime) -> str:
+    """Return the time of a moment, in UTC."""
+    return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
 def negotiate(accepted: str) -> str:

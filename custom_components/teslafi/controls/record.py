@@ -57,6 +57,7 @@ class CommandRecord:
             "vehicle": self.target[-6:],
             "user": self.user[:200],
             "result": self.result.value,
+            "reason": self.reason[:200],
             "answer": self.answer[:200],
         }
 

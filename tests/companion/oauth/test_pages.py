@@ -368,7 +368,8 @@ async def test_the_links_page(store: Store, http: Http) -> None:
     assert (await theirs.send(f"/links/{link.id}/end")).status == 404
     assert (await mine.send(f"/links/{link.id}/end", csrf="wrong")).status == 403
     assert len(await links(store, owner)) == 1
-    assert (await mine.send(f"/links/{link.id}/end")).location == "/links"
+    assert (await mine.send(f"/links/{link.id}/end")).location == "/links?done=ended"
+    assert "The link was ended." in (await mine.open("/links?done=ended")).text
     assert await links(store, owner) == []
     assert (await mine.send(f"/links/{link.id}/end")).status == 404
     assert (await subjects(store))[-1] == "A Home Assistant was unlinked"

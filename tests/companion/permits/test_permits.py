@@ -217,7 +217,7 @@ async def test_a_suspicious_link_gets_none_until_the_owner_confirms_it(
     shown = (await proved.open(page)).text
     assert "after a long silence" in shown
     assert "127.0.0.0/24" in shown
-    assert (await proved.send(page)).location == "/links"
+    assert (await proved.send(page)).location == "/links?done=confirmed"
     assert (await late.permit())["key_share"] == first["key_share"]
     assert (await subjects(store))[-1] == "A linked Home Assistant was confirmed"
     assert (await proved.send(page)).status == 404
@@ -312,7 +312,16 @@ async def test_commands_join_the_audit_log(store: Store, http: Http, holder: Hol
     assert status == 204
     assert (await events(store)).count("command") == 2
     browser = await Browser.signed_in(store, http, holder.owner)
-    assert "Command sent to a car" in (await browser.open("/account/activity")).text
+    page = (await browser.open("/account/activity")).text
+    assert "<strong>Unlock doors</strong> \N{EN DASH} done<br>" in page
+    assert "Car …" in page
+    assert "by Pia" in page
+    why = COMMAND | {"command": "<b>", "result": "refused", "reason": "key_not_paired", "answer": "raw words"}
+    await holder.ask("POST", "commands", {"commands": [why]})
+    await holder.ask("POST", "commands", {"commands": [why | {"reason": "of a newer version"}]})
+    page = (await browser.open("/account/activity?kind=commands")).text
+    assert "<strong>&lt;b&gt;</strong> \N{EN DASH} refused: not paired<br>" in page
+    assert "refused: raw words<br>" in page
 
 
 @pytest.mark.parametrize(

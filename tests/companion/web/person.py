@@ -188,6 +188,10 @@ class Person:
         if self.page.heading.startswith("Confirm"):
             await self.confirms()
         await self.fills("/account/security/recovery-codes")
+        return self.shown_codes()
+
+    def shown_codes(self) -> list[str]:
+        """Return the recovery codes that the page shows."""
         return re.findall(r"<li>([0-9A-Z]{6}(?:-[0-9A-Z]{6}){3})</li>", self.page.text)
 
 

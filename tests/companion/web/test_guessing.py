@@ -133,8 +133,12 @@ async def test_five_wrong_codes_lock_the_second_factor(companion: Companion, olg
     (half,) = await half_signed_in(companion, olga, 1)
     for _ in range(5):
         await half.fills("/sign-in/second-factor", code="000000")
+    assert half.page.error == "Too many wrong attempts. Wait one minute and try again."
     page = await half.fills("/sign-in/second-factor", code=half.code())
     assert page.status == 400
+    half.clock.advance(seconds=31)
+    await half.fills("/sign-in/second-factor", code="000000")
+    assert half.page.error == "Too many wrong attempts. Wait 2 minutes and try again."
     olga.clock.advance(minutes=2)
     (half,) = await half_signed_in(companion, olga, 1)
     assert (await half.fills("/sign-in/second-factor", code=half.code())).heading == "Your account"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from teslafi_companion.domain.accounts.account import Account, find
 from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.links.links import Proof
 from teslafi_companion.domain.links.scopes import Acr
+from teslafi_companion.http.pages.words import EVENTS, KINDS
 from teslafi_companion.work.housekeeping import keep_house
 
 from ..oauth.linking import INSTANCE, link_up
@@ -83,14 +85,20 @@ async def test_two_factor_from_set_up_to_signing_in(olga: Person, companion: Com
     await olga.has_account()
     await olga.signs_in()
     await olga.sets_up_app()
+    first = olga.shown_codes()
+    assert len(first) == 8, "right after the app was set up"
+    assert (await subjects(olga))[-2:] == ["Your two-factor authentication was changed", "New recovery codes"]
     codes = await olga.makes_recovery_codes()
     assert len(codes) == 8
+    assert set(codes).isdisjoint(first)
+    page = await olga.fills("/account/security/recovery-codes/kept", code=first[0])
+    assert page.status == 400
     page = await olga.fills("/account/security/recovery-codes/kept", code="wrong")
     assert page.status == 400
     page = await olga.fills("/account/security/recovery-codes/kept", code=codes[0].lower().replace("-", " "))
     assert "Your authenticator app is set up." in page.text
     assert (await account_of(olga)).has_totp
-    assert (await subjects(olga))[-2:] == ["Your two-factor authentication was changed", "New recovery codes"]
+    assert (await subjects(olga))[-2:] == ["New recovery codes", "New recovery codes"]
 
     other = companion.person()
     other.secret = olga.secret
@@ -310,6 +318,58 @@ async def test_the_activity_page_tells_in_words(olga: Person) -> None:
     page = await olga.opens("/account/activity")
     for words in ("Wrong password", "Signed in", "127.0.0.1", "Firefox (Linux)"):
         assert words in page.text
+    assert page.text.count("<h2>") == 1
+    olga.clock.advance(hours=25)
+    await olga.signs_in()
+    page = await olga.opens("/account/activity")
+    assert re.findall(r"<h2>(.*?)</h2>", page.text) == ["Tuesday, November 24, 2026", "Monday, November 23, 2026"]
+    assert "Account created" in page.text
+    page = await olga.opens("/account/activity?kind=sign-ins")
+    assert "Account created" not in page.text
+    assert "Wrong password" in page.text
+    assert "Nothing happened." in (await olga.opens("/account/activity?kind=commands")).text
+    assert "Account created" in (await olga.opens("/account/activity?kind=none-of-ours")).text
+
+
+def test_every_event_that_an_owner_reads_is_of_one_kind() -> None:
+    kinds = [event for _, events in KINDS.values() for event in events]
+    assert sorted(kinds) == sorted(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "marked"),
+    [
+        ("/account", 'href="/account" aria-current="page"'),
+        ("/account/email", 'href="/account" aria-current="true"'),
+        ("/account/security", 'href="/account/security" aria-current="page"'),
+        ("/account/security/app", 'href="/account/security" aria-current="true"'),
+        ("/links", 'href="/links" aria-current="page"'),
+        ("/account/sessions", 'href="/account/sessions" aria-current="page"'),
+        ("/account/activity", 'href="/account/activity" aria-current="page"'),
+    ],
+)
+async def test_the_menu_marks_where_one_is(olga: Person, path: str, marked: str) -> None:
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.opens(path)
+    if olga.page.heading.startswith("Confirm"):
+        await olga.confirms()
+    assert marked in olga.page.text
+    assert olga.page.text.split("<main")[0].count("aria-current") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "subject"), [("/sign-up", "Confirm your address"), ("/forgotten-password", "Choose a new password")]
+)
+async def test_a_mail_is_sent_again_by_a_button_and_not_without_end(olga: Person, path: str, subject: str) -> None:
+    if path != "/sign-up":
+        await olga.has_account()
+    await olga.opens(path)
+    await olga.fills(path, email=OLGA)
+    for _ in range(4):
+        assert olga.page.heading == "Check your email"
+        await olga.fills(path)
+    assert (await subjects(olga)).count(subject) == 3
 
 
 async def test_after_signing_in_one_is_where_one_wanted_to_be(olga: Person) -> None:
@@ -341,7 +401,8 @@ async def test_an_operators_removal_happens_after_its_delay(olga: Person) -> Non
         owner = await find(transaction, OLGA)
         assert owner is not None
         await ask_removal(transaction, owner)
-    assert "will be removed on November 26, 2026" in (await olga.opens("/account")).text
+    assert "will be removed on <time datetime=" in (await olga.opens("/account")).text
+    assert ">November 26, 2026, " in olga.page.text
     olga.clock.advance(hours=72, seconds=-1)
     await keep_house(olga.store)
     assert (await account_of(olga)).has_totp

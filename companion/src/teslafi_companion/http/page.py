@@ -12,6 +12,7 @@ from teslafi_companion.settings import Settings
 from .received import cookie, header
 from .services import services
 
+_SECTIONS: Final = ("/account/security", "/account/sessions", "/account/activity", "/links", "/account")
 _DEVICE_SECONDS: Final = 180 * 24 * 3600
 
 
@@ -27,8 +28,15 @@ async def render(request: web.Request, template: str, *, status: int = 200, **co
     language = language_of(request, owner if isinstance(owner, Account) else None)
     page = services(request).templates[language].get_template(template)
     headers = {"Content-Language": language, "Vary": "Accept-Language"}
-    text = page.render({"visit": None, "error": None} | context)
+    text = page.render(
+        {"visit": None, "error": None, "here": request.path, "section": _section(request.path)} | context
+    )
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+
+def _section(path: str) -> str:
+    """Return the page of the menu that a page belongs to."""
+    return next((one for one in _SECTIONS if path == one or path.startswith(f"{one}/")), "")
 
 
 def see(path: str) -> web.Response:

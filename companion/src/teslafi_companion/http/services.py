@@ -1,7 +1,8 @@
 """What every handler works with, and who is asking."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from importlib.resources import files
@@ -10,13 +11,14 @@ from typing import Final
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from teslafi_companion.adapters.breached_passwords.adapter import range_service
 from teslafi_companion.adapters.free.billing import FreeOfCharge
 from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.billing.port import BillingPort
-from teslafi_companion.language import catalogue, languages, moment, translate
+from teslafi_companion.language import catalogue, day, hour, languages, moment, translate
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.probe import Probe
@@ -26,6 +28,7 @@ from .received import header, header_lines
 
 STATIC: Final = {
     "companion.css": "text/css",
+    "page.js": "text/javascript",
     "passkeys.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -82,9 +85,20 @@ def _templates(language: str, known: Mapping[str, object]) -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters |= {"t": partial(translate, language), "moment": partial(moment, language)}
+    environment.filters |= {
+        "t": partial(translate, language),
+        "moment": partial(_time, "moment", partial(moment, language)),
+        "hour": partial(_time, "hour", hour),
+        "day": partial(day, language),
+    }
     environment.globals |= {**known, "language": language}
     return environment
+
+
+def _time(shown: str, write: Callable[[datetime], str], at: datetime) -> Markup:
+    """Return a moment in UTC, which the page's script shows in the visitor's own time."""
+    moment_there = at.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" data-shown="{}">{}</time>').format(moment_there, shown, write(at))
 
 
 def services(request: web.Request) -> Services:

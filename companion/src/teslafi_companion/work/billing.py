@@ -117,7 +117,8 @@ class BillingWorker:
         """Return from when on to ask if the poll is due and nobody else does it; begins with the present."""
         async with self._store.reading() as transaction:
             row = await transaction.first(select(billing_poll))
-            if row is not None and row.next_at > transaction.now:
+            # What is due later than that was written by a clock that was ahead
+            if row is not None and transaction.now < row.next_at <= transaction.now + transaction.policy.billing_poll:
                 return None
         async with self._store.transaction() as transaction:
             if row is None:
@@ -148,7 +149,10 @@ class BillingWorker:
         async with self._store.reading() as transaction:
             old = and_(
                 billing_customer.c.wanted_at.is_(None),
-                billing_customer.c.checked_at <= transaction.now - transaction.policy.billing_reconcile,
+                or_(
+                    billing_customer.c.checked_at <= transaction.now - transaction.policy.billing_reconcile,
+                    billing_customer.c.checked_at > transaction.now + transaction.policy.billing_gap,
+                ),
             )
             rows = await transaction.rows(select(billing_customer.c.account_id).where(old).limit(_AT_A_TIME))
         if rows:
@@ -192,7 +196,8 @@ class BillingWorker:
         leased, wanted = billing_customer.c.leased_until, billing_customer.c.wanted_at
         # What is wanted for much later was written by a clock that was ahead
         due = or_(wanted <= transaction.now, wanted > transaction.now + transaction.policy.billing_gap)
-        return and_(due, or_(leased.is_(None), leased <= transaction.now))
+        late = leased > transaction.now + transaction.policy.billing_reconcile
+        return and_(due, or_(leased.is_(None), leased <= transaction.now, late))
 
     async def _ask_about(self, account_id: UUID) -> int:
         """Ask about one account if nobody else does; returns 1 if it was asked about."""

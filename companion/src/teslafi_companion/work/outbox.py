@@ -27,6 +27,7 @@ from .supervisor import Loop
 _POLL_SECONDS: Final = 1.0
 _BACKOFF_FIRST: Final = timedelta(seconds=5)
 _BACKOFF_LONGEST: Final = timedelta(minutes=30)
+LONGEST_WAIT: Final = max(_BACKOFF_LONGEST, notices.DIGEST_AFTER)
 _BATCH: Final = 20
 
 RESOLVERS: Final[dict[str, Resolver]] = {
@@ -85,11 +86,13 @@ class OutboxWorker:
     def _claimable(self, transaction: Transaction) -> Any:  # noqa: ANN401 - an SQL expression
         now = transaction.now
         kinds = set(self._resolvers) | ({MESSAGE} if self._server is not None else set())
+        due, leased = outbox.c.due_at, outbox.c.leased_until
+        # What is due or leased for later than anything ever is was written by a clock that was ahead
         return and_(
             outbox.c.state == WAITING,
-            outbox.c.due_at <= now,
+            or_(due <= now, due > now + LONGEST_WAIT),
             outbox.c.kind.in_(kinds),
-            or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now),
+            or_(leased.is_(None), leased <= now, leased > now + transaction.policy.mail_lease),
         )
 
     async def _claim(self, row: UUID) -> bool:

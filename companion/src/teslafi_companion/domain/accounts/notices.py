@@ -24,6 +24,8 @@ from .visitor import Visitor
 _MOST_SHOWN: Final = 20
 DIGEST: Final = "sign-in-digest"
 _HOUR: Final = timedelta(hours=1)
+DIGEST_AFTER: Final = _HOUR
+"""How long sign-ins are held that are told together."""
 
 
 async def send(
@@ -81,7 +83,7 @@ async def sign_in_notice(
     )
     if held:
         if not any(one.held for one in recent):
-            await outbox.ask(transaction, DIGEST, {"account": str(account_id)}, delay=_HOUR)
+            await outbox.ask(transaction, DIGEST, {"account": str(account_id)}, delay=DIGEST_AFTER)
         return
     letter = Letter(
         "new_sign_in",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from .step_up import Method
 from .throttle import (
     INCOMPLETE_NOTICE,
     LOCK_NOTED,
+    SIGN_IN_DEVICE,
     SIGN_IN_NETWORK,
     SIGN_IN_NETWORK_DAY,
     Attempt,
@@ -66,15 +68,10 @@ async def with_password(
     """Check address and password. Raises PasswordsBusy."""
     async with store.reading() as transaction:
         owner = await account.find(transaction, address)
-        known = (
-            owner is not None and device is not None and await sessions.is_known_device(transaction, owner.id, device)
-        )
-        attempts = [lockout.by_stranger(address)]
-    network = network_key(visitor.address)
-    if owner is not None and device is not None and known:
-        # Neither a stranger nor her neighbours lock the owner out of a browser that she has used before
-        attempts = [lockout.by_device(owner, device)]
-    else:
+        counter = await _counter(transaction, owner, address, device)
+    network, known = network_key(visitor.address), counter.rule is SIGN_IN_DEVICE
+    attempts = [counter]
+    if not known:
         attempts += [Attempt(SIGN_IN_NETWORK, network), Attempt(SIGN_IN_NETWORK_DAY, network)]
     reservation = await throttle.reserve(store, attempts)
     if reservation.refused_by in {SIGN_IN_NETWORK, SIGN_IN_NETWORK_DAY}:
@@ -85,6 +82,20 @@ async def with_password(
     if not reservation.admitted:
         await _note_lock(store, "sign_in_locked", owner, attempts[0], visitor)
     return outcome
+
+
+async def _counter(transaction: Transaction, owner: Account | None, address: str, device: str | None) -> Attempt:
+    """Return what counts the wrong passwords: of a browser that the owner has used before, she alone."""
+    if owner is not None and device is not None and await sessions.is_known_device(transaction, owner.id, device):
+        # Neither a stranger nor her neighbours lock her out there
+        return lockout.by_device(owner, device)
+    return lockout.by_stranger(address)
+
+
+async def factor_wait(transaction: Transaction, owner: Account, device: str | None) -> timedelta:
+    """Return how long no second factor of an account is looked at."""
+    known = device is not None and await sessions.is_known_device(transaction, owner.id, device)
+    return await throttle.wait_of(transaction, lockout.second_factor(owner, device if known else None))
 
 
 async def _note_lock(store: Store, event: str, owner: Account | None, refused: Attempt, visitor: Visitor) -> None:

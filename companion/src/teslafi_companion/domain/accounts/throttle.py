@@ -15,7 +15,7 @@ from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, delete, literal, or_, update
+from sqlalchemy import Row, and_, case, delete, func, literal, or_, select, update
 
 from teslafi_companion.store.columns import Moment
 from teslafi_companion.store.database import Store, StoreUnreachable, Transaction
@@ -26,6 +26,7 @@ _FORGET: Final = timedelta(hours=24)
 _MANY: Final = 100
 _AFTER_MANY: Final = timedelta(hours=24)
 _FORGET_MANY: Final = timedelta(days=30)
+_LONGEST_LOCK: Final = max(_AFTER_MANY, _LADDER[-1])
 _IPV6_SITE: Final = 64
 
 
@@ -134,11 +135,12 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
     await _carry_over(transaction, attempt)
     rule, now = attempt.rule, transaction.now
     state = throttle.c
-    fresh = state.window_start <= now - rule.window
+    # A window or lock that begins or ends later than any can was written by a clock that was ahead
+    fresh = or_(state.window_start <= now - rule.window, state.window_start > now + rule.window)
     count = case((fresh, 1), else_=state.attempts + 1)
     # A lock that led to no further failure for a day is forgotten
     rung = case((state.touched_at <= now - _FORGET, 0), else_=state.rung)
-    open_now = or_(state.locked_until.is_(None), state.locked_until <= now)
+    open_now = or_(state.locked_until.is_(None), state.locked_until <= now, state.locked_until > now + _LONGEST_LOCK)
     values = {
         "window_start": case((fresh, literal(now, Moment)), else_=state.window_start),
         "attempts": count,
@@ -262,6 +264,16 @@ async def forgive(transaction: Transaction, attempts: Sequence[Attempt]) -> int:
         )
         locked += row is not None and row.locked_until is not None and row.locked_until > transaction.now
     return locked
+
+
+async def wait_of(transaction: Transaction, attempt: Attempt) -> timedelta:
+    """Return how long a key is locked from now on; nothing when it is not."""
+    row = await transaction.first(
+        select(func.max(throttle.c.locked_until).label("until")).where(_row(transaction, attempt))
+    )
+    until = None if row is None else row.until
+    wait: timedelta = timedelta() if until is None else until - transaction.now
+    return wait if timedelta() < wait <= _LONGEST_LOCK else timedelta()
 
 
 async def purge(transaction: Transaction) -> None:

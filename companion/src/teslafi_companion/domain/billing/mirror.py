@@ -185,7 +185,11 @@ async def keep(
     checked = billing_customer.c.checked_at
     await transaction.execute(
         update(billing_customer)
-        .where(billing_customer.c.account_id == account_id, or_(checked.is_(None), checked < asked_at))
+        # A question from later than now was asked by a clock that was ahead
+        .where(
+            billing_customer.c.account_id == account_id,
+            or_(checked.is_(None), checked < asked_at, checked > transaction.now),
+        )
         .values(checked_at=asked_at)
     )
     after = await access_of(transaction, account_id, Use.CONTROLS)

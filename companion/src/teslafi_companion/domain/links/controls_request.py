@@ -36,6 +36,12 @@ WORDS: Final[Mapping[Group, str]] = {
 }
 """How the consent page puts a group."""
 
+RISKY: Final[Mapping[Group, str]] = {
+    Group.OPENINGS: N_("Whoever controls your Home Assistant can open the car."),
+    Group.SECURITY: N_("Whoever controls your Home Assistant can drive the car away."),
+}
+"""Groups that the consent page warns of, and what of."""
+
 
 @dataclass(frozen=True)
 class Vehicle:
@@ -68,6 +74,11 @@ class ControlsRequest:
     def words(self) -> list[str]:
         """Return the groups for a person."""
         return [WORDS[group] for group in self.groups]
+
+    @property
+    def warned(self) -> list[tuple[str, str | None]]:
+        """Return the groups for the page that asks, each with what it has to warn of."""
+        return [(WORDS[group], RISKY.get(group)) for group in self.groups]
 
 
 def parse_details(text: str | None) -> ControlsRequest:

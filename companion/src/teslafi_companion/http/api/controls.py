@@ -134,7 +134,7 @@ async def commands(request: web.Request, caller: Caller) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT, headers=_NOT_STORED)
 
 
-_FIELDS: Final = ("at", "command", "vehicle", "user", "result", "answer")
+_FIELDS: Final = ("at", "command", "vehicle", "user", "result", "reason", "answer")
 
 
 def _commands(said: object) -> list[dict[str, str]]:

@@ -259,6 +259,14 @@ async def answer_device(request: web.Request, visit: Visit) -> web.StreamRespons
     return await render(request, "oauth/device_answered.html", visit=visit, allowed=allowed, instance=found.instance)
 
 
+_DONE: Final = {
+    "confirmed": N_("You confirmed this use of the link. It gets permits again."),
+    "ended": N_("The link was ended."),
+    "locked": N_("The controls were locked."),
+}
+"""Word in the address after something was done -> the sentence on the page."""
+
+
 @signed_in
 async def links(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Show every Home Assistant that is linked to the account."""
@@ -266,7 +274,9 @@ async def links(request: web.Request, visit: Visit) -> web.StreamResponse:
         known = await links_of(transaction, visit.owner.id)
         allowed = await consent.of_account(transaction, visit.owner.id)
     shown = [(link, CLIENTS[link.client_id], _words(link.scopes), allowed.get(link.id)) for link in known]
-    return await render(request, "oauth/links.html", visit=visit, links=shown)
+    return await render(
+        request, "oauth/links.html", visit=visit, links=shown, done=_DONE.get(query(request).get("done", ""))
+    )
 
 
 @signed_in
@@ -275,7 +285,7 @@ async def end(request: web.Request, visit: Visit) -> web.StreamResponse:
     async with services(request).store.transaction() as transaction:
         if not await end_own(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
             raise web.HTTPNotFound
-    return see("/links")
+    return see("/links?done=ended")
 
 
 @signed_in
@@ -297,7 +307,7 @@ async def confirm(request: web.Request, visit: Visit) -> web.StreamResponse:
     async with services(request).store.transaction() as transaction:
         if not await suspicion.confirm(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
             raise web.HTTPNotFound
-    return see("/links")
+    return see("/links?done=confirmed")
 
 
 @signed_in
@@ -306,7 +316,7 @@ async def lock(request: web.Request, visit: Visit) -> web.StreamResponse:
     async with services(request).store.transaction() as transaction:
         if not await consent.withdraw_own(transaction, visit.owner.id, _identifier(request), visitor_of(request)):
             raise web.HTTPNotFound
-    return see("/links")
+    return see("/links?done=locked")
 
 
 def pages() -> list[web.RouteDef]:

@@ -1,11 +1,13 @@
 """The account's own pages: overview, address, password, sessions, activity, export, end."""
 
+from itertools import groupby
 import json
 import re
 from typing import Final
 from uuid import UUID
 
 from aiohttp import web
+from yarl import URL
 
 from teslafi_companion.audit import page_of
 from teslafi_companion.domain.accounts import account, factors, recovery, sessions
@@ -20,14 +22,17 @@ from teslafi_companion.http.page import SESSION, render, see
 from teslafi_companion.http.received import query, typed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.language import N_, languages
+from teslafi_companion.settings import MY_HOME_ASSISTANT, Settings
 
+from .command_words import COMMANDS, REASONS, RESULTS
 from .mail_links import may_mail, used_link
 from .subscription import lead_to_checkout, shown
-from .words import EVENTS, METHODS
+from .words import EVENTS, KINDS, METHODS
 
 _EVENTS_SHOWN: Final = 100
 _ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
+MY_INTEGRATION: Final = "https://my.home-assistant.io/redirect/integration/?domain=teslafi"
 CONFIRMING_SECONDS: Final = "5"
 """After how long the page loads itself again while a payment is being confirmed."""
 DONE: Final = {
@@ -52,6 +57,18 @@ DONE: Final = {
     "sessions": N_("All other sessions were signed out."),
 }
 """Word in the address after something was done -> the sentence on the page."""
+
+
+_AFTER_PAYING: Final = frozenset({DONE["checkout"], DONE["subscribed"]})
+
+
+def _home_assistant(settings: Settings) -> str | None:
+    """Return where the visitor's own Home Assistant goes on: My Home Assistant knows, or there is just one."""
+    if MY_HOME_ASSISTANT in settings.oauth_redirect_uris:
+        return MY_INTEGRATION
+    if len(settings.oauth_redirect_uris) == 1:
+        return str(URL(settings.oauth_redirect_uris[0]).origin() / "config/integrations/integration/teslafi")
+    return None
 
 
 def done(request: web.Request) -> str | None:
@@ -84,6 +101,7 @@ async def overview(request: web.Request, visit: Visit) -> web.Response:
         visit=visit,
         subscription=subscription,
         done=sentence,
+        back_to=_home_assistant(services(request).settings) if sentence in _AFTER_PAYING else None,
         removal=removal,
         codes_left=codes,
         codes_low=codes <= low,
@@ -203,14 +221,33 @@ async def end_everywhere(request: web.Request, visit: Visit) -> web.Response:
 @signed_in
 async def activity(request: web.Request, visit: Visit) -> web.Response:
     """Show the account's own part of the audit log, page by page."""
-    said = query(request).get("before", "")
+    said, kind = query(request).get("before", ""), query(request).get("kind", "")
     before = int(said) if _ROW.fullmatch(said) else None
+    kind = kind if kind in KINDS else ""
     store = services(request).store
     async with store.reading() as transaction:
         entries, older = await page_of(
-            transaction, visit.owner.id, transaction.policy.audit_visible, before=before, limit=_EVENTS_SHOWN
+            transaction,
+            visit.owner.id,
+            transaction.policy.audit_visible,
+            before=before,
+            limit=_EVENTS_SHOWN,
+            events=KINDS[kind][1] if kind else (),
         )
-    return await render(request, "activity.html", visit=visit, entries=entries, older=older, words=EVENTS)
+    days = [(day, list(of_day)) for day, of_day in groupby(entries, lambda entry: entry.at.date())]
+    return await render(
+        request,
+        "activity.html",
+        visit=visit,
+        days=days,
+        older=older,
+        kind=kind,
+        kinds={name: words for name, (words, _) in KINDS.items()},
+        events=EVENTS,
+        commands=COMMANDS,
+        results=RESULTS,
+        reasons=REASONS,
+    )
 
 
 @signed_in

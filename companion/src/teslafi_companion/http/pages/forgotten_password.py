@@ -14,6 +14,7 @@ from teslafi_companion.store.database import Transaction
 
 from .mail_links import may_mail, used_link
 from .sign_in import WRONG_FACTOR, typed_proof
+from .words import waiting
 
 
 async def form(request: web.Request) -> web.Response:
@@ -31,7 +32,7 @@ async def send(request: web.Request) -> web.Response:
     if await may_mail(request, RESET, address):
         async with parts.store.transaction() as transaction:
             await account.ask_reset(transaction, address)
-    return await render(request, "check_mail.html", email=address)
+    return await render(request, "check_mail.html", email=address, again="/forgotten-password")
 
 
 async def new_form(request: web.Request) -> web.Response:
@@ -68,7 +69,9 @@ async def new(request: web.Request) -> web.Response:
         return await _ask(request, token, str(refusal))
     phc = await parts.passwords.hash(password)
     if owner.has_second_factor and not await _is_proved(request, owner, visitor):
-        return await _ask(request, token, WRONG_FACTOR)
+        async with parts.store.reading() as transaction:
+            wait = await throttle.wait_of(transaction, lockout.at_reset(owner))
+        return await _ask(request, token, waiting(wait) or WRONG_FACTOR)
     async with parts.store.transaction() as transaction:
         device = await account.reset_password(transaction, token, phc, visitor)
         if device is None:

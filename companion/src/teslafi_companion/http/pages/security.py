@@ -16,6 +16,7 @@ from teslafi_companion.http.page import render, see
 from teslafi_companion.http.received import typed
 from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.language import N_
+from teslafi_companion.store.database import Transaction
 from teslafi_companion.text import parse_json
 
 from .account import done
@@ -95,11 +96,11 @@ async def app(request: web.Request, visit: Visit) -> web.StreamResponse:
             return see("/account/security/app")
         code, visitor = await typed(request, "code"), visitor_of(request)
         right = await factors.enrol_totp(transaction, visit.owner, enrolment, code, visitor, keep=visit.session.id)
-        left = await recovery.left(transaction, visit.owner.id)
+        made = await _first_codes(transaction, request, visit) if right else []
     if not right:
         return await _show_key(request, visit, enrolment, WRONG_FIRST_CODE)
-    after = "/account/security?done=app" if left else "/account/security/recovery-codes"
-    return await renewed(request, visit, see(after), proved=Method.CODE)
+    after = await _show_codes(request, visit, made) if made else see("/account/security?done=app")
+    return await renewed(request, visit, after, proved=Method.CODE)
 
 
 @signed_in
@@ -139,6 +140,17 @@ async def codes(request: web.Request, visit: Visit) -> web.Response:
         return see("/account/security")
     async with services(request).store.transaction() as transaction:
         made = await factors.new_recovery_codes(transaction, visit.owner, visitor_of(request), keep=visit.session.id)
+    return await _show_codes(request, visit, made)
+
+
+async def _first_codes(transaction: Transaction, request: web.Request, visit: Visit) -> list[str]:
+    """Make the recovery codes of an account that has none; with the first factor nobody should be without."""
+    if await recovery.left(transaction, visit.owner.id):
+        return []
+    return await factors.new_recovery_codes(transaction, visit.owner, visitor_of(request), keep=visit.session.id)
+
+
+async def _show_codes(request: web.Request, visit: Visit, made: list[str]) -> web.Response:
     return await render(request, "recovery_codes.html", visit=visit, left=len(made), codes=made)
 
 
@@ -189,11 +201,11 @@ async def passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
                 visitor_of(request),
                 keep=visit.session.id,
             )
-            left = await recovery.left(transaction, visit.owner.id)
+            made = await _first_codes(transaction, request, visit)
     except PasskeyRefused as refusal:
         return await _ask_passkey(request, visit, str(refusal))
-    after = "/account/security?done=passkey" if left else "/account/security/recovery-codes"
-    return await renewed(request, visit, see(after), proved=Method.PASSKEY)
+    after = await _show_codes(request, visit, made) if made else see("/account/security?done=passkey")
+    return await renewed(request, visit, after, proved=Method.PASSKEY)
 
 
 @signed_in

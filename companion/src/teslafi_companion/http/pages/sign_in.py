@@ -1,5 +1,6 @@
 """Signing in, by password and second factor, and signing out."""
 
+from datetime import timedelta
 import json
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from teslafi_companion.domain.accounts.sign_in import (
     Refusal,
     SecondFactorWanted,
     SignedIn,
+    factor_wait,
     with_password,
     with_second_factor,
 )
@@ -26,10 +28,13 @@ from teslafi_companion.language import N_
 from teslafi_companion.store.database import Transaction
 from teslafi_companion.text import parse_json
 
+from .words import waiting
+
 WRONG: Final = N_(
     "Address or password is not correct, or there were too many attempts. "
     "After five wrong attempts, wait a few minutes."
 )
+"""The same whether or not it was looked at: who guesses learns nothing of that. Further on the wait is told."""
 WRONG_FACTOR: Final = N_("This is not correct or was already used. Wait for the next code and try again.")
 
 
@@ -129,7 +134,10 @@ async def factor(request: web.Request) -> web.Response:
     )
     if isinstance(outcome, SignedIn):
         return await _entered(request, outcome, back)
-    return await _ask_factor(request, back, WRONG_FACTOR)
+    async with store.reading() as transaction:
+        owner = await account.load(transaction, found[0].account_id)
+        wait = timedelta() if owner is None else await factor_wait(transaction, owner, DEVICE.read(request))
+    return await _ask_factor(request, back, waiting(wait) or WRONG_FACTOR)
 
 
 async def typed_proof(request: web.Request) -> tuple[Method, str | dict[str, Any]]:

@@ -33,7 +33,7 @@ async def send(request: web.Request) -> web.Response:
     if await may_mail(request, SIGN_UP, address):
         async with parts.store.transaction() as transaction:
             await account.ask_sign_up(transaction, address, language_of(request))
-    return await render(request, "check_mail.html", email=address)
+    return await render(request, "check_mail.html", email=address, again="/sign-up")
 
 
 async def confirm_form(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from teslafi_companion.domain.accounts import passkeys
+from teslafi_companion.domain.accounts import lockout, passkeys, throttle
 from teslafi_companion.domain.accounts.confirmation import confirm
 from teslafi_companion.domain.accounts.step_up import REQUIREMENTS, Method, Purpose, methods_for
 from teslafi_companion.http.guard import Visit, signed_in
@@ -15,10 +15,9 @@ from teslafi_companion.http.services import services, visitor_of
 from teslafi_companion.language import N_
 
 from .sign_in import WRONG_FACTOR, typed_proof
+from .words import waiting
 
-NOT_THE_OWNERS: Final = N_(
-    "The password is not correct, or there were too many attempts. After five wrong attempts, wait a few minutes."
-)
+NOT_THE_OWNERS: Final = N_("The password is not correct.")
 
 
 def _purpose(text: str) -> Purpose:
@@ -76,7 +75,10 @@ async def send(request: web.Request, visit: Visit) -> web.Response:
         bound_to=visit.token,
     )
     if token is None:
-        return await _ask(request, visit, purpose, back, NOT_THE_OWNERS if password else WRONG_FACTOR)
+        async with parts.store.reading() as transaction:
+            wait = await throttle.wait_of(transaction, lockout.at_step_up(visit.owner))
+        error = waiting(wait) or (NOT_THE_OWNERS if password else WRONG_FACTOR)
+        return await _ask(request, visit, purpose, back, error)
     response = see(back)
     SESSION.set(request, response, token)
     return response

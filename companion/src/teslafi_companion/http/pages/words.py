@@ -1,8 +1,26 @@
 """Words of the machine -> words for people, marked for translation."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+import math
 from typing import Final
 
-from teslafi_companion.language import N_
+from teslafi_companion.language import N_, Phrase
+
+_LONGEST_MINUTES: Final = 90
+
+
+def waiting(wait: timedelta) -> str | None:
+    """Return the sentence after too many wrong attempts, or None when nothing has to be waited for."""
+    minutes = math.ceil(wait.total_seconds() / 60)
+    if minutes <= 0:
+        return None
+    if minutes == 1:
+        return N_("Too many wrong attempts. Wait one minute and try again.")
+    if minutes <= _LONGEST_MINUTES:
+        return Phrase("Too many wrong attempts. Wait %(minutes)s minutes and try again.", minutes=minutes)
+    return Phrase("Too many wrong attempts. Wait %(hours)s hours and try again.", hours=math.ceil(minutes / 60))
+
 
 METHODS: Final = {
     "pwd": N_("password"),
@@ -63,3 +81,78 @@ EVENTS: Final = {
     "user_code_wrong": N_("Wrong code of a Home Assistant"),
 }
 """Event of the audit log -> what its owner reads. An event without words is shown by its name."""
+
+KINDS: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "commands": (N_("Commands"), frozenset({"command"})),
+    "sign-ins": (
+        N_("Sign-ins"),
+        frozenset(
+            {
+                "session_created",
+                "session_ended",
+                "sessions_ended",
+                "sign_in_failed",
+                "sign_in_incomplete",
+                "sign_in_locked",
+                "sign_in_success",
+                "signed_out_everywhere",
+                "step_up",
+                "step_up_failed",
+            }
+        ),
+    ),
+    "security": (
+        N_("Security"),
+        frozenset(
+            {
+                "account_created",
+                "account_exported",
+                "account_unlocked",
+                "email_change_asked",
+                "email_changed",
+                "email_confirmed",
+                "factor_removal_asked",
+                "factor_removal_called_off",
+                "factors_removed",
+                "login_notices_set",
+                "mail_given_up",
+                "passkey_added",
+                "passkey_removed",
+                "password_changed",
+                "password_reset_asked",
+                "recovery_code_used",
+                "recovery_codes_made",
+                "second_factor_failed",
+                "second_factor_locked",
+                "totp_enrolled",
+                "totp_removed",
+            }
+        ),
+    ),
+    "links": (
+        N_("Home Assistants"),
+        frozenset(
+            {
+                "controls_allowed",
+                "controls_locked",
+                "link_confirmed",
+                "link_created",
+                "link_denied",
+                "link_renewed",
+                "link_revoked",
+                "link_suspicious",
+                "permit_issued",
+                "permit_refused",
+                "token_reuse_detected",
+                "user_code_wrong",
+            }
+        ),
+    ),
+    "subscription": (
+        N_("Subscription"),
+        frozenset(
+            {"billing_put_aside", "checkout_begun", "portal_opened", "subscription_began", "subscription_lapsed"}
+        ),
+    ),
+}
+"""Word in the address -> what the filter is called, and the events that it shows. Every event is of one kind."""

@@ -1,0 +1,363 @@
+"""`script/chaos companion-troubles [ROUNDS]`: everything around the companion fails under load, and comes back.
+
+Each trouble is begun while people sign up and in and a linked Home Assistant asks and renews its link; it lasts for
+some seconds and ends. In between every answer is what it should be or 503: never another 5xx. Afterwards the companion
+is ready again by itself, what was acknowledged is true, no background work has stopped, and the audit chain is whole.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from random import Random
+import re
+import signal
+import sys
+import tempfile
+import time
+from typing import Any, Final, override
+
+import aiohttp
+
+from teslafi_simulators.chargebee import ChargebeeSimulator
+from teslafi_simulators.mail import MailCatcher
+from tests.live.served import Browser, ServedCompanion
+
+from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, Load
+from .databases import Database, NoDisk, Postgresql, disk_database
+from .wrapped import ORDERS
+
+ROUNDS: Final = 3
+"""How often each trouble is had."""
+LASTS: Final = (1.0, 3.0)
+RECOVERY_SECONDS: Final = 120
+PRICE: Final = "controls-USD-monthly"
+TWO_DAYS: Final = 2 * 24 * 3600
+AHEAD: Final = "clock two days ahead"
+BACK: Final = "clock two days back"
+
+
+class Held(ServedCompanion):
+    """The companion with handles; it counts its answers."""
+
+    def __init__(self, folder: Path, database: str, **how: Any) -> None:  # noqa: ANN401 - as the original
+        """Begin with a clock that is right."""
+        super().__init__(folder, database, **how)
+        self.answers: Counter[int] = Counter()
+        self.wrong: list[str] = []
+        self._orders = folder / ORDERS
+
+    @override
+    def _call(self, *arguments: str) -> tuple[str, ...]:
+        module = "tests.chaos.wrapped" if arguments[0] == "serve" else "teslafi_companion"
+        return (sys.executable, "-m", module, *arguments)
+
+    @override
+    def answered(self, method: str, path: str, status: int) -> None:
+        self.answers[status] += 1
+        if status >= 500 and status != 503:
+            self.wrong.append(f"{status} {method} {path}")
+
+    def order(self, *, wrong_by: float = 0, cancel: bool = False) -> None:
+        """Set every process's clock, or cancel its background tasks."""
+        self._orders.write_text(json.dumps({"wrong_by": wrong_by, "cancel": cancel}), encoding="utf-8")
+        for process in self._processes:
+            if process.returncode is None:
+                process.send_signal(signal.SIGUSR1)
+
+    async def readiness(self) -> dict[str, Any]:
+        """Return what /readyz says; an empty answer while it cannot be asked."""
+        with suppress(*NETWORK_FAULTS):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+                session.get(f"http://127.0.0.1:{self.port}/readyz") as response,
+            ):
+                return {"code": response.status, **await response.json()}
+        return {}
+
+
+class Valve:
+    """A pipe to a server, which can be made to hang: connections are taken, and nothing comes back."""
+
+    def __init__(self) -> None:
+        """Be open."""
+        self.port = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._server: asyncio.Server | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
+
+    async def start(self, target: int) -> None:
+        """Lead to a port of this machine."""
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._open.wait()
+            with suppress(OSError):
+                there, back = await asyncio.open_connection("127.0.0.1", target)
+                for pipe in (self._pipe(reader, back), self._pipe(there, writer)):
+                    task = asyncio.create_task(pipe)
+                    self._pipes.add(task)
+                    task.add_done_callback(self._pipes.discard)
+
+        self._server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while part := await reader.read(65536):
+                await self._open.wait()
+                writer.write(part)
+                await writer.drain()
+            writer.close()
+
+    def hang(self) -> None:
+        """Let nothing through."""
+        self._open.clear()
+
+    def flow(self) -> None:
+        """Undo `hang`."""
+        self._open.set()
+
+    async def stop(self) -> None:
+        """End."""
+        self.flow()
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._pipes):
+            task.cancel()
+
+
+class Busy(Load):
+    """The same people, who take 503 for an answer, and an owner who looks at her subscription."""
+
+    @override
+    async def refresh(self) -> None:
+        form = {"grant_type": "refresh_token", "client_id": "home-assistant", "refresh_token": self.said.refresh_token}
+        async with self.browser() as browser:
+            status, _, text = await browser.ask("POST", "/oauth/token", data=form)
+        if status == 200:
+            self._take(text)
+            self.said.refreshes += 1
+        elif status != 503:
+            raise Broken(f"the link is broken: {status} {text[:200]}")
+
+    async def status(self) -> None:
+        """Ask as Home Assistant does."""
+        headers = {"Authorization": f"Bearer {self.said.access_token}"}
+        async with self.browser() as browser:
+            await browser.ask("GET", "/api/v1/status", headers=headers)
+
+    async def checkout(self) -> None:
+        """Go to the checkout, which asks Chargebee; each time in one of the sessions that are open."""
+        if not self.said.sessions:
+            await asyncio.sleep(0.1)
+            return
+        cookie = self.said.sessions[-1]
+        async with aiohttp.ClientSession(cookies={"session": cookie}, timeout=TIMEOUT) as session:
+            browser = Browser(session, self.companion, self.address())
+            _, _, page = await browser.ask("GET", "/account")
+            found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+            if found is not None:
+                await browser.ask("POST", "/account/subscription/checkout", data={"csrf": found[1], "price": PRICE})
+        await asyncio.sleep(0.3)
+
+
+@dataclass
+class World:
+    """All that can fail."""
+
+    companion: Held
+    database: Database
+    mail: Valve
+    chargebee: Valve
+
+    async def kill(self) -> None:
+        """Cut the power."""
+        await self.companion.kill()
+
+    async def terminate(self) -> None:
+        """Ask to stop in the middle of everything."""
+        codes = await self.companion.stop()
+        if any(codes):
+            raise Broken(f"SIGTERM ended with {codes}")
+
+    async def start(self) -> None:
+        """Start again."""
+        await self.companion.start()
+
+
+async def _now(what: Callable[[], None]) -> None:
+    what()
+
+
+type Step = Callable[[World], Awaitable[None]]
+
+TROUBLES: Final[dict[str, tuple[Step, Step]]] = {
+    "kill -9": (World.kill, World.start),
+    "SIGTERM": (World.terminate, World.start),
+    "background tasks killed": (
+        lambda world: _now(lambda: world.companion.order(cancel=True)),
+        lambda world: _now(world.companion.order),
+    ),
+    "disk full": (
+        lambda world: asyncio.to_thread(world.database.fill),
+        lambda world: asyncio.to_thread(world.database.make_room),
+    ),
+    "read-only": (lambda world: world.database.make_read_only(), lambda world: world.database.make_writable()),
+    "database gone": (lambda world: world.database.take_away(), lambda world: world.database.give_back()),
+    "mail server hangs": (lambda world: _now(world.mail.hang), lambda world: _now(world.mail.flow)),
+    "Chargebee hangs": (lambda world: _now(world.chargebee.hang), lambda world: _now(world.chargebee.flow)),
+    AHEAD: (
+        lambda world: _now(lambda: world.companion.order(wrong_by=TWO_DAYS)),
+        lambda world: _now(world.companion.order),
+    ),
+    BACK: (
+        lambda world: _now(lambda: world.companion.order(wrong_by=-TWO_DAYS)),
+        lambda world: _now(world.companion.order),
+    ),
+}
+"""How each begins and ends."""
+
+
+async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) -> dict[str, Any]:
+    """Have the named troubles, one after the other; return the figures. Raise Broken."""
+    companion, load = world.companion, Busy(world.companion, Random(seed))  # noqa: S311 - when it begins is no secret
+    await companion.start()
+    await load.link()
+    recoveries: dict[str, float] = {}
+    left_out = set()
+    for name in names:
+        begin, end = TROUBLES[name]
+        before = set(load.said.sessions)
+        async with asyncio.TaskGroup() as group:
+            work = ("sign_up", "sign_in", "refresh", "status", "checkout")
+            tasks = [group.create_task(load.go_on(what)) for what in work]
+            await asyncio.sleep(load.random.uniform(0.3, 1.0))
+            try:
+                await begin(world)
+                await asyncio.sleep(load.random.uniform(*LASTS))
+            except NoDisk:
+                left_out.add(name)
+            else:
+                await end(world)
+            begun = time.monotonic()
+            await _recovered(world, name)
+            took = time.monotonic() - begun
+            recoveries[name] = max(recoveries.get(name, 0.0), took)
+            print(f"  {name}: ready again after {took:.1f} s", flush=True)
+            for task in tasks:
+                task.cancel()
+        if name in {AHEAD, BACK}:
+            # After two days, as far as the companion can know, every session is over; and those are that began then
+            load.said.sessions = [one for one in load.said.sessions if name == BACK and one in before]
+        await _nothing_lost(world, load, name)
+    await _every_mail(mails, load.said.sign_ups)
+    await companion.stop()
+    report = await companion.command("check")
+    return {
+        "rounds": len(names),
+        "answers": ", ".join(f"{status}: {number}" for status, number in sorted(companion.answers.items())),
+        "sign-ups": len(load.said.sign_ups),
+        "refreshes": load.said.refreshes,
+        "mails handed over again": sum(times > 1 for times in mails.handed_over.values()),
+        "longest recovery": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in recoveries.items()),
+        "left out": ", ".join(sorted(left_out)) or "nothing",
+        "audit": report.strip().splitlines()[-1],
+    }
+
+
+async def _recovered(world: World, name: str) -> None:
+    """Wait until it is ready and all background work goes on."""
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    said: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        # A server that died of a full disk is started again by whoever keeps it
+        await world.database.give_back()
+        said = await world.companion.readiness()
+        if said.get("code") == 200 and said.get("status") == "ok":
+            return
+        await asyncio.sleep(0.2)
+    raise Broken(f"{name}: not ready after {RECOVERY_SECONDS} s: {said}")
+
+
+async def _nothing_lost(world: World, load: Busy, name: str) -> None:
+    if world.companion.wrong:
+        raise Broken(f"{name}: {world.companion.wrong[:5]}")
+    before = load.said.refreshes
+    await load.refresh()
+    if load.said.refreshes == before:
+        raise Broken(f"{name}: the link is not renewed although all is well")
+    lost = [cookie for cookie in load.said.sessions if not await load.alive(cookie)]
+    if lost:
+        raise Broken(f"{name}: {len(lost)} sessions were lost")
+
+
+async def _every_mail(mails: MailCatcher, wanted: set[str]) -> None:
+    """Wait until every acknowledged sign-up has its mail, and look that none was filed twice."""
+    deadline = time.monotonic() + MAIL_SECONDS
+    while missing := wanted - {recipient for mail in mails.mails for recipient in mail.recipients}:
+        if time.monotonic() > deadline:
+            raise Broken(f"{len(missing)} mails were lost")
+        await asyncio.sleep(0.5)
+    counts = Counter(recipient for mail in mails.mails for recipient in mail.recipients if recipient in wanted)
+    if twice := [recipient for recipient, times in counts.items() if times > 1]:
+        raise Broken(f"{len(twice)} people got their mail twice")
+
+
+async def troubled(kind: str, names: list[str], seed: int) -> dict[str, Any]:
+    """Have troubles on one kind of database."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        folder = Path(name)
+        mail, chargebee = Valve(), Valve()
+        with disk_database(kind, folder) as database:
+            if isinstance(database, Postgresql):
+                await database.start()
+            async with MailCatcher() as mails, ChargebeeSimulator() as simulator:
+                simulator.gate.limit = 1_000_000
+                await mail.start(mails.smtp_port)
+                await chargebee.start(int(simulator.url.rpartition(":")[2].split("/")[0]))
+                companion = Held(
+                    folder,
+                    database.address,
+                    processes=2 if kind == "postgresql" else 1,
+                    smtp_host="127.0.0.1",
+                    smtp_port=str(mail.port),
+                    smtp_security="none",
+                    billing="chargebee",
+                    chargebee_site="acme-test",
+                    chargebee_api_key="test_simulated",
+                    chargebee_item_prices=f"{PRICE}=Controls",
+                    chargebee_base_url=f"http://127.0.0.1:{chargebee.port}",
+                )
+                await companion.command("migrate")
+                await companion.command("create-account", OWNER, "--password-stdin", stdin=f"{PASSWORD}\n")
+                try:
+                    return await rounds(World(companion, database, mail, chargebee), mails, names, seed)
+                finally:
+                    await companion.kill()
+                    await mail.stop()
+                    await chargebee.stop()
+
+
+async def main(count: int) -> int:
+    """Print what was found; return the exit code."""
+    code = 0
+    for kind in ("sqlite", "postgresql"):
+        names = list(TROUBLES) * count
+        Random(1).shuffle(names)  # noqa: S311 - the order is no secret
+        try:
+            found = await troubled(kind, names, seed=1)
+            print(f"{kind}: nothing lost, nothing twice, no 5xx but 503.")
+            for name, what in found.items():
+                print(f"  {name}: {what}")
+        except* Broken as broken:
+            print(f"{kind}: {'; '.join(str(one) for one in broken.exceptions)}")
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else ROUNDS)))
