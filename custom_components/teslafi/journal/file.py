@@ -38,7 +38,9 @@ def _create(connection: Connection) -> None:
     METADATA.create_all(connection, checkfirst=False)
 
 
-MIGRATIONS: Final[Sequence[Callable[[Connection], None]]] = (_create,)
+type Migration = Callable[[Connection], None]
+
+MIGRATIONS: Final[Sequence[Migration]] = (_create,)
 """The step at index n leads from version n to version n + 1."""
 
 
@@ -60,7 +62,7 @@ def _error_of(error: BaseException | None) -> JournalUnusable:
     return JournalUnusable(str(error))
 
 
-def open_file(path: Path, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> Engine:
+def open_file(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Engine:
     """Open the journal, make it if there is none, bring it up to date; raise JournalUnusable otherwise."""
     with meaning():
         _own(path)
@@ -109,7 +111,7 @@ def _check(engine: Engine) -> None:
         raise JournalDamaged(str(found))
 
 
-def _migrate(engine: Engine, migrations: Sequence[Callable[[Connection], None]]) -> None:
+def _migrate(engine: Engine, migrations: Sequence[Migration]) -> None:
     while True:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()

@@ -290,14 +290,16 @@ class Watched:
         return Watched(asleep_s=self.asleep_s, awake_s=self.awake_s + seconds, because=because)
 
     def within(self, seconds: int) -> Watched:
-        """Return what of it fits in so many seconds."""
-        watched = self.asleep_s + self.awake_s
-        if watched <= seconds:
+        """Return what of it fits in so many seconds: what was watched before the car stood, it was awake."""
+        excess = self.asleep_s + self.awake_s - seconds
+        if excess <= 0:
             return self
+        awake = max(self.awake_s - excess, 0)
+        share = awake / self.awake_s if self.awake_s else 0.0
         return Watched(
-            asleep_s=self.asleep_s * seconds // watched,
-            awake_s=self.awake_s * seconds // watched,
-            because={reason: spent * seconds // watched for reason, spent in self.because.items()},
+            asleep_s=min(self.asleep_s, seconds),
+            awake_s=awake,
+            because={reason: round(spent * share) for reason, spent in self.because.items()},
         )
 
 

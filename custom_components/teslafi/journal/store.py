@@ -16,7 +16,7 @@ from typing import Final, cast
 from sqlalchemy import Connection, Engine
 
 from .battery import Health, Worth, health, with_drain_energy, with_drive_energy, worth
-from .file import JournalUnusable, meaning, open_file
+from .file import MIGRATIONS, JournalUnusable, Migration, meaning, open_file
 from .recorder import CHECKPOINT_SECONDS, Recorder
 from .replay import Replay, Replayed
 from .rows import FOREVER, Rows
@@ -48,9 +48,10 @@ class Recorded:
 class Store:
     """The file and the state of each car."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         """Name the file; nothing is opened yet."""
         self.path: Final = path
+        self._migrations = migrations
         self._engine: Engine | None = None
         self._rows = Rows()
         self._writing = threading.RLock()
@@ -62,7 +63,7 @@ class Store:
         """Open the file, make it, bring it up to date; raise JournalUnusable, JournalDamaged or JournalTooNew."""
         with self._writing:
             if self._engine is None:
-                self._engine = open_file(self.path)
+                self._engine = open_file(self.path, self._migrations)
 
     def close(self) -> None:
         """Keep what is held back, and close the file."""

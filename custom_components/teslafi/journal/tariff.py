@@ -101,6 +101,8 @@ def _pieces(charge: Charge, paid: float, curve: Curve) -> Iterator[tuple[Moment,
         return
     for (start, before), (end, after) in pairwise(points):
         kwh = max(after - before, 0.0) * paid / total
+        if start == end and kwh:
+            yield start, kwh, 0
         at = start
         while at < end:
             until = min((at // QUARTER + 1) * QUARTER, end)
