@@ -45,6 +45,7 @@ EXCEPTIONS: Final[Mapping[str, str]] = {
     "CKV_AWS_18": "the trail's bucket: its own reads are in the trail",
     "CKV_AWS_23": "SshAccess: each rule has its description, inside Fn::If, where checkov does not look",
     "CKV_AWS_91": "the balancer's access log would hold sign-in codes and mailed links (codes_stay_out_of_logs)",
+    "CKV_AWS_115": "Lambda: a new account has ten executions at once, and none of them may be reserved",
     "CKV_AWS_116": "Lambda: its callers, CloudFormation and Secrets Manager, hear of failures themselves",
     "CKV_AWS_117": "Lambda: it talks to AWS alone, which a network of ours would only stand between",
     "CKV_AWS_173": "Lambda: its environment holds names, no secrets",

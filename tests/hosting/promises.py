@@ -674,6 +674,41 @@ def alarms_are_fed(stack: Stack) -> Iterator[str]:
 
 
 @promise
+def findings_are_delivered(stack: Stack) -> Iterator[str]:
+    """Findings reach the encrypted topic: EventBridge may publish to it and use its key, without conditions."""
+    for name, action in (("LogKey", "kms:GenerateDataKey"), ("AlarmsPolicy", "sns:Publish")):
+        allowed = [
+            one
+            for carrier, one in stack.policies()
+            if carrier == name
+            and "events.amazonaws.com" in as_list(one["Principal"].get("Service"))
+            and action in as_list(one["Action"])
+        ]
+        if not any("Condition" not in one for one in allowed):
+            yield f"{name}: findings are dropped, because EventBridge names no source"
+    for rule in ("InspectorFinding", "GuardDutyFinding"):
+        if not stack.properties(rule).get("EventPattern", {}).get("source"):
+            yield f"{rule} waits for nothing"
+
+
+@promise
+def the_account_is_watched_in_every_region(stack: Stack) -> Iterator[str]:
+    """Signing in, taking the role and touching a guard is seen wherever it happens, by the trail of all regions."""
+    filters = stack.of("AWS::Logs::MetricFilter")
+    for name in ("OperatorCame", "GuardsChanged", "SignInWithoutSecondFactor"):
+        item = filters.get(f"{name}Filter", {})
+        fed = [one["MetricName"] for one in item.get("MetricTransformations", [])]
+        if item.get("LogGroupName") != "<TrailLogs>" or fed != [name]:
+            yield f"{name} does not hear of other regions"
+    trail = stack.one("AWS::CloudTrail::Trail")
+    if trail.get("CloudWatchLogsLogGroupArn") != "<TrailLogs.Arn>":
+        yield "the trail writes elsewhere"
+    role = stack.properties("OperatorRole").get("RoleName")
+    if f"role/{role}" not in filters.get("OperatorCameFilter", {}).get("FilterPattern", ""):
+        yield "OperatorCame waits for another role"
+
+
+@promise
 def mail_is_encrypted(stack: Stack) -> Iterator[str]:
     """Mail leaves SES over TLS or not at all, signed, and nobody else can send in the domain's name."""
     if stack.one("AWS::SES::ConfigurationSet").get("DeliveryOptions", {}).get("TlsPolicy") != "REQUIRE":
@@ -688,7 +723,12 @@ def mail_is_encrypted(stack: Stack) -> Iterator[str]:
 FIELD: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (
         "AWS with two-factor authentication for access",
-        ("people_need_a_second_factor", "what_is_done_is_recorded", "alarms_reach_somebody"),
+        (
+            "people_need_a_second_factor",
+            "the_account_is_watched_in_every_region",
+            "what_is_done_is_recorded",
+            "alarms_reach_somebody",
+        ),
     ),
     (
         "All data in an encrypted RDS database that is not publicly accessible",
@@ -712,7 +752,7 @@ FIELD: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     (
         "All servers routinely scanned by Amazon Inspector",
-        ("inspector_scans_everything", "images_are_scanned_and_immutable"),
+        ("inspector_scans_everything", "images_are_scanned_and_immutable", "findings_are_delivered"),
     ),
     (
         "Application servers reached only by HTTPS",

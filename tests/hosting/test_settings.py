@@ -91,8 +91,9 @@ def test_filters_read_what_is_written() -> None:
     """A word that the companion no longer writes would make its alarm silent."""
     code = "".join(file.read_text("utf-8") for file in SOURCE.rglob("*.py"))
     filters = Stack(read_template(), SMALLEST).of("AWS::Logs::MetricFilter")
-    assert len(filters) == 5
-    for name, item in filters.items():
+    ours = {name: one for name, one in filters.items() if one["LogGroupName"] != "<TrailLogs>"}
+    assert len(ours) == 5
+    for name, item in ours.items():
         pattern = item["FilterPattern"]
         event = re.fullmatch(r'\{ \$\.event = "(\w+)" \}', pattern)
         words = [event[1]] if event else re.findall(r'"([^"]+)"', pattern)

@@ -525,6 +525,37 @@ MUTANTS: Final = (
     Mutant("findings to nobody", promises.alarms_reach_somebody, put("InspectorFinding.Targets", [])),
     Mutant("silence is health", promises.alarms_are_fed, put("AuditUnchecked.TreatMissingData", "notBreaching")),
     Mutant("alarm on nothing", promises.alarms_are_fed, drop("/Resources/AuditBrokenFilter")),
+    Mutant(
+        "findings dropped by the key",
+        promises.findings_are_delivered,
+        put("LogKey.KeyPolicy.Statement.4.Condition", {"StringEquals": {"aws:SourceAccount": "123456789012"}}),
+    ),
+    Mutant(
+        "findings dropped by the topic",
+        promises.findings_are_delivered,
+        drop("AlarmsPolicy.PolicyDocument.Statement.1"),
+    ),
+    Mutant("waiting for no finding", promises.findings_are_delivered, drop("InspectorFinding.EventPattern.source")),
+    Mutant(
+        "operator seen in one log only",
+        promises.the_account_is_watched_in_every_region,
+        put("OperatorCameFilter.LogGroupName", {"Ref": "CompanionLogs"}),
+    ),
+    Mutant(
+        "another role watched",
+        promises.the_account_is_watched_in_every_region,
+        put("OperatorRole.RoleName", "elsewhere"),
+    ),
+    Mutant(
+        "sign-ins unwatched",
+        promises.the_account_is_watched_in_every_region,
+        drop("/Resources/SignInWithoutSecondFactorFilter"),
+    ),
+    Mutant(
+        "trail without log group",
+        promises.the_account_is_watched_in_every_region,
+        drop("Trail.CloudWatchLogsLogGroupArn"),
+    ),
     Mutant("mail in clear", promises.mail_is_encrypted, put("MailRules.DeliveryOptions.TlsPolicy", "OPTIONAL")),
     Mutant("mail in our name", promises.mail_is_encrypted, drop("MailRecords.RecordSets.3")),
 )
