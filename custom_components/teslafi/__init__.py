@@ -22,6 +22,7 @@ from .feed.reader import reader_of
 from .issues import forget_issues
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
+from .picture import CarPicture
 from .public_key import public_keys
 from .response_actions import async_setup_response_actions
 from .runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
@@ -55,9 +56,10 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
-    """Register the actions and the dashboard, which exist whether an account is loaded or not."""
+    """Register the actions, pictures and the dashboard, which exist whether an account is loaded or not."""
     async_setup_actions(hass)
     async_setup_response_actions(hass)
+    hass.http.register_view(CarPicture())
     await async_serve_dashboard(hass)
     return True
 

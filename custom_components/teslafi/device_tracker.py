@@ -1,14 +1,17 @@
 """Device trackers: where a car is, and where its active route leads."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, override
 
 from homeassistant.components.device_tracker.entity import TrackerEntity, TrackerEntityDescription
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .catalogue.models import model_of
+from .catalogue.paint import paint_of
 from .coordinators.vehicle import VehicleData
 from .entity import PLACE, ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .picture import picture_path
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -19,6 +22,7 @@ _MOST_LONGITUDE: Final = 180
 type Place = tuple[float | None, float | None]
 """Latitude and longitude in degrees, or nothing known of either."""
 
+CAR: Final = "location"
 NOWHERE: Final[Place] = (None, None)
 
 
@@ -48,7 +52,7 @@ def _route(data: VehicleData) -> Place:
 
 VEHICLE_TRACKERS: Final = (
     VehicleTrackerDescription(
-        key="location",
+        key=CAR,
         name=None,  # the car itself: named as its device
         paths=(PLACE, "drive_state.longitude"),
         value_fn=_car,
@@ -78,3 +82,13 @@ class VehicleTrackerBase(TrackerEntity):
 
 class VehicleTracker(VehicleTrackerBase, VehicleEntity):
     """A place of a car."""
+
+    @property
+    @override
+    def entity_picture(self) -> str | None:
+        """The car itself in the color of its paint; where its route leads has no picture."""
+        if self.entity_description.key != CAR:
+            return None
+        snapshot = self.coordinator.data.snapshot
+        model = model_of(snapshot, self.coordinator.vin)
+        return picture_path(model, paint_of(snapshot, model))

@@ -19,7 +19,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .catalogue.fitted import Fitted, energy_paths
-from .catalogue.models import model_of, version_of
+from .catalogue.models import model_of, trim_of, version_of
 from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
 from .coordinators.site import INFO, LIVE, SiteCoordinator, SiteData
@@ -238,7 +238,7 @@ def _vehicle_device(coordinator: VehicleCoordinator) -> dr.DeviceEntry:
         config_entry_id=coordinator.config_entry.entry_id,
         identifiers={(DOMAIN, vin)},
         manufacturer=MANUFACTURER,
-        model=model_of(snapshot, vin),
+        model=" ".join(filter(None, (model_of(snapshot, vin), trim_of(snapshot)))) or None,
         model_id=trim.upper() if trim else None,
         name=coordinator.vehicle_name,
         serial_number=vin,

@@ -79,7 +79,7 @@ from .catalogue.display import PRESSURE_UNITS, RANGE_DISPLAYS, TEMPERATURE_UNITS
 from .catalogue.energy import EXPORT_RULES, ISLAND_STATUSES, OPERATION_MODES, WALL_CONNECTOR_STATES
 from .catalogue.fitted import SEATS
 from .catalogue.media import MEDIA_SOURCES, PLAYBACK_STATES
-from .catalogue.models import CAR_TYPES, version_of
+from .catalogue.models import CAR_TYPES, trim_of, version_of
 from .catalogue.software import UPDATE_STATUSES
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
@@ -758,7 +758,12 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _listed("gui_settings.gui_tirepressure_units", PRESSURE_UNITS, category=DIAGNOSTIC),
     # How the car was built
     _listed("vehicle_config.car_type", CAR_TYPES, category=DIAGNOSTIC),
-    _worded("vehicle_config.trim_badging"),
+    VehicleSensorDescription(
+        key="vehicle_config_trim_badging",
+        paths=("vehicle_config.trim_badging",),
+        value_fn=lambda data: trim_of(data.snapshot),
+        entity_category=DIAGNOSTIC,
+    ),
     _worded("vehicle_config.car_special_type"),
     _worded("vehicle_config.efficiency_package"),
     _worded("vehicle_config.performance_package"),

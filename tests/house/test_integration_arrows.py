@@ -16,8 +16,8 @@ PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslaf
 
 ROOMS: Final = {
     "": (
-        "const controls coordinators dashboard feed link issues public_key response_actions runtime services storage"
-        " tesla"
+        "const controls coordinators dashboard feed link issues picture public_key response_actions runtime services"
+        " storage tesla"
     ),
     "application_credentials": "flow public_key",
     "backup": "coordinators",
@@ -43,6 +43,7 @@ ROOMS: Final = {
     "journal": "",
     "logbook": "const",
     "meters": "",
+    "picture": "const",
     "polling": "tesla",
     "public_key": "const tesla",
     "issues": "const tesla",
@@ -58,7 +59,8 @@ ROOMS: Final = {
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
 PLATFORM_ROOMS: Final = (
-    "catalogue compat const control_entity controls coordinators detail_entity entity link meters polling runtime tesla"
+    "catalogue compat const control_entity controls coordinators detail_entity entity link meters picture polling"
+    " runtime tesla"
 )
 """What any platform may import. No platform imports another."""
 

@@ -175,7 +175,7 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
     device = device_registry.async_get_device_by_identifier((DOMAIN, other), entry.entry_id)
     assert device is not None
-    assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S", "P90D")
+    assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S P90D", "P90D")
     del reader.cars[other]
     await entry.runtime_data.account.async_refresh()
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
@@ -342,7 +342,12 @@ async def test_the_device_of_a_car(hass: HomeAssistant, device_registry: dr.Devi
     entry, _ = await watch_car(hass, MODEL_3)
     device = device_registry.async_get_device_by_identifier((DOMAIN, VIN), entry.entry_id)
     assert device is not None
-    assert (device.manufacturer, device.name, device.model, device.model_id) == ("Tesla", "Test", "Model 3", "74D")
+    assert (device.manufacturer, device.name, device.model, device.model_id) == (
+        "Tesla",
+        "Test",
+        "Model 3 Long Range AWD",
+        "74D",
+    )
     assert (device.serial_number, device.sw_version) == (VIN, "2023.44.30.8")
 
 
