@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
-from teslafi_companion.audit import all_entries, check_chain, entries_of, head, purge, record
+from teslafi_companion.audit import all_entries, check_chain, entries_of, head, page_of, purge, record
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Store, new_id
@@ -34,6 +34,7 @@ async def test_parallel_events_form_one_chain(store: Store) -> None:
     assert [number for number, _ in entries] == list(range(1, 51))
     assert {entry.event for _, entry in entries} == {f"event-{number}" for number in range(50)}
     assert entries[0][1].detail == {"address": "192.0.2.7"}
+    assert (entries[0][1].outcome, entries[0][1].actor) == ("success", "account")
 
 
 async def test_what_was_rolled_back_is_not_in_the_log(store: Store) -> None:
@@ -102,7 +103,8 @@ async def test_cutting_the_log_back_to_an_earlier_state_is_found_by_a_logged_hea
             update(audit_chain).values(head_number=earlier.head_number, head_hash=earlier.head_hash)
         )
     assert (await check_chain(store)).faults == (), "a consistent earlier state looks whole by itself"
-    assert (await check_chain(store, logged)).faults
+    (fault,) = (await check_chain(store, logged)).faults
+    assert logged in fault
 
 
 async def test_ageing_deletes_from_the_start_and_the_rest_stays_whole(store: Store, clock: ManualClock) -> None:
@@ -181,3 +183,32 @@ async def test_an_account_sees_its_own_events_of_ninety_days(store: Store, clock
     await note(store, "foreign", other)
     async with store.reading() as transaction:
         assert [one.event for one in await entries_of(transaction, mine, timedelta(days=90))] == ["seen"]
+
+
+async def test_a_log_without_its_ends_is_found(store: Store) -> None:
+    assert (await check_chain(store)).faults == (), "nothing was written yet"
+    assert (await check_chain(store, "1:00")).faults, "but somebody knows of a row"
+    await note(store)
+    assert await tampered(store, delete(audit_chain)) == ("The chain's ends are missing.",)
+
+
+async def test_pages_show_each_event_once(store: Store) -> None:
+    mine = new_id()
+    for number in range(7):
+        await note(store, f"event-{number}", mine)
+        await note(store, f"event-{number}", new_id())
+    for limit in (1, 2, 3, 7, 8):
+        seen, before = [], None
+        for _ in range(10):
+            async with store.reading() as transaction:
+                entries, before = await page_of(transaction, mine, timedelta(days=1), before=before, limit=limit)
+            assert len(entries) <= limit
+            seen += [entry.event for entry in entries]
+            if before is None:
+                break
+        assert seen == [f"event-{number}" for number in reversed(range(7))], limit
+    async with store.reading() as transaction:
+        entries, _ = await page_of(
+            transaction, mine, timedelta(days=1), before=None, limit=9, events=("event-3", "event-5", "none")
+        )
+    assert [entry.event for entry in entries] == ["event-5", "event-3"]

@@ -1,9 +1,12 @@
 """Limits hold under parallel guesses, on both databases, and forgive a success."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, address_index, indexed_form
 from teslafi_companion.domain.accounts.throttle import (
     SIGN_IN_NETWORK,
     SIGN_IN_STRANGER,
@@ -16,8 +19,10 @@ from teslafi_companion.domain.accounts.throttle import (
     purge,
     refund,
     reserve,
+    wait_of,
 )
 from teslafi_companion.store.database import Store
+from teslafi_companion.store.tables import throttle
 
 from .clock import ManualClock
 
@@ -133,3 +138,72 @@ def test_one_site_is_one_network() -> None:
     assert network_key("2001:db8:1:2::1") == network_key("2001:db8:1:2:ffff::9")
     assert network_key("2001:db8:1:2::1") != network_key("2001:db8:1:3::1")
     assert network_key("::ffff:192.0.2.1") == network_key("192.0.2.1")
+
+
+async def test_what_was_reserved_before_a_refusal_is_told(store: Store) -> None:
+    """Whoever could not judge gives that back, and nothing else."""
+    network, address = Attempt(SIGN_IN_NETWORK, b"net"), Attempt(SIGN_IN_STRANGER, b"key")
+    for _ in range(5):
+        await admitted(store, address)
+    reservation = await reserve(store, [address, network])
+    assert (reservation.reserved, reservation.refused_by) == ((network,), SIGN_IN_STRANGER)
+    await give_back(store, reservation)
+    assert [await admitted(store, network) for _ in range(21)] == [True] * 20 + [False]
+
+
+async def test_after_a_lock_each_further_failure_locks_again_for_a_day(store: Store, clock: ManualClock) -> None:
+    """Also when the window of the five has passed; without one for a day the ladder begins anew."""
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for _ in range(5):
+        assert await admitted(store, attempt)
+    clock.advance(minutes=16)
+    assert await admitted(store, attempt)
+    assert not await admitted(store, attempt)
+    assert await waits(store, attempt) == timedelta(minutes=2)
+    clock.advance(hours=24)
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+    assert await waits(store, attempt) == timedelta(minutes=1)
+
+
+async def waits(store: Store, attempt: Attempt) -> timedelta:
+    async with store.reading() as transaction:
+        return await wait_of(transaction, attempt)
+
+
+async def test_a_lock_by_an_attempt_that_was_not_judged_leaves_no_rung_behind(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for minutes in (1, 2):
+        while not (await reserve(store, [attempt])).admitted:
+            clock.advance(seconds=10)
+        while await waits(store, attempt) == timedelta():
+            assert await admitted(store, attempt)
+        assert await waits(store, attempt) == timedelta(minutes=minutes)
+    clock.advance(minutes=2)
+    reservation = await reserve(store, [attempt])
+    assert await waits(store, attempt) == timedelta(minutes=4)
+    await give_back(store, reservation)
+    assert await waits(store, attempt) == timedelta()
+    assert await admitted(store, attempt)
+    assert await waits(store, attempt) == timedelta(minutes=4), "the same rung, neither lower nor higher"
+
+
+async def test_a_hundred_failures_are_remembered_for_a_month(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    made = 0
+    while made < 100:
+        made += await admitted(store, attempt)
+        clock.advance(hours=1)
+    clock.advance(days=3)
+    async with store.transaction() as transaction:
+        await purge(transaction)
+    assert await admitted(store, attempt)
+    assert await waits(store, attempt) == timedelta(days=1)
+
+
+async def test_counters_of_an_address_are_where_version_0_1_0_kept_them(store: Store) -> None:
+    """Its rows count on: an upgrade forgives nobody."""
+    await reserve(store, [Attempt(SIGN_IN_STRANGER, indexed_form("Olga@example.org"), EMAIL_INDEX)])
+    index = address_index(store.cipher, "olga@example.org")
+    async with store.reading() as transaction:
+        (row,) = await transaction.rows(select(throttle))
+    assert row.key == store.cipher.mac("throttle", b"sign-in-stranger\0" + index)
