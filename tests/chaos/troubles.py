@@ -33,6 +33,7 @@ from .wrapped import ORDERS
 ROUNDS: Final = 3
 """How often each trouble is had."""
 LASTS: Final = (1.0, 3.0)
+FELT_SECONDS: Final = 20
 RECOVERY_SECONDS: Final = 120
 PRICE: Final = "controls-USD-monthly"
 TWO_DAYS: Final = 2 * 24 * 3600
@@ -48,6 +49,7 @@ class Held(ServedCompanion):
         super().__init__(folder, database, **how)
         self.answers: Counter[int] = Counter()
         self.wrong: list[str] = []
+        self.unavailable = asyncio.Event()
         self._orders = folder / ORDERS
 
     @override
@@ -58,12 +60,15 @@ class Held(ServedCompanion):
     @override
     def answered(self, method: str, path: str, status: int) -> None:
         self.answers[status] += 1
+        if status == 503:
+            self.unavailable.set()
         if status >= 500 and status != 503:
             self.wrong.append(f"{status} {method} {path}")
 
-    def order(self, *, wrong_by: float = 0, cancel: bool = False) -> None:
-        """Set every process's clock, or cancel its background tasks."""
-        self._orders.write_text(json.dumps({"wrong_by": wrong_by, "cancel": cancel}), encoding="utf-8")
+    def order(self, *, wrong_by: float = 0, cancel: bool = False, read_only: bool = False) -> None:
+        """Set every process's clock, cancel its background tasks, or let SQLite take no writes."""
+        orders = {"wrong_by": wrong_by, "cancel": cancel, "read_only": read_only}
+        self._orders.write_text(json.dumps(orders), encoding="utf-8")
         for process in self._processes:
             if process.returncode is None:
                 process.send_signal(signal.SIGUSR1)
@@ -188,6 +193,24 @@ class World:
         """Start again."""
         await self.companion.start()
 
+    async def fill(self) -> None:
+        """Fill the disk, and wait until that is felt: for a while a database lives on room that it has."""
+        await asyncio.to_thread(self.database.fill)
+        self.companion.unavailable.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FELT_SECONDS):
+                await self.companion.unavailable.wait()
+
+    async def make_read_only(self) -> None:
+        """Let the database take no writes."""
+        self.companion.order(read_only=True)
+        await self.database.make_read_only()
+
+    async def make_writable(self) -> None:
+        """Undo `make_read_only`."""
+        self.companion.order()
+        await self.database.make_writable()
+
 
 async def _now(what: Callable[[], None]) -> None:
     what()
@@ -203,10 +226,10 @@ TROUBLES: Final[dict[str, tuple[Step, Step]]] = {
         lambda world: _now(world.companion.order),
     ),
     "disk full": (
-        lambda world: asyncio.to_thread(world.database.fill),
+        World.fill,
         lambda world: asyncio.to_thread(world.database.make_room),
     ),
-    "read-only": (lambda world: world.database.make_read_only(), lambda world: world.database.make_writable()),
+    "read-only": (World.make_read_only, World.make_writable),
     "database gone": (lambda world: world.database.take_away(), lambda world: world.database.give_back()),
     "mail server hangs": (lambda world: _now(world.mail.hang), lambda world: _now(world.mail.flow)),
     "Chargebee hangs": (lambda world: _now(world.chargebee.hang), lambda world: _now(world.chargebee.flow)),
@@ -231,7 +254,7 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
     left_out = set()
     for name in names:
         begin, end = TROUBLES[name]
-        before = set(load.said.sessions)
+        before, unavailable = set(load.said.sessions), companion.answers[503]
         async with asyncio.TaskGroup() as group:
             work = ("sign_up", "sign_in", "refresh", "status", "checkout")
             tasks = [group.create_task(load.go_on(what)) for what in work]
@@ -247,7 +270,8 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
             await _recovered(world, name)
             took = time.monotonic() - begun
             recoveries[name] = max(recoveries.get(name, 0.0), took)
-            print(f"  {name}: ready again after {took:.1f} s", flush=True)
+            unavailable = companion.answers[503] - unavailable
+            print(f"  {name}: {unavailable} times 503, ready again after {took:.1f} s", flush=True)
             for task in tasks:
                 task.cancel()
         if name in {AHEAD, BACK}:
