@@ -17,6 +17,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 from homeassistant.util.location import distance
 
+from .catalogue.fitted import schedules
 from .compat import calling_context
 from .const import DOMAIN
 from .controls.groups import ControlGroup
@@ -30,7 +31,7 @@ from .entity import (
     async_setup_vehicle_platform,
 )
 from .runtime import TeslaFiConfigEntry, enabled_controls
-from .tesla.next_event import car_zone
+from .tesla.next_event import car_zone, counts
 from .tesla.schedules import SHORTEST, Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
 from .tesla.tariff import Rate, Side, rates
 
@@ -44,6 +45,7 @@ KINDS: Final = {
     "charge_schedules": (Kind.CHARGE, Kind.OLD_CHARGE),
     "precondition_schedules": (Kind.PRECONDITION, Kind.OLD_DEPARTURE),
 }
+OLD_KINDS: Final = frozenset({Kind.OLD_CHARGE, Kind.OLD_DEPARTURE})
 TITLES: Final = {
     Kind.CHARGE: "Charging",
     Kind.OLD_CHARGE: "Scheduled charging",
@@ -60,6 +62,9 @@ class VehicleCalendarDescription(CalendarEntityDescription, ShownDescription[Veh
 def _plans(key: str) -> VehicleCalendarDescription:
     return VehicleCalendarDescription(
         key=key,
+        paths=("vehicle_state.car_version",),
+        fitted=schedules,
+        kept=True,
         entity_registry_enabled_default=False,
         value_fn=lambda data: [plan for plan in plans_of(data.snapshot) if plan.kind in KINDS[key]],
     )
@@ -117,10 +122,12 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
     @property
     @override
     def supported_features(self) -> CalendarEntityFeature:
-        """Offer changes while the owner allows them."""
+        """Offer changes while the owner allows them; on old firmware there is nothing to add."""
         controls = self.coordinator.config_entry.runtime_data.controls
-        allowed = controls and controls.is_open and controls.covers(self.coordinator.vin, ControlGroup.SCHEDULES)
-        return EDITABLE if allowed else CalendarEntityFeature(0)
+        if not controls or not controls.is_open or not controls.covers(self.coordinator.vin, ControlGroup.SCHEDULES):
+            return CalendarEntityFeature(0)
+        old = any(plan.kind in OLD_KINDS for plan in self._value)
+        return EDITABLE & ~CalendarEntityFeature.CREATE_EVENT if old else EDITABLE
 
     @property
     def _zone(self) -> tzinfo:
@@ -130,18 +137,21 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        """The event that runs now or comes next."""
+        """The event that runs now or comes next where the car is; schedules of other places are events alone."""
         now = dt_util.utcnow()
-        return min(self._events(now, now + AHEAD), key=lambda event: event.start_datetime_local, default=None)
+        drive = self.coordinator.data.snapshot.drive_state
+        here = None if drive.latitude is None or drive.longitude is None else (drive.latitude, drive.longitude)
+        plans = [plan for plan in self._value if counts(plan, here)]
+        return min(self._events(plans, now, now + AHEAD), key=lambda event: event.start_datetime_local, default=None)
 
     @override
     async def async_get_events(
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
         """Return the events of a span."""
-        return self._events(start_date, end_date)
+        return self._events(self._value, start_date, end_date)
 
-    def _events(self, begin: datetime, end: datetime) -> list[CalendarEvent]:
+    def _events(self, plans: list[Plan], begin: datetime, end: datetime) -> list[CalendarEvent]:
         return [
             CalendarEvent(
                 start=starts,
@@ -152,7 +162,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
                 recurrence_id=None if plan.one_time else starts.strftime("%Y%m%dT%H%M%S"),
                 rrule=None if plan.one_time else rrule(plan.days),
             )
-            for plan in self._value
+            for plan in plans
             for starts, ends in occurrences(plan, begin, end, self._zone)
         ]
 
@@ -218,7 +228,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
         if days is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_rule")
         days_of_week = command_days(days, signed=self.coordinator.signs)
-        latitude, longitude = self._coordinates(event.get("location"))
+        latitude, longitude = self._coordinates(event.get("location"), before)
         common: dict[str, Any] = {
             "id": number,
             "name": event.get("summary"),
@@ -236,8 +246,11 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             times = {"start_time": _minutes(begin)} if before.starts else {"end_time": _minutes(begin)}
         await self._send("add_charge_schedule", {**common, **times, "days_of_week": days_of_week})
 
-    def _coordinates(self, location: str | None) -> tuple[float, float]:
-        """Read a place: coordinates as text, else home."""
+    def _coordinates(self, location: str | None, before: Plan | None) -> tuple[float, float]:
+        """Read a place: the one of before where nothing else is said, coordinates as text, else home."""
+        kept = before is not None and location in (None, "", self._place(before))
+        if kept and before is not None and before.latitude is not None and before.longitude is not None:
+            return before.latitude, before.longitude
         parts = (location or "").split(",")
         try:
             latitude, longitude = (float(part) for part in parts)

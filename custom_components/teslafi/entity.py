@@ -28,6 +28,7 @@ from .link.coordinator import LinkCoordinator, LinkStatus
 from .link.session import companion_identifier
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import BatteryPart, GatewayPart, WallConnector
+from .tesla.snapshot import Snapshot
 
 type SitePart = GatewayPart | BatteryPart
 
@@ -42,12 +43,14 @@ class ShownDescription[SourceT](EntityDescription):
 
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
     entity to exist; an entity with none always exists. One that is `expected` (None: if it is enabled by default)
-    exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is about.
+    exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is about;
+    one that is `kept` stays where an earlier version made it all the same.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
     fitted: Fitted | None = None
+    kept: bool = False
     expected: bool | None = False
 
     def unique_id(self, owner: str) -> str:
@@ -317,13 +320,16 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
 
     def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
         pending = _Pending(descriptions if vins is None or coordinator.vin in vins else ())
+        unfitted = _Unfitted[DescriptionT](
+            lambda row: _is_known(coordinator.hass, domain, row.unique_id(coordinator.vin))
+        )
 
         def due() -> list[Entity]:
             snapshot = coordinator.data.snapshot
             due = pending.take(snapshot.reported)
             if not coordinator.reads_location:
                 due = [row for row in due if PLACE not in row.paths or not snapshot.reported.isdisjoint(row.paths)]
-            due = [row for row in due if row.fitted is None or row.fitted(snapshot)]
+            due = unfitted.sort_out(due, snapshot)
             due = [row for row in due if not _is_disabled(coordinator.hass, domain, row.unique_id(coordinator.vin))]
             return [entity_class(coordinator, row) for row in due]
 
@@ -386,6 +392,10 @@ def async_setup_wall_connector_platform[DescriptionT: ShownDescription[WallConne
     _follow(entry, entry.runtime_data.sites, begin)
 
 
+def _is_known(hass: HomeAssistant, domain: str, unique_id: str) -> bool:
+    return er.async_get(hass).async_get_entity_id(domain, DOMAIN, unique_id) is not None
+
+
 def _is_disabled(hass: HomeAssistant, domain: str, unique_id: str) -> bool:
     registry = er.async_get(hass)
     entity_id = registry.async_get_entity_id(domain, DOMAIN, unique_id)
@@ -441,6 +451,27 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
             (due if row.is_due(reported) else later).append(row)
         self._descriptions = later
         return due
+
+
+class _Unfitted[DescriptionT: ShownDescription[Any]]:
+    """The rows of what a car is not fitted with; another firmware may bring it."""
+
+    def __init__(self, is_known: Callable[[DescriptionT], bool]) -> None:
+        self._is_known = is_known
+        self._rows: list[DescriptionT] = []
+        self._version: str | None = None
+
+    def sort_out(self, due: list[DescriptionT], snapshot: Snapshot) -> list[DescriptionT]:
+        """Return the rows of what the car is fitted with; keep the others until its firmware changes."""
+        version = snapshot.vehicle_state.car_version
+        if version != self._version:
+            due, self._rows, self._version = [*due, *self._rows], [], version
+        fitted = [
+            row for row in due if row.fitted is None or row.fitted(snapshot) or (row.kept and self._is_known(row))
+        ]
+        if len(fitted) < len(due):
+            self._rows += [row for row in due if row not in fitted]
+        return fitted
 
 
 def _add_when_due(

@@ -44,3 +44,35 @@ async def test_seats_by_configuration(hass: HomeAssistant, config: dict[str, Any
 async def test_a_recorded_car_that_reports_seats_it_lacks(hass: HomeAssistant) -> None:
     """The Model S of 2018 reports two seats of a third row, and its configuration says that there is none."""
     assert not THIRD & await _seats(hass, "timdorr_vehicle_data_2018_models")
+
+
+OLD_CHARGE = {"scheduled_charging_mode": "StartAt", "scheduled_charging_start_time_minutes": 60}
+
+
+@pytest.mark.parametrize(
+    ("firmware", "charge", "calendars"),
+    [
+        ("2023.44.30.8 fe12d3a", {}, False),
+        ("2024.20.9 0a1b2c3d", {}, False),
+        ("2024.26 0a1b2c3d", {}, True),
+        ("2024.26.3.1 0a1b2c3d", {}, True),
+        ("2026.2.9", {}, True),
+        ("develop-2030.1", {}, False),
+        ("", {}, False),
+        ("2023.44.30.8 fe12d3a", OLD_CHARGE, True),
+    ],
+)
+async def test_calendars_are_there_where_the_firmware_has_schedules(
+    hass: HomeAssistant, firmware: str, charge: dict[str, Any], calendars: bool
+) -> None:
+    """Or where the one schedule of older firmware is on, which can be shown."""
+    car = recorded("ha_core_tesla_fleet_vehicle_data") | {"vin": VIN}
+    quiet = {"scheduled_charging_mode": "Off", "scheduled_departure_time_minutes": None}
+    car["charge_state"] = car["charge_state"] | quiet | charge
+    car["vehicle_state"] = car["vehicle_state"] | {"car_version": firmware}
+    for block in ("charge_schedule_data", "preconditioning_schedule_data"):
+        car.pop(block, None)
+    entry = await watch(hass, RecordedReader({VIN: car}, {}))
+    known = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    found = {one.unique_id.removeprefix(f"{VIN}-") for one in known if one.domain == "calendar"}
+    assert found == ({"charge_schedules", "precondition_schedules"} if calendars else set())

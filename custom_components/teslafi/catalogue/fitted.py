@@ -8,10 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..tesla.energy_site import SiteInfo
+from ..tesla.schedules import plans_of
 from ..tesla.snapshot import Snapshot, VehicleConfig
+from .models import version_of
 
 NOT_FITTED: Final = "None"
 """Tesla's word in `vehicle_config` for what the car does not have."""
+
+SCHEDULES_SINCE: Final = (2024, 26)
+"""The firmware that brought schedules ("Vehicle commands")."""
 
 type Fitted = Callable[[Snapshot], bool]
 """Whether the car has something; asked once its paths were reported."""
@@ -36,6 +41,13 @@ power_liftgate: Fitted = _unless_denied(lambda config: config.plg)
 def third_row_heaters(snapshot: Snapshot) -> bool:
     """Whether the seats of the third row have heaters."""
     return rear_seat_heaters(snapshot) and third_row(snapshot)
+
+
+def schedules(snapshot: Snapshot) -> bool:
+    """Whether the firmware has schedules for charging and preconditioning, or shows one of those that it had before."""
+    version = version_of(snapshot.vehicle_state.car_version) or ""
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    return parts >= SCHEDULES_SINCE or bool(plans_of(snapshot))
 
 
 def sunroof(snapshot: Snapshot) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 import math
-from typing import Final
+from typing import Final, Protocol
 
-from .snapshot import ChargeSchedule, ChargeScheduleData, PreconditioningScheduleData, PreconditionSchedule
+from .snapshot import ChargeScheduleData, PreconditioningScheduleData
 
 _DAY_MINUTES: Final = 24 * 60
 _EVERY_DAY: Final = 0b111_1111
@@ -14,6 +14,19 @@ _MOST_OFFSET: Final = timedelta(hours=18).total_seconds()
 
 type Place = tuple[float, float]
 """Latitude and longitude in degrees."""
+
+
+class Placed(Protocol):
+    """Something that counts at a place, if it names one."""
+
+    @property
+    def latitude(self) -> float | None:
+        """Degrees."""
+
+    @property
+    def longitude(self) -> float | None:
+        """Degrees."""
+
 
 NEAR_KM: Final = 1.0
 """How far from its place a schedule may be taken to count; cars keep one for each place."""
@@ -26,7 +39,7 @@ def next_charge(
     starts = (
         _next(schedule.start_time, schedule.days_of_week, after, zone)
         for schedule in schedules.charge_schedules
-        if schedule.enabled and schedule.start_enabled and _counts(schedule, place)
+        if schedule.enabled and schedule.start_enabled and counts(schedule, place)
     )
     return _earliest(starts)
 
@@ -38,12 +51,12 @@ def next_preconditioning(
     times = (
         _next(schedule.precondition_time, schedule.days_of_week, after, zone)
         for schedule in schedules.precondition_schedules
-        if schedule.enabled and _counts(schedule, place)
+        if schedule.enabled and counts(schedule, place)
     )
     return _earliest(times)
 
 
-def _counts(schedule: ChargeSchedule | PreconditionSchedule, place: Place | None) -> bool:
+def counts(schedule: Placed, place: Place | None) -> bool:
     """Say whether a schedule counts where the car is; where either place is unknown it may."""
     latitude, longitude = schedule.latitude, schedule.longitude
     if place is None or latitude is None or longitude is None:

@@ -525,7 +525,10 @@ async def test_pins_are_asked_for(hass: HomeAssistant, keeper: Keeper) -> None:
 
 async def test_calendars_show_and_change_schedules(hass: HomeAssistant, keeper: Keeper) -> None:
     car = keeper.car()
+    assert er.async_get(hass).async_get("calendar.roadrunner_charge_schedules") is None, "firmware without schedules"
     NEW(car)
+    await look(keeper, car)
+    await hass.async_block_till_done(wait_background_tasks=True)
     start = dt_util.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
     for calendar in ("charge", "preconditioning"):
         await hass.services.async_call(
@@ -577,6 +580,7 @@ async def test_a_schedule_without_a_window_gets_none_by_a_new_name(
     times = {flag: True, other: False, kept: 1320, left_out: 60}
     car.data["charge_schedule_data"] = {"charge_schedules": [schedule | place | times]}
     await look(keeper, car)
+    await hass.async_block_till_done(wait_background_tasks=True)
     entity = hass.data["entity_components"]["calendar"].get_entity("calendar.roadrunner_charge_schedules")
     events = await entity.async_get_events(hass, dt_util.now(), dt_util.now() + timedelta(days=2))
     event = next(event for event in events if event.summary == "Night")
@@ -585,6 +589,7 @@ async def test_a_schedule_without_a_window_gets_none_by_a_new_name(
     (changed,) = car.data["charge_schedule_data"]["charge_schedules"]
     assert (changed["name"], changed[flag], changed[other]) == ("Later", True, False)
     assert changed[kept] == 1380
+    assert {at: changed[at] for at in place} == pytest.approx(place, abs=1e-4), "the schedule's own place"
 
 
 async def test_what_was_not_told_is_kept_or_asked_for_before_anything_is_sent(
@@ -618,17 +623,30 @@ async def test_what_was_not_told_is_kept_or_asked_for_before_anything_is_sent(
 
 
 async def test_calendars_are_shown_without_controls(hass: HomeAssistant, linked: Keeper) -> None:
-    """By whoever enables them."""
+    """By whoever enables them; what is planned for another place is an event, and not what comes next here."""
+    car = linked.car()
+    with_schedules(car)
+    await look(linked, car)
+    await hass.async_block_till_done(wait_background_tasks=True)
     er.async_get(hass).async_update_entity("calendar.roadrunner_charge_schedules", disabled_by=None)
     assert await hass.config_entries.async_reload(linked.entry.entry_id)
-    with_schedules(linked.car())
-    await look(linked, linked.car())
+    await hass.async_block_till_done(wait_background_tasks=True)
+    state = hass.states.get("calendar.roadrunner_charge_schedules")
+    assert state is not None
+    assert "message" not in state.attributes
+    assert state.attributes["supported_features"] == 0
+    entity = hass.data["entity_components"]["calendar"].get_entity("calendar.roadrunner_charge_schedules")
+    events = await entity.async_get_events(hass, dt_util.now(), dt_util.now() + timedelta(days=8))
+    assert {(event.summary, event.location) for event in events} == {("x", "1.00000, 1.00000")}
+    drive = car.data["drive_state"]
+    car.data["charge_schedule_data"]["charge_schedules"][0] |= {
+        "latitude": drive["latitude"],
+        "longitude": drive["longitude"],
+    }
+    await look(linked, car)
     state = hass.states.get("calendar.roadrunner_charge_schedules")
     assert state is not None
     assert state.attributes["message"] == "x"
-    assert state.attributes["location"] == "1.00000, 1.00000"
-    assert state.attributes["supported_features"] == 0
-    entity = hass.data["entity_components"]["calendar"].get_entity("calendar.roadrunner_charge_schedules")
     assert await refusal(entity.async_delete_event("charge-5")) == "controls_not_enabled"
 
 
