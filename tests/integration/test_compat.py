@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 import json
 import logging
 import os
@@ -40,12 +42,14 @@ from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 from .test_session import NOW, Shelf, create_task
 
 PIN: Final = "7391"
+MOMENT: Final = datetime(2026, 11, 16, tzinfo=UTC)
 SCOPES: Final = {
     "openid",
     "offline_access",
     "vehicle_device_data",
     "vehicle_location",
     "vehicle_cmds",
+    "vehicle_charging_cmds",
     "energy_device_data",
     "energy_cmds",
 }
@@ -106,6 +110,13 @@ class Asker:
         yield "site live", lambda: reader.site_live(site, self.count)
         yield "site info", lambda: reader.site_info(site, self.count)
         yield "site energy", lambda: reader.site_energy_today(site, self.count)
+        yield "site charges", lambda: reader.site_wall_charges(site, MOMENT, MOMENT, self.count)
+        for read in (reader.recent_alerts, reader.service_visit, reader.warranties, reader.options):
+            yield read.__name__, partial(read, ANNAS_MODEL_3, self.count)
+        yield "release notes", lambda: reader.release_notes(ANNAS_MODEL_3, self.count, staged=True)
+        yield "chargers", lambda: reader.nearby_charging_sites(ANNAS_MODEL_3, self.count, most=1, radius=9)
+        yield "charging history", lambda: reader.charging_history(ANNAS_MODEL_3, self.count, begin=MOMENT, end=MOMENT)
+        yield "invoice", lambda: reader.charging_invoice("file-01000003", self.count)
         yield "wake", lambda: self.commander.wake(ANNAS_MODEL_3, self.count)
         yield "site command", lambda: self.commander.send_to_site(site, "storm_mode", {"enabled": True})
         yield "signed", lambda: self.command("set_pin_to_drive", signed=True, on=True, password=PIN)

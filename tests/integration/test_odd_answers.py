@@ -175,8 +175,18 @@ async def today(asker: Asker) -> object:
     return await asker.reader.site_energy_today(1, asker.counted.append)
 
 
+async def alerts(asker: Asker) -> object:
+    """Ask for a car's alerts, as for all that is billed like data."""
+    return await asker.reader.recent_alerts(VIN, asker.counted.append)
+
+
+async def invoice(asker: Asker) -> object:
+    """Ask for an invoice, which no method of the library's does."""
+    return await asker.reader.charging_invoice("file-1", asker.counted.append)
+
+
 EVERYWHERE: Final = (
-    Asker.products, region, Asker.state, Asker.data, live, info, today, Asker.refresh, Asker.wake,
+    Asker.products, region, Asker.state, Asker.data, live, info, today, alerts, invoice, Asker.refresh, Asker.wake,
     Asker.unsigned_command, Asker.signed_command, Asker.site_command, Asker.paired,
 )  # fmt: skip
 

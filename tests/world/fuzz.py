@@ -10,12 +10,13 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 import importlib
 import json
 import logging
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, cast
 from unittest.mock import patch
 
@@ -26,9 +27,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import custom_components.teslafi
 from custom_components.teslafi.coordinators.site import SiteData
 from custom_components.teslafi.coordinators.vehicle import VehicleData
+from custom_components.teslafi.detail_entity import DetailDescription
+from custom_components.teslafi.entity import PartDescription
 from custom_components.teslafi.storage.last_values import LastValues
 from custom_components.teslafi.tesla.commander import SECURITY_COMMANDS, Commander
-from custom_components.teslafi.tesla.energy_site import decode_info, decode_live, decode_today
+from custom_components.teslafi.tesla.energy_site import decode_info, decode_live, decode_today, decode_wall_charges
 from custom_components.teslafi.tesla.errors import TeslaError, Unreachable
 from custom_components.teslafi.tesla.grant import Grant
 from custom_components.teslafi.tesla.reader import Reader
@@ -37,6 +40,7 @@ from custom_components.teslafi.tesla.servers import OWNER_API, SERVERS
 from custom_components.teslafi.tesla.session import GrantSession
 from custom_components.teslafi.tesla.snapshot import CarState, Snapshot, VehicleRecord
 from custom_components.teslafi.tesla.token import TokenEndpoint
+from custom_components.teslafi.update import as_markdown
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
@@ -51,6 +55,7 @@ SCOPES: Final = {
     "vehicle_device_data",
     "vehicle_location",
     "vehicle_cmds",
+    "vehicle_charging_cmds",
     "energy_device_data",
     "energy_cmds",
 }
@@ -101,14 +106,14 @@ def _samples(name: str) -> list[bytes]:
     ]
 
 
-def readings() -> Iterator[tuple[str, Callable[[Any], object]]]:
-    """Yield how each entity reads its value out of what is known of a car or a site."""
+def readings() -> Iterator[tuple[str, Any]]:
+    """Yield the row of each entity, which reads its value out of what is known of a car or a site."""
     for platform in custom_components.teslafi.PLATFORMS:
         module = importlib.import_module(f"custom_components.teslafi.{platform.value}")
         for table in vars(module).values():
             for row in table if isinstance(table, tuple) else ():
-                if callable(read := getattr(row, "value_fn", None)):
-                    yield f"{platform.value}.{row.key}", read
+                if callable(getattr(row, "value_fn", None)):
+                    yield f"{platform.value}.{row.key}", row
 
 
 async def _session(http: aiohttp.ClientSession, grant: Grant) -> GrantSession:
@@ -147,12 +152,12 @@ async def payloads(count: int, seed: int) -> Tally:
         bodies = await _bodies(grant)
         chosen = b""
         http = cast("aiohttp.ClientSession", MangledSession(mangler, lambda _: chosen))
-        reads = list(readings())
+        rows = list(readings())
         for number in range(count):
             name = mangler.random.choice(list(bodies))
             chosen = mangler.random.choice(bodies[name])
             try:
-                tally.outcomes[await _read(name, http, grant, reads, tally)] += 1
+                tally.outcomes[await _read(name, http, grant, rows, tally)] += 1
             except TeslaError as error:
                 tally.outcomes[type(error).__name__] += 1
             except Exception as error:  # noqa: BLE001 - what escapes is what is looked for
@@ -160,21 +165,37 @@ async def payloads(count: int, seed: int) -> Tally:
     return tally
 
 
+SITE: Final = f"energy_sites/{ANNAS_SITE}"
+CAR: Final = f"vehicles/{ANNAS_MODEL_3}"
+QUESTIONS: Final = {
+    "site_info": f"{SITE}/site_info",
+    "site_energy": f"{SITE}/calendar_history?kind=energy&period=day",
+    "wall_charges": f"{SITE}/telemetry_history?kind=charge&period=month",
+    "recent_alerts": f"{CAR}/recent_alerts",
+    "service_data": f"{CAR}/service_data",
+    "release_notes": f"{CAR}/release_notes",
+    "nearby_charging_sites": f"{CAR}/nearby_charging_sites",
+    "warranties": f"dx/warranty/details?vin={ANNAS_MODEL_3}",
+    "options": f"dx/vehicles/options?vin={ANNAS_MODEL_3}",
+    "history": f"dx/charging/history?vin={ANNAS_MODEL_3}",
+}
+"""What the simulator is asked of which there is no recording."""
+
+
 async def _bodies(grant: Grant) -> Mapping[str, list[bytes]]:
     """Return what is changed: recordings, and answers of the simulator that no recording is at hand of."""
     token = {"access_token": grant.access_token.reveal(), "refresh_token": "NA_2", "expires_in": 28_800}
     asked: dict[str, bytes] = {}
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {grant.access_token.reveal()}"}) as http:
-        for name, question in {"site_info": "site_info", "energy": "calendar_history?kind=energy&period=day"}.items():
-            async with http.get(f"{grant.server.api}/api/1/energy_sites/{ANNAS_SITE}/{question}") as answer:
+        for name, question in QUESTIONS.items():
+            async with http.get(f"{grant.server.api}/api/1/{question}") as answer:
                 asked[name] = await answer.read()
     return {
         "vehicle_data": _samples("*vehicle_data*"),
         "vehicle_state": _samples("*vehicle_data*"),
         "products": _samples("*products*"),
         "site_live": _samples("*live_status*"),
-        "site_info": [asked["site_info"]],
-        "site_energy": [asked["energy"]],
+        **{name: [answer] for name, answer in asked.items()},
         "token": [json.dumps(token).encode()],
     }
 
@@ -183,39 +204,103 @@ async def _read(
     name: str,
     http: aiohttp.ClientSession,
     grant: Grant,
-    reads: list[tuple[str, Callable[[Any], object]]],
+    rows: list[tuple[str, Any]],
     tally: Tally,
 ) -> str:
     """Ask one question as the integration does, and use the answer as it does."""
     reader = Reader(http, await _session(http, grant))
     snapshot: Snapshot | None = None
     site = SiteData(decode_live({}).snapshot, decode_info({}).snapshot, decode_today({}).snapshot)
-    match name:
-        case "token":
-            await TokenEndpoint(http, lambda: 1.0).refresh(grant)
-        case "products":
-            for listed in (await reader.products()).vehicles.values():
-                snapshot = listed
-        case "vehicle_state":
-            snapshot = await reader.vehicle_state(ANNAS_MODEL_3, _uncounted)
-        case "vehicle_data":
-            snapshot = (await reader.vehicle_data(ANNAS_MODEL_3, _uncounted)).snapshot
-        case "site_live":
-            live = decode_live(await reader.site_live(1, _uncounted)).snapshot
-            site = SiteData(live, site.info, site.today)
-        case "site_info":
-            info = decode_info(await reader.site_info(1, _uncounted)).snapshot
-            site = SiteData(site.live, info, site.today)
-        case _:
-            today = decode_today(await reader.site_energy_today(1, _uncounted)).snapshot
-            site = SiteData(site.live, site.info, today)
+    details = SimpleNamespace(alerts=None, service=None)
+    if name == "token":
+        await TokenEndpoint(http, lambda: 1.0).refresh(grant)
+    elif name in DETAILS:
+        site = await DETAILS[name](reader, details, site)
+    elif name.startswith("site_"):
+        site = await _read_site(name, reader, site)
+    else:
+        snapshot = await _read_car(name, reader)
     if snapshot is not None:
         kept = json.dumps(LastValues(snapshot=snapshot).to_json())
         LastValues.from_json(json.loads(kept))
     car = VehicleData(CarState.ONLINE, snapshot or Snapshot(), None, None, {}, 0.0)
-    for key, read in reads:
-        _try_reading(key, read, (car, site), tally)
+    for key, row in rows:
+        _try_reading(key, row.value_fn, _sources(row, car, site, details), tally)
     return f"{name} read"
+
+
+async def _read_car(name: str, reader: Reader) -> Snapshot | None:
+    if name == "products":
+        return next(reversed((await reader.products()).vehicles.values()), None)
+    if name == "vehicle_state":
+        return await reader.vehicle_state(ANNAS_MODEL_3, _uncounted)
+    return (await reader.vehicle_data(ANNAS_MODEL_3, _uncounted)).snapshot
+
+
+async def _read_site(name: str, reader: Reader, site: SiteData) -> SiteData:
+    if name == "site_live":
+        return replace(site, live=decode_live(await reader.site_live(1, _uncounted)).snapshot)
+    if name == "site_info":
+        return replace(site, info=decode_info(await reader.site_info(1, _uncounted)).snapshot)
+    return replace(site, today=decode_today(await reader.site_energy_today(1, _uncounted)).snapshot)
+
+
+_EARLY: Final = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+async def _alerts(reader: Reader, details: SimpleNamespace, site: SiteData) -> SiteData:
+    details.alerts = await reader.recent_alerts(ANNAS_MODEL_3, _uncounted)
+    return site
+
+
+async def _service(reader: Reader, details: SimpleNamespace, site: SiteData) -> SiteData:
+    details.service = await reader.service_visit(ANNAS_MODEL_3, _uncounted)
+    return site
+
+
+async def _release_notes(reader: Reader, _details: SimpleNamespace, site: SiteData) -> SiteData:
+    as_markdown(await reader.release_notes(ANNAS_MODEL_3, _uncounted, staged=False))
+    return site
+
+
+async def _history(reader: Reader, _details: SimpleNamespace, site: SiteData) -> SiteData:
+    for paid in (await reader.charging_history(ANNAS_MODEL_3, _uncounted)).sessions:
+        hash((paid.energy, paid.cost, paid.currency))
+    return site
+
+
+async def _others(reader: Reader, _details: SimpleNamespace, site: SiteData) -> SiteData:
+    for read in (reader.nearby_charging_sites, reader.warranties, reader.options):
+        await read(ANNAS_MODEL_3, _uncounted)
+    return site
+
+
+async def _wall_charges(reader: Reader, _details: SimpleNamespace, site: SiteData) -> SiteData:
+    charges = decode_wall_charges(await reader.site_wall_charges(1, _EARLY, _EARLY, _uncounted)).snapshot
+    return replace(site, charges=charges, charges_at=_EARLY)
+
+
+DETAILS: Final[Mapping[str, Callable[[Reader, SimpleNamespace, SiteData], Awaitable[SiteData]]]] = {
+    "recent_alerts": _alerts,
+    "service_data": _service,
+    "release_notes": _release_notes,
+    "history": _history,
+    "nearby_charging_sites": _others,
+    "warranties": _others,
+    "options": _others,
+    "wall_charges": _wall_charges,
+}
+"""What is asked seldom, and how the integration uses it."""
+
+
+def _sources(row: object, car: VehicleData, site: SiteData, details: SimpleNamespace) -> tuple[object, ...]:
+    """Return what a row may read."""
+    if isinstance(row, PartDescription):
+        return row.parts(site)
+    if isinstance(row, DetailDescription):
+        known = row.detail(cast("Any", details))
+        return () if known is None else (known,)
+    return car, site
 
 
 def _try_reading(key: str, read: Callable[[Any], object], sources: tuple[object, ...], tally: Tally) -> None:
