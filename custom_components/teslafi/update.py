@@ -133,7 +133,8 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
     def supported_features(self) -> UpdateEntityFeature:
         """Offer to install while the owner allows it, and release notes where the car has them."""
         features = UpdateEntityFeature.PROGRESS
-        if self.coordinator.data.snapshot.vehicle.release_notes_supported is not False:
+        supported = self.coordinator.data.snapshot.vehicle.release_notes_supported
+        if supported is not False and self.coordinator.details.offered:
             features |= UpdateEntityFeature.RELEASE_NOTES
         controls = self.coordinator.config_entry.runtime_data.controls
         if controls is None or not controls.is_open or not controls.covers(self.coordinator.vin, ControlGroup.SOFTWARE):

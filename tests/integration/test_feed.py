@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 import contextlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 import inspect
 import json
 from typing import Any
@@ -177,7 +177,8 @@ async def test_the_token_never_goes_to_tesla(
         if name.startswith("_"):
             continue
         needed = [one for one in inspect.signature(method).parameters.values() if one.default is one.empty]
-        values: dict[str, Any] = {"count": lambda _category: None, "staged": True, "site_id": 1}
+        now = datetime.now(UTC)
+        values: dict[str, Any] = {"count": lambda _: None, "staged": True, "site_id": 1, "begin": now, "end": now}
         given_by_name = {one.name: values.get(one.name, VIN) for one in needed}
         with contextlib.suppress(TeslaError):
             await method(**given_by_name)

@@ -1,5 +1,6 @@
 """What Tesla offers beside live data, against the simulator: actions that answer, and what they cost."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,17 @@ async def test_nothing_beyond_the_budget(hass: HomeAssistant, owner: Owner) -> N
         await ask(hass, "get_recent_alerts")
     assert refused.value.translation_key == "budget_reached"
     assert owner.tesla.state.requests == []
+
+
+async def test_many_at_once_stay_within_the_budget(hass: HomeAssistant, owner: Owner) -> None:
+    """What a question may cost is reserved before it is sent."""
+    entry = await owner.sign_in()
+    spent = entry.runtime_data.budget.cost_usd
+    hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: spent + 0.0101})
+    answers = await asyncio.gather(*(ask(hass, "get_recent_alerts") for _ in range(50)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, ServiceValidationError)]
+    assert {answer.translation_key for answer in refused} == {"budget_reached"}
+    assert 1 <= billed(owner, "/recent_alerts") == 50 - len(refused) <= 5
 
 
 async def test_a_refusal_is_not_repeated_at_once(

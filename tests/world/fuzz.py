@@ -231,7 +231,7 @@ async def _read(
 
 async def _read_car(name: str, reader: Reader) -> Snapshot | None:
     if name == "products":
-        return next(reversed((await reader.products()).vehicles.values()), None)
+        return next(iter((await reader.products()).vehicles.values()), None)
     if name == "vehicle_state":
         return await reader.vehicle_state(ANNAS_MODEL_3, _uncounted)
     return (await reader.vehicle_data(ANNAS_MODEL_3, _uncounted)).snapshot

@@ -50,6 +50,8 @@ class VehicleDetails:
     ) -> None:
         """Ask with `reader`, and count in the budget's ledger of the car; `asleep` tells what is known of the car."""
         self.vin = vin
+        self.offered = not reader.grant.is_feed
+        """Whether there is anything to ask: TeslaFi.com's feed has none of it."""
         self._reader = reader
         self._budget = budget
         self._asleep = asleep
