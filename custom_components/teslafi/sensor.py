@@ -1240,6 +1240,8 @@ class HomeSensor(KeptSensor[HomeMeter]):
 
     @override
     def _metered(self, reading: Any) -> Any:
+        if isinstance(self._meter, HomeMeter) and self._meter.session.last == reading.charge.value:
+            return super()._metered(reading)  # nothing was added, wherever that is
         drive = self.coordinator.data.snapshot.drive_state
         at_home = is_home(self.coordinator.hass, drive.latitude, drive.longitude)
         return super()._metered(replace(reading, at_home=at_home))
