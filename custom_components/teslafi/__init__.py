@@ -20,6 +20,8 @@ from .coordinators.memory import forget_memory
 from .dashboard import async_serve_dashboard
 from .feed.reader import reader_of
 from .issues import forget_issues
+from .journal_entities.actions import async_setup_journal_actions
+from .journal_entities.follow import follow_journals
 from .link.coordinator import LinkCoordinator
 from .link.session import companion_identifier, end_link
 from .picture import CarPicture
@@ -60,6 +62,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     async_setup_actions(hass)
     async_setup_response_actions(hass)
     hass.http.register_view(CarPicture())
+    async_setup_journal_actions(hass)
     await async_serve_dashboard(hass)
     return True
 
@@ -106,6 +109,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
             entry.async_on_unload(data.controls.async_close)
             entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    follow_journals(hass, entry)
     data.hints = Hints(hass, entry, data.vehicles.values)
     entry.async_on_unload(data.hints.close)
     entry.async_on_unload(follow_options(hass, entry))

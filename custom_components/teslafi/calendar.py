@@ -30,6 +30,7 @@ from .entity import (
     async_setup_site_platform,
     async_setup_vehicle_platform,
 )
+from .journal_entities.calendars import CALENDARS as JOURNAL_CALENDARS, JournalCalendar
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.next_event import car_zone, counts
 from .tesla.schedules import SHORTEST, Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
@@ -98,6 +99,7 @@ async def async_setup_entry(
     """Add the calendars of each of the account's cars and energy sites."""
     async_setup_vehicle_platform(entry, async_add_entities, CALENDARS, VehicleCalendar)
     async_setup_site_platform(entry, async_add_entities, SITE_CALENDARS, SiteCalendar)
+    async_setup_vehicle_platform(entry, async_add_entities, JOURNAL_CALENDARS, JournalCalendar)
 
 
 class VehicleCalendar(VehicleEntity, CalendarEntity):

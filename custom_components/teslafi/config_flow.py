@@ -10,13 +10,14 @@ from .const import CONF_COMPANION, CONF_CONTROLS, CONF_METHOD, CONF_PAIRING_DOMA
 from .flow.charging_history import ChargingHistoryFlow
 from .flow.controls import ControlsFlow
 from .flow.feed import FeedFlow
+from .flow.import_history import ImportHistoryFlow
 from .flow.options import TeslaFiOptionsFlow
 from .secret import Secret
 from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
 
 
-class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, domain=DOMAIN):
+class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, ImportHistoryFlow, domain=DOMAIN):
     """Sets up one Tesla account, signs it in again, and changes how it is signed in."""
 
     DOMAIN = DOMAIN
@@ -44,14 +45,14 @@ class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, domain=DOMA
         """Offer what can be changed about the grant, and the link to a companion."""
         data = self._get_reconfigure_entry().data
         if data[CONF_METHOD] == METHOD_FEED:
-            return self.async_show_menu(step_id="reconfigure", menu_options=["feed", "rotate_key"])
+            return self.async_show_menu(step_id="reconfigure", menu_options=["feed", "import_history", "rotate_key"])
         link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
         controls = ["enable_controls"]
         if CONF_CONTROLS in data:
             pairing = ["pair_cars"] if data[CONF_CONTROLS].get(CONF_PAIRING_DOMAIN) else []
             controls = ["enable_controls", *pairing, "disable_controls"]
         history = ["charging_history"] if self.offers_charging_history(data) else []
-        options = ["sign_in", "token", *history, *link, *controls, "rotate_key"]
+        options = ["sign_in", "token", *history, *link, *controls, "import_history", "rotate_key"]
         return self.async_show_menu(step_id="reconfigure", menu_options=options)
 
     async def async_step_rotate_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -16,6 +16,7 @@ LINK: Final = "link"
 """Name of the tokens of the link to a companion."""
 
 EVENT_COMMAND: Final = "teslafi_command"
+EVENT_JOURNAL: Final = "teslafi_journal"
 """On Home Assistant's bus: a command that ended, however it ended. `CommandRecord.activity` says what it holds."""
 CONF_METHOD: Final = "method"
 METHOD_SIGN_IN: Final = "sign_in"

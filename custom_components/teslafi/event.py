@@ -18,6 +18,7 @@ from .controls.record import CommandRecord, Result
 from .coordinators.vehicle import VehicleData
 from .detail_entity import DetailDescription, DetailEntity
 from .entity import async_setup_vehicle_platform
+from .journal_entities.events import EVENTS as JOURNAL_EVENTS, JournalEvent
 from .runtime import TeslaFiConfigEntry
 from .tesla.vehicle_details import CUSTOMER, Alert, newest_first
 
@@ -70,6 +71,7 @@ async def async_setup_entry(
     """Add the alerts of each car, and the commands of each that may be controlled, by whatever group."""
     async_setup_vehicle_controls(hass, entry, Platform.EVENT, async_add_entities, EVENTS, CommandEvent)
     async_setup_vehicle_platform(entry, async_add_entities, DETAIL_EVENTS, AlertEvent)
+    async_setup_vehicle_platform(entry, async_add_entities, JOURNAL_EVENTS, JournalEvent)
 
 
 class CommandEvent(VehicleControl, EventEntity):

@@ -9,9 +9,14 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.translation import async_get_cached_translations
 
-from .const import DOMAIN, EVENT_COMMAND
+from .const import DOMAIN, EVENT_COMMAND, EVENT_JOURNAL
 
 SUCCEEDED: Final = "succeeded"
+_JOURNAL_ICONS: Final = {
+    "drive_ended": "mdi:road-variant",
+    "charge_ended": "mdi:ev-station",
+    "software_installed": "mdi:cellphone-arrow-down",
+}
 
 
 class _Words:
@@ -35,14 +40,28 @@ def async_describe_events(
     @callback
     def describe(event: Event) -> dict[str, Any]:
         """Say what was commanded and how it ended: "Unlock doors - refused: not paired (Anna)"."""
-        device = dr.async_get(hass).async_get(event.data.get(ATTR_DEVICE_ID, ""), include_child_devices=False)
         return {
-            LOGBOOK_ENTRY_NAME: (device.name_by_user or device.name) if device else "TeslaFi",
+            LOGBOOK_ENTRY_NAME: _name(hass, event),
             LOGBOOK_ENTRY_MESSAGE: _line(_Words(hass), event.data),
             LOGBOOK_ENTRY_ICON: "mdi:car-key",
         }
 
+    @callback
+    def describe_journal(event: Event) -> dict[str, Any]:
+        """Say what the car did: the journal's words are in the event."""
+        return {
+            LOGBOOK_ENTRY_NAME: _name(hass, event),
+            LOGBOOK_ENTRY_MESSAGE: str(event.data.get("message", "")),
+            LOGBOOK_ENTRY_ICON: _JOURNAL_ICONS.get(str(event.data.get("type")), "mdi:car"),
+        }
+
     async_describe_event(DOMAIN, EVENT_COMMAND, describe)
+    async_describe_event(DOMAIN, EVENT_JOURNAL, describe_journal)
+
+
+def _name(hass: HomeAssistant, event: Event) -> str:
+    device = dr.async_get(hass).async_get(event.data.get(ATTR_DEVICE_ID, ""), include_child_devices=False)
+    return (device.name_by_user or device.name or "TeslaFi") if device else "TeslaFi"
 
 
 def _line(words: _Words, said: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What one config entry has while it is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -13,6 +13,7 @@ from .coordinators.account import AccountCoordinator
 from .coordinators.budget import Budget
 from .coordinators.hints import Hints
 from .coordinators.journal import Journal
+from .coordinators.journal_summary import JournalCoordinator
 from .coordinators.site import SiteCoordinator
 from .coordinators.vehicle import VehicleCoordinator
 from .link.coordinator import LinkCoordinator
@@ -27,6 +28,18 @@ class TeslaFiData:
     link: LinkCoordinator | None = None
     controls: EnabledControls | None = None
     hints: Hints | None = None
+    summaries: dict[str, JournalCoordinator] = field(default_factory=dict)
+    """Of the cars' journals, by VIN."""
+
+    @callback
+    def journal_of(self, vin: str) -> JournalCoordinator:
+        """Return what follows the journal of a car of this account."""
+        if vin not in self.summaries:
+            account = self.account
+            summary = JournalCoordinator(account.hass, account.config_entry, self.journal, vin)
+            self.summaries[vin] = summary
+            summary.async_start()
+        return self.summaries[vin]
 
     @property
     def vehicles(self) -> dict[str, VehicleCoordinator]:

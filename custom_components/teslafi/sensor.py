@@ -98,6 +98,7 @@ from .entity import (
     async_setup_vehicle_platform,
     async_setup_wall_connector_platform,
 )
+from .journal_entities.sensors import SENSORS as JOURNAL_SENSORS, JournalSensor
 from .link.coordinator import LinkState, LinkStatus
 from .link.words import SubscriptionReason
 from .meters import (
@@ -1162,6 +1163,7 @@ async def async_setup_entry(
     """Add the sensors of the account's cars, energy sites and wall connectors."""
     async_setup_vehicle_platform(entry, async_add_entities, VEHICLE_SENSORS, _vehicle_sensor)
     async_setup_vehicle_platform(entry, async_add_entities, DETAIL_SENSORS, DetailSensor)
+    async_setup_vehicle_platform(entry, async_add_entities, JOURNAL_SENSORS, JournalSensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
     async_setup_site_platform(entry, async_add_entities, CHARGES_SENSORS, ChargesSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)

@@ -16,8 +16,8 @@ PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslaf
 
 ROOMS: Final = {
     "": (
-        "const controls coordinators dashboard feed link issues picture public_key response_actions runtime services"
-        " storage tesla"
+        "const controls coordinators dashboard feed journal_entities link issues picture public_key response_actions"
+        " runtime services storage tesla"
     ),
     "application_credentials": "flow public_key",
     "backup": "coordinators",
@@ -35,12 +35,14 @@ ROOMS: Final = {
     "entity": "catalogue const coordinators link runtime tesla",
     "feed": "secret tesla",
     "flow": (
-        "catalogue compat const controls coordinators feed issues journal link polling public_key runtime secret"
-        " storage tesla"
+        "catalogue compat const controls coordinators feed history issues journal link polling public_key runtime"
+        " secret storage tesla"
     ),
     "link": "const issues secret storage",
     "history": "journal",
     "journal": "",
+    "journal_entities": "const coordinators entity journal runtime services",
+    "llm": "const coordinators journal journal_entities runtime",
     "logbook": "const",
     "meters": "",
     "picture": "const",
@@ -59,8 +61,8 @@ ROOMS: Final = {
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
 PLATFORM_ROOMS: Final = (
-    "catalogue compat const control_entity controls coordinators detail_entity entity link meters picture polling"
-    " runtime tesla"
+    "catalogue compat const control_entity controls coordinators detail_entity entity journal_entities link meters"
+    " picture polling runtime tesla"
 )
 """What any platform may import. No platform imports another."""
 

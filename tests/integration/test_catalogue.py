@@ -36,6 +36,11 @@ from custom_components.teslafi import (
 from custom_components.teslafi.coordinators.site import SiteData
 from custom_components.teslafi.coordinators.vehicle import VehicleData
 from custom_components.teslafi.entity import ShownDescription
+from custom_components.teslafi.journal_entities import (
+    calendars as journal_calendars,
+    events as journal_events,
+    sensors as journal_sensors,
+)
 from custom_components.teslafi.tesla import decode, energy_site
 from custom_components.teslafi.tesla.snapshot import CarState
 from custom_components.teslafi.tesla.tariff import Side
@@ -74,6 +79,11 @@ WALL_CONNECTOR_ROWS: Mapping[str, Rows] = {"sensor": sensor.WALL_CONNECTOR_SENSO
 LINK_ROWS: Mapping[str, Rows] = {"sensor": sensor.LINK_SENSORS, "binary_sensor": binary_sensor.LINK_BINARY_SENSORS}
 PART_ROWS: Mapping[str, Rows] = {"sensor": sensor.PART_SENSORS}
 DETAIL_ROWS: Mapping[str, Rows] = {"sensor": sensor.DETAIL_SENSORS, "event": event.DETAIL_EVENTS}
+JOURNAL_ROWS: Mapping[str, Rows] = {
+    "sensor": journal_sensors.SENSORS,
+    "calendar": journal_calendars.CALENDARS,
+    "event": journal_events.EVENTS,
+}
 TABLES = {
     "car": VEHICLE_ROWS,
     "site": SITE_ROWS,
@@ -81,6 +91,7 @@ TABLES = {
     "link": LINK_ROWS,
     "details of a car": DETAIL_ROWS,
     "parts of a site": PART_ROWS,
+    "journal of a car": JOURNAL_ROWS,
 }
 
 CONTROL_ROWS: dict[str, Rows] = {

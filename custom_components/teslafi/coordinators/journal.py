@@ -177,6 +177,18 @@ class Journal:
         """Ask the store off the event loop; raise JournalUnusable when it cannot answer."""
         return await self._hass.async_add_executor_job(lambda: ask(*args, **kwargs))
 
+    async def async_rewrite[T](self, vin: str, work: Callable[[], T]) -> T:
+        """Do something that tells the past of a car anew; what is seen meanwhile waits.
+
+        Raise what the work raises: JournalUnusable when nothing can be written.
+        """
+        await self.async_flush()
+        async with self._writing:
+            done = await self._hass.async_add_executor_job(work)
+            self._states[vin] = await self._hass.async_add_executor_job(self.store.state, vin)
+        self._write_within(BATCH_SECONDS)
+        return done
+
     async def async_delete(self, vin: str) -> None:
         """Delete everything that is kept of a car; raise JournalUnusable when that is not done."""
         async with self._writing:

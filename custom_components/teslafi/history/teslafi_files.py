@@ -56,7 +56,7 @@ class Writing:
     """How a file is written.
 
     `columns`: name in lower case -> place; `width`: how many there are. `first`: the moment of its earliest row.
-    `backwards`: the newest row comes first. `vins`: those in it, in order.
+    `backwards`: the newest row comes first. `rows`: how many there are. `vins`: those in it, in order.
     """
 
     encoding: str
@@ -66,6 +66,7 @@ class Writing:
     parse: Parse
     first: int
     backwards: bool
+    rows: int
     vins: tuple[str, ...]
 
 
@@ -148,7 +149,17 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
         first, last = (Clock(zone, parse).moment(dates[place]) for place in (0, -1))
     except ValueError as error:
         raise HistoryUnreadable("history_date", file.name, 2, "Date", str(error)) from None
-    writing = Writing(encoding, delimiter, columns, len(names), parse, min(first, last), last < first, tuple(vins))
+    writing = Writing(
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=columns,
+        width=len(names),
+        parse=parse,
+        first=min(first, last),
+        backwards=last < first,
+        rows=len(dates),
+        vins=tuple(vins),
+    )
     return Examined(file, writing)
 
 

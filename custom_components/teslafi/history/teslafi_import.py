@@ -29,6 +29,11 @@ class Import:
     vins: tuple[str, ...]
     unnamed: bool
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(one.writing.rows for one in self.files)
+
 
 def prepare(paths: Sequence[tuple[str, Path]], zone: ZoneInfo) -> Import:
     """Look at uploads (name and place) whose times are of `zone`; raise HistoryUnreadable. Blocks."""

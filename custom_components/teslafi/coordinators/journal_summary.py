@@ -1,0 +1,174 @@
+"""What entities show of one car's journal: its last sessions, this month, the battery; new when a session ends."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from ..const import DOMAIN, LOGGER
+from ..journal.battery import Health
+from ..journal.file import JournalUnusable
+from ..journal.sessions import Charge, Closed, Drive, Parking, SoftwareVersion
+from ..journal.store import Recorded, Store
+from .journal import Journal
+
+SHARE_DAYS: Final = 30
+"""Days whose drives tell the share of the distance that was logged."""
+NEWS: Final = timedelta(days=2)
+"""What ended longer ago is no news: it was found out late."""
+
+type Told = Callable[[Closed], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """This calendar month, local time."""
+
+    distance_km: float = 0.0
+    energy_kwh: float = 0.0
+    """Charged, into the battery."""
+    cost: float | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalData:
+    """What is known of a car's journal. `parked` and `charging` go on; the rest is closed."""
+
+    last_drive: Drive | None = None
+    last_charge: Charge | None = None
+    charging: Charge | None = None
+    parked: Parking | None = None
+    month: Month = Month()
+    health: Health = field(default_factory=Health)
+    logged_share: float | None = None
+    """Share of the distance of the last 30 days that was seen, 0 to 1; the rest was told from the odometer."""
+
+    @property
+    def charge(self) -> Charge | None:
+        """The charge that goes on, or the last one."""
+        return self.charging or self.last_charge
+
+
+class JournalCoordinator(DataUpdateCoordinator[JournalData]):
+    """Follows the journal of one car. Nothing is asked by time: what is recorded brings the news."""
+
+    config_entry: ConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, journal: Journal, vin: str) -> None:
+        """Know nothing yet; `async_start` reads what there is."""
+        super().__init__(hass, LOGGER, config_entry=entry, name=f"journal of car …{vin[-6:]}")
+        self.vin = vin
+        self.journal = journal
+        self.data = JournalData()
+        self.changed_since: int | None = None
+        """From when on sessions were told anew, for whoever adds them up."""
+        self._listeners_of_closed: list[Told] = []
+        self._told: dict[type, int] = {}
+
+    @callback
+    def async_start(self) -> None:
+        """Read what there is, and follow what comes until the entry is unloaded."""
+        self.config_entry.async_on_unload(self.journal.listen(self.vin, self._recorded))
+        self._read_soon()
+
+    @callback
+    def listen_to_closed(self, told: Told) -> CALLBACK_TYPE:
+        """Have `told` called with each session that has ended, once; return how to stop."""
+        self._listeners_of_closed.append(told)
+        return lambda: self._listeners_of_closed.remove(told)
+
+    @callback
+    def _recorded(self, recorded: Recorded) -> None:
+        for session in recorded.closed:
+            self._announce(session)
+        if recorded.closed:
+            self._note_changed(min(_start(session) for session in recorded.closed))
+            self._read_soon()
+        else:
+            self.async_set_updated_data(self._with_current(self.data))
+
+    async def async_brought_in(self) -> None:
+        """Read anew: the past was told anew."""
+        self._note_changed(0)
+        await self.async_refresh()
+
+    def _note_changed(self, since: int) -> None:
+        self.changed_since = since if self.changed_since is None else min(since, self.changed_since)
+
+    def take_changed_since(self) -> int | None:
+        """Return from when on sessions were told anew, once."""
+        since, self.changed_since = self.changed_since, None
+        return since
+
+    def _announce(self, session: Closed) -> None:
+        """Tell of a session once, when it is news; one that is told again with a truer end is the same."""
+        start = _start(session)
+        end = session.since if isinstance(session, SoftwareVersion) else session.end
+        first = isinstance(session, SoftwareVersion) and session.after is None
+        if (
+            start <= self._told.get(type(session), 0)
+            or first
+            or dt_util.utcnow().timestamp() - end > NEWS.total_seconds()
+        ):
+            return
+        self._told[type(session)] = start
+        for told in list(self._listeners_of_closed):
+            told(session)
+
+    def _read_soon(self) -> None:
+        self.config_entry.async_create_background_task(self.hass, self.async_refresh(), f"teslafi {self.name}")
+
+    @override
+    async def _async_update_data(self) -> JournalData:
+        now = dt_util.now()
+        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
+        since = (now - timedelta(days=SHARE_DAYS)).timestamp()
+        try:
+            data = await self.journal.async_query(_read, self.journal.store, self.vin, int(month), int(since))
+        except JournalUnusable as error:
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key="journal_unusable") from error
+        return self._with_current(data)
+
+    def _with_current(self, data: JournalData) -> JournalData:
+        session = self.journal.current(self.vin)
+        parked = session if isinstance(session, Parking) else None
+        return replace(data, charging=session if isinstance(session, Charge) else None, parked=parked)
+
+
+def _start(session: Closed) -> int:
+    return session.since if isinstance(session, SoftwareVersion) else session.start
+
+
+def _read(store: Store, vin: str, month: int, since: int) -> JournalData:
+    """Read the closed sessions. Blocks."""
+    return JournalData(
+        last_drive=store.last_drive(vin),
+        last_charge=store.last_charge(vin),
+        month=month_of(store.drives(vin, month), store.charges(vin, month)),
+        health=store.health(vin),
+        logged_share=logged_share(store.drives(vin, since)),
+    )
+
+
+def month_of(drives: Sequence[Drive], charges: Sequence[Charge]) -> Month:
+    """Add up a month; costs in the currency of its last charge that has one."""
+    currency = next((charge.currency for charge in reversed(charges) if charge.cost is not None), None)
+    costs = [charge.cost for charge in charges if charge.cost is not None and charge.currency == currency]
+    return Month(
+        distance_km=sum(drive.distance_km for drive in drives),
+        energy_kwh=sum(charge.added_kwh for charge in charges),
+        cost=sum(costs) if costs else None,
+        currency=currency,
+    )
+
+
+def logged_share(drives: Sequence[Drive]) -> float | None:
+    """Return the share of the distance that was logged while it was driven; None without any."""
+    total = sum(drive.distance_km for drive in drives)
+    return sum(drive.distance_km for drive in drives if not drive.reconstructed) / total if total else None

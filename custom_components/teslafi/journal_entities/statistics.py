@@ -1,0 +1,166 @@
+"""Long-term statistics of a car's journal, hour by hour, for the past as well.
+
+Sums are made of all sessions each time, and rows that exist are written over: the same journal gives the same
+statistics, however often and in whatever order it was told.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from homeassistant.components.recorder.models import StatisticData, StatisticMeanType, StatisticMetaData
+from homeassistant.components.recorder.statistics import async_add_external_statistics
+from homeassistant.const import UnitOfEnergy, UnitOfLength
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+
+from ..const import DOMAIN
+from ..journal.sessions import Charge, Drive, Parking
+from ..journal.store import Store
+
+HOUR: Final = 3600
+
+type Session = Drive | Charge | Parking
+type Hours = dict[int, float]
+"""Epoch second at which an hour begins -> what fell into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One statistic: its key and unit, and how much of a session counts in it."""
+
+    key: str
+    unit_class: str | None
+    unit: str | None
+    amount: Callable[[Session, str], float]
+    """Of a session, with the name of the zone that is home."""
+
+
+def _added(session: Session, *, dc: bool | None = None, home: bool | None = None, zone: str = "") -> float:
+    if not isinstance(session, Charge) or (dc is not None and session.dc is not dc):
+        return 0.0
+    return 0.0 if home is not None and (session.place == zone) is not home else session.added_kwh
+
+
+SERIES: Final = (
+    Series(
+        key="distance",
+        unit_class="distance",
+        unit=UnitOfLength.KILOMETERS,
+        amount=lambda session, _: session.distance_km if isinstance(session, Drive) else 0.0,
+    ),
+    Series(
+        key="driving_energy",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, _: max(session.energy_kwh or 0.0, 0.0) if isinstance(session, Drive) else 0.0,
+    ),
+    Series(
+        key="charged_ac",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, _: _added(session, dc=False),
+    ),
+    Series(
+        key="charged_dc",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, _: _added(session, dc=True),
+    ),
+    Series(
+        key="charged_home",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, home: _added(session, home=True, zone=home),
+    ),
+    Series(
+        key="charged_away",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, home: _added(session, home=False, zone=home),
+    ),
+    Series(
+        key="cost",
+        unit_class=None,
+        unit=None,
+        amount=lambda session, _: (session.cost or 0.0) if isinstance(session, Charge) else 0.0,
+    ),
+    Series(
+        key="drain",
+        unit_class="energy",
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        amount=lambda session, _: max(session.drain_kwh or 0.0, 0.0) if isinstance(session, Parking) else 0.0,
+    ),
+)
+
+
+def spread(sessions: Iterable[Session], amount: Callable[[Session], float]) -> Hours:
+    """Return what falls into each hour: a session's amount is spread evenly over its time."""
+    hours: defaultdict[int, float] = defaultdict(float)
+    for session in sessions:
+        if not (whole := amount(session)):
+            continue
+        for hour, share in _shares(session.start, session.end):
+            hours[hour] += whole * share
+    return dict(hours)
+
+
+def _shares(start: int, end: int) -> Iterator[tuple[int, float]]:
+    if end <= start:
+        yield start // HOUR * HOUR, 1.0
+        return
+    at = start
+    while at < end:
+        hour = at // HOUR * HOUR
+        until = min(hour + HOUR, end)
+        yield hour, (until - at) / (end - start)
+        at = until
+
+
+def rows(hours: Mapping[int, float], since: int) -> list[StatisticData]:
+    """Return the rows of the hours from `since` on, each with the sum of all before it."""
+    total = 0.0
+    found: list[StatisticData] = []
+    for hour in sorted(hours):
+        total += hours[hour]
+        if hour >= since // HOUR * HOUR:
+            start = dt_util.utc_from_timestamp(hour)
+            found.append(StatisticData(start=start, state=hours[hour], sum=total))
+    return found
+
+
+def sessions_of(store: Store, vin: str) -> Sequence[Session]:
+    """Return all sessions of a car. Blocks."""
+    return [*store.drives(vin), *store.charges(vin), *store.parkings(vin)]
+
+
+async def async_fill(
+    hass: HomeAssistant, vin: str, name: str, sessions: Sequence[Session], since: int, currency: str
+) -> None:
+    """Write the statistics of a car from an hour on."""
+    home = hass.states.get("zone.home")
+    zone = home.name if home is not None else ""
+    for series in SERIES:
+        hours = await hass.async_add_executor_job(_spread_of, sessions, series, zone)
+        if not hours:
+            continue
+        metadata = StatisticMetaData(
+            mean_type=StatisticMeanType.NONE,
+            has_sum=True,
+            name=f"{name} {series.key.replace('_', ' ')}",
+            source=DOMAIN,
+            statistic_id=statistic_id(vin, series.key),
+            unit_class=series.unit_class,
+            unit_of_measurement=series.unit or currency,
+        )
+        async_add_external_statistics(hass, metadata, rows(hours, since))
+
+
+def _spread_of(sessions: Sequence[Session], series: Series, home: str) -> Hours:
+    return spread(sessions, lambda session: series.amount(session, home))
+
+
+def statistic_id(vin: str, key: str) -> str:
+    """Return the id of a statistic of a car."""
+    return f"{DOMAIN}:{vin.lower()}_{key}"

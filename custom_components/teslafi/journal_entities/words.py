@@ -1,0 +1,81 @@
+"""A session in one line of words, in this Home Assistant's language and units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from homeassistant.const import UnitOfEnergyDistance, UnitOfLength
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.util.unit_conversion import DistanceConverter, EnergyDistanceConverter
+from homeassistant.util.unit_system import METRIC_SYSTEM
+
+from ..const import DOMAIN
+from ..journal.sessions import Charge, Drive
+
+MINUTES_MOST: Final = 90
+"""From here on, a duration is told in hours and minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Texts by key, and whether distances are metric."""
+
+    texts: Mapping[str, str]
+    metric: bool
+
+    def of(self, key: str, **values: object) -> str:
+        """Return a text with its values."""
+        return self.texts.get(f"component.{DOMAIN}.selector.journal.options.{key}", key).format_map(values)
+
+    def distance(self, km: float) -> str:
+        """Return a distance."""
+        if self.metric:
+            return f"{km:.1f} km"
+        return f"{DistanceConverter.convert(km, UnitOfLength.KILOMETERS, UnitOfLength.MILES):.1f} mi"
+
+    def consumption(self, wh_per_km: float) -> str:
+        """Return a consumption, as the unit system has it."""
+        if self.metric:
+            return f"{wh_per_km:.0f} Wh/km"
+        source, target = UnitOfEnergyDistance.WATT_HOUR_PER_KM, UnitOfEnergyDistance.MILES_PER_KILO_WATT_HOUR
+        return f"{EnergyDistanceConverter.convert(wh_per_km, source, target):.1f} mi/kWh"
+
+    def duration(self, seconds: float) -> str:
+        """Return a duration in minutes, or hours and minutes."""
+        minutes = max(round(seconds / 60), 1)
+        if minutes < MINUTES_MOST:
+            return self.of("minutes", minutes=minutes)
+        return self.of("hours", hours=minutes // 60, minutes=minutes % 60)
+
+
+@callback
+def words_of(hass: HomeAssistant) -> Words:
+    """Return the words of this Home Assistant."""
+    texts = async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN)
+    return Words(texts, hass.config.units is METRIC_SYSTEM)
+
+
+def drive_line(words: Words, drive: Drive) -> str:
+    """Say where and how far, in what time, with how much: "Drove 12.4 km from Home to Office in 21 min, 148 Wh/km"."""
+    distance = words.distance(drive.distance_km)
+    if drive.start_place and drive.end_place:
+        line = words.of("drove_from_to", distance=distance, start=drive.start_place, end=drive.end_place)
+    elif drive.end_place:
+        line = words.of("drove_to", distance=distance, end=drive.end_place)
+    elif drive.start_place:
+        line = words.of("drove_from", distance=distance, start=drive.start_place)
+    else:
+        line = words.of("drove", distance=distance)
+    if drive.duration_s is not None:
+        line = words.of("in_time", line=line, time=words.duration(drive.duration_s))
+    return line if drive.wh_per_km is None else f"{line}, {words.consumption(drive.wh_per_km)}"
+
+
+def charge_line(words: Words, charge: Charge) -> str:
+    """Say how much and where, in what time, for how much: "Charged 31.2 kWh at Home in 4 h 10 min, 6.24 EUR"."""
+    energy = f"{charge.added_kwh:.1f} kWh"
+    key = "charged_at" if charge.place else "charged"
+    at = words.of(key, energy=energy, place=charge.place)
+    line = words.of("in_time", line=at, time=words.duration(charge.seconds))
+    return line if charge.cost is None else f"{line}, {charge.cost:.2f} {charge.currency or ''}".rstrip()

@@ -1,0 +1,297 @@
+"""What Home Assistant shows of the journal: entities, calendars, actions, activity, statistics, tools, imports."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.logbook.const import LOGBOOK_ENTRY_MESSAGE, LOGBOOK_ENTRY_NAME
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import HomeAssistant, State
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.llm import LLMContext, ToolInput
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    async_capture_events,
+    async_fire_time_changed,
+)
+
+from custom_components.teslafi import llm
+from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
+from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.journal.sample import Sample, Wake
+from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
+from custom_components.teslafi.logbook import async_describe_events
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from tests.integration.owner import Owner
+
+VIN: Final = ANNAS_MODEL_3
+NOON: Final = datetime(2026, 11, 16, 12, tzinfo=UTC)
+HOME: Final = (52.03, 13.0)
+AWAY: Final = (52.2, 13.2)
+MINUTE: Final = 60
+
+
+def at(minute: float) -> int:
+    """Return the moment so many minutes after noon."""
+    return int((NOON + timedelta(minutes=minute)).timestamp())
+
+
+def day() -> list[Sample]:
+    """Return a drive of 20 km in 20 minutes, and a charge at home of 20 kWh in three hours."""
+    samples = [parked(minute, 1000.0, 80.0, AWAY) for minute in (-30, -20, -10, 0)]
+    samples += [
+        parked(minute, 1000.0 + minute, 80.0 - minute / 5, AWAY, driving=True, speed_kmh=60.0)
+        for minute in range(1, 20)
+    ]
+    samples += [parked(minute, 1020.0, 76.0, HOME) for minute in (20, 22, 25)]
+    samples += [
+        parked(
+            30 + minute,
+            1020.0,
+            76.0 - 46.0 + minute / 6,
+            HOME,
+            charging_state="Charging",
+            energy_added_kwh=minute / 9,
+            charger_power_kw=7.0,
+            charger_volts=230.0,
+            charger_amps=30.0,
+            charger_phases=1,
+        )
+        for minute in range(0, 181, 5)
+    ]
+    samples += [
+        parked(minute, 1020.0, 60.0, HOME, charging_state="Complete", energy_added_kwh=20.0) for minute in (212, 215)
+    ]
+    return [*samples, parked(220, 1020.0, 60.0, HOME), parked(230, 1020.0, 60.0, HOME)]
+
+
+def parked(minute: float, odometer: float, soc: float, place: tuple[float, float], **more: object) -> Sample:
+    """Return what a car told."""
+    told: dict[str, Any] = {
+        "at": at(minute),
+        "state": Wake.ONLINE,
+        "odometer_km": odometer,
+        "soc": soc,
+        "usable_soc": soc,
+        "range_km": soc * 4.0,
+        "driving": False,
+        "charging_state": "Disconnected",
+        "energy_added_kwh": 0.0,
+        "latitude": place[0],
+        "longitude": place[1],
+        "software": "2026.38.7",
+        "inside_c": 20.0,
+        "outside_c": 10.0,
+    }
+    return Sample(**(told | more))
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory) -> ConfigEntry:
+    """Sign in, with a home that is a zone, and every entity of the journal enabled."""
+    freezer.move_to(NOON - timedelta(hours=1))
+    await hass.config.async_set_time_zone("UTC")
+    assert await async_setup_component(hass, "zone", {})
+    home = {"latitude": HOME[0], "longitude": HOME[1], "radius": 100, "friendly_name": "Home"}
+    hass.states.async_set("zone.home", "0", home)
+    owner.tesla.control.sleep(VIN)
+    entry = await owner.sign_in()
+    registry = er.async_get(hass)
+    for one in er.async_entries_for_config_entry(registry, entry.entry_id):
+        if (one.translation_key or "").startswith("journal"):
+            registry.async_update_entity(one.entity_id, disabled_by=None)
+    # Home Assistant sets up anew what was enabled, after a while
+    freezer.tick(timedelta(minutes=1))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return entry
+
+
+async def live(hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, seen: Iterable[Sample]) -> None:
+    """Let the journal see samples at their moments."""
+    journal = get_journal(hass)
+    for sample in seen:
+        freezer.move_to(datetime.fromtimestamp(sample.at, UTC))
+        journal.see(entry, VIN, sample)
+    await journal.async_flush()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def shown(hass: HomeAssistant, key: str, domain: str = "sensor") -> State:
+    """Return the state of the car's entity with this key."""
+    registry = er.async_get(hass)
+    entity_id = registry.async_get_entity_id(domain, DOMAIN, f"{VIN}-{key}")
+    assert entity_id is not None, key
+    state = hass.states.get(entity_id)
+    assert state is not None, entity_id
+    return state
+
+
+def device_of(hass: HomeAssistant, entry: ConfigEntry) -> str:
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, VIN), entry.entry_id)
+    assert device is not None
+    return device.id
+
+
+async def act(hass: HomeAssistant, entry: ConfigEntry, name: str, **data: object) -> dict[str, Any]:
+    """Call an action about the car, and return its response."""
+    asked = {"device_id": device_of(hass, entry), **data}
+    response = await hass.services.async_call(DOMAIN, name, asked, blocking=True, return_response=True)
+    assert isinstance(response, dict)
+    return response
+
+
+async def test_sensors_show_the_last_sessions_and_keep_them_over_a_restart(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    await live(hass, entry, freezer, day())
+    before = {key: shown(hass, key).state for key in ("journal_drive_distance", "journal_charge_added")}
+    assert float(before["journal_drive_distance"]) == pytest.approx(20, rel=0.01)
+    assert float(before["journal_charge_added"]) == pytest.approx(20, rel=0.02)
+    assert shown(hass, "journal_drive_distance").attributes["end_place"] == "Home"
+    assert float(shown(hass, "journal_month_distance").state) == pytest.approx(20, rel=0.01)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert {key: shown(hass, key).state for key in before} == before
+
+
+async def test_a_charge_shows_while_it_goes_on(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    samples = day()
+    await live(hass, entry, freezer, samples[:50])
+    assert 0 < float(shown(hass, "journal_charge_added").state) < 20
+    assert await events(hass, "journal_charges") == [], "a calendar tells what happened; what goes on is its state"
+    assert shown(hass, "journal_charges", "calendar").state == "on"
+
+
+async def events(hass: HomeAssistant, key: str) -> list[dict[str, Any]]:
+    calendar = shown(hass, key, "calendar").entity_id
+    span = {"start_date_time": NOON - timedelta(days=1), "end_date_time": NOON + timedelta(days=1)}
+    response = await hass.services.async_call(
+        "calendar", "get_events", {"entity_id": calendar, **span}, blocking=True, return_response=True
+    )
+    assert response is not None
+    found: Any = response[calendar]
+    return list(found["events"])
+
+
+async def test_calendars_and_activity_tell_in_words(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    fired = async_capture_events(hass, EVENT_JOURNAL)
+    await live(hass, entry, freezer, day())
+    (drive,) = await events(hass, "journal_drives")
+    (charge,) = await events(hass, "journal_charges")
+    assert drive["summary"].startswith("Drove 20.0 km to Home in 20 min")
+    assert charge["summary"].startswith("Charged 20.0 kWh at Home in 3 h")
+    described: dict[str, Any] = {}
+    async_describe_events(hass, lambda _domain, name, describe: described.update({name: describe}))
+    lines = [described[EVENT_JOURNAL](event) for event in fired]
+    assert [line[LOGBOOK_ENTRY_NAME] for line in lines] == ["Roadrunner"] * len(lines)
+    assert [line[LOGBOOK_ENTRY_MESSAGE] for line in lines] == [drive["summary"], charge["summary"]]
+
+
+async def test_events_come_once_with_their_figures(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    entity_id = shown(hass, "journal", "event").entity_id
+    told = async_capture_events(hass, EVENT_STATE_CHANGED)
+    await live(hass, entry, freezer, day())
+    seen = [one.data["new_state"] for one in told if one.data["entity_id"] == entity_id]
+    kinds = [state.attributes["event_type"] for state in seen if state.attributes.get("event_type")]
+    assert kinds == ["drive_ended", "charge_ended"]
+    assert seen[-1].attributes["added_kwh"] == pytest.approx(20, rel=0.02)
+
+
+async def test_actions_answer(hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory) -> None:
+    await live(hass, entry, freezer, day())
+    (drive,) = (await act(hass, entry, "get_drives"))["drives"]
+    assert (drive["distance_km"], drive["duration_s"]) == (pytest.approx(20, rel=0.01), pytest.approx(1200, abs=120))
+    (charge,) = (await act(hass, entry, "get_charges"))["charges"]
+    assert (charge["type"], charge["place"]) == ("AC", "Home")
+    assert (await act(hass, entry, "get_parking"))["parking"]
+    for group, period in (("total", "total"), ("day", "2026-11-16"), ("week", "2026-W47"), ("year", "2026")):
+        (summed,) = (await act(hass, entry, "get_summary", group_by=group))["periods"]
+        assert (summed["period"], summed["drives"], summed["charges"]) == (period, 1, 1)
+    with pytest.raises(ServiceValidationError, match="start must be before"):
+        await act(hass, entry, "get_drives", start="2026-12-01 00:00:00", end="2026-11-01 00:00:00")
+
+
+async def test_tags_and_costs_are_the_owners(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    await live(hass, entry, freezer, day())
+    (drive,) = (await act(hass, entry, "get_drives"))["drives"]
+    (charge,) = (await act(hass, entry, "get_charges"))["charges"]
+    await act(hass, entry, "tag_drive", session=drive["start"], tag="business")
+    await act(hass, entry, "set_charge_cost", session=charge["start"], cost=6.5, currency="EUR")
+    assert (await act(hass, entry, "get_drives"))["drives"][0]["tag"] == "business"
+    assert (await act(hass, entry, "get_summary"))["periods"][0]["costs"] == {"EUR": 6.5}
+    cost = shown(hass, "journal_charge_cost")
+    assert (cost.state, cost.attributes["unit_of_measurement"]) == ("6.5", "EUR")
+    for name, more in (("tag_drive", {"tag": "x"}), ("set_charge_cost", {"cost": 1})):
+        with pytest.raises(ServiceValidationError, match="began at that time"):
+            await act(hass, entry, name, session="2020-01-01 00:00:00", **more)
+
+
+async def test_exports_are_files_that_the_owner_allows(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path
+) -> None:
+    await live(hass, entry, freezer, day())
+    with pytest.raises(ServiceValidationError, match="allowed to write"):
+        await act(hass, entry, "export_journal", filename=str(tmp_path / "drives.csv"))
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    table = tmp_path / "drives.csv"
+    assert (await act(hass, entry, "export_journal", filename=str(table)))["sessions"] == 1
+    head, row = table.read_text("utf-8").splitlines()
+    assert head.startswith("start,end,reconstructed,")
+    assert row.count(",") == head.count(",")
+    whole = tmp_path / "journal.json"
+    await act(hass, entry, "export_journal", filename=str(whole))
+    told = json.loads(whole.read_text("utf-8"))
+    assert (len(told["drives"]), len(told["charges"]), told["vin"]) == (1, 1, VIN)
+
+
+async def test_assistants_ask_only_of_cars_that_are_exposed_to_them(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live(hass, entry, freezer, day())
+    context = LLMContext(platform="test", context=None, language="en", assistant="conversation", device_id=None)
+    monkeypatch.setattr(llm, "async_should_expose", lambda *_: False)
+    assert llm.async_get_tools(hass, context, "assist") is None
+    monkeypatch.setattr(llm, "async_should_expose", lambda *_: True)
+    found = llm.async_get_tools(hass, context, "assist")
+    assert found is not None
+    tools = {tool.name: tool for tool in found.tools}
+    assert all(tool.annotations.read_only and not tool.annotations.destructive for tool in tools.values())
+    asked = ToolInput(tool_name="teslafi__get_summary", tool_args={"car": "Roadrunner", "group_by": "month"})
+    answer: Any = await tools["teslafi__get_summary"].async_call(hass, asked, context)
+    assert answer.data["periods"][0]["period"] == "2026-11"
+    odd = ToolInput(tool_name="teslafi__get_drives", tool_args={"car": "somebody else's"})
+    refused: Any = await tools["teslafi__get_drives"].async_call(hass, odd, context)
+    assert refused.error
+
+
+def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
+    from custom_components.teslafi.journal.sessions import Drive  # noqa: PLC0415 - of this test alone
+
+    drives = [
+        Drive(start=start, end=start + length, earliest=start, latest=start, distance_km=km)
+        for start, length, km in ((3600 * 5 + 1800, 3600, 40.0), (3600 * 9, 0, 3.0), (3600 * 9 + 10, 600, 7.0))
+    ]
+    hours = spread(drives, lambda drive: drive.distance_km if isinstance(drive, Drive) else 0.0)
+    assert sum(hours.values()) == pytest.approx(50.0)
+    assert hours[3600 * 5] == pytest.approx(20.0)
+    whole, later = rows(hours, 0), rows(hours, 3600 * 9 + 5)
+    assert whole[-1]["sum"] == later[-1]["sum"] == pytest.approx(50.0)
+    assert whole[-1:] == later
+    assert statistic_id(VIN, "distance") == f"teslafi:{VIN.lower()}_distance"
