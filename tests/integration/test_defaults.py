@@ -58,6 +58,8 @@ ESSENTIAL: Final = {
     "binary_sensor.vehicle_state_rt",
     "binary_sensor.vehicle_state_is_user_present",
     "binary_sensor.vehicle_state_sentry_mode",
+    "sensor.journal_drive_distance",
+    "sensor.journal_charge_added",
     "binary_sensor.climate_state_is_climate_on",
     "sensor.climate_state_inside_temp",
     "sensor.climate_state_outside_temp",

@@ -7,10 +7,10 @@ from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
-from ..const import DOMAIN, LOGGER
+from ..const import LOGGER
 from ..journal.battery import Health
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, Closed, Drive, Parking, SoftwareVersion
@@ -66,6 +66,8 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
         self.vin = vin
         self.journal = journal
         self.data = JournalData()
+        self.readable = True
+        """Whether the journal could be read when it was asked last."""
         self.changed_since: int | None = None
         """From when on sessions were told anew, for whoever adds them up."""
         self._listeners_of_closed: list[Told] = []
@@ -89,6 +91,7 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
             self._announce(session)
         if recorded.closed:
             self._note_changed(min(_start(session) for session in recorded.closed))
+        if recorded.closed or not self.readable:
             self._read_soon()
         else:
             self.async_set_updated_data(self._with_current(self.data))
@@ -131,8 +134,11 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
         since = (now - timedelta(days=SHARE_DAYS)).timestamp()
         try:
             data = await self.journal.async_query(_read, self.journal.store, self.vin, int(month), int(since))
-        except JournalUnusable as error:
-            raise UpdateFailed(translation_domain=DOMAIN, translation_key="journal_unusable") from error
+        except JournalUnusable:
+            # The journal tells of it itself, once: its line in the log, its repair.
+            self.readable = False
+            return self.data
+        self.readable = True
         return self._with_current(data)
 
     def _with_current(self, data: JournalData) -> JournalData:

@@ -40,16 +40,17 @@ class JournalEntity(CoordinatorEntity[JournalCoordinator]):
         self._attr_translation_key = description.translation_key or description.key
         self._value_fn = description.value_fn
         self._value = self._value_fn(self.coordinator.data)
+        self._readable = self.coordinator.readable
 
     @property
     @override
     def available(self) -> bool:
-        return self.coordinator.last_update_success
+        return self.coordinator.readable
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        value = self._value_fn(self.coordinator.data)
-        if value != self._value or not self.coordinator.last_update_success:
-            self._value = value
+        value, readable = self._value_fn(self.coordinator.data), self.coordinator.readable
+        if (value, readable) != (self._value, self._readable):
+            self._value, self._readable = value, readable
             super()._handle_coordinator_update()

@@ -98,7 +98,6 @@ SENSORS: Final = (
         device_class=SensorDeviceClass.ENERGY_DISTANCE,
         native_unit_of_measurement=UnitOfEnergyDistance.WATT_HOUR_PER_KM,
         suggested_display_precision=0,
-        entity_registry_enabled_default=True,
     ),
     JournalSensorDescription(
         key="journal_drive_efficiency",
@@ -134,7 +133,6 @@ SENSORS: Final = (
         currency_fn=_charge(lambda charge: charge.currency),
         device_class=SensorDeviceClass.MONETARY,
         suggested_display_precision=2,
-        entity_registry_enabled_default=True,
     ),
     JournalSensorDescription(
         key="journal_charge_duration",
