@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 import json
 from pathlib import Path
+import time
 from typing import Final
 
 import aiohttp
@@ -287,3 +289,50 @@ def test_an_error_keeps_what_it_was_made_of() -> None:
     plain = meaning(library.InvalidRegion("user out of region, use base URL: https://tesla.example"))
     assert isinstance(plain, errors.WrongRegion)
     assert plain.api == "https://tesla.example"
+
+
+@pytest.mark.parametrize(
+    ("data", "wait"),
+    [
+        ({"after": "12", "reset": "30"}, 12),
+        ({"after": None, "reset": "30"}, 30),
+        ({"error": "Retry in 70 seconds"}, 70),
+        ("Retry in 80 seconds", 80),
+        ({"after": "soon"}, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_what_the_library_keeps_of_a_429(data: dict[str, str] | str | None, wait: float | None) -> None:
+    """Also of one that our transport did not see."""
+    found = meaning(library.RateLimited(data))
+    assert isinstance(found, errors.RateLimited)
+    assert found.retry_after == wait
+
+
+def test_a_date_is_waited_for_by_the_wall_clock() -> None:
+    found = errors.rate_limited(formatdate(time.time() + 600, usegmt=True)).retry_after
+    assert found == pytest.approx(600, abs=5)
+
+
+@pytest.mark.parametrize("text", ["user out of region", "use base URL:", "", None])
+def test_another_region_without_an_address(text: str | None) -> None:
+    found = meaning(library.InvalidRegion({"error": text}))
+    assert isinstance(found, errors.WrongRegion)
+    assert found.api is None
+
+
+@pytest.mark.parametrize("code", [None, "7", 999, -1, 7.5])
+def test_a_fault_that_no_protocol_knows(code: object) -> None:
+    """It is a refusal that names it."""
+    fault = library.TeslaFleetMessageFault()
+    fault.code = code  # type: ignore[attr-defined] # as its subclasses have one
+    found = meaning(fault)
+    assert isinstance(found, errors.CommandRefused)
+    assert found.reason == f"fault {code}"
+
+
+def test_a_fault_without_a_number() -> None:
+    found = meaning(library.TeslaFleetMessageFault())
+    assert isinstance(found, errors.CommandRefused)
+    assert found.reason == "fault None"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+import json
 import logging
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from typing import Final
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.storage import Store
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
 
@@ -241,6 +243,37 @@ async def test_a_file_that_cannot_be_read_is_not_taken_for_none(hass: HomeAssist
     with pytest.raises(StorageFailed):
         await loaded(hass)
     assert (folder / KEYS[1]).is_dir()
+
+
+@pytest.mark.parametrize("data", [[], "text", 7, [{"a": 1}]])
+async def test_a_store_that_holds_no_object_is_an_empty_one(hass: HomeAssistant, folder: Path, data: object) -> None:
+    """Somebody edited it."""
+    stored = {"version": 1, "minor_version": 1, "key": KEYS[1], "data": data}
+    (folder / KEYS[1]).write_text(json.dumps(stored))
+    assert await PrivateFile(hass, KEYS[1]).load() == {}
+
+
+async def test_a_file_is_one_of_home_assistants_stores(hass: HomeAssistant, disk: Disk, folder: Path) -> None:
+    """Its own store reads it, in whatever language its keys are, and nobody else may."""
+    file = PrivateFile(hass, KEYS[1])
+    await file.write({"ключ": "\ud83d\ude97 ü"})
+    assert json.loads((folder / KEYS[1]).read_text("utf-8")) == {
+        "version": 1,
+        "minor_version": 1,
+        "key": KEYS[1],
+        "data": {"ключ": "\U0001f697 ü"},
+    }
+    assert await Store[dict[str, str]](hass, 1, KEYS[1]).async_load() == {"ключ": "\U0001f697 ü"}
+    assert (folder / KEYS[1]).stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_is_not_there_is_removed_without_trouble(hass: HomeAssistant, disk: Disk, folder: Path) -> None:
+    file = PrivateFile(hass, KEYS[1])
+    await file.write({})
+    for _ in range(2):
+        await file.remove()
+        assert not (folder / KEYS[1]).exists()
+    assert not told(hass)
 
 
 class World:

@@ -5,6 +5,7 @@ reads the report of that stretch: what was asked, what it cost, what was logged,
 the world take as long as what happens in them.
 """
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -166,6 +167,8 @@ class World:
     owner: Owner
     clocks: Clocks
     entries: list[ConfigEntry] = field(default_factory=list)
+    background: asyncio.Task[None] | None = None
+    """Something that a test has begun and does not wait for."""
     _listener: _Listener = field(default_factory=_Listener)
     _heard: int = 0
     _noted: int = 0
