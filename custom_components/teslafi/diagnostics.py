@@ -9,9 +9,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.redact import REDACTED
 
 from .const import (
+    CONF_CURRENCY,
     CONF_DECLINED_SCOPES,
+    CONF_HABITS,
     CONF_METHOD,
     CONF_MONTHLY_BUDGET,
+    CONF_POLLING_MODE,
     CONF_REGION,
     CONF_REQUESTED_SCOPES,
     CONF_SHOW_TOKENS,
@@ -26,7 +29,7 @@ from .tesla.snapshot import Snapshot
 
 ENTRY_DATA: Final = (CONF_METHOD, CONF_REGION, CONF_REQUESTED_SCOPES, CONF_DECLINED_SCOPES)
 
-OPTIONS: Final = (CONF_MONTHLY_BUDGET, CONF_SHOW_TOKENS)
+OPTIONS: Final = (CONF_CURRENCY, CONF_HABITS, CONF_MONTHLY_BUDGET, CONF_POLLING_MODE, CONF_SHOW_TOKENS)
 
 WHOLE_BLOCKS: Final = ("charge_state", "climate_state", "gui_settings", "vehicle_config")
 """Blocks without a name, a place or a number that identifies."""
@@ -66,7 +69,9 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: TeslaF
             "reachable": account.reachable,
             "last_update_success": account.last_update_success,
             "last_error": type(account.last_exception).__name__ if account.last_exception else None,
-            "cost_usd": round(account.budget.cost_usd, 3),
+            "cost": round(account.budget.cost, 3),
+            "currency": account.budget.currency,
+            "discounted_vehicles": len(account.budget.discounted),
         },
         "controls": _controls(entry.runtime_data.controls),
         "vehicles": [_vehicle(vehicle) for vehicle in account.vehicles.values()],

@@ -24,6 +24,7 @@ from .tesla.errors import (
 )
 
 BUDGET_REACHED: Final = "budget_reached"
+BUDGET_SHORT: Final = "budget_short"
 COMPANION_UNLINKED: Final = "companion_unlinked"
 CONTROLS_LOCKED: Final = "controls_locked"
 STORAGE_FAILED: Final = "storage_failed"
@@ -125,13 +126,23 @@ def note_shared(hass: HomeAssistant, entry: ConfigEntry, key: str, name: str, ho
 
 
 @callback
-def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, reached: bool) -> None:
-    """Raise or delete the issue that the month's budget is used up."""
-    issue = _Issue(_issue_id(entry, BUDGET_REACHED), BUDGET_REACHED, fix_of=entry)
-    if reached:
-        issue.create(hass, {"account": entry.title})
-    else:
-        issue.delete(hass)
+def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, short: bool, reached: bool) -> None:
+    """Raise or delete the issues that the month's budget runs short, or is used up; never both."""
+    for key, raised in ((BUDGET_SHORT, short and not reached), (BUDGET_REACHED, reached)):
+        issue_id = _issue_id(entry, key)
+        if not raised:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+            continue
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            issue_id,
+            data={CONF_ENTRY_ID: entry.entry_id},
+            is_fixable=True,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=key,
+            translation_placeholders={"account": entry.title},
+        )
 
 
 @callback

@@ -10,7 +10,7 @@ import probatio
 from .const import CONF_MONTHLY_BUDGET
 from .coordinators.journal import get_journal
 from .flow.options import BUDGET
-from .issues import BUDGET_REACHED, CONF_ENTRY_ID, JOURNAL
+from .issues import BUDGET_REACHED, BUDGET_SHORT, CONF_ENTRY_ID, JOURNAL
 from .journal.file import JournalUnusable
 
 
@@ -76,4 +76,4 @@ async def async_create_fix_flow(
     entry = hass.config_entries.async_get_entry(str((data or {}).get(CONF_ENTRY_ID)))
     if entry is None:
         return ConfirmRepairFlow()
-    return BudgetFlow(entry) if issue_id.startswith(BUDGET_REACHED) else SignInFlow(entry)
+    return BudgetFlow(entry) if issue_id.startswith((BUDGET_REACHED, BUDGET_SHORT)) else SignInFlow(entry)

@@ -53,8 +53,11 @@ class TeslaFiData:
 
     @callback
     def options_changed(self) -> None:
-        """Show what the owner changed: whether the budget is used up, whether locks ask for a code."""
+        """Show what the owner changed: what the budget leaves, what is learned, whether locks ask for a code."""
+        for vehicle in self.vehicles.values():
+            vehicle.options_changed()
         self.account.look_at_budget()
+        self.account.save_soon()
         if self.hints is not None:
             self.hints.listen()
         if self.controls is not None:

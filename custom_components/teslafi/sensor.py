@@ -145,6 +145,8 @@ class VehicleSensorDescription(TeslaFiSensorDescription[VehicleData]):
 
     entity_registry_enabled_default: bool = False
     expected: bool | None = None
+    in_account_currency: bool = False
+    """Money, in what Tesla bills the developer account in."""
 
 
 type SiteSensorDescription = TeslaFiSensorDescription[SiteData]
@@ -461,8 +463,8 @@ def _media_source(data: VehicleData) -> str | None:
 
 
 def _cost(data: VehicleData) -> tuple[float, datetime | None]:
-    """Return the month's cost in US dollars, and the beginning of Tesla's billing month."""
-    return round(data.cost_usd, 4), data.month_began
+    """Return the month's cost in the account's currency, and the beginning of Tesla's billing month."""
+    return round(data.cost, 4), data.month_began
 
 
 def _place(data: VehicleData) -> Place | None:
@@ -558,7 +560,7 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         value_fn=_cost,
         resets=True,
         device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement="USD",
+        in_account_currency=True,
         suggested_display_precision=2,
         state_class=SensorStateClass.TOTAL,
         entity_category=DIAGNOSTIC,
@@ -1203,6 +1205,16 @@ class TeslaFiSensor(SensorEntity):
 
 class VehicleSensor(TeslaFiSensor, VehicleEntity):
     """A sensor of a car."""
+
+    entity_description: VehicleSensorDescription
+
+    @property
+    @override
+    def native_unit_of_measurement(self) -> str | None:
+        """Return the description's unit; of money, the account's currency."""
+        if self.entity_description.in_account_currency:
+            return self.coordinator.data.currency
+        return super().native_unit_of_measurement
 
     @override
     def _current_value(self) -> Any:

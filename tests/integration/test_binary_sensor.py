@@ -91,9 +91,7 @@ async def test_a_car_that_fell_asleep_is_not_online_and_keeps_its_values(hass: H
     assert yes(hass, "state") == STATE_ON
     data = coordinator.data
     coordinator.async_set_updated_data(
-        type(data)(
-            type(data.state)("asleep"), data.snapshot, data.data_at, data.contact_at, data.requests, data.cost_usd
-        )
+        type(data)(type(data.state)("asleep"), data.snapshot, data.data_at, data.contact_at, data.requests, data.cost)
     )
     assert yes(hass, "state") == STATE_OFF
     assert shown(hass, "state") == "asleep"

@@ -513,16 +513,23 @@ async def test_the_key_is_renewed_from_the_menu(hass: HomeAssistant, owner: Owne
 
 async def test_the_budget_is_an_option(hass: HomeAssistant, owner: Owner) -> None:
     """It is shown again when the options are opened again, and can be emptied."""
+    others = {
+        "polling_mode": "balanced",
+        "currency": "EUR",
+        "learn_habits": True,
+        "journal_positions": "exact",
+        "show_tokens": False,
+    }
     entry = await owner.sign_in()
     flow = await hass.config_entries.options.async_init(entry.entry_id)
     flow = await hass.config_entries.options.async_configure(flow["flow_id"], {"monthly_budget": 5})
     assert flow["type"] is FlowResultType.CREATE_ENTRY
-    assert entry.options == {"polling_mode": "balanced", "monthly_budget": 5, "show_tokens": False}
+    assert entry.options == {"monthly_budget": 5, **others}
     flow = await hass.config_entries.options.async_init(entry.entry_id)
-    _, budget, _, _ = fields(flow)
+    _, budget, *_ = fields(flow)
     assert budget.description == {"suggested_value": 5}
     await hass.config_entries.options.async_configure(flow["flow_id"], {})
-    assert entry.options == {"polling_mode": "balanced", "show_tokens": False}
+    assert entry.options == others
 
 
 async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: HomeAssistant, owner: Owner) -> None:

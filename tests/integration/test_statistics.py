@@ -30,10 +30,10 @@ from custom_components.teslafi.meters import (
     OdometerMeter,
     SessionMeter,
 )
-from custom_components.teslafi.polling.ledger import Ledger, cost_of, month_of
+from custom_components.teslafi.polling.ledger import Ledger, month_of
 from custom_components.teslafi.polling.month import BillingMonth
 from custom_components.teslafi.tesla.energy_site import decode_today
-from custom_components.teslafi.tesla.requests import PRICES_USD, Category
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category, Currency, cost_of
 from tests.integration.recorded import MODEL_3, SITE_ID, VIN, RecordedReader, begin, look_again, recorded, watch
 
 START: Final = datetime(2026, 11, 16, 12, tzinfo=UTC)
@@ -297,7 +297,7 @@ def month_story(dice: random.Random) -> tuple[list[tuple[float, datetime]], floa
             ledger = ledger.counted(Category.DATA, wall + error)
             spent += not error
         month = month.told(month_of(wall + error), steady)
-        shown.append((cost_of(ledger.page(month.month)) / PRICES_USD[Category.DATA], month.began))
+        shown.append((cost_of(ledger.page(month.month), Currency.USD) / PRICES_USD[Category.DATA], month.began))
 
     while wall < datetime(2026, 12, 1, 3, tzinfo=UTC).timestamp():
         pass_time(dice.choice((1200, 3600)))

@@ -64,7 +64,7 @@ async def test_system_health(hass: HomeAssistant, owner: Owner) -> None:
         "vehicles": 2,
         "energy_sites": 1,
         "reachable": True,
-        "cost_usd": 0.0,
+        "cost": "0.00 USD",
         "reach_tesla": "ok",
     }
 

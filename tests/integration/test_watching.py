@@ -266,7 +266,7 @@ async def test_the_budget_is_kept(hass: HomeAssistant, owner: Owner, freezer: Fr
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=1000, speed=30)
     await pass_time(hass, freezer, 7200, step=120)
     assert owner.tesla.control.counters()[ANNA]["data"] == 4  # a tenth is left to commands and wakes
-    assert entry.runtime_data.vehicles[ANNAS_MODEL_3].cost_usd == pytest.approx(0.008)
+    assert entry.runtime_data.vehicles[ANNAS_MODEL_3].data.cost == pytest.approx(0.008)
     issue = ir.async_get(hass).async_get_issue(DOMAIN, f"budget_reached_{entry.entry_id}")
     assert issue is not None
     freezer.move_to("2026-12-01 00:00:30")

@@ -142,8 +142,9 @@ class CommandSender:
 
     def _check_budget(self, vehicle: VehicleCoordinator) -> None:
         asleep = vehicle.data.state not in (None, CarState.ONLINE)
-        price = PRICES_USD[Category.COMMAND] + (PRICES_USD[Category.WAKE] if asleep else 0.0)
-        if not self._account.budget.may_spend_on(price):
+        budget = self._account.budget
+        price = budget.price(Category.COMMAND) + (budget.price(Category.WAKE) if asleep else 0.0)
+        if not budget.may_spend_on(price):
             raise Forbidden("budget_reached")
 
     def _look_soon(self, vehicle: VehicleCoordinator, error: Exception | None = None) -> None:

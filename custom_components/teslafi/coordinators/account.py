@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from ..const import DOMAIN
+from ..const import DOMAIN, LOGGER
 from ..issues import forget_old_issues, note_budget, note_shared
 from ..journal.sample import Sample
 from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
@@ -29,6 +29,7 @@ from .troubles import Subject
 from .vehicle import VehicleCoordinator
 
 ACCOUNT_INTERVAL: Final = 600.0
+DISCOUNTS_INTERVAL: Final = 86_400.0
 
 
 class AccountCoordinator(TeslaCoordinator[Products]):
@@ -44,6 +45,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         self.budget = Budget(entry)
         self._list = Endpoint("products", ACCOUNT_INTERVAL, ACCOUNT_INTERVAL)
         self._list.backoff = self._memory.asked_to_wait
+        self._discounts = Endpoint("fleet_status", DISCOUNTS_INTERVAL, DISCOUNTS_INTERVAL)
         self._file = last_values_file(hass, entry.entry_id)
         self._absent: dict[str, Absence] = {}
         self._listed_at: float | None = None
@@ -122,9 +124,21 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             if vin in self.vehicles:
                 self.vehicles[vin].note_listed(listed)
         await self._note_absences({*products.vehicles, *map(str, products.sites)})
+        await self._note_discounts()
         if self._begun:
             await self._look_at(new)
         return products
+
+    async def _note_discounts(self) -> None:
+        """Learn once a day which cars' data are cheap; without an answer, what was known stays."""
+        if not self.vehicles or self._discounts.wait():
+            return
+        try:
+            self.budget.discounted = await self._discounts.ask(self.reader.discounted(tuple(self.vehicles)))
+        except SignInRequired:
+            raise
+        except TeslaError as error:
+            LOGGER.debug("Tesla did not tell which cars are discounted: %s", error)
 
     def _asked_to_wait(self) -> TeslaError | None:
         """Return why the list must not be asked for now, if it must not."""
@@ -161,8 +175,9 @@ class AccountCoordinator(TeslaCoordinator[Products]):
 
     @callback
     def look_at_budget(self) -> None:
-        """Raise or withdraw the issue that the month's budget is used up."""
-        note_budget(self.hass, self.config_entry, reached=not self.budget.may_look)
+        """Raise or withdraw the issues that the month's budget runs short or is used up."""
+        short = self.budget.runs_short(self.vehicles)
+        note_budget(self.hass, self.config_entry, short=short, reached=not self.budget.may_look)
 
     @callback
     def save_soon(self) -> None:

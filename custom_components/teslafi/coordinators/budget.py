@@ -1,28 +1,33 @@
 """What this month's requests about all cars of an account come to, held against the owner's limit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 import time
 
 from homeassistant.config_entries import ConfigEntry
 
-from ..const import CONF_MONTHLY_BUDGET, CONF_POLLING_MODE
+from ..const import CONF_CURRENCY, CONF_HABITS, CONF_MONTHLY_BUDGET, CONF_POLLING_MODE
 from ..polling.budget import Spending, for_looks, steps
 from ..polling.ledger import Ledger, month_of
 from ..polling.month import BillingMonth
 from ..polling.pace import Mode, Step
-from ..tesla.requests import PRICES_USD, Category
+from ..tesla.requests import Category, Currency, cost_of, price_of
 
 
 class Budget:
     """The ledgers of an account's cars. A car that goes leaves its ledger: the month's money is spent."""
 
     def __init__(self, entry: ConfigEntry) -> None:
-        """Read mode and limit, in US dollars a month, from the entry's options whenever they are asked for."""
+        """Read mode, limit and currency from the entry's options whenever they are asked for."""
         self._entry = entry
+        self.discounted: frozenset[str] = frozenset()
+        """Cars whose live data Tesla sells at a tenth, since they cannot send it by themselves."""
         self._ledgers: dict[str, Ledger] = {}
         self._under_way = 0.0
         self._month: BillingMonth | None = None
+        self._short: tuple[str, float | None] | None = None
+        """Month and limit in which a car last got less than all of its mode."""
 
     def restore(self, ledgers: Mapping[str, Ledger], month: str | None = None) -> None:
         """Go on with what was counted before a restart, also about cars that are gone, and the month shown then."""
@@ -43,8 +48,19 @@ class Budget:
         return next((mode for mode in Mode if mode == chosen), Mode.BALANCED)
 
     @property
+    def currency(self) -> Currency:
+        """What Tesla bills the developer account in, as far as the owner said it."""
+        chosen = self._entry.options.get(CONF_CURRENCY)
+        return next((currency for currency in Currency if currency == chosen), Currency.USD)
+
+    @property
+    def learns_habits(self) -> bool:
+        """Whether times and places of departures are learned."""
+        return self._entry.options.get(CONF_HABITS) is not False
+
+    @property
     def limit(self) -> float | None:
-        """US dollars a month; None without a limit."""
+        """What a month may cost, in the account's currency; None without a limit."""
         limit = self._entry.options.get(CONF_MONTHLY_BUDGET)
         return None if limit is None else float(limit)
 
@@ -70,39 +86,62 @@ class Budget:
         finally:
             self._under_way -= price
 
+    def price(self, category: Category, vin: str = "") -> float:
+        """Return the price of one request, about this car if it is of one."""
+        return price_of(category, self.currency, discounted=vin in self.discounted)
+
     def step(self, vin: str) -> Step:
         """Return how much of the mode the limit leaves to a car."""
         if self.limit is None:
             return Step.FULL
         now = time.time()
-        price = PRICES_USD[Category.DATA]
-        cars = {
-            known: Spending(
-                ledger.cost(now), None if (usual := ledger.usual_day(now)) is None else usual * price, price
-            )
-            for known, ledger in {vin: Ledger(), **self._ledgers}.items()
-        }
-        cars[vin] = Spending(cars[vin].spent + self._under_way, cars[vin].usual_day, price)
+        cars = {known: self._spending(known, now) for known in {vin, *self._ledgers}}
+        cars[vin] = replace(cars[vin], spent=cars[vin].spent + self._under_way)
         return steps(self.limit, cars, now)[vin]
 
-    @property
-    def cost_usd(self) -> float:
-        """What this month's requests come to."""
-        now = time.time()
-        return sum(ledger.cost(now) for ledger in self._ledgers.values())
+    def runs_short(self, vins: Iterable[str]) -> bool:
+        """Whether a car gets less than all of its mode.
+
+        Reading less makes the budget last again, so that the steps come and go: once short, it stays so until the month
+        or the limit is another and every car has all of its mode.
+        """
+        now = (month_of(time.time()), self.limit)
+        if any(self.step(vin) is not Step.FULL for vin in vins):
+            self._short = now
+        elif now != self._short:
+            self._short = None
+        return self._short is not None
+
+    def _spending(self, vin: str, now: float) -> Spending:
+        ledger, look = self.ledger(vin), self.price(Category.DATA, vin)
+        usual = ledger.usual_day(now)
+        return Spending(self._cost(vin, now), None if usual is None else usual * look, look)
+
+    def _cost(self, vin: str, now: float) -> float:
+        return cost_of(self.ledger(vin).counts(now), self.currency, discounted=vin in self.discounted)
 
     @property
-    def usual_month_usd(self) -> float | None:
-        """What the looks of thirty days like the last ones come to; None before a whole day is known."""
+    def cost(self) -> float:
+        """What this month's requests come to, in the account's currency."""
         now = time.time()
-        usual = [day for ledger in self._ledgers.values() if (day := ledger.usual_day(now)) is not None]
-        return sum(usual) * 30 * PRICES_USD[Category.DATA] if usual else None
+        return sum(self._cost(vin, now) for vin in self._ledgers)
+
+    def cost_of_month(self, vin: str, month: str) -> float:
+        """Return what a month's requests about a car come to, in the account's currency."""
+        return cost_of(self.ledger(vin).page(month), self.currency, discounted=vin in self.discounted)
+
+    @property
+    def usual_month(self) -> float | None:
+        """What the looks of thirty days like the last ones cost; None before a whole day is known."""
+        now = time.time()
+        usual = [day for vin in self._ledgers if (day := self._spending(vin, now).usual_day) is not None]
+        return sum(usual) * 30 if usual else None
 
     @property
     def may_look(self) -> bool:
         """Whether the limit leaves room for another look, beyond the reserve for commands and wakes."""
-        return self.limit is None or for_looks(self.limit, self.cost_usd) >= PRICES_USD[Category.DATA]
+        return self.limit is None or for_looks(self.limit, self.cost) >= self.price(Category.DATA)
 
     def may_spend_on(self, price: float) -> bool:
-        """Whether the limit leaves room for something of this price in US dollars."""
-        return self.limit is None or self.cost_usd + self._under_way + price <= self.limit
+        """Whether the limit leaves room for something of this price."""
+        return self.limit is None or self.cost + self._under_way + price <= self.limit

@@ -13,7 +13,7 @@ from ..polling.backoff import Trouble
 from ..tesla.charging_history import ChargingHistory
 from ..tesla.errors import NotFound, SignInRequired, TeslaError, VehicleAsleep
 from ..tesla.reader import MOST_PAGES, Count, Reader
-from ..tesla.requests import PRICES_USD, Category
+from ..tesla.requests import Category
 from ..tesla.vehicle_details import Alert, NearbySites, ReleaseNote, ServiceVisit, VehicleOption, Warranties
 from .budget import Budget
 from .endpoint import Endpoint
@@ -128,7 +128,7 @@ class VehicleDetails:
         endpoint = self.endpoint(name)
         if (error := _held_back(endpoint)) is not None:
             raise error
-        price = PRICES_USD[Category.DETAILS] * most
+        price = self._budget.price(Category.DETAILS) * most
         if not self._budget.may_spend_on(price):
             raise BudgetUsedUp
         with self._budget.under_way(price):

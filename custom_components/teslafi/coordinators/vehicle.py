@@ -16,7 +16,7 @@ from ..journal.sample import Sample
 from ..polling import rule
 from ..polling.backoff import Trouble
 from ..polling.learnt import kind_of
-from ..polling.ledger import Ledger, cost_of
+from ..polling.ledger import Ledger
 from ..polling.memory import Memory
 from ..polling.pace import PACES, Step
 from ..polling.rule import Ask, Awake, Moment, Watch
@@ -25,7 +25,7 @@ from ..storage.last_values import LastValues
 from ..tesla.decode import Decoded, assume, merge, without
 from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInService
 from ..tesla.reader import Reader
-from ..tesla.requests import PRICES_USD, Category
+from ..tesla.requests import Category, Currency
 from ..tesla.snapshot import CarState, Snapshot
 from ..tesla.vehicle_details import ServiceVisit
 from .base import EARLY, StillInTrouble, TeslaCoordinator
@@ -49,13 +49,15 @@ class VehicleData:
     data_at: datetime | None
     contact_at: datetime | None
     requests: Mapping[str, int]
-    cost_usd: float
+    cost: float
+    """In `currency`."""
     block_at: Mapping[str, datetime] = field(default_factory=dict)
     """When each block of the snapshot last came, UTC."""
     polling: Step = Step.FULL
     awake_because: Awake | None = None
     asleep_today: int | None = None
     """Share of today, as far as it was watched, in per cent."""
+    currency: Currency = Currency.USD
     waking: bool = False
     """Whether the car is being woken by a command right now."""
     month_began: datetime | None = None
@@ -244,7 +246,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     async def async_hint(self) -> None:
         """Look now and a few times more: a drive or charge probably begins or ends. Does not wake the car."""
-        self._memory = self._memory.with_watch(rule.hinted(self.watch, self._moment()))
+        self._remember(rule.hinted(self.watch, self._moment()))
         await super().async_request_refresh()
 
     @callback
@@ -256,7 +258,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     async def _read(self) -> VehicleData:
         if self._wanted:
             self._wanted = False
-            self._memory = self._memory.with_watch(rule.look_wanted(self.watch, self._moment()))
+            self._remember(rule.look_wanted(self.watch, self._moment()))
         data = self.data
         try:
             for _ in Ask:
@@ -276,7 +278,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return refused or (self._refused.get(Ask.DATA) if self.watch.online else None)
 
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
-        self._memory = self._memory.with_watch(rule.asked(self.watch, ask, self._moment()))
+        self._remember(rule.asked(self.watch, ask, self._moment()))
         try:
             data = await (self._ask_state(data) if ask is Ask.STATE else self._ask_data(data))
         except VehicleAsleep:
@@ -297,7 +299,10 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     async def _ask_data(self, data: VehicleData) -> VehicleData:
         asked_at = time.monotonic()
-        with self.troubles.telling(self.subject, Ask.DATA), self._budget.under_way(PRICES_USD[Category.DATA]):
+        with (
+            self.troubles.telling(self.subject, Ask.DATA),
+            self._budget.under_way(self._budget.price(Category.DATA, self.vin)),
+        ):
             decoded = await self._reader.vehicle_data(self.vin, self.count)
         self._refused.pop(Ask.DATA, None)
         self.malformed = decoded.malformed
@@ -313,9 +318,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         block_at = {**data.block_at, **dict.fromkeys(came, now)}
         self._base = without(merge(self._base, decoded.snapshot), _gone(block_at, now))
         self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
-        self._memory = self._memory.with_watch(
-            rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment())
-        )
+        self._remember(rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment()))
         self._audience.data_received()
         self._audience.seen(self.vin, sample_of(decoded.snapshot, self._seen_at(decoded.snapshot)))
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
@@ -328,7 +331,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._memory = self._memory.noting(state is CarState.ASLEEP, now)
         tell = rule.state_told if listed else rule.state_answered
         watch = tell(self.watch, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
-        self._memory = self._memory.with_watch(watch)
+        self._remember(watch)
         self._base = merge(self._base, answer)
         self._audience.seen(self.vin, state_sample(state, self._seen_at(answer)))
         return replace(data, state=state, contact_at=dt_util.utcnow())
@@ -340,7 +343,20 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         failed = rule.state_failed if ask is Ask.STATE else rule.data_failed
         jitter = random.random()  # noqa: S311 - spreads requests, keeps no secret
         watch = failed(self.watch, trouble, self._moment(), retry_after=retry_after, jitter=jitter)
+        self._remember(watch)
+
+    def _remember(self, watch: Watch) -> None:
+        """Keep what the rule knows; without times and places when the owner does not want them learned."""
+        if not self._budget.learns_habits:
+            watch = rule.without_habits(watch)
         self._memory = self._memory.with_watch(watch)
+
+    @callback
+    def options_changed(self) -> None:
+        """Forget at once what the owner does not want learned, and show what follows from the other options."""
+        self._remember(self.watch)
+        self.data = self._told(self.data)
+        self.async_update_listeners()
 
     def _told(self, data: VehicleData) -> VehicleData:
         """Return the data with everything that follows from what is known now."""
@@ -356,7 +372,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             data,
             snapshot=assume(self._base, assumed),
             requests={category.value: page.get(category, 0) for category in Category},
-            cost_usd=cost_of(page),
+            cost=self._budget.cost_of_month(self.vin, month.month),
+            currency=self._budget.currency,
             month_began=month.began,
             polling=step,
             awake_because=rule.awake_because(self.watch, self._moment(), self._budget.mode, step),

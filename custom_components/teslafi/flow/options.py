@@ -1,5 +1,6 @@
 """What the owner may change without signing in."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, OptionsFlow
@@ -23,6 +24,8 @@ import probatio
 from ..const import (
     CONF_COMMAND_CODE,
     CONF_CONTROLS,
+    CONF_CURRENCY,
+    CONF_HABITS,
     CONF_HINTS,
     CONF_JOURNAL_POSITIONS,
     CONF_MONTHLY_BUDGET,
@@ -36,12 +39,14 @@ from ..journal.privacy import Positions
 from ..polling.pace import Mode
 from ..runtime import TeslaFiConfigEntry
 from ..storage.vault import async_get_vault
+from ..tesla.requests import CREDIT, Category, Currency, price_of
 
 NEW_CODE: Final = "new_code"
 REMOVE_CODE: Final = "remove_code"
 
-BUDGET: Final = NumberSelector(
-    NumberSelectorConfig(min=0, max=1000, step=0.5, unit_of_measurement="USD", mode=NumberSelectorMode.BOX)
+BUDGET: Final = NumberSelector(NumberSelectorConfig(min=0, max=1000, step=0.5, mode=NumberSelectorMode.BOX))
+CURRENCY: Final = SelectSelector(
+    SelectSelectorConfig(options=[currency.value for currency in Currency], mode=SelectSelectorMode.DROPDOWN)
 )
 MODE: Final = SelectSelector(
     SelectSelectorConfig(
@@ -58,15 +63,6 @@ POSITIONS: Final = SelectSelector(
         mode=SelectSelectorMode.LIST,
     )
 )
-OPTIONS_SCHEMA: Final = probatio.Schema(
-    {
-        probatio.Required(CONF_POLLING_MODE, default=Mode.BALANCED.value): MODE,
-        probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET,
-        probatio.Optional(CONF_HINTS): HINTS,
-        probatio.Required(CONF_JOURNAL_POSITIONS, default=Positions.EXACT.value): POSITIONS,
-        probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
-    }
-)
 CONTROL_OPTIONS_SCHEMA: Final = probatio.Schema(
     {
         probatio.Required(CONF_REPORT_COMMANDS, default=True): BooleanSelector(),
@@ -76,6 +72,28 @@ CONTROL_OPTIONS_SCHEMA: Final = probatio.Schema(
         probatio.Optional(REMOVE_CODE, default=False): BooleanSelector(),
     }
 )
+
+
+def options_schema(currency: Currency) -> probatio.Schema:
+    """Return what everybody may change; `currency` is offered when none was chosen."""
+    return probatio.Schema(
+        {
+            probatio.Required(CONF_POLLING_MODE, default=Mode.BALANCED.value): MODE,
+            probatio.Optional(CONF_MONTHLY_BUDGET): BUDGET,
+            probatio.Required(CONF_CURRENCY, default=currency.value): CURRENCY,
+            probatio.Optional(CONF_HINTS): HINTS,
+            probatio.Required(CONF_HABITS, default=True): BooleanSelector(),
+            probatio.Required(CONF_JOURNAL_POSITIONS, default=Positions.EXACT.value): POSITIONS,
+            probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
+        }
+    )
+
+
+def likely_currency(options: Mapping[str, Any], of_home: str) -> Currency:
+    """Return what Tesla probably bills in: Home Assistant's currency, but a budget without one was in US dollars."""
+    if CONF_MONTHLY_BUDGET in options and CONF_CURRENCY not in options:
+        return Currency.USD
+    return next((currency for currency in Currency if currency == of_home), Currency.USD)
 
 
 class TeslaFiOptionsFlow(OptionsFlow):
@@ -92,17 +110,27 @@ class TeslaFiOptionsFlow(OptionsFlow):
         controls = CONF_CONTROLS in self.config_entry.data
         if user_input is not None:
             return self.async_create_entry(data=await self._with_code(user_input))
-        schema = OPTIONS_SCHEMA.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else OPTIONS_SCHEMA
-        schema = self.add_suggested_values_to_schema(schema, self.config_entry.options)
-        usual = self._usual_month()
+        options = self.config_entry.options
+        offered = likely_currency(options, self.hass.config.currency)
+        schema = options_schema(offered)
+        schema = schema.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else schema
+        schema = self.add_suggested_values_to_schema(schema, options)
+        chosen = next((currency for currency in Currency if currency == options.get(CONF_CURRENCY)), Currency.USD)
         return self.async_show_form(
-            step_id="settings", data_schema=schema, description_placeholders={"usual_month": usual}
+            step_id="settings",
+            data_schema=schema,
+            description_placeholders={
+                "look": f"{price_of(Category.DATA, chosen):.4f}".rstrip("0"),
+                "credit": str(CREDIT[chosen]),
+                "currency": chosen.value,
+                "usual_month": self._usual_month(),
+            },
         )
 
     def _usual_month(self) -> str:
         """Return what a month like the last days costs, "?" before that is known."""
         entry: TeslaFiConfigEntry = self.config_entry
-        usual = entry.runtime_data.budget.usual_month_usd if entry.state is ConfigEntryState.LOADED else None
+        usual = entry.runtime_data.budget.usual_month if entry.state is ConfigEntryState.LOADED else None
         return "?" if usual is None else f"{usual:.2f}"
 
     async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from .pace import Step
 RESERVE: Final = 0.1
 """Share of the limit that is left to commands and wakes."""
 RESERVE_MOST: Final = 1.0
-"""US dollars."""
-USUAL_DAY: Final = 0.08
-"""US dollars a day of a car of which no whole day is known: a balanced month."""
+"""In the account's currency, as all sums here."""
+USUAL_DAY: Final = 40.0
+"""Looks a day at a car of which no whole day is known: a balanced month."""
 FULL_FROM: Final = 0.9
 REDUCED_FROM: Final = 0.45
 """Shares of what the rest of the month usually needs from which on full and reduced are affordable."""
@@ -24,12 +24,12 @@ REDUCED_FROM: Final = 0.45
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What one car came to. US dollars."""
+    """What one car came to, in the account's currency."""
 
     spent: float
     """This month, commands and wakes included."""
     usual_day: float | None
-    """Looks of an ordinary day; None while none is known."""
+    """What the looks of an ordinary day cost; None while none is known."""
     look: float
     """The price of one look."""
 
@@ -43,7 +43,7 @@ def days_left(now: float) -> float:
 
 
 def for_looks(limit: float, spent: float) -> float:
-    """Return the dollars left for looks this month, beyond the reserve."""
+    """Return what is left for looks this month, beyond the reserve."""
     return limit - min(limit * RESERVE, RESERVE_MOST) - spent
 
 
@@ -53,7 +53,10 @@ def steps(limit: float | None, cars: Mapping[str, Spending], now: float) -> Mapp
         return dict.fromkeys(cars, Step.FULL)
     left = for_looks(limit, sum(car.spent for car in cars.values()))
     days = days_left(now)
-    needs = {vin: max(USUAL_DAY if car.usual_day is None else car.usual_day, 0.0) * days for vin, car in cars.items()}
+    needs = {
+        vin: max(USUAL_DAY * car.look if car.usual_day is None else car.usual_day, 0.0) * days
+        for vin, car in cars.items()
+    }
     shares = _shared(left, needs)
     return {vin: _step(left, shares[vin], needs[vin], cars[vin].look) for vin in cars}
 

@@ -259,7 +259,7 @@ class Learnt:
         return any(_works(at) is works and _apart(at, minute, DAY) <= AROUND for at in self.departures)
 
     def without_habits(self) -> Self:
-        """Forget when and where: the owner switched it off."""
+        """Forget when the car left and where it stopped: the owner turned that off."""
         return replace(self, departures=(), since=None, places=())
 
     def to_json(self) -> dict[str, Any]:

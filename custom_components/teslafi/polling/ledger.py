@@ -9,12 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from ..tesla.requests import PRICES_USD, Category
+from ..tesla.requests import Category
 
 MONTHS_KEPT: Final = 13
 DAYS_KEPT: Final = 31
-DISCOUNT: Final = 0.1
-"""What a data request costs of a car with `discounted_device_data`, as a share of the ordinary price."""
 
 
 def month_of(now: float) -> str:
@@ -58,10 +56,6 @@ class Ledger:
         """Return the requests of a month."""
         return self.pages.get(month, {})
 
-    def cost(self, now: float, *, discounted: bool = False) -> float:
-        """Return the month's cost in US dollars."""
-        return cost_of(self.counts(now), discounted=discounted)
-
     def usual_day(self, now: float) -> float | None:
         """Return the looks of an ordinary day, from the days before today; None while there are none."""
         today = day_of(now)
@@ -100,16 +94,6 @@ class Ledger:
             if isinstance(days, dict)
             else {},
         )
-
-
-def cost_of(page: Mapping[Category, int], *, discounted: bool = False) -> float:
-    """Return what a month's requests cost in US dollars."""
-    return sum(price_of(category, discounted=discounted) * count for category, count in page.items())
-
-
-def price_of(category: Category, *, discounted: bool) -> float:
-    """Return the price of one request in US dollars."""
-    return PRICES_USD[category] * (DISCOUNT if discounted and category is Category.DATA else 1)
 
 
 def _last[T](entries: Mapping[str, T], most: int) -> Mapping[str, T]:

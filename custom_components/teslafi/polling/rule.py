@@ -555,6 +555,12 @@ def data_failed(
     return replace(watch, data_backoff=backoff)
 
 
+def without_habits(watch: Watch) -> Watch:
+    """Forget the times and places of stops and departures."""
+    learnt = watch.learnt.without_habits()
+    return watch if learnt == watch.learnt else replace(watch, learnt=learnt)
+
+
 def look_wanted(watch: Watch, now: Moment) -> Watch:
     """Take in that somebody asks for a look now. It never wakes the car, and what Tesla told us to wait for stays."""
     return replace(watch, wanted=True, hint_at=now.clock)

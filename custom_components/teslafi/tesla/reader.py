@@ -3,7 +3,7 @@
 Endpoints and envelopes: Tesla's developer documents, "Vehicle endpoints" and "Energy endpoints".
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -104,6 +104,19 @@ class Reader:
         answer = await self._ask(lambda api: api.user.region())
         base = answer.get("fleet_api_base_url") if isinstance(answer, dict) else None
         return base if isinstance(base, str) else None
+
+    async def discounted(self, vins: Collection[str]) -> frozenset[str]:
+        """Return the cars whose data Tesla sells at a tenth (`discounted_device_data`). Free of charge."""
+        if not vins or self.grant.kind is Kind.OWNER:
+            return frozenset()
+        answer = _object(await self._ask(lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins))))
+        told = answer.get("vehicle_info")
+        cars = told if isinstance(told, Mapping) else {}
+        return frozenset(
+            vin
+            for vin in vins
+            if isinstance(car := cars.get(vin), Mapping) and car.get("discounted_device_data") is True
+        )
 
     async def vehicle_state(self, vin: str, count: Count) -> Snapshot:
         """Read whether the car is online. Free of charge; never wakes it."""

@@ -19,13 +19,45 @@ class Category(StrEnum):
     """What is asked of TeslaFi.com instead of Tesla."""
 
 
-PRICES_USD: Final[Mapping[Category, float]] = {
-    Category.DATA: 1 / 500,
-    Category.COMMAND: 1 / 1000,
-    Category.WAKE: 1 / 50,
-    Category.STATE: 0.0,
-    Category.ENERGY: 0.0,
-    Category.DETAILS: 1 / 500,
-    Category.FEED: 0.0,
+class Currency(StrEnum):
+    """Currencies in which Tesla's prices of requests are known, by the developer account's country."""
+
+    USD = "USD"
+    EUR = "EUR"
+    GBP = "GBP"
+
+
+def _prices(data: int, commands: int, wakes: int) -> Mapping[Category, float]:
+    """Return prices by how many requests of a kind Tesla sells for one."""
+    return {
+        Category.DATA: 1 / data,
+        Category.COMMAND: 1 / commands,
+        Category.WAKE: 1 / wakes,
+        Category.STATE: 0.0,
+        Category.ENERGY: 0.0,
+        Category.DETAILS: 1 / data,
+        Category.FEED: 0.0,
+    }
+
+
+PRICES: Final[Mapping[Currency, Mapping[Category, float]]] = {
+    Currency.USD: _prices(500, 1000, 50),
+    Currency.EUR: _prices(500, 1000, 50),
+    Currency.GBP: _prices(650, 1300, 65),
 }
-"""US dollars for one request."""
+"""Price of one request, by the currency that Tesla bills the developer account in."""
+PRICES_USD: Final = PRICES[Currency.USD]
+CREDIT: Final[Mapping[Currency, int]] = {Currency.USD: 10, Currency.EUR: 10, Currency.GBP: 8}
+"""What Tesla gives to a developer account each month."""
+DISCOUNT: Final = 0.1
+"""What data of a car with `discounted_device_data` cost, as a share of the ordinary price."""
+
+
+def price_of(category: Category, currency: Currency, *, discounted: bool = False) -> float:
+    """Return the price of one request."""
+    return PRICES[currency][category] * (DISCOUNT if discounted and category is Category.DATA else 1)
+
+
+def cost_of(requests: Mapping[Category, int], currency: Currency, *, discounted: bool = False) -> float:
+    """Return what requests cost."""
+    return sum(price_of(category, currency, discounted=discounted) * count for category, count in requests.items())

@@ -56,7 +56,7 @@ async def test_nothing_goes_by_an_empty_list_or_an_outage_of_nine_days(
     reader = account_of(VIN, OTHER)
     entry = await watch(hass, reader)
     before = devices(hass, entry), len(er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id))
-    cars, sites, cost = dict(reader.cars), dict(reader.sites), entry.runtime_data.budget.cost_usd
+    cars, sites, cost = dict(reader.cars), dict(reader.sites), entry.runtime_data.budget.cost
     assert cost > 0
     reader.cars.clear()
     reader.sites.clear()
@@ -71,7 +71,7 @@ async def test_nothing_goes_by_an_empty_list_or_an_outage_of_nine_days(
     assert after == before
     assert set(entry.runtime_data.vehicles) == {VIN, OTHER}
     assert set(entry.runtime_data.sites) == {SITE_ID}
-    assert entry.runtime_data.budget.cost_usd >= cost
+    assert entry.runtime_data.budget.cost >= cost
 
 
 async def test_what_is_missing_for_days_goes_with_its_parts(
@@ -95,7 +95,7 @@ async def test_the_ledger_outlives_its_car(hass: HomeAssistant, freezer: FrozenD
     """The owner removes a car that was sold: what its requests cost is spent, also after a restart."""
     reader = account_of(VIN, OTHER)
     entry = await watch(hass, reader)
-    spent = entry.runtime_data.budget.cost_usd
+    spent = entry.runtime_data.budget.cost
     del reader.cars[OTHER]
     await lists(hass, entry, freezer, 1)
     registry = dr.async_get(hass)
@@ -104,14 +104,14 @@ async def test_the_ledger_outlives_its_car(hass: HomeAssistant, freezer: FrozenD
     assert await async_remove_config_entry_device(hass, entry, device)
     await hass.async_block_till_done()
     assert set(entry.runtime_data.vehicles) == {VIN}
-    assert entry.runtime_data.budget.cost_usd >= spent
-    spent = entry.runtime_data.budget.cost_usd
+    assert entry.runtime_data.budget.cost >= spent
+    spent = entry.runtime_data.budget.cost
     await hass.config_entries.async_unload(entry.entry_id)
     kept = json.loads((storage / f"{DOMAIN}.last_values.{entry.entry_id}").read_text())
     assert OTHER not in json.dumps(kept["data"]["vehicles"])
     reader.trouble = Unreachable("down")
     await begin(hass, entry, reader)
-    assert entry.runtime_data.budget.cost_usd == pytest.approx(spent)
+    assert entry.runtime_data.budget.cost == pytest.approx(spent)
 
 
 async def test_the_owner_removes_only_what_is_not_listed(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:

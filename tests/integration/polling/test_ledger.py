@@ -6,7 +6,7 @@ import pytest
 from custom_components.teslafi.polling.budget import Spending, days_left, for_looks, steps
 from custom_components.teslafi.polling.ledger import DAYS_KEPT, MONTHS_KEPT, Ledger, month_of
 from custom_components.teslafi.polling.pace import Step
-from custom_components.teslafi.tesla.requests import PRICES_USD, Category
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category, Currency, cost_of
 
 START = 1_790_000_000.0
 DAY = 86_400.0
@@ -16,6 +16,11 @@ COUNTS = st.dictionaries(st.sampled_from(Category), st.integers(1, 10**9), min_s
 MONTHS = st.from_regex(r"\A20\d\d-(0[1-9]|1[0-2])\Z")
 
 
+def cost(ledger: Ledger, now: float, currency: Currency = Currency.USD, *, discounted: bool = False) -> float:
+    """Return what the month of `now` costs."""
+    return cost_of(ledger.counts(now), currency, discounted=discounted)
+
+
 def test_prices() -> None:
     """A hundred looks, a wake and a command come to what Tesla's price list says; a discount is on looks alone."""
     ledger = Ledger()
@@ -23,15 +28,17 @@ def test_prices() -> None:
         ledger = ledger.counted(Category.DATA, START)
     for category in (Category.WAKE, Category.COMMAND, Category.STATE):
         ledger = ledger.counted(category, START)
-    assert ledger.cost(START) == pytest.approx(0.2 + 0.02 + 0.001)
-    assert ledger.cost(START, discounted=True) == pytest.approx(0.02 + 0.02 + 0.001)
+    assert cost(ledger, START) == pytest.approx(0.2 + 0.02 + 0.001)
+    assert cost(ledger, START, Currency.EUR) == cost(ledger, START)
+    assert cost(ledger, START, Currency.GBP) == pytest.approx(100 / 650 + 1 / 65 + 1 / 1300)
+    assert cost(ledger, START, discounted=True) == pytest.approx(0.02 + 0.02 + 0.001)
 
 
 def test_the_turn_of_the_month_forward_and_back() -> None:
     """Tesla bills from the 1st (UTC); a clock that goes back counts on where the month stood."""
     ledger = Ledger().counted(Category.DATA, END_OF_MONTH)
-    assert ledger.cost(END_OF_MONTH) == PRICES_USD[Category.DATA]
-    assert ledger.cost(END_OF_MONTH + 1) == 0
+    assert cost(ledger, END_OF_MONTH) == PRICES_USD[Category.DATA]
+    assert cost(ledger, END_OF_MONTH + 1) == 0
     ledger = ledger.counted(Category.DATA, END_OF_MONTH + 1)
     assert ledger.counts(END_OF_MONTH + 1) == {Category.DATA: 1}
     assert ledger.counted(Category.DATA, END_OF_MONTH).counts(END_OF_MONTH) == {Category.DATA: 2}

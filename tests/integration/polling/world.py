@@ -9,7 +9,7 @@ from custom_components.teslafi.polling.budget import Spending, steps
 from custom_components.teslafi.polling.ledger import Ledger
 from custom_components.teslafi.polling.pace import Mode, Step
 from custom_components.teslafi.polling.rule import Ask, Moment, Request, Watch
-from custom_components.teslafi.tesla.requests import PRICES_USD, Category
+from custom_components.teslafi.tesla.requests import PRICES_USD, Category, Currency, cost_of
 from tests.bench.policy.car import EPOCH, Car, Life
 
 BILLED = frozenset(Trouble) - {Trouble.NETWORK, Trouble.SERVER}
@@ -69,7 +69,9 @@ class World:
         """Return what the limit leaves of the mode."""
         usual = self.ledger.usual_day(here.wall)
         price = PRICES_USD[Category.DATA]
-        spending = Spending(self.ledger.cost(here.wall), None if usual is None else usual * price, price)
+        spending = Spending(
+            cost_of(self.ledger.counts(here.wall), Currency.USD), None if usual is None else usual * price, price
+        )
         return steps(self.limit, {"car": spending}, here.wall)["car"]
 
     def next_request(self) -> Request:

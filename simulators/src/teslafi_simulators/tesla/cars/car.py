@@ -110,6 +110,8 @@ class Car:
     drivers: set[str] = field(default_factory=set)
     capacity: float = 75.0
     signing: str = "required"
+    discounted: bool = False
+    """Whether its data cost a tenth, since it cannot send them by itself."""
     mobile_access: bool = True
     hide_private: bool = False
     state: State = State.ONLINE

@@ -19,7 +19,8 @@ class Routine:
     """Where the owner goes, and when. A car looks at it in each step of its life."""
 
     def __init__(self, random: Random, car: Car) -> None:
-        """Begin as the car stands: on its way to work if it drives, else at home."""
+        """Begin as the car stands, on its way to work if it drives, else at home, with the climate off."""
+        car.data["climate_state"] |= {"is_climate_on": False, "climate_keeper_mode": "off", "is_preconditioning": False}
         self._random = random
         self._miles = random.uniform(*MILES)
         self._heading = random.uniform(0, 360)

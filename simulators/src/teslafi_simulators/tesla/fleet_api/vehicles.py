@@ -249,7 +249,7 @@ def fleet_status(call: Call) -> Any:  # noqa: ANN401
             car.vin: {
                 "firmware_version": car.data["vehicle_state"]["car_version"].split(" ")[0],
                 "vehicle_command_protocol_required": car.signing == "required",
-                "discounted_device_data": False,
+                "discounted_device_data": car.discounted,
                 "fleet_telemetry_version": "1.0.0",
                 "total_number_of_keys": 2 + len(car.keys),
                 "safety_screen_streaming_toggle_enabled": None,
