@@ -107,7 +107,7 @@ class Reader:
 
     async def discounted(self, vins: Collection[str]) -> frozenset[str]:
         """Return the cars whose data Tesla sells at a tenth (`discounted_device_data`). Free of charge."""
-        if not vins or self.grant.kind is Kind.OWNER:
+        if not vins or self.grant.kind is not Kind.FLEET:
             return frozenset()
         answer = _object(await self._ask(lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins))))
         told = answer.get("vehicle_info")

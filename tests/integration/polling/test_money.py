@@ -42,16 +42,16 @@ async def test_costs_are_told_in_the_accounts_currency(hass: HomeAssistant, owne
     with patch("homeassistant.helpers.entity.Entity.entity_registry_enabled_default", new=True):
         entry = await owner.sign_in()
     sensor = "sensor.roadrunner_estimated_cost_this_month"
-    looks = entry.runtime_data.vehicles[ANNAS_MODEL_3].data.requests["data"]
-    assert looks > 0
     for currency, sold in ((None, 500), ("GBP", 650), ("EUR", 500)):
         options = {} if currency is None else {CONF_CURRENCY: currency}
         hass.config_entries.async_update_entry(entry, options=options)
         await hass.async_block_till_done()
         state = hass.states.get(sensor)
+        requests = entry.runtime_data.vehicles[ANNAS_MODEL_3].data.requests
         assert state is not None
+        assert requests["data"] > 0
         assert state.attributes["unit_of_measurement"] == (currency or "USD")
-        assert float(state.state) == pytest.approx(looks / sold, abs=1e-4)
+        assert float(state.state) == pytest.approx((requests["data"] + requests["details"]) / sold, abs=1e-4)
 
 
 async def test_a_discounted_car_costs_a_tenth(
