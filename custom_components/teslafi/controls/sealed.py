@@ -48,7 +48,7 @@ class SealedControls:
         """Undo `to_plaintext`; raise SealBroken when the text is none of its."""
         try:
             said = json.loads(text)
-            key = load_pem_private_key(said["key"].encode(), None)
+            key = load_pem_private_key(str(said["key"]).encode(), None)
             grant = Grant.from_plaintext(said["grant"]) if said["grant"] else None
         except (KeyError, TypeError, ValueError) as error:
             raise SealBroken("not what controls are sealed as") from error
