@@ -1,0 +1,148 @@
+"""Importing history as an owner does: a file, its progress, what came of it; nothing when it is broken or canceled."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import threading
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+
+from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.flow import import_history
+from custom_components.teslafi.journal.store import Store
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
+from tests.integration.owner import Owner
+
+from .exported import OTHER_VIN, file_of, row
+
+UPLOAD = "3f8a8a5e-2f0a-4f9c-9a57-0d1d6a8f1e11"
+
+
+def month() -> bytes:
+    """Return a month of a car that drives 30 km each day at eight."""
+    rows = []
+    for day in range(1, 29):
+        morning = datetime(2022, 1, day, 7, 30, tzinfo=UTC)
+        for minute in range(90):
+            date = (morning + timedelta(minutes=minute)).strftime("%Y-%m-%d %H:%M:%S")
+            driven = (day - 1) * 18.6 + min(max(minute - 30, 0), 30) * 0.62
+            drives = {"shift_state": "D", "speed": "37"} if 30 <= minute < 60 else {}
+            rows.append(row(date, odometer=f"{1000 + driven:.3f}", battery_level=str(80 - driven // 60), **drives))
+    return file_of(rows)
+
+
+@pytest.fixture
+def upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file that the owner uploads; Home Assistant's upload gives it out once."""
+    path = tmp_path / "TeslaFi12022.csv"
+
+    @contextmanager
+    def uploaded(_hass: HomeAssistant, file_id: str) -> Iterator[Path]:
+        assert file_id == UPLOAD
+        yield path
+
+    monkeypatch.setattr(import_history, "process_uploaded_file", uploaded)
+    return path
+
+
+@pytest.fixture
+async def entry(owner: Owner) -> ConfigEntry:
+    return await owner.sign_in()
+
+
+async def begin(hass: HomeAssistant, entry: ConfigEntry, **typed: str) -> Any:  # noqa: ANN401 - a flow's result
+    """Go to the import and bring the file."""
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert "import_history" in flow["menu_options"]
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "import_history"})
+    answer = {"file": UPLOAD, "time_zone": "UTC", "car": ANNAS_MODEL_3, **typed}
+    return await hass.config_entries.flow.async_configure(flow["flow_id"], answer)
+
+
+async def finished(hass: HomeAssistant, flow: Any) -> Any:  # noqa: ANN401
+    """Wait until the import has ended."""
+    async with asyncio.timeout(120):
+        while flow["type"] is FlowResultType.SHOW_PROGRESS:
+            await hass.async_block_till_done(wait_background_tasks=True)
+            flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    return flow
+
+
+async def drives_of(hass: HomeAssistant) -> list[Any]:
+    journal = get_journal(hass)
+    return list(
+        await journal.async_query(
+            journal.store.drives, ANNAS_MODEL_3, 0, int(datetime(2023, 1, 1, tzinfo=UTC).timestamp())
+        )
+    )
+
+
+async def test_a_month_becomes_drives(hass: HomeAssistant, entry: ConfigEntry, upload: Path) -> None:
+    upload.write_bytes(month())
+    flow = await finished(hass, await begin(hass, entry))
+    assert flow["step_id"] == "import_done"
+    assert flow["description_placeholders"]["taken"] != "0"
+    drives = await drives_of(hass)
+    assert len(drives) == 28
+    assert sum(drive.distance_km for drive in drives) == pytest.approx(28 * 29.9, rel=0.01)
+    assert not upload.exists(), "the file does not stay"
+    ended = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "import_finish"})
+    assert ended["reason"] == "history_imported"
+
+
+async def test_twice_changes_nothing(hass: HomeAssistant, entry: ConfigEntry, upload: Path) -> None:
+    for _ in range(2):
+        upload.write_bytes(month())
+        flow = await finished(hass, await begin(hass, entry))
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+    assert len(await drives_of(hass)) == 28
+
+
+@pytest.mark.parametrize(
+    ("content", "typed", "error"),
+    [
+        (b"name,age\n", {}, "history_column_missing"),
+        (file_of([row("2022-01-01 08:00:00"), row("2022-01-01 08:01:00", odometer="many")]), {}, "history_value"),
+        (file_of([row("2022-01-01 08:00:00", vin=OTHER_VIN)]), {}, "history_other_car"),
+        (file_of([row("2022-01-01 08:00:00")]), {"time_zone": "Nowhere"}, "history_time_zone"),
+    ],
+)
+async def test_what_is_broken_is_said_and_nothing_imported(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path, content: bytes, typed: dict[str, str], error: str
+) -> None:
+    upload.write_bytes(content)
+    flow = await finished(hass, await begin(hass, entry, **typed))
+    assert (flow["step_id"], flow["errors"]) == ("import_history", {"base": error})
+    assert await drives_of(hass) == []
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def test_closing_the_dialog_cancels(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import is held where it has read everything and written nothing for good."""
+    upload.write_bytes(month())
+    begun, go_on = threading.Event(), threading.Event()
+    bring_in = Store.bring_in
+
+    def slowly(self: Store, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        begun.set()
+        assert go_on.wait(60)
+        return bring_in(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "bring_in", slowly)
+    flow = await begin(hass, entry)
+    assert await hass.async_add_executor_job(begun.wait, 60)
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+    go_on.set()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert await drives_of(hass) == []

@@ -1,0 +1,81 @@
+"""The journal's long-term statistics in the recorder itself: hour by hour, the same however often they are told."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from homeassistant.components.recorder.statistics import statistics_during_period
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.recorder import get_instance
+import pytest
+from pytest_homeassistant_custom_component.components.recorder.common import (  # type: ignore[import-untyped]
+    async_wait_recording_done,
+)
+
+from custom_components.teslafi.journal.sessions import Charge, Drive
+from custom_components.teslafi.journal_entities.statistics import async_fill, statistic_id
+
+VIN = "5YJ3E1EA7KF000001"
+BEGIN = datetime(2026, 11, 16, 8, tzinfo=UTC)
+
+
+def at(hours: float) -> int:
+    return int((BEGIN + timedelta(hours=hours)).timestamp())
+
+
+DRIVES = [
+    Drive(start=at(hour), end=at(hour + 0.5), earliest=at(hour), latest=at(hour), distance_km=20.0)
+    for hour in (0.25, 9.75, 24.25)
+]
+CHARGES = [
+    Charge(start=at(11), end=at(14), earliest=at(11), latest=at(14), added_kwh=21.0, place="Home", cost=6.0),
+    Charge(start=at(26), end=at(26.5), earliest=at(26), latest=at(26), added_kwh=30.0, dc=True, place="Supercharger"),
+]
+
+
+async def sums(hass: HomeAssistant) -> dict[str, list[tuple[float, float]]]:
+    """Return state and sum of each hour of the statistics that there are."""
+    await async_wait_recording_done(hass)
+    ids = {statistic_id(VIN, key) for key in ("distance", "charged_home", "charged_away", "charged_dc", "cost")}
+    found: dict[str, list[Any]] = await get_instance(hass).async_add_executor_job(
+        lambda: dict(
+            statistics_during_period(hass, BEGIN - timedelta(days=1), None, ids, "hour", None, {"state", "sum"})
+        )
+    )
+    return {
+        key.rpartition(f"{VIN.lower()}_")[2]: [(row["state"], row["sum"]) for row in rows]
+        for key, rows in found.items()
+    }
+
+
+@pytest.fixture
+def recorder_db_url(tmp_path: Path) -> str:
+    """Return the address of a real file."""
+    return f"sqlite:///{tmp_path}/recorder.db"
+
+
+@pytest.fixture
+def hass_begins_recording(recorder_mock: object) -> None:
+    """Record from the start."""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_the_recorder_has_each_kilometer_and_kilowatt_hour_once(hass: HomeAssistant) -> None:
+    hass.states.async_set("zone.home", "0", {"latitude": 52.0, "longitude": 13.0, "friendly_name": "Home"})
+    sessions: list[Drive | Charge] = [*DRIVES, *CHARGES]
+    await async_fill(hass, VIN, "Roadrunner", sessions, 0, "EUR")
+    first = await sums(hass)
+    assert first["distance"][-1][1] == pytest.approx(60.0)
+    assert first["distance"][0][0] == pytest.approx(20.0)
+    assert first["charged_home"] == [pytest.approx((7.0, 7.0)), pytest.approx((7.0, 14.0)), pytest.approx((7.0, 21.0))]
+    assert first["charged_away"] == first["charged_dc"] == [pytest.approx((30.0, 30.0))]
+    assert first["cost"][-1][1] == pytest.approx(6.0)
+    # Told again, from the middle, and with a drive that was found out late
+    await async_fill(hass, VIN, "Roadrunner", sessions, at(10), "EUR")
+    assert await sums(hass) == first
+    late = Drive(start=at(2), end=at(2.5), earliest=at(2), latest=at(2), distance_km=5.0)
+    await async_fill(hass, VIN, "Roadrunner", [late, *sessions], at(2), "EUR")
+    again = await sums(hass)
+    assert [total for _, total in again["distance"]] == sorted(total for _, total in again["distance"])
+    assert again["distance"][-1][1] == pytest.approx(65.0)
