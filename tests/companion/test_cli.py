@@ -18,11 +18,15 @@ from sqlalchemy import select, update
 
 from teslafi_companion.cli import main
 from teslafi_companion.clock import system_clock
-from teslafi_companion.domain.accounts import account, lockout, recovery, throttle, totp
+from teslafi_companion.domain.accounts import account, lockout, recovery, sessions, throttle, totp
+from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.domain.links.links import links_of
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
 from teslafi_companion.store.tables import audit, outbox
+
+from .oauth.linking import link_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
@@ -228,3 +232,27 @@ async def test_a_database_that_is_not_there_is_one_sentence_without_its_password
     assert "Can't use the database" in ended.errors
     assert "hush-hush" not in ended.errors + ended.said
     assert sqlalchemy.make_url(settings.database).password == "hush-hush"
+
+
+async def test_an_operator_signs_an_account_out(operator: Operator) -> None:
+    await operator.makes_account()
+    store = await operator.store()
+    async with store.transaction() as transaction:
+        owner = await account.find(transaction, EMAIL)
+        assert owner is not None
+        await sessions.open_session(transaction, owner.id, ("pwd",), Visitor("192.0.2.7"))
+        device = await sessions.remember_device(transaction, owner.id, None)
+        assert device is not None
+    await link_up(store, owner.id)
+    ended = await operator.types("sign-out", EMAIL)
+    assert (ended.code, ended.said) == (
+        0,
+        "Every browser was signed out, and 1 linked Home Assistants were unlinked.\n",
+    )
+    async with store.reading() as transaction:
+        assert await sessions.sessions_of(transaction, owner.id) == []
+        assert not await sessions.is_known_device(transaction, owner.id, device)
+        assert await links_of(transaction, owner.id) == []
+        rows = await transaction.rows(select(audit.c.event).where(audit.c.actor == "operator"))
+    assert {row.event for row in rows} >= {"signed_out_everywhere", "link_revoked"}
+    assert (await operator.types("sign-out", "nobody@example.org")).code == 1

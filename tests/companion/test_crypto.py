@@ -1,10 +1,13 @@
 """A sealed field opens in its place and nowhere else; a key file that others can read is not used."""
 
 import base64
+import hmac
 import os
 from pathlib import Path
+import tempfile
 from uuid import UUID, uuid4
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, strategies as st
 import pytest
 
@@ -18,6 +21,7 @@ from teslafi_companion.crypto import (
     create_key_file,
     decode_key,
     key_number,
+    new_token,
     read_key_file,
 )
 
@@ -123,3 +127,63 @@ def test_a_key_file_is_its_owners_alone(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(KeyFault, match="chmod 600"):
         read_key_file(path)
+
+
+def test_a_key_file_and_its_folder_are_made_by_their_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the umask; and nowhere else, not even for a moment."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    before = os.umask(0)
+    try:
+        create_key_file(tmp_path / "keys" / "companion.key")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["companion.key"]
+
+
+@pytest.mark.parametrize("content", ["\xe4" * 44, "A" * 10 + "!" + "B" * 33 + "=", "A!" * 22, ""])
+def test_a_key_file_of_anything_else_is_refused_with_a_sentence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "companion.key"
+    path.write_bytes(content.encode("latin-1"))
+    path.chmod(0o600)
+    with pytest.raises(KeyFault):
+        read_key_file(path)
+
+
+def test_what_is_between_the_signs_of_a_key_is_not_ignored() -> None:
+    """A key that somebody mangled is not another key that works."""
+    right = base64.b64encode(bytes(range(32))).decode()
+    assert decode_key(f" {right}\n", "the test") == bytes(range(32))
+    with pytest.raises(KeyFault, match="not base64"):
+        decode_key(f"{right[:7]}!{right[7:]}", "the test")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("owner", [1, 1000])
+def test_a_key_file_of_another_user_is_refused(tmp_path: Path, owner: int) -> None:
+    path = tmp_path / "companion.key"
+    create_key_file(path)
+    os.chown(path, owner, -1)
+    with pytest.raises(KeyFault, match="another user"):
+        read_key_file(path)
+
+
+def test_tokens_have_256_bits() -> None:
+    tokens = {new_token() for _ in range(100)}
+    assert len(tokens) == 100
+    assert {len(base64.urlsafe_b64decode(token + "=")) for token in tokens} == {32}
+
+
+def test_formats_stay_what_they_are() -> None:
+    """Restated from their description: what an earlier version sealed, indexed and signed has to be found."""
+    key, root = bytes(range(32)), bytes(range(1, 33))
+    cipher = FieldCipher({7: key}, 7, [IndexRoot(0, root)])
+    place = Place("totp", "sealed", UUID(int=1), UUID(int=2))
+    bound_to = b"\x01\0\0\0\x07companion\0totp\0sealed\0" + f"{UUID(int=1)}\0{UUID(int=2)}".encode()
+    sealed = b"\x01\0\0\0\x07" + bytes(12) + AESGCM(key).encrypt(bytes(12), b"secret", bound_to)
+    assert cipher.open(sealed, place) == b"secret"
+    derived = hmac.digest(root, b"companion:email-index:v1\x01", "sha256")
+    assert cipher.mac("email-index", b"x") == hmac.digest(derived, b"x", "sha256")
+    assert cipher.signing_key("refresh-token") == hmac.digest(root, b"companion:refresh-token:v1\x01", "sha256")

@@ -54,8 +54,8 @@ ALLOWED: Final[Mapping[str, str]] = {
     "app": "adapters.smtp http http.api http.oauth http.pages http.webhooks work",
     "server": "adapters app clock http mail service settings store tls work",
     "cli": (
-        "adapters.breached_passwords audit clock configuration crypto domain.accounts rotation server service settings"
-        " store"
+        "adapters.breached_passwords audit clock configuration crypto domain.accounts domain.links rotation server"
+        " service settings store"
     ),
     "__main__": "cli",
 }

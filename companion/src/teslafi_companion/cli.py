@@ -20,6 +20,7 @@ from teslafi_companion.crypto import KeyFault
 from teslafi_companion.domain.accounts import account, factors, lockout
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address, parse_known
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, Passwords, PasswordsBusy, context_words
+from teslafi_companion.domain.links.links import end_all_links
 from teslafi_companion.rotation import rewrap_keys, rotate_keys
 from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import PREFIX, Settings, UnsafeSetting
@@ -115,6 +116,17 @@ async def _unlock(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
+async def _sign_out(settings: Settings, arguments: Namespace) -> int:
+    async with opened_store(settings) as store, store.transaction() as transaction:
+        owner = await account.find(transaction, parse_known(arguments.email))
+        if owner is None:
+            raise Refused("There is no account with this address.")
+        await account.sign_out_everywhere(transaction, owner, actor="operator")
+        ended = await end_all_links(transaction, owner.id, None, actor="operator")
+    print(f"Every browser was signed out, and {ended} linked Home Assistants were unlinked.")
+    return 0
+
+
 async def _rotate_keys(settings: Settings, arguments: Namespace) -> int:
     async def at_once(_span: timedelta) -> None:
         """Wait for nobody: no other process seals with the old key."""
@@ -190,6 +202,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "create-account": _create_account,
     "disable-two-factor": _disable_two_factor,
     "unlock": _unlock,
+    "sign-out": _sign_out,
     "rotate-keys": _rotate_keys,
     "check": _check,
     "export-audit": _export_audit,
@@ -219,6 +232,10 @@ def _parser() -> ArgumentParser:
     disable.add_argument("--call-off", action="store_true", help="cancel an announced removal")
     unlock = commands.add_parser("unlock", help="clear all failed attempts for an account")
     unlock.add_argument("email")
+    sign_out = commands.add_parser(
+        "sign-out", help="sign every browser of an account out and unlink its Home Assistants"
+    )
+    sign_out.add_argument("email")
     rotate = commands.add_parser("rotate-keys", help="encrypt and sign everything with new keys while the service runs")
     rotate.add_argument("--leaked", action="store_true", help="someone else may have the old keys: end every link")
     rotate.add_argument("--stopped", action="store_true", help="the service isn't running: don't wait for it")

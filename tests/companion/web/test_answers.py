@@ -3,6 +3,7 @@
 from dataclasses import replace
 import json
 from typing import Any
+from uuid import uuid4
 
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
@@ -140,6 +141,27 @@ async def test_the_request_log_has_no_query(olga: Person) -> None:
         await olga.opens("/MARKER-path?x=1")
     assert [line["route"] for line in lines if line["event"] == "answered"] == ["/sign-up/confirm", None]
     assert "MARKER" not in repr(lines)
+
+
+async def test_the_request_log_tells_who_was_refused_what(olga: Person) -> None:
+    """By the account's identifier: a form of elsewhere, and what belongs to somebody else."""
+    await olga.has_account()
+    await olga.signs_in()
+    async with olga.store.reading() as transaction:
+        owner = str(await olga.account(transaction))
+    with structlog.testing.capture_logs() as lines:
+        await olga.send("POST", "/account/sessions/others/end", {"csrf": "of another session"})
+        await olga.send("POST", "/sign-out", {}, Origin="https://evil.example")
+        await olga.opens("/account")
+        csrf = olga.page.form("/sign-out").values["csrf"]
+        await olga.send("POST", f"/account/sessions/{uuid4()}/end", {"csrf": csrf})
+    said = [(line["status"], line["account"], line["why"]) for line in lines if line["event"] == "answered"]
+    assert said == [
+        (403, owner, "form of another session"),
+        (403, None, "another site"),
+        (200, owner, None),
+        (404, owner, None),
+    ]
 
 
 async def test_too_many_password_checks_at_once_are_told_to_wait(olga: Person, monkeypatch: pytest.MonkeyPatch) -> None:

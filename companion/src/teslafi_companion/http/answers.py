@@ -15,7 +15,7 @@ from teslafi_companion.language import N_
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import database as store
 
-from .guard import is_for_machines
+from .guard import ACCOUNT, is_for_machines
 from .page import render
 from .received import Malformed, method
 from .services import services
@@ -67,6 +67,9 @@ BUSY: Final = (N_("Very busy"), N_("Many people are signing in right now. Wait a
 TROUBLE: Final = (*store.TROUBLE, KeyFault)
 """What fails because something of ours is out of reach: whoever asked has only to ask again."""
 
+_WHY: Final = web.RequestKey("why", str)
+"""Why something was forbidden, for the log."""
+
 _log = structlog.get_logger("request")
 
 
@@ -88,6 +91,8 @@ async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
             method=method(request),
             route=resource.canonical if resource else None,
             status=status,
+            account=request.get(ACCOUNT),
+            why=request.get(_WHY),
             milliseconds=round((time.perf_counter() - begun) * 1000, 1),
         )
     return response
@@ -108,6 +113,8 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as refusal:
         if refusal.status < HTTPStatus.BAD_REQUEST:
             raise
+        if refusal.status == HTTPStatus.FORBIDDEN:
+            request[_WHY] = refusal.reason
         kept = {name: value for name, value in refusal.headers.items() if name in {hdrs.ALLOW, hdrs.RETRY_AFTER}}
         return await explain(request, refusal.status, kept)
     except Exception as fault:  # noqa: BLE001 - the last resort: the person gets a page, the operator the place

@@ -31,6 +31,8 @@ FOR_MACHINES: Final = (
     "/webhooks/",
 )
 """Paths that take no cookie, so that no other site can use somebody's browser for them."""
+ACCOUNT: Final = web.RequestKey("account", str)
+"""Whose account a request is about, for the log: who was refused what."""
 TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
 
 
@@ -101,6 +103,7 @@ def signed_in(handler: Signed) -> Plain:
         visit = await find_visit(request)
         if visit is None:
             return see(f"/sign-in?{urlencode({'next': _back_to(request)})}")
+        request[ACCOUNT] = str(visit.owner.id)
         if request.method not in SAFE:
             sent = await typed(request, TOKEN_FIELD) or header(request, "X-CSRF-Token") or ""
             if not any(hmac.compare_digest(sent.encode(), form.encode()) for form in visit.forms):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, exists, func, insert, select, update
 
-from teslafi_companion.audit import entries_of, forget_details, record
+from teslafi_companion.audit import Actor, entries_of, forget_details, record
 from teslafi_companion.crypto import new_token, token_hash
 from teslafi_companion.language import N_, SOURCE
 from teslafi_companion.mail import outbox
@@ -290,11 +290,13 @@ async def reset_password(transaction: Transaction, token: str, phc: str, visitor
     return await sessions.remember_device(transaction, link.account_id, None)
 
 
-async def sign_out_everywhere(transaction: Transaction, owner: Account, keep: UUID) -> None:
-    """End every session but one, and forget every known device."""
+async def sign_out_everywhere(
+    transaction: Transaction, owner: Account, keep: UUID | None = None, *, actor: Actor = "account"
+) -> None:
+    """End every session but the one to `keep`, and forget every known device."""
     await sessions.end_all(transaction, owner.id, keep=keep)
     await transaction.execute(delete(known_device).where(known_device.c.account_id == owner.id))
-    record(transaction, "signed_out_everywhere", account_id=owner.id)
+    record(transaction, "signed_out_everywhere", account_id=owner.id, actor=actor)
 
 
 async def set_password(

@@ -276,10 +276,15 @@ async def end_own(transaction: Transaction, account_id: UUID, link_id: UUID, vis
     return await end_link(transaction, link_of(transaction, row), End.OWNER, visitor, actor="account")
 
 
-async def end_all_links(transaction: Transaction, account_id: UUID, visitor: Visitor) -> None:
-    """End every link of an account as its owner."""
-    for one in await links_of(transaction, account_id):
-        await end_link(transaction, one, End.OWNER, visitor, actor="account")
+async def end_all_links(
+    transaction: Transaction, account_id: UUID, visitor: Visitor | None, *, actor: Actor = "account"
+) -> int:
+    """End every link of an account, as its owner or for it; returns how many."""
+    ended = [
+        await end_link(transaction, one, End.OWNER, visitor, actor=actor)
+        for one in await links_of(transaction, account_id)
+    ]
+    return sum(ended)
 
 
 async def end_family(transaction: Transaction, family: UUID, why: End, visitor: Visitor) -> bool:
