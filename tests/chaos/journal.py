@@ -26,7 +26,7 @@ from custom_components.teslafi.journal.store import Store
 from tests.journal.lives import EPOCH, World
 
 ROUNDS: Final = 200
-LONGEST: Final = 0.25
+LONGEST: Final = 0.5
 """Seconds of the longest round."""
 EACH_SCHEMA: Final = 10
 VIN: Final = "LRW3E7EK5NC000001"
