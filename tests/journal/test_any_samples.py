@@ -47,7 +47,7 @@ STATES = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(LOOKS | STATES, max_size=30), st.booleans())
 def test_any_samples_tell_sessions_in_order(samples: list[Sample], sort: bool) -> None:
     told = tell(sorted(samples, key=lambda sample: sample.at) if sort else samples)

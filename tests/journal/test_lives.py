@@ -41,7 +41,7 @@ LOSSES: Final[Mapping[str, Losses]] = {
 @pytest.mark.parametrize("losses", LOSSES)
 @pytest.mark.parametrize("name", [name for name in LIVES if name != "parked"])
 def test_totals_are_true(name: str, losses: str) -> None:
-    world = World(name, seed=5, days=14)
+    world = World(name, seed=5, days=9)
     samples = list(world.samples(seed=3, **LOSSES[losses]))
     told = tell(samples)
     seen = [sample.at - EPOCH for sample in samples if sample.has_data]
@@ -61,7 +61,7 @@ def test_totals_are_true(name: str, losses: str) -> None:
 @pytest.mark.parametrize("losses", LOSSES)
 @pytest.mark.parametrize("name", ["commuter", "errands", "holiday", "throttling"])
 def test_starts_and_ends_are_within_the_polling_gap(name: str, losses: str) -> None:
-    world = World(name, seed=8, days=10)
+    world = World(name, seed=8, days=6)
     samples = list(world.samples(seed=4, **LOSSES[losses]))
     told = tell(samples)
     looks = [sample.at for sample in samples if sample.has_data]
@@ -82,7 +82,7 @@ def test_starts_and_ends_are_within_the_polling_gap(name: str, losses: str) -> N
             assert before - 1 <= moment <= after + 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.sampled_from(sorted(LIVES)), st.integers(0, 99), st.floats(0, 0.95), st.integers(0, 6))
 def test_no_life_makes_sessions_overlap(name: str, seed: int, lost: float, outages: int) -> None:
     world = World(name, seed, days=6)
@@ -92,10 +92,10 @@ def test_no_life_makes_sessions_overlap(name: str, seed: int, lost: float, outag
 
 @pytest.mark.parametrize("name", ["errands", "holiday", "sentry"])
 def test_a_day_at_a_time_tells_the_same(name: str) -> None:
-    samples = list(World(name, seed=2, days=10).samples(lost=0.4, outages=3))
+    samples = list(World(name, seed=2, days=6).samples(lost=0.4, outages=3))
     whole = tell(samples)
     portioned = Told()
-    for day in range(11):
+    for day in range(7):
         first, last = EPOCH + day * 86_400, EPOCH + (day + 1) * 86_400
         portioned.feed(sample for sample in samples if first <= sample.at < last)
     assert portioned.closed == whole.closed

@@ -25,7 +25,7 @@ OTHER = "5YJ3E1EA7KF000002"
 
 @pytest.fixture(scope="module")
 def month() -> list[Sample]:
-    return list(World("holiday", seed=1).samples(lost=0.3, outages=2))
+    return list(World("holiday", seed=1).samples(step=90, lost=0.3, outages=2))
 
 
 def record(store: Store, samples: Iterable[Sample], vin: str = VIN, portion: int = 200) -> None:
@@ -79,12 +79,12 @@ def test_a_rebuild_tells_the_same(store: Store, month: list[Sample]) -> None:
 
 
 def test_two_cars_do_not_meet(store: Store, month: list[Sample]) -> None:
-    for mine, others in zip(month[:3000], World("errands", seed=9).samples(), strict=False):
+    for mine, others in zip(month[:600], World("errands", seed=9).samples(), strict=False):
         store.record(VIN, [mine])
         store.record(OTHER, [others])
     alone = Store(store.path.with_name("alone.db"))
     alone.open()
-    record(alone, month[:3000])
+    record(alone, month[:600])
     assert told(alone) == told(store)
     alone.close()
 
@@ -130,7 +130,7 @@ def test_own_records_win(store: Store, month: list[Sample]) -> None:
     store.record(VIN, (), flush=True)
     before = told(store)
     others = World("errands", seed=4).samples()
-    inside = [s for s in others if any(0 <= s.at - own.at <= 60 for own in month[2000:2400])]
+    inside = [s for s in others if month[2000].at <= s.at <= month[2400].at]
     done = store.bring_in(VIN, inside[:200])
     assert done.covered > 0
     assert done.taken < done.read

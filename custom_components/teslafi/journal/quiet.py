@@ -43,19 +43,22 @@ def heard(quiet: Quiet, sample: Sample) -> tuple[Quiet, tuple[Sample, ...]]:
         return (Quiet(sample, None, looked), (sample,)) if looked > quiet.looked else (quiet, ())
     if sample.at - seen > GAP_MOST or not _same(kept, sample):
         return Quiet(sample, None, looked), (*_held(quiet), sample)
-    sample = replace(sample, since=kept.at)
     if sample.at - kept.at >= HOLD_MOST:
+        sample = replace(sample, since=kept.at)
         return Quiet(sample, None, looked), (sample,)
     return Quiet(kept, sample, looked), ()
 
 
 def rest(quiet: Quiet) -> tuple[Quiet, tuple[Sample, ...]]:
     """Return what is held, which is kept now: nothing more comes for a while."""
-    return (Quiet(quiet.held, None, quiet.looked), (quiet.held,)) if quiet.held is not None else (quiet, ())
+    held = _held(quiet)
+    return (Quiet(held[0], None, quiet.looked), held) if held else (quiet, ())
 
 
 def _held(quiet: Quiet) -> tuple[Sample, ...]:
-    return () if quiet.held is None else (quiet.held,)
+    if quiet.held is None or quiet.kept is None:
+        return ()
+    return (replace(quiet.held, since=quiet.kept.at),)
 
 
 def _same(kept: Sample, sample: Sample) -> bool:
