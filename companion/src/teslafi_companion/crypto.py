@@ -6,7 +6,6 @@ row, column or account does not open. Keys appear in no `repr` and no exception.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -264,7 +263,8 @@ def decode_key(text: str, origin: str) -> bytes:
     """Return the 32 bytes of a key in base64; raises KeyFault for anything shorter, longer or guessable."""
     try:
         key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
+        # Not base64, or not even ASCII
         raise KeyFault(f"The key in {origin} is not base64: make one with `openssl rand -base64 32`.") from None
     if len(key) != KEY_BYTES:
         raise KeyFault(f"The key in {origin} has {len(key)} bytes instead of 32: use `openssl rand -base64 32`.")
