@@ -124,12 +124,13 @@ def _checkov(template: Path) -> list[str]:
     run = _run("checkov", "--file", template, "--framework", "cloudformation", "--skip-download", "--output", "json")
     try:
         results = json.loads(run.stdout)["results"]
+        passed = {one["check_id"] for one in results["passed_checks"]}
+        failed = {
+            one["check_id"]: f"{one['check_id']} {one['check_name']}: {one['resource']}"
+            for one in results["failed_checks"]
+        }
     except ValueError, LookupError, TypeError:
         return _said(run) or ["checkov said nothing that can be read"]
-    passed = {one["check_id"] for one in results["passed_checks"]}
-    failed = {
-        one["check_id"]: f"{one['check_id']} {one['check_name']}: {one['resource']}" for one in results["failed_checks"]
-    }
     return [
         *(text for name, text in failed.items() if name not in EXCEPTIONS),
         *(f"{name} ({why}) was not checked" for name, why in HARD_FAIL.items() if name not in passed | set(failed)),
