@@ -102,3 +102,9 @@ def test_filters_read_what_is_written() -> None:
             assert f'"{word}"' in code or all(part in code for part in word.split()), (name, word)
         for figure in re.findall(r"\$\.(\w+)", str(item["MetricTransformations"])):
             assert f"{figure}=" in code, (name, figure)
+
+
+def test_the_image_can_ask_aws() -> None:
+    """The template's companion keeps its key and its password there: an image without the extra would not start."""
+    recipe = (SOURCE.parents[1] / "Containerfile").read_text("utf-8")
+    assert re.search(r"uv sync .*--package teslafi-companion .*--extra aws", recipe)
