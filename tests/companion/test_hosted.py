@@ -126,6 +126,27 @@ async def test_a_storm_of_connections_asks_once() -> None:
     assert "marker" not in repr(password)
 
 
+async def test_whoever_waits_in_line_shares_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten connections that each waited five seconds for the one before would outlast every request."""
+    asked = 0
+
+    async def ask(_self: RotatedPassword) -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        if asked == 1:
+            raise PasswordUnavailable("no answer")
+        return "one marker"
+
+    monkeypatch.setattr(RotatedPassword, "_ask", ask)
+    password = RotatedPassword(f"arn:aws:secretsmanager:{REGION}:123456789012:secret:x-AbCdEf")
+    results = await asyncio.gather(*(password() for _ in range(50)), return_exceptions=True)
+    assert {str(one) for one in results} == {"no answer"}
+    assert asked == 1
+    monkeypatch.setattr(adapter, "REFUSED_SECONDS", 0)
+    assert await password() == "one marker"
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.slow
 @pytest.mark.usefixtures("socket_enabled")

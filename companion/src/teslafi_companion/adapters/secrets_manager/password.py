@@ -7,6 +7,8 @@ from typing import Final
 
 KEPT_SECONDS: Final = 15.0
 """How long an answer counts: a database that refuses all connections must not make us ask for each of them."""
+REFUSED_SECONDS: Final = 2.0
+"""How long a failure counts: whoever has waited for one in line does not wait for another of their own."""
 _TIMEOUT_SECONDS: Final = 5
 
 
@@ -22,14 +24,23 @@ class RotatedPassword:
         self._arn = arn
         self._password = ""
         self._asked_at = -KEPT_SECONDS
+        self._refused: PasswordUnavailable | None = None
+        self._refused_at = 0.0
         self._asking = asyncio.Lock()
 
     async def __call__(self) -> str:
         """Return the password; raises PasswordUnavailable."""
         async with self._asking:
-            if not self._password or monotonic() - self._asked_at >= KEPT_SECONDS:
-                self._password = await self._ask()
-                self._asked_at = monotonic()
+            if self._password and monotonic() - self._asked_at < KEPT_SECONDS:
+                return self._password
+            if self._refused is not None and monotonic() - self._refused_at < REFUSED_SECONDS:
+                raise PasswordUnavailable(str(self._refused))
+            try:
+                self._password, self._refused = await self._ask(), None
+            except PasswordUnavailable as refused:
+                self._refused, self._refused_at = refused, monotonic()
+                raise
+            self._asked_at = monotonic()
             return self._password
 
     async def _ask(self) -> str:
