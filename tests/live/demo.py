@@ -7,6 +7,7 @@ import argparse
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 import shutil
 import signal
@@ -18,14 +19,17 @@ from typing import Any, Final
 import aiohttp
 from homeassistant.const import RESTART_EXIT_CODE
 
+from custom_components.teslafi.journal.sample import KM_PER_MILE
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from teslafi_simulators.tesla.showroom import OtherAccount
 
 from . import companion as live_companion
 from .check import CheckFailed, check
 from .companion import LiveCompanion
 from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
+from .year import write_year
 
 STATE: Final = ROOT / ".demo"
 CHECK_LOG: Final = STATE / "check.log"
@@ -144,10 +148,17 @@ async def _started(
     )
     home = LiveHomeAssistant(folder=folder, port=home_port, simulator_url=simulator.url, **_interpreter(version))
     home.prepare(credential(simulator))
+    await asyncio.to_thread(_write_year, simulator, folder)
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
     await home.start()
     return simulator, companion, home
+
+
+def _write_year(simulator: TeslaSimulator, folder: Path) -> None:
+    """Let the journal of the first car have a year before now."""
+    miles = simulator.control.car(ANNAS_MODEL_3).data["vehicle_state"]["odometer"]
+    write_year(folder / "teslafi.journal.db", ANNAS_MODEL_3, miles * KM_PER_MILE, datetime.now(UTC))
 
 
 async def _demo(arguments: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
         for session in recorded.closed:
             self._announce(session)
         if recorded.closed:
-            self._note_changed(min(_start(session) for session in recorded.closed))
+            self.note_changed(min(_start(session) for session in recorded.closed))
         if recorded.closed or not self.readable:
             self._read_soon()
         else:
@@ -98,10 +98,11 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
 
     async def async_brought_in(self) -> None:
         """Read anew: the past was told anew."""
-        self._note_changed(0)
+        self.note_changed(0)
         await self.async_refresh()
 
-    def _note_changed(self, since: int) -> None:
+    def note_changed(self, since: int) -> None:
+        """Note that sessions were told anew from a moment on."""
         self.changed_since = since if self.changed_since is None else min(since, self.changed_since)
 
     def take_changed_since(self) -> int | None:

@@ -1,13 +1,15 @@
 """What follows from a car's journal without any entity: lines of activity, and long-term statistics."""
 
+from homeassistant.components.recorder.statistics import get_last_statistics
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.recorder import get_instance
 
 from ..const import LOGGER
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
 from ..runtime import TeslaFiConfigEntry
 from .activity import fire_for_activity
-from .statistics import HOUR, async_fill, sessions_of
+from .statistics import HOUR, async_fill, sessions_of, statistic_id
 
 
 @callback
@@ -40,6 +42,17 @@ class _Follower:
         self._entry.async_on_unload(stop_telling)
         if "recorder" in self._hass.config.components:
             self._entry.async_on_unload(self._car.async_add_listener(self._changed))
+            self._entry.async_create_background_task(self._hass, self._catch_up(), "teslafi statistics")
+
+    async def _catch_up(self) -> None:
+        """Fill in what was told while nobody added it up: from the last hour that there is, or from the first."""
+        newest = statistic_id(self._vin, "distance")
+        found = await get_instance(self._hass).async_add_executor_job(
+            lambda: get_last_statistics(self._hass, 1, newest, convert_units=False, types={"sum"})
+        )
+        rows = next(iter(found.values()), [])
+        self._car.note_changed(int(rows[0]["start"]) if rows else 0)
+        self._changed()
 
     @callback
     def _changed(self) -> None:

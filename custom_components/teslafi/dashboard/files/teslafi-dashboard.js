@@ -25,6 +25,7 @@ const TEXTS = {
     driving: "Driving",
     full_at: "full at",
     arrives_at: "arrives at",
+    journal: "Journal",
     just_now: "just now",
     location: "Location",
     none: "No Tesla cars or energy sites yet. [Add the integration](/config/integrations/dashboard).",
@@ -54,6 +55,7 @@ const TEXTS = {
     driving: "Fährt",
     full_at: "voll um",
     arrives_at: "Ankunft um",
+    journal: "Fahrtenbuch",
     just_now: "gerade eben",
     location: "Standort",
     none: "Noch keine Autos oder Energieanlagen. [Füge die Integration hinzu](/config/integrations/dashboard).",
@@ -284,7 +286,9 @@ function map(entities) {
 }
 
 function schedules(entities) {
-  const calendars = entities.of("calendar");
+  const calendars = ["charge_schedules", "precondition_schedules"]
+    .map((key) => entities.get(`calendar.${key}`))
+    .filter((id) => id !== undefined);
   return [
     tile(entities.get("sensor.charge_schedule_data_next")),
     tile(entities.get("sensor.preconditioning_schedule_data_next")),
@@ -305,6 +309,14 @@ function controls(entities, text) {
   const link = `/config/integrations/integration/${DOMAIN}`;
   const content = `${text.controls_off} [${text.controls_on}](${link})`;
   return [{ type: "markdown", text_only: true, content }];
+}
+
+function journal(entities) {
+  const keys = ["drive_distance", "drive_consumption", "charge_added", "charge_cost", "month_distance", "month_cost"];
+  return [
+    ...keys.map((key) => tile(entities.get(`sensor.journal_${key}`))),
+    tile(entities.get("sensor.journal_battery_health")),
+  ];
 }
 
 function activity(entities) {
@@ -331,6 +343,7 @@ function carView(device, entities, text) {
       section(text.tires, "mdi:car-tire-alert", tires(entities)),
       section(text.schedules, "mdi:calendar-clock", schedules(entities)),
       section(text.controls, "mdi:gesture-tap-button", controls(entities, text)),
+      section(text.journal, "mdi:notebook-outline", journal(entities)),
       section(text.activity, "mdi:history", activity(entities)),
     ].filter((part) => part !== undefined),
   };
