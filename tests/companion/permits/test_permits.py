@@ -10,6 +10,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
+from teslafi_companion.audit import record
 from teslafi_companion.domain.accounts import account, factors
 from teslafi_companion.domain.accounts.step_up import Method, Purpose
 from teslafi_companion.domain.accounts.visitor import Visitor
@@ -322,6 +323,15 @@ async def test_commands_join_the_audit_log(store: Store, http: Http, holder: Hol
     page = (await browser.open("/account/activity?kind=commands")).text
     assert "<strong>&lt;b&gt;</strong> \N{EN DASH} refused: not paired<br>" in page
     assert "refused: raw words<br>" in page
+    async with store.transaction() as transaction:
+        # As version 0.1.0 wrote it, and as nobody should
+        earlier = {"instance": "Home", **COMMAND, "result": "refused", "answer": "not_charging"}
+        record(transaction, "command", account_id=holder.owner, detail=earlier)
+        record(transaction, "command", account_id=holder.owner, detail={"command": 7})
+        record(transaction, "command", account_id=holder.owner)
+    shown = await browser.open("/account/activity")
+    assert shown.status == 200
+    assert "refused: not_charging<br>" in shown.text
 
 
 @pytest.mark.parametrize(

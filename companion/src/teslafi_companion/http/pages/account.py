@@ -1,5 +1,6 @@
 """The account's own pages: overview, address, password, sessions, activity, export, end."""
 
+from collections.abc import Mapping
 from itertools import groupby
 import json
 import re
@@ -29,6 +30,7 @@ from .mail_links import may_mail, used_link
 from .subscription import lead_to_checkout, shown
 from .words import EVENTS, KINDS, METHODS
 
+_COMMAND: Final = ("command", "vehicle", "user", "result", "reason", "answer", "instance")
 _EVENTS_SHOWN: Final = 100
 _ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -218,6 +220,11 @@ async def end_everywhere(request: web.Request, visit: Visit) -> web.Response:
     return see("/account/sessions?done=everywhere")
 
 
+def _command(detail: Mapping[str, object]) -> dict[str, str]:
+    """Return what is known of a command; earlier versions wrote down less."""
+    return {name: str(detail.get(name, "")) for name in _COMMAND}
+
+
 @signed_in
 async def activity(request: web.Request, visit: Visit) -> web.Response:
     """Show the account's own part of the audit log, page by page."""
@@ -244,6 +251,7 @@ async def activity(request: web.Request, visit: Visit) -> web.Response:
         kind=kind,
         kinds={name: words for name, (words, _) in KINDS.items()},
         events=EVENTS,
+        command=_command,
         commands=COMMANDS,
         results=RESULTS,
         reasons=REASONS,
