@@ -31,6 +31,14 @@ def disabled(keeper: Keeper, vin: str = ANNAS_MODEL_3) -> dict[str, er.RegistryE
     return {key: known[key].disabled_by for key in (*REPLACED, *BROUGHT)}
 
 
+async def with_calendars(linked: Keeper) -> None:
+    """Have both cars get the software that keeps schedules."""
+    for vin in (ANNAS_MODEL_3, ANNAS_MODEL_Y):
+        linked.tesla.control.set_values(vin, {"vehicle_state.car_version": "2026.20.1 0123456789ab"})
+    assert await linked.hass.config_entries.async_reload(linked.entry.entry_id)
+    await linked.hass.async_block_till_done(wait_background_tasks=True)
+
+
 def named_twice(keeper: Keeper, vin: str = ANNAS_MODEL_3) -> set[str]:
     """Return names that two enabled entities of a car share."""
     names = [one.original_name for one in entities(keeper, vin).values() if one.disabled_by is None]
@@ -39,6 +47,7 @@ def named_twice(keeper: Keeper, vin: str = ANNAS_MODEL_3) -> set[str]:
 
 async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
     """For the cars and groups that were chosen; what a user disabled stays disabled."""
+    await with_calendars(linked)
     registry = er.async_get(hass)
     reads = dict.fromkeys(REPLACED) | dict.fromkeys(BROUGHT, BY_INTEGRATION)
     assert disabled(linked) == reads
@@ -61,6 +70,7 @@ async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
 async def test_a_group_replaces_its_own_and_what_a_user_enables_again_stays(
     hass: HomeAssistant, linked: Keeper
 ) -> None:
+    await with_calendars(linked)
     await linked.enable(groups=["charging"])
     charging = {key for key, group in REPLACED.items() if group.value == "charging"}
     assert {key for key, by in disabled(linked).items() if by} == {*charging, *BROUGHT}
@@ -74,6 +84,7 @@ async def test_a_group_replaces_its_own_and_what_a_user_enables_again_stays(
 
 async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAssistant, linked: Keeper) -> None:
     """As a new car does, whose entities are registered when the controls are there already."""
+    await with_calendars(linked)
     await linked.enable()
     registry = er.async_get(hass)
     await hass.config_entries.async_unload(linked.entry.entry_id)
@@ -83,3 +94,13 @@ async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAs
     await hass.config_entries.async_setup(linked.entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert disabled(linked) == dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT)
+
+
+async def test_they_come_back_when_the_link_is_ended(hass: HomeAssistant, linked: Keeper) -> None:
+    await with_calendars(linked)
+    await linked.enable(groups=["openings"], vehicles=[ANNAS_MODEL_3])
+    assert disabled(linked)["vehicle_state_locked"] is BY_INTEGRATION
+    flow = await reconfigure(hass, linked.owner, linked.entry, "unlink_companion")
+    await linked.owner.answer(flow, {})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert disabled(linked) == dict.fromkeys(REPLACED) | dict.fromkeys(BROUGHT, BY_INTEGRATION)
