@@ -158,7 +158,7 @@ def note_storage(hass: HomeAssistant, *, failed: bool) -> None:
 @callback
 def note_unlinked(hass: HomeAssistant, entry: ConfigEntry, address: str | None) -> None:
     """Raise the issue that the companion at `address` ended the link, or delete it without one."""
-    issue = _Issue(_issue_id(entry, COMPANION_UNLINKED), COMPANION_UNLINKED)
+    issue = _Issue(_issue_id(entry, COMPANION_UNLINKED), COMPANION_UNLINKED, fix_of=entry)
     if address is None:
         issue.delete(hass)
     else:

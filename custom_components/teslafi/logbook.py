@@ -39,7 +39,7 @@ def async_describe_events(
 
     @callback
     def describe(event: Event) -> dict[str, Any]:
-        """Say what was commanded and how it ended: "Unlock doors - refused: not paired (Anna)"."""
+        """Say what was commanded and how it ended: "Unlock doors - refused: not paired". The context tells by whom."""
         return {
             LOGBOOK_ENTRY_NAME: _name(hass, event),
             LOGBOOK_ENTRY_MESSAGE: _line(_Words(hass), event.data),
@@ -70,4 +70,4 @@ def _line(words: _Words, said: Mapping[str, Any]) -> str:
     if result != SUCCEEDED:
         reason = words.of("reason", str(said.get("reason", "")))
         line += f" \N{EN DASH} {words.of('result', result) or result}{f': {reason}' if reason else ''}"
-    return f"{line} ({said['user']})" if said.get("user") else line
+    return line

@@ -7,10 +7,11 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 import probatio
 
-from .const import CONF_MONTHLY_BUDGET
+from .const import CONF_COMPANION, CONF_MONTHLY_BUDGET
 from .coordinators.journal import get_journal
+from .flow.link import async_unlink
 from .flow.options import BUDGET
-from .issues import BUDGET_REACHED, BUDGET_SHORT, CONF_ENTRY_ID, JOURNAL
+from .issues import BUDGET_REACHED, BUDGET_SHORT, COMPANION_UNLINKED, CONF_ENTRY_ID, JOURNAL
 from .journal.file import JournalUnusable
 
 
@@ -53,6 +54,21 @@ class SignInFlow(ConfirmRepairFlow):
         return await super().async_step_confirm(user_input)
 
 
+class UnlinkFlow(ConfirmRepairFlow):
+    """Ends a link on this side that the companion has ended on its own."""
+
+    def __init__(self, entry: ConfigEntry) -> None:
+        """End the link of `entry`."""
+        self._entry = entry
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Forget it once the owner agrees."""
+        if user_input is not None and CONF_COMPANION in self._entry.data:
+            await async_unlink(self.hass, self._entry)
+        return await super().async_step_confirm(user_input)
+
+
 class JournalFlow(ConfirmRepairFlow):
     """Moves a damaged journal aside and begins a new one."""
 
@@ -76,4 +92,6 @@ async def async_create_fix_flow(
     entry = hass.config_entries.async_get_entry(str((data or {}).get(CONF_ENTRY_ID)))
     if entry is None:
         return ConfirmRepairFlow()
-    return BudgetFlow(entry) if issue_id.startswith((BUDGET_REACHED, BUDGET_SHORT)) else SignInFlow(entry)
+    if issue_id.startswith((BUDGET_REACHED, BUDGET_SHORT)):
+        return BudgetFlow(entry)
+    return UnlinkFlow(entry) if issue_id.startswith(COMPANION_UNLINKED) else SignInFlow(entry)

@@ -12,6 +12,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pyotp
 import pytest
@@ -235,6 +236,35 @@ async def test_unlinking_at_the_companion_is_seen_here(
     assert (await link())["reason"] == "companion_linked"
     assert issues(hass) == set()
     assert shown(hass)[0] == "linked"
+
+
+async def test_a_link_that_the_companion_ended_is_removed_by_its_repair(
+    hass: HomeAssistant, owner: Owner, link: Link, olga: Person, entry: ConfigEntry
+) -> None:
+    """Ignored, it stays so however often it is raised; settled, link and entities are gone, and the address is kept."""
+    await link()
+    address = entry.data["companion"]["address"]
+    page = await olga.opens("/links")
+    await olga.fills(next(line.split('"')[3] for line in page.text.splitlines() if 'action="/links/' in line))
+    await later(hass)
+    issue_id = f"companion_unlinked_{entry.entry_id}"
+    ir.async_ignore_issue(hass, DOMAIN, issue_id, ignore=True)
+    await later(hass)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
+    assert issue.dismissed_version is not None
+    assert await async_setup_component(hass, "repairs", {})
+    manager = hass.data["repairs"]["flow_manager"]
+    flow = await manager.async_init(DOMAIN, data={"issue_id": issue_id})
+    assert flow["step_id"] == "confirm"
+    assert flow["description_placeholders"] == {"account": entry.title, "address": address}
+    await manager.async_configure(flow["flow_id"], {})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert issues(hass) == set()
+    assert "companion" not in entry.data
+    assert entry.data["last_companion"] == address
+    assert hass.states.get("sensor.teslafi_companion_link") is None
+    assert hass.states.get("sensor.roadrunner_battery_level") is not None
 
 
 async def test_unlinking_here_is_seen_at_the_companion(

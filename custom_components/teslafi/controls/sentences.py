@@ -11,6 +11,9 @@ from ..tesla.errors import (
     BillingLimitReached,
     CommandRefused,
     CommandUncertain,
+    KeyNotAllowed,
+    KeyNotPaired,
+    KeyTooFar,
     NotRegistered,
     RateLimited,
     ScopeMissing,
@@ -57,6 +60,13 @@ def sentence(error: Exception, *, target: str, companion: str) -> HomeAssistantE
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=key, translation_placeholders={"name": target})
 
 
+RESULTS: Final = (
+    ((CommandRefused, KeyNotAllowed, KeyNotPaired, KeyTooFar), Result.REFUSED),
+    ((CommandUncertain,), Result.UNCERTAIN),
+)
+"""Errors that are the car's own answer, and those after which nobody knows; with any other nothing was done."""
+
+
 class Outcome(TypedDict):
     """The fields of a record that tell how a command ended."""
 
@@ -70,10 +80,9 @@ def outcome_of(error: Exception | None, said: HomeAssistantError | None) -> Outc
     if error is None:
         return Outcome(result=Result.SUCCEEDED, answer="", reason="")
     reason = (said.translation_key or "") if said else ""
-    if isinstance(error, CommandRefused):
-        return Outcome(result=Result.REFUSED, answer=error.reason, reason=reason)
     if isinstance(error, TeslaError):
-        result = Result.UNCERTAIN if isinstance(error, CommandUncertain) else Result.FAILED
-        return Outcome(result=result, answer=str(error), reason=reason)
+        answer = error.reason if isinstance(error, CommandRefused) else str(error)
+        result = next((result for kinds, result in RESULTS if isinstance(error, kinds)), Result.FAILED)
+        return Outcome(result=result, answer=answer, reason=reason)
     answer = (error.translation_key or "") if isinstance(error, HomeAssistantError) else str(error)
     return Outcome(result=Result.LOCKED, answer=answer, reason=reason)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 import probatio
@@ -113,16 +114,20 @@ class LinkFlow(ConfigFlow):
         address = entry.data[CONF_COMPANION][CONF_ADDRESS]
         if user_input is None:
             return self.async_show_form(step_id="unlink_companion", description_placeholders={"address": address})
-        vault = await async_get_vault(self.hass)
-        told = await end_link(self.hass, entry, vault)
-        await vault.wipe(entry.entry_id, CONTROLS)
-        note_controls_locked(self.hass, entry, address, None)
-        follow_controls(self.hass, entry, entry.data.get(CONF_CONTROLS, {}), {})
-        return self.async_update_reload_and_abort(
-            entry,
-            data=without_companion(entry),
-            reason="companion_unlinked" if told else "companion_unlinked_here",
-        )
+        told = await async_unlink(self.hass, entry)
+        return self.async_abort(reason="companion_unlinked" if told else "companion_unlinked_here")
+
+
+async def async_unlink(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+    """Forget the link, and controls with it; say whether the companion knows that it ended."""
+    vault = await async_get_vault(hass)
+    told = await end_link(hass, entry, vault)
+    await vault.wipe(entry.entry_id, CONTROLS)
+    note_controls_locked(hass, entry, "", None)
+    follow_controls(hass, entry, entry.data.get(CONF_CONTROLS, {}), {})
+    hass.config_entries.async_update_entry(entry, data=without_companion(entry))
+    hass.config_entries.async_schedule_reload(entry.entry_id)
+    return told
 
 
 def without_companion(entry: ConfigEntry) -> dict[str, Any]:

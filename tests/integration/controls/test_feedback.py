@@ -216,9 +216,8 @@ def described(hass: HomeAssistant, event: Event[Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("language", "refused", "done"),
-    [("en", "Unlock doors \N{EN DASH} failed: not paired (Pia)", "Set charge limit (Home Assistant)"),
-     ("de", "Türen entriegeln \N{EN DASH} fehlgeschlagen: nicht gekoppelt (Pia)",
-      "Ladegrenze einstellen (Home Assistant)")],
+    [("en", "Unlock doors \N{EN DASH} refused: not paired", "Set charge limit"),
+     ("de", "Türen entriegeln \N{EN DASH} abgelehnt: nicht gekoppelt", "Ladegrenze einstellen")],
 )  # fmt: skip
 async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent_it(
     hass: HomeAssistant, keeper: Keeper, language: str, refused: str, done: str
@@ -239,7 +238,8 @@ async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent
     await hass.services.async_call("number", "set_value", limit, blocking=True)
     assert [described(hass, event)["message"] for event in events] == [refused, done]
     assert {described(hass, event)["name"] for event in events} == {"Roadrunner"}
-    assert events[0].context is pressed, "Home Assistant knows itself who it was"
+    assert events[0].context is pressed, "Home Assistant writes who it was"
+    assert events[0].data["user"] == "Pia"
     event = er.async_get(hass).async_get("event.roadrunner_commands")
     assert event is not None
     assert event.disabled, "one line for each command"
