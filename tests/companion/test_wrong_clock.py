@@ -7,11 +7,14 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from teslafi_companion.domain.accounts import throttle, totp
+from teslafi_companion import audit
+from teslafi_companion.domain.accounts import account, factors, sessions, throttle, totp
 from teslafi_companion.domain.accounts.throttle import SIGN_IN_NETWORK, SIGN_IN_STRANGER, Attempt
+from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.mail import outbox
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
+from teslafi_companion.work.housekeeping import Housekeeping, Steadiness
 from teslafi_companion.work.outbox import LONGEST_WAIT, OutboxWorker
 
 from .clock import ManualClock
@@ -120,3 +123,63 @@ async def test_a_mail_of_a_clock_that_was_ahead_does_not_wait_for_that_day(store
     async with store.reading() as transaction:
         states = {row.state for row in await transaction.rows(select(tables.outbox.c.state))}
     assert states == {"done"}
+
+
+class Machine:
+    """A computer with both of its clocks."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        """Start the service."""
+        self.clock = clock
+        self.seconds = 1000.0
+        self.housekeeping = Housekeeping(store, Steadiness(store.clock, lambda: self.seconds))
+
+    async def runs(self, minutes: int) -> None:
+        """Let time pass, with a turn of the housekeeping each ten minutes."""
+        for _ in range(0, minutes, 10):
+            await self.housekeeping.turn()
+            self.seconds += 600
+            self.clock.advance(minutes=10)
+        await self.housekeeping.turn()
+
+
+@pytest.mark.parametrize("years", [1, 30])
+async def test_a_clock_that_is_wrong_at_start_deletes_nothing(store: Store, clock: ManualClock, years: int) -> None:
+    """Nor one that jumps ahead for a while: sessions, the audit log and an announced removal are there after it."""
+    owner_id = await make_account(store, second_factor=True)
+    async with store.transaction() as transaction:
+        owner = await account.load(transaction, owner_id)
+        assert owner is not None
+        token, _ = await sessions.open_session(transaction, owner_id, ("pwd",), Visitor("192.0.2.7"))
+        await factors.ask_removal(transaction, owner)
+        before = len(await audit.all_entries(transaction))
+    right = clock.now
+    for first in ("wrong at start", "wrong later"):
+        machine = Machine(store, clock)
+        if first == "wrong later":
+            await machine.runs(10)
+        clock.advance(days=365 * years)
+        await machine.runs(50)
+        clock.now = right
+        await machine.runs(10)
+        clock.now = right
+        async with store.reading() as transaction:
+            assert len(await audit.all_entries(transaction)) >= before, first
+            assert await sessions.find_session(transaction, token) is not None, first
+            assert await factors.removal_due(transaction, owner_id) is not None, first
+
+
+async def test_once_the_clock_went_evenly_for_an_hour_what_is_over_goes(store: Store, clock: ManualClock) -> None:
+    owner_id = await make_account(store, second_factor=True)
+    async with store.transaction() as transaction:
+        owner = await account.load(transaction, owner_id)
+        assert owner is not None
+        await factors.ask_removal(transaction, owner)
+    clock.advance(days=4)
+    machine = Machine(store, clock)
+    await machine.runs(50)
+    async with store.reading() as transaction:
+        assert await factors.removal_due(transaction, owner_id) is not None
+    await machine.runs(10)
+    async with store.reading() as transaction:
+        assert await factors.removal_due(transaction, owner_id) is None

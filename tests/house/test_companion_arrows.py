@@ -37,7 +37,7 @@ ALLOWED: Final[Mapping[str, str]] = {
     "adapters.secrets_manager": "",
     "adapters.smtp": "domain.accounts mail settings",
     # What runs beside the requests
-    "work": "audit domain.accounts domain.billing domain.links mail rotation store",
+    "work": "audit clock domain.accounts domain.billing domain.links mail rotation store",
     # Indexes are made anew by the rooms that know what they are made of
     "rotation": "audit crypto domain.accounts domain.links store",
     # HTTP

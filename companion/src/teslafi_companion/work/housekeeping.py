@@ -1,11 +1,14 @@
 """Does again and again what no request does: takes over keys, carries out what is due, drops what has expired."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+import time
 from typing import Final
 
 import structlog
 
 from teslafi_companion import audit
+from teslafi_companion.clock import Clock
 from teslafi_companion.domain.accounts import account, factors, notices, passkeys, sessions, sign_in, throttle, totp
 from teslafi_companion.domain.billing import inbox, portals
 from teslafi_companion.domain.links import purge as links
@@ -17,6 +20,10 @@ from teslafi_companion.store.keyring import REFRESH, refresh_cipher
 from .supervisor import Loop
 
 PAUSE: Final = timedelta(seconds=30)
+JUMP: Final = timedelta(minutes=2)
+"""More than clocks are put right by without a jump."""
+STEADY: Final = timedelta(hours=1)
+"""For how long the clock has to go evenly before anything is deleted by it."""
 HEAD_LOGGED: Final = timedelta(hours=24)
 WAITING_LOGGED: Final = timedelta(minutes=5)
 """A mail that waits for longer is worth a line, and one more each time that this passes again: alarms count on it."""
@@ -40,12 +47,36 @@ EXPIRY_LOGGED: Final = timedelta(days=30)
 _log = structlog.get_logger(__name__)
 
 
+class Steadiness:
+    """Says whether the wall clock went evenly for an hour: right after a start or a jump nobody knows if it is right.
+
+    What a clock that is ahead deletes does not come back with the right time.
+    """
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Trust nothing yet."""
+        self._clock = clock
+        self._monotonic = monotonic
+        self._apart: float | None = None
+        self._since = 0.0
+
+    def holds(self) -> bool:
+        """Look at the clocks, which has to be done again and again."""
+        now = self._monotonic()
+        apart = self._clock().timestamp() - now
+        if self._apart is None or abs(apart - self._apart) > JUMP.total_seconds():
+            self._since = now
+        self._apart = apart
+        return now - self._since >= STEADY.total_seconds()
+
+
 class Housekeeping:
     """Keeps the database of one store in order, and writes the audit log's head to the log once a day."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, steadiness: Steadiness | None = None) -> None:
         """Begin with a head that was never logged."""
         self._store = store
+        self._steadiness = steadiness or Steadiness(store.clock)
         self._head_logged_at: datetime | None = None
         self._waiting_logged_at: datetime | None = None
 
@@ -55,7 +86,7 @@ class Housekeeping:
 
     async def turn(self) -> int:
         """Keep the house; returns 0, because all of it is done at once."""
-        await keep_house(self._store)
+        await keep_house(self._store, deletes=self._steadiness.holds())
         now = self._store.clock()
         if self._head_logged_at is None or now - self._head_logged_at >= HEAD_LOGGED:
             async with self._store.reading() as transaction:
@@ -79,11 +110,14 @@ class Housekeeping:
             self._waiting_logged_at = now
 
 
-async def keep_house(store: Store) -> None:
-    """Learn new keys, tell of unfinished sign-ins, carry out due removals, drop what has expired."""
+async def keep_house(store: Store, *, deletes: bool = True) -> None:
+    """Learn new keys, tell of unfinished sign-ins; with `deletes` carry out due removals and drop what has expired."""
     await refresh_cipher(store)
     async with store.transaction() as transaction:
         await sign_in.notice_incomplete(transaction)
+    if not deletes:
+        return
+    async with store.transaction() as transaction:
         await factors.remove_due(transaction)
     async with store.transaction() as transaction:
         await _purge(transaction)
