@@ -161,6 +161,7 @@ def test_thinning_leaves_sessions_and_a_rebuild_too(store: Store) -> None:
     store.record(VIN, (), flush=True)
     before, many = told(store), len(store.samples(VIN))
     now = (EPOCH + 45 * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS + 10
+    assert store.thin(now + 400 * DAY, days=100) == 0
     assert store.thin(now, days=0) > 0
     assert store.thin(now, days=0) == 0
     assert len(store.samples(VIN)) < many

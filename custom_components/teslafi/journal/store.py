@@ -312,12 +312,17 @@ class Store:
             return replay.done
 
     def thin(self, now: Moment, days: int = THIN_DAYS) -> int:
-        """Leave one sample of ten minutes before so many days ago; return how many samples went."""
-        before = (now - days * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
+        """Leave one sample of ten minutes before so many days ago; return how many samples went.
+
+        Days are counted back from the last look at a car, should `now` be later: a clock that is ahead thins nothing.
+        """
         gone = 0
         with self._transaction() as connection:
             for vin in self._rows.vins(connection):
                 car = self._rows.new_car(connection, vin)
+                known = self._rows.state(connection, car).known
+                looked = min(now, known.at) if known is not None else 0
+                before = (looked - days * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
                 since = self._rows.thinned_until(connection, car)
                 if since >= before:
                     continue
