@@ -16,9 +16,8 @@ async def test_nothing_acknowledged_is_lost(kind: str) -> None:
     assert found["refreshes"] > 3
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_trouble_is_503_and_passes(kind: str) -> None:
-    """One round of the cheap ones; the others are had by `script/chaos companion-troubles`."""
-    found = await troubled(kind, ["background tasks killed", "read-only", "clock two days ahead"], seed=7)
+async def test_trouble_is_503_and_passes() -> None:
+    """One of ten, on one database; all are had by `script/chaos companion-troubles`."""
+    found = await troubled("sqlite", ["read-only"], seed=7)
     assert found["sign-ups"] > 0
     assert "COMPLETE" not in found["audit"]
