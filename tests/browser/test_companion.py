@@ -324,7 +324,7 @@ async def test_a_passkey_is_added_and_signs_in(visitor: Visitor, browser: Browse
     await visitor.shows("Add a passkey", "passkey")
     await visitor.fill("Name", "This laptop")
     await visitor.press("Add a passkey")
-    await visitor.shows("Recovery codes")
+    await visitor.shows("Your recovery codes")
     await visitor.open("/account/security")
     await expect(page.get_by_text("This laptop").first).to_be_visible()
 
