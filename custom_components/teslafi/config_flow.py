@@ -3,15 +3,25 @@
 from collections.abc import Mapping
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, ConfigSubentryFlow, OptionsFlow
 from homeassistant.core import callback
 
-from .const import CONF_COMPANION, CONF_CONTROLS, CONF_METHOD, CONF_PAIRING_DOMAIN, CONTROLS, DOMAIN, METHOD_FEED
+from .const import (
+    CONF_COMPANION,
+    CONF_CONTROLS,
+    CONF_METHOD,
+    CONF_PAIRING_DOMAIN,
+    CONTROLS,
+    DOMAIN,
+    METHOD_FEED,
+    TARIFF,
+)
 from .flow.charging_history import ChargingHistoryFlow
 from .flow.controls import ControlsFlow
 from .flow.feed import FeedFlow
 from .flow.import_history import ImportHistoryFlow
 from .flow.options import TeslaFiOptionsFlow
+from .flow.tariff import TariffFlow
 from .secret import Secret
 from .storage.file import StorageFailed
 from .storage.vault import ShareNeeded, async_get_vault
@@ -76,6 +86,13 @@ class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, ImportHisto
             for entry_id, one in controls.items()
             if one is not None and (share := one.gate.share) is not None
         }
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        """Offer tariffs, one for a zone."""
+        return {TARIFF: TariffFlow}
 
     @staticmethod
     @callback

@@ -6,6 +6,7 @@ One file serves all accounts. What cannot be written is kept in memory and tried
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 import time
@@ -26,6 +27,7 @@ from ..journal.rules import State, current
 from ..journal.sample import Position, Sample
 from ..journal.sessions import Charge, Drive, Parking
 from ..journal.store import Recorded, Store, move_aside
+from .costs import Pricing, priced_if_possible, pricing_of, reprice
 from .samples import placed
 
 FILE: Final = "teslafi.journal.db"
@@ -49,6 +51,8 @@ class Journal:
         self._queues: dict[str, deque[Sample]] = {}
         self._states: dict[str, State] = {}
         self._listeners: dict[str, list[Listener]] = {}
+        self._entries: dict[str, ConfigEntry] = {}
+        """Car -> the account that saw it last, whose tariffs apply."""
         self._users: set[str] = set()
         self._open = False
         self._trouble: str | None = None
@@ -116,6 +120,7 @@ class Journal:
     @callback
     def see(self, entry: ConfigEntry, vin: str, sample: Sample) -> None:
         """Take in an observation of a car of an account; it is written within seconds."""
+        self._entries[vin] = entry
         queue = self._queues.setdefault(vin, deque(maxlen=QUEUE_MOST))
         queue.append(self._with_zone(entry, sample))
         self._write_within(BATCH_SECONDS)
@@ -139,12 +144,26 @@ class Journal:
         for vin in sorted(vins):
             samples = list(self._queues.pop(vin, ()))
             try:
-                recorded = await self._hass.async_add_executor_job(self.store.record, vin, samples)
+                recorded = await self._hass.async_add_executor_job(self._record, vin, samples, self._pricing(vin))
             except JournalUnusable as error:
                 self._failed(error)
                 return
             self._tell(vin, recorded)
         self._note(None)
+
+    def _pricing(self, vin: str) -> Pricing | None:
+        entry = self._entries.get(vin)
+        return None if entry is None else pricing_of(self._hass, entry)
+
+    def _record(self, vin: str, samples: list[Sample], pricing: Pricing | None) -> Recorded:
+        recorded = self.store.record(vin, samples)
+        if not pricing:
+            return recorded
+        closed = [
+            priced_if_possible(self.store, vin, one, pricing) if isinstance(one, Charge) else one
+            for one in recorded.closed
+        ]
+        return replace(recorded, closed=closed)
 
     def _tell(self, vin: str, recorded: Recorded) -> None:
         self._states[vin] = recorded.state
@@ -195,6 +214,11 @@ class Journal:
             self._queues.pop(vin, None)
             await self._hass.async_add_executor_job(self.store.delete, vin)
             self._states.pop(vin, None)
+
+    async def async_reprice(self, entry: ConfigEntry, vin: str) -> int:
+        """Reckon the cost of all of a car's charges anew by an account's tariffs; return how many have one."""
+        pricing = pricing_of(self._hass, entry)
+        return await self.async_rewrite(vin, lambda: reprice(self.store, vin, pricing))
 
     # Trouble
 

@@ -25,6 +25,7 @@ from ..const import (
     CONF_COMMAND_CODE,
     CONF_CONTROLS,
     CONF_CURRENCY,
+    CONF_FREE_SUPERCHARGING,
     CONF_HABITS,
     CONF_HINTS,
     CONF_JOURNAL_POSITIONS,
@@ -83,6 +84,7 @@ def options_schema(currency: Currency) -> probatio.Schema:
             probatio.Required(CONF_CURRENCY, default=currency.value): CURRENCY,
             probatio.Optional(CONF_HINTS): HINTS,
             probatio.Required(CONF_HABITS, default=True): BooleanSelector(),
+            probatio.Required(CONF_FREE_SUPERCHARGING, default=False): BooleanSelector(),
             probatio.Required(CONF_JOURNAL_POSITIONS, default=Positions.EXACT.value): POSITIONS,
             probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
         }

@@ -172,6 +172,18 @@ async def _set_cost(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
     return {"cost": cost, "currency": currency if cost is not None else None}
 
 
+async def _reprice(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
+    charges = await car.journal.async_reprice(car.config_entry, car.vin)
+    await car.async_brought_in()
+    return {"charges": charges}
+
+
+async def _delete(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
+    await car.journal.async_delete(car.vin)
+    await car.async_refresh()
+    return {}
+
+
 async def _export(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
     """Save the journal of a period where the owner allows files: one kind as CSV, all as JSON."""
     filename = asked[FILENAME]
@@ -253,6 +265,8 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
         },
         only=False,
     ),
+    "recompute_costs": JournalAction(_reprice, {}, only=False),
+    "delete_journal": JournalAction(_delete, {}, only=False),
     "export_journal": JournalAction(
         _export,
         {

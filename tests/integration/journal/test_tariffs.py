@@ -1,0 +1,121 @@
+"""Tariffs of zones: added and changed in the UI, applied as charges end, and to the past when the owner asks."""
+
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.config_entries import ConfigEntry, SubentryFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
+import pytest
+
+from custom_components.teslafi.const import CONF_FREE_SUPERCHARGING, DOMAIN, TARIFF
+from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.journal.sample import Sample, Wake
+from custom_components.teslafi.journal.sessions import Charge, CostSource
+from tests.integration.recorded import MODEL_3, VIN, watch_car
+
+NOON = 1_795_860_000
+HOME = {"latitude": 52.0, "longitude": 13.0}
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> ConfigEntry:
+    freezer.move_to("2026-11-28 12:00:00")
+    hass.states.async_set("zone.home", "0", {**HOME, "radius": 100, "friendly_name": "Home"})
+    entry: ConfigEntry = (await watch_car(hass, MODEL_3))[0]
+    await get_journal(hass).async_join(entry)
+    return entry
+
+
+async def charge(hass: HomeAssistant, entry: ConfigEntry, start: int, **more: Any) -> None:  # noqa: ANN401 - any field
+    """Charge 10 kWh at home within an hour."""
+    journal = get_journal(hass)
+    for minute in range(0, 65, 5):
+        goes_on = 0 < minute < 60
+        values: dict[str, Any] = {
+            "odometer_km": 100.0,
+            "driving": False,
+            "charging_state": "Charging" if goes_on else "Disconnected",
+            "charger_power_kw": 10.0 if goes_on else 0.0,
+            "energy_added_kwh": min(minute, 60) / 6,
+            **HOME,
+        }
+        journal.see(entry, VIN, Sample(at=start + minute * 60, state=Wake.ONLINE, **(values | more)))
+    await journal.async_flush()
+
+
+async def charges(hass: HomeAssistant) -> list[Charge]:
+    journal = get_journal(hass)
+    return await journal.async_query(journal.store.charges, VIN)
+
+
+async def add_tariff(hass: HomeAssistant, entry: ConfigEntry, **values: Any) -> SubentryFlowResult:  # noqa: ANN401 - a form's
+    flow = await hass.config_entries.subentries.async_init((entry.entry_id, TARIFF), context={"source": "user"})
+    form = {"zone": "zone.home", "per_kwh": 0.3, "per_minute": 0, "session_fee": 1.0, **values}
+    return await hass.config_entries.subentries.async_configure(flow["flow_id"], form)
+
+
+async def test_a_charge_in_a_zone_costs_by_its_tariff(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    await charge(hass, entry, NOON)
+    assert (await add_tariff(hass, entry))["type"] is FlowResultType.CREATE_ENTRY
+    told: list[Charge] = []
+    get_journal(hass).listen(VIN, lambda said: told.extend(one for one in said.closed if isinstance(one, Charge)))
+    await charge(hass, entry, NOON + 7200)
+    first, second = await charges(hass)
+    assert (first.cost, first.cost_source) == (None, None)
+    used = max(second.used_kwh or 0.0, second.added_kwh)
+    assert second.cost == pytest.approx(1.0 + 0.3 * used, abs=0.001)
+    assert second.cost_source is CostSource.TARIFF
+    assert [one.cost for one in told] == [second.cost]
+
+
+async def test_the_past_is_reckoned_anew_when_the_owner_asks(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Tariff changed, one charge with the owner's own cost: that stays."""
+    await charge(hass, entry, NOON)
+    await charge(hass, entry, NOON + 7200)
+    journal = get_journal(hass)
+    first, second = await charges(hass)
+    assert await journal.async_query(journal.store.set_cost, VIN, second.start, 2.5, "EUR", CostSource.OWNER)
+    await add_tariff(hass, entry, per_kwh=0.5, session_fee=0)
+    assert await journal.async_reprice(entry, VIN) == 1
+    first, second = await charges(hass)
+    assert first.cost == pytest.approx(0.5 * max(first.used_kwh or 0.0, first.added_kwh), abs=0.001)
+    assert (second.cost, second.cost_source) == (2.5, CostSource.OWNER)
+    subentry = next(iter(entry.subentries.values()))
+    flow = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)  # type: ignore[attr-defined]
+    changed = await hass.config_entries.subentries.async_configure(
+        flow["flow_id"], {"zone": "zone.home", "per_kwh": 0.1, "per_minute": 0, "session_fee": 0}
+    )
+    assert changed["reason"] == "reconfigure_successful"
+    assert await journal.async_reprice(entry, VIN) == 1
+    assert (await charges(hass))[0].cost == pytest.approx((first.cost or 0) / 5, abs=0.001)
+
+
+async def test_a_window_needs_all_of_its_parts(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    half = await add_tariff(hass, entry, window_start="22:00:00")
+    assert half["errors"] == {"base": "window_incomplete"}
+    whole = await add_tariff(hass, entry, window_start="00:00:00", window_end="23:59:00", window_per_kwh=0.1)
+    assert whole["type"] is FlowResultType.CREATE_ENTRY
+    assert whole["title"] == "Home"
+    assert (await add_tariff(hass, entry))["reason"] == "already_configured"
+    await charge(hass, entry, NOON)
+    (one,) = await charges(hass)
+    assert one.cost == pytest.approx(1.0 + 0.1 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
+
+
+async def test_free_supercharging_is_free_elsewhere_too(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    hass.config_entries.async_update_entry(entry, options={CONF_FREE_SUPERCHARGING: True})
+    tesla = {"fast_charger": True, "fast_charger_type": "Tesla", "fast_charger_brand": "Tesla", "latitude": 40.0}
+    await charge(hass, entry, NOON, **tesla)
+    assert [(one.cost, one.cost_source) for one in await charges(hass)] == [(0.0, CostSource.FREE)]
+
+
+async def test_the_owner_deletes_a_cars_journal(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    await charge(hass, entry, NOON)
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, VIN), entry.entry_id)
+    assert device is not None
+    await hass.services.async_call(DOMAIN, "recompute_costs", {"device_id": device.id}, blocking=True)
+    assert len(await charges(hass)) == 1
+    await hass.services.async_call(DOMAIN, "delete_journal", {"device_id": device.id}, blocking=True)
+    assert await charges(hass) == []
