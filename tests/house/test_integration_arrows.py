@@ -55,7 +55,7 @@ ROOMS: Final = {
     "secret": "",
     "services": "catalogue compat const controls coordinators runtime tesla",
     "storage": "const polling issues secret tesla",
-    "system_health": "const runtime tesla",
+    "system_health": "const coordinators runtime tesla",
     "tesla": "secret",
 }
 """Room -> rooms it may import; "" is the component's own `__init__`."""
