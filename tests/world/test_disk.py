@@ -210,6 +210,8 @@ async def test_what_a_killed_write_leaves_is_cleaned_up(
     """Ours alone, keys first: others write there too."""
     others = folder / "tmpothers1"
     others.write_text('{"version": 1, "minor_version": 1, "key": "core.others", "data": {}}')
+    binary = folder / "tmpothers2"
+    binary.write_bytes(b"\xff\xfe no text")
     vault = await loaded(hass)
     disk.kill_after(steps)
     with suppress(Killed):
@@ -218,7 +220,7 @@ async def test_what_a_killed_write_leaves_is_cleaned_up(
     again = await loaded(hass)
     assert again.holds("entry", "grant") is False or again.get_text("entry", "grant") == "first"
     ours = [name for name in temporary(folder) if (folder / name).stat().st_size]
-    assert ours == [others.name]
+    assert sorted(ours) == [others.name, binary.name]
 
 
 async def test_files_of_interrupted_writes_go_keys_first(hass: HomeAssistant, folder: Path) -> None:
