@@ -116,6 +116,7 @@ from .polling.rule import Awake
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
+from .tesla.tariff import Side, rates
 from .tesla.vehicle_details import Alert, newest_first
 
 PARALLEL_UPDATES = 0
@@ -1052,6 +1053,32 @@ CHARGES_SENSORS: Final[tuple[SiteSensorDescription, ...]] = (
 )
 
 
+def _price_now(side: Callable[[SiteData], Side | None]) -> Callable[[SiteData], float | None]:
+    """Return what tells the price of a kWh at this moment, by the site's own clock."""
+
+    def price(data: SiteData) -> float | None:
+        if (told := side(data)) is None:
+            return None
+        now = dt_util.utcnow()
+        zone = data.zone or dt_util.get_default_time_zone()
+        found = rates(told, now, now + timedelta(minutes=1), zone)
+        return next((rate.price for rate in found if rate.begin <= now < rate.end), None)
+
+    return price
+
+
+PRICE_SENSORS: Final[tuple[SiteSensorDescription, ...]] = tuple(
+    TeslaFiSensorDescription(
+        key=key,
+        paths=(path,),
+        value_fn=_price_now(attrgetter(path)),
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+    )
+    for key, path in (("import_price", "info.tariff.buy"), ("export_price", "info.tariff.sell"))
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartSensorDescription(TeslaFiSensorDescription[Any], PartDescription):
     """A sensor of a gateway or battery."""
@@ -1168,6 +1195,7 @@ async def async_setup_entry(
     async_setup_vehicle_platform(entry, async_add_entities, JOURNAL_SENSORS, JournalSensor)
     async_setup_site_platform(entry, async_add_entities, SITE_SENSORS, SiteSensor)
     async_setup_site_platform(entry, async_add_entities, CHARGES_SENSORS, ChargesSensor)
+    async_setup_site_platform(entry, async_add_entities, PRICE_SENSORS, PriceSensor)
     async_setup_wall_connector_platform(entry, async_add_entities, WALL_CONNECTOR_SENSORS, WallConnectorSensor)
     async_setup_part_platform(entry, async_add_entities, PART_SENSORS, PartSensor)
     if (link := entry.runtime_data.link) is not None:
@@ -1308,6 +1336,18 @@ class ChargesSensor(SiteSensor, RestoreEntity):
     @override
     def extra_restore_state_data(self) -> ExtraStoredData | None:
         return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, ChargesMeter) else None
+
+
+class PriceSensor(SiteSensor):
+    """The price of a kWh, in the tariff's currency; each look at the site's powers tells it anew."""
+
+    @property
+    @override
+    def native_unit_of_measurement(self) -> str:
+        """The unit that Home Assistant's energy dashboard takes for a price."""
+        tariff = self.coordinator.data.info.tariff
+        currencies = (side.currency for side in (tariff.buy, tariff.sell) if side is not None)
+        return f"{next((name for name in currencies if name), self.hass.config.currency)}/{UnitOfEnergy.KILO_WATT_HOUR}"
 
 
 class PartSensor(TeslaFiSensor, PartEntity):

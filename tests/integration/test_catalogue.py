@@ -71,7 +71,7 @@ VEHICLE_ROWS: Mapping[str, Rows] = {
     "update": update.VEHICLE_UPDATES,
 }
 SITE_ROWS: Mapping[str, Rows] = {
-    "sensor": (*sensor.SITE_SENSORS, *sensor.CHARGES_SENSORS),
+    "sensor": (*sensor.SITE_SENSORS, *sensor.CHARGES_SENSORS, *sensor.PRICE_SENSORS),
     "binary_sensor": binary_sensor.SITE_BINARY_SENSORS,
     "calendar": calendar.SITE_CALENDARS,
 }
@@ -283,6 +283,7 @@ SENSORS: list[sensor.TeslaFiSensorDescription[Any]] = [
     *sensor.LINK_SENSORS,
     *sensor.DETAIL_SENSORS,
     *sensor.CHARGES_SENSORS,
+    *sensor.PRICE_SENSORS,
     *sensor.PART_SENSORS,
 ]
 

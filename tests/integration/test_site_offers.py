@@ -66,11 +66,21 @@ async def test_the_tariff_is_two_calendars(hass: HomeAssistant, owner: Owner, fr
     assert state is not None
     assert state.attributes["message"] == "Off-peak: 0.19 USD/kWh"
     assert "supported_features" not in state.attributes or state.attributes["supported_features"] == 0
+    assert price(hass, "import") == ("0.19", "USD/kWh")
+    assert price(hass, "export") == ("0.08", "USD/kWh")
     freezer.move_to("2026-11-17 00:30:00+00:00")
     await pass_time(hass, freezer, 3700, step=1850)
     state = hass.states.get(IMPORT)
     assert state is not None
     assert state.attributes["message"] == "Peak: 0.44 USD/kWh"
+    assert price(hass, "import") == ("0.44", "USD/kWh")
+
+
+def price(hass: HomeAssistant, way: str) -> tuple[str, str]:
+    """Return the price that holds now, and its unit."""
+    state = hass.states.get(f"sensor.anna_s_home_{way}_price")
+    assert state is not None
+    return state.state, state.attributes["unit_of_measurement"]
 
 
 @pytest.mark.parametrize("zone", ["", "Nowhere/Town", "/etc/passwd", "../../etc", "x" * 5000, 7, None])
