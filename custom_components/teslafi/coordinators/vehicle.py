@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 import random
 import time
 from typing import Final, Protocol, override
@@ -382,9 +383,15 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         )
 
     def _moment(self) -> Moment:
-        local = dt_util.now()
-        minute = ((local.toordinal() - 1) * 24 + local.hour) * 60 + local.minute
-        return Moment(time.monotonic(), time.time(), minute, local.date().isoformat())
+        wall = time.time()
+        return Moment(time.monotonic(), wall, *_local(int(wall // 60), dt_util.get_default_time_zone()))
+
+
+@lru_cache(maxsize=8)
+def _local(minute: int, zone: tzinfo) -> tuple[int, str]:
+    """Return the local minute of all minutes and the date, of a minute since 1970: asked many times for each look."""
+    local = dt_util.utc_from_timestamp(minute * 60).astimezone(zone)
+    return ((local.toordinal() - 1) * 24 + local.hour) * 60 + local.minute, local.date().isoformat()
 
 
 def _gone(block_at: Mapping[str, datetime], now: datetime) -> Iterable[str]:

@@ -7,22 +7,31 @@ the 1st, UTC).
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from ..tesla.requests import Category
 
+DAY: Final = 86_400
 MONTHS_KEPT: Final = 13
 DAYS_KEPT: Final = 31
 
 
 def month_of(now: float) -> str:
     """Return the billing month (UTC, "2026-11") of an epoch time."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+    return _names(int(now // DAY))[0]
 
 
 def day_of(now: float) -> str:
     """Return the day (UTC, "2026-11-26") of an epoch time."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
+    return _names(int(now // DAY))[1]
+
+
+@lru_cache(maxsize=16)
+def _names(day: int) -> tuple[str, str]:
+    """Return the month and the date of a day since 1970; asked many times for each request."""
+    date = datetime.fromtimestamp(day * DAY, UTC)
+    return date.strftime("%Y-%m"), date.strftime("%Y-%m-%d")
 
 
 @dataclass(frozen=True, slots=True)
