@@ -257,12 +257,22 @@ def test_the_reader_cannot_command() -> None:
     """What it offers is a list of questions; a new method belongs here only if it asks, too."""
     offered = {name for name in vars(Reader) if not name.startswith("_")}
     assert offered == {
+        "charging_history",
+        "charging_invoice",
+        "discounted",
         "grant",
+        "nearby_charging_sites",
+        "options",
         "products",
+        "recent_alerts",
         "region",
+        "release_notes",
+        "service_visit",
         "site_energy_today",
         "site_info",
         "site_live",
+        "site_wall_charges",
         "vehicle_data",
         "vehicle_state",
+        "warranties",
     }

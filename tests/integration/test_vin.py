@@ -32,9 +32,11 @@ async def test_tesla_may_write_it_in_any_form(
     http: aiohttp.ClientSession,  # noqa: F811
     form: str,
 ) -> None:
-    """In the list of products, and among the cars that know the key."""
+    """In the list of products, among the cars that know the key, and in the status of the fleet."""
     asker = Asker(http, await session_of(Shelf(valid()), http))
     tesla.answers = [web.json_response({"response": [{"vin": form, "state": "online"}, {"vin": " "}, {"vin": None}]})]
     assert {*(await asker.reader.products()).vehicles} == {VIN}
     tesla.answers = [web.json_response({"response": {"key_paired_vins": [form, None, 7]}})]
     assert await asker.paired() == {VIN}
+    tesla.answers = [web.json_response({"response": {"vehicle_info": {form: {"discounted_device_data": True}}}})]
+    assert await asker.reader.discounted([VIN]) == {VIN}

@@ -111,7 +111,7 @@ class Reader:
             return frozenset()
         answer = _object(await self._ask(lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins))))
         told = answer.get("vehicle_info")
-        cars = told if isinstance(told, Mapping) else {}
+        cars = {vin_of(vin): car for vin, car in told.items()} if isinstance(told, Mapping) else {}
         return frozenset(
             vin
             for vin in vins
