@@ -172,6 +172,12 @@ async def waits(store: Store, attempt: Attempt) -> timedelta:
 
 async def test_a_lock_by_an_attempt_that_was_not_judged_leaves_no_rung_behind(store: Store, clock: ManualClock) -> None:
     attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for _ in range(4):
+        await admitted(store, attempt)
+    reservation = await reserve(store, [attempt])
+    assert await waits(store, attempt) == timedelta(minutes=1)
+    await give_back(store, reservation)
+    assert await waits(store, attempt) == timedelta()
     for minutes in (1, 2):
         while not (await reserve(store, [attempt])).admitted:
             clock.advance(seconds=10)
