@@ -33,7 +33,7 @@ from .entity import (
 from .journal_entities.calendars import CALENDARS as JOURNAL_CALENDARS, JournalCalendar
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.next_event import car_zone, counts
-from .tesla.schedules import SHORTEST, Kind, Plan, command_days, days_of_rrule, occurrences, plans_of, rrule
+from .tesla.schedules import Kind, Plan, charge_times, command_days, days_of_rrule, occurrences, plans_of, rrule
 from .tesla.tariff import Rate, Side, rates
 
 PARALLEL_UPDATES = 0
@@ -243,9 +243,7 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             parameters = {**common, "days_of_week": days_of_week, "precondition_time": _minutes(begin)}
             await self._send("add_precondition_schedule", parameters)
             return
-        times = {"start_time": _minutes(begin), "end_time": _minutes(end)}
-        if before is not None and before.end is None and end - begin == timedelta(minutes=SHORTEST):
-            times = {"start_time": _minutes(begin)} if before.starts else {"end_time": _minutes(begin)}
+        times = charge_times(begin, end, before)
         await self._send("add_charge_schedule", {**common, **times, "days_of_week": days_of_week})
 
     def _coordinates(self, location: str | None, before: Plan | None) -> tuple[float, float]:

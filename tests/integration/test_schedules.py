@@ -7,11 +7,13 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.teslafi.tesla.next_event import car_zone, next_charge, next_preconditioning
+from custom_components.teslafi.tesla.schedules import charge_times, occurrences, plans_of
 from custom_components.teslafi.tesla.snapshot import (
     ChargeSchedule,
     ChargeScheduleData,
     PreconditioningScheduleData,
     PreconditionSchedule,
+    Snapshot,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -93,3 +95,37 @@ def test_the_cars_clock_is_homes_where_both_agree() -> None:
     assert car_zone(None, MONDAY, BERLIN) is BERLIN
     assert car_zone(1e11, MONDAY, BERLIN) is BERLIN
     assert car_zone(-28800, MONDAY, BERLIN) == timezone(timedelta(hours=-8))
+
+
+TIMES = st.integers(0, 24 * 60 - 1)
+
+
+@given(
+    start=st.none() | TIMES,
+    end=TIMES,
+    moved=st.integers(-7 * 24 * 60, 7 * 24 * 60),
+    day=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 - local, the zone comes with it
+    both=st.booleans(),
+)
+def test_moving_an_event_never_changes_its_kind(
+    start: int | None, end: int, moved: int, day: datetime, both: bool
+) -> None:
+    """Whatever is moved to whenever, over the nights when clocks change as well: start, end or window stay that."""
+    schedule = ChargeSchedule(
+        id=1,
+        enabled=True,
+        days_of_week=EVERY_DAY,
+        start_enabled=start is not None,
+        start_time=start,
+        end_enabled=start is None or both,
+        end_time=end,
+    )
+    snapshot = Snapshot(charge_schedule_data=ChargeScheduleData(charge_schedules=(schedule,)))
+    (plan,) = plans_of(snapshot)
+    since = day.replace(tzinfo=BERLIN)
+    begin, until = next(occurrences(plan, since, since + timedelta(days=9), BERLIN))
+    # As Home Assistant's page does: both by as much, in real time
+    later = timedelta(minutes=moved)
+    begin, until = (((moment.astimezone(UTC)) + later).astimezone(BERLIN) for moment in (begin, until))
+    sent = charge_times(begin, until, plan)
+    assert ("start_time" in sent, "end_time" in sent) == (schedule.start_enabled, schedule.end_enabled)

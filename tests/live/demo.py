@@ -36,6 +36,7 @@ CHECK_LOG: Final = STATE / "check.log"
 PORTS: Final = 65536
 APPLICATION: Final = "teslafi-monitoring"
 CONTROLS: Final = "teslafi-controls"
+CONTROLS_DOMAIN: Final = "controls.example"
 SEED: Final = 1
 """Of the simulated cars' everyday life."""
 SERVED: Final = (
@@ -148,6 +149,7 @@ async def _started(
     )
     home = LiveHomeAssistant(folder=folder, port=home_port, simulator_url=simulator.url, **_interpreter(version))
     home.prepare(credential(simulator))
+    simulator.control.serve_domain(CONTROLS_DOMAIN, home.url)
     await asyncio.to_thread(_write_year, simulator, folder)
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
@@ -209,7 +211,8 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             f"  Subscribe (no money moves): {companion.url}/account#subscription",
             "",
             f"  Controls: TeslaFi > Reconfigure > Turn on controls, with the application {CONTROLS} /",
-            f"  {_secret(simulator)}. Host the key that it shows, and pair it with a car, on the page below.",
+            f"  {_secret(simulator)}, domain {CONTROLS_DOMAIN}: Home Assistant serves its key there. Pair it on the",
+            "  page below.",
             "",
             f"  Cars, fresh codes, keys: {simulator.url}/    Mails: {companion.mails.url}/",
             "  Ctrl-C stops everything.",

@@ -5,7 +5,7 @@ Days are bits, bit 0 Sunday; the names that commands take for them are Tesla's (
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final, TypeGuard
 
@@ -118,6 +118,20 @@ def occurrences(plan: Plan, begin: datetime, end: datetime, zone: tzinfo) -> Ite
             if plan.one_time:
                 return
         day += timedelta(days=1)
+
+
+def charge_times(begin: datetime, end: datetime, before: Plan | None) -> dict[str, int]:
+    """Return the times of a charge schedule out of those of its event, as the command takes them.
+
+    One that had a start alone or an end alone keeps it alone, unless its event was made longer or shorter than such
+    events are shown. `begin` and `end` are in the car's zone, where a night may be an hour longer.
+    """
+    shown = timedelta(minutes=SHORTEST)
+    lengths = (end - begin, end.astimezone(UTC) - begin.astimezone(UTC))
+    start = begin.hour * 60 + begin.minute
+    if before is not None and before.end is None and shown in lengths:
+        return {"start_time": start} if before.starts else {"end_time": start}
+    return {"start_time": start, "end_time": end.hour * 60 + end.minute}
 
 
 def minutes(plan: Plan) -> int:
