@@ -225,7 +225,7 @@ async def test_nothing_beyond_the_budget(hass: HomeAssistant, owner: Owner) -> N
 async def test_many_at_once_stay_within_the_budget(hass: HomeAssistant, owner: Owner) -> None:
     """What a question may cost is reserved before it is sent."""
     entry = await owner.sign_in()
-    spent = entry.runtime_data.budget.cost_usd
+    spent = entry.runtime_data.budget.cost
     hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: spent + 0.0101})
     answers = await asyncio.gather(*(ask(hass, "get_recent_alerts") for _ in range(50)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, ServiceValidationError)]
