@@ -146,7 +146,7 @@ async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed:
     flow = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
-    assert flow["menu_options"] == ["feed", "rotate_key"]
+    assert flow["menu_options"] == ["feed", "import_history", "rotate_key"]
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"feed_token": "somebody-elses-token"})
     assert result["reason"] == "wrong_account"
