@@ -19,7 +19,7 @@ from custom_components.teslafi.controls.gate import GateContext
 from custom_components.teslafi.controls.record import CommandRecord, Result
 from custom_components.teslafi.tesla import session
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
-from tests.integration.conftest import tesla  # noqa: F401 - in real time
+from tests.integration.conftest import _domains_lead_nowhere, tesla  # noqa: F401 - in real time
 from tests.integration.controls.conftest import (  # noqa: F401 - fixtures
     entry,
     expected_lingering_timers,

@@ -112,6 +112,24 @@ def test_a_permit_says_whom_what_and_until_when() -> None:
     assert not held.holds(Moment(NOW, 4.0))
 
 
+@pytest.mark.parametrize(
+    ("wall", "steady", "holds"),
+    [
+        (-SKEW, 0.0, True),
+        (-SKEW - 1, 0.0, False),
+        (DAY - 1, 0.0, True),
+        (DAY, 0.0, False),
+        (0.0, 0.0, True),
+        (0.0, -0.5, False),
+        (0.0, DAY - 1, True),
+        (0.0, DAY, False),
+    ],
+)
+def test_a_permit_ends_by_either_clock(wall: float, steady: float, holds: bool) -> None:
+    held = verified(permit(), JWKS, EXPECTED, Moment(NOW, 5.0))
+    assert held.holds(Moment(NOW + wall, 5.0 + steady)) is holds
+
+
 @pytest.mark.parametrize("vin", [VIN.lower(), f" {VIN}\n"])
 def test_vins_of_a_permit_have_the_one_form(vin: str) -> None:
     assert verified(permit(vehicles=[vin]), JWKS, EXPECTED, Moment(NOW, 0.0)).vehicles == {VIN}
