@@ -115,7 +115,7 @@ def test_a_typed_phrase_is_no_key(text: str, sentence: str) -> None:
 
 
 def test_a_key_file_is_its_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "companion.key"
+    path = tmp_path / "deeper" / "keys" / "companion.key"
     with pytest.raises(KeyFault, match="is missing"):
         read_key_file(path)
     create_key_file(path)
