@@ -112,7 +112,8 @@ from .meters import (
     SessionMeter,
 )
 from .polling.pace import Step
-from .polling.rule import Awake
+from .polling.rule import Unforced
+from .polling.sight import Reason
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
@@ -540,7 +541,7 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
         key="awake_because",
         value_fn=lambda data: data.awake_because and data.awake_because.value,
         device_class=SensorDeviceClass.ENUM,
-        options=[reason.value for reason in Awake],
+        options=[reason.value for reason in (*Reason, *Unforced)],
         entity_category=DIAGNOSTIC,
         entity_registry_enabled_default=True,
     ),

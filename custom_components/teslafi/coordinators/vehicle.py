@@ -20,7 +20,7 @@ from ..polling.learnt import kind_of
 from ..polling.ledger import Ledger
 from ..polling.memory import Memory
 from ..polling.pace import PACES, Step
-from ..polling.rule import Ask, Awake, Moment, Watch
+from ..polling.rule import Ask, AwakeBecause, Moment, Watch
 from ..polling.sight import fresh_blocks, sight_of
 from ..storage.last_values import LastValues
 from ..tesla.decode import Decoded, assume, merge, without
@@ -55,7 +55,7 @@ class VehicleData:
     block_at: Mapping[str, datetime] = field(default_factory=dict)
     """When each block of the snapshot last came, UTC."""
     polling: Step = Step.FULL
-    awake_because: Awake | None = None
+    awake_because: AwakeBecause | None = None
     asleep_today: int | None = None
     """Share of today, as far as it was watched, in per cent."""
     currency: Currency = Currency.USD

@@ -70,27 +70,19 @@ class Why(StrEnum):
     NO_SLEEP = "no_sleep"
 
 
-class Awake(StrEnum):
-    """Why the car is awake, as far as it is known."""
+class Unforced(StrEnum):
+    """Why a car is awake, or is not, while it tells no reason why it could not sleep."""
 
-    DRIVING = "driving"
-    CHARGING = "charging"
-    USER_PRESENT = "user_present"
-    PRECONDITIONING = "preconditioning"
-    CLIMATE_KEEPER = "climate_keeper"
-    CLIMATE = "climate"
-    OVERHEAT_PROTECTION = "overheat_protection"
-    UPDATE = "update"
-    SENTRY = "sentry"
-    ACCESSORY_POWER = "accessory_power"
-    POWER_OUTLET = "power_outlet"
     JUST_WOKEN = "just_woken"
     WATCHED = "watched"
     """We look at it, and that keeps it awake: the end of a short stop is expected."""
     FALLING_ASLEEP = "falling_asleep"
     UNEXPLAINED = "unexplained"
-    """Nothing the car tells, and we were silent: another app, an accessory, a fault."""
+    """We were silent, and it stayed awake: another app, another Home Assistant, an accessory, a fault."""
     NOT_AWAKE = "not_awake"
+
+
+type AwakeBecause = Reason | Unforced
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,21 +353,21 @@ _CASES: Final[tuple[tuple[_Applies, _Interval, Why], ...]] = (
 """The first case that applies says how long after the last look the next one is due; none means silence."""
 
 
-def awake_because(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL) -> Awake | None:
+def awake_because(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL) -> AwakeBecause | None:
     """Return why the car is awake; None while it is not known whether it is."""
     if watch.online is None:
         return None
     if not watch.online:
-        return Awake.NOT_AWAKE
+        return Unforced.NOT_AWAKE
     if watch.data_at is None:
-        return Awake.JUST_WOKEN
+        return Unforced.JUST_WOKEN
     shown = next((reason for reason in Reason if reason in watch.sight.reasons), None)
     if shown is not None or watch.sight.open:
-        return Awake(shown.value) if shown else Awake.USER_PRESENT
+        return shown or Reason.USER_PRESENT
     if watch.silences >= UNEXPLAINED:
-        return Awake.UNEXPLAINED
+        return Unforced.UNEXPLAINED
     why = _planned(watch, now, pace_of(mode, step))[1]
-    return Awake.FALLING_ASLEEP if why is Why.NO_SLEEP else Awake.WATCHED
+    return Unforced.FALLING_ASLEEP if why is Why.NO_SLEEP else Unforced.WATCHED
 
 
 # --- answers --------------------------------------------------------------------------------------------------------

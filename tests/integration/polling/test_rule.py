@@ -9,13 +9,13 @@ from custom_components.teslafi.polling import rule
 from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.polling.learnt import Kind, Learnt
 from custom_components.teslafi.polling.pace import PACES, Mode, Step, pace_of
-from custom_components.teslafi.polling.rule import Ask, Awake, Moment, Watch, Why
+from custom_components.teslafi.polling.rule import Ask, Moment, Unforced, Watch, Why
 from custom_components.teslafi.polling.sight import Reason, Sight
 from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from tests.bench.policy.car import DAY, EPOCH, HOUR, Car, Charge, Drive, Life, Span, Spell
 from tests.bench.policy.lives import LIVES, life_of
 
-from .world import Fault, World
+from .world import Fault, Storm, Suspension, World
 
 HOME, SHOP = (50.0, 8.0), (50.1, 8.1)
 SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -92,7 +92,7 @@ def test_a_car_that_never_sleeps_costs_a_look_an_hour() -> None:
     world.car.sight = lambda now: Sight()  # type: ignore[method-assign]  # noqa: ARG005
     world.run(2 * DAY)
     assert len([at for at in world.times(Ask.DATA) if at > DAY]) <= 25
-    assert rule.awake_because(world.watch, world.moment(world.now)) is Awake.UNEXPLAINED
+    assert rule.awake_because(world.watch, world.moment(world.now)) is Unforced.UNEXPLAINED
 
 
 def test_checks_of_its_own_are_recognized() -> None:
@@ -117,12 +117,12 @@ def test_why_a_car_is_awake_or_not() -> None:
     watch = Watch()
     assert rule.awake_because(watch, now) is None
     watch = rule.state_answered(watch, online=True, asleep=False, now=now)
-    assert rule.awake_because(watch, now) is Awake.JUST_WOKEN
+    assert rule.awake_because(watch, now) is Unforced.JUST_WOKEN
     for at in (0.0, 30.0):
         watch = rule.data_answered(watch, Sight(), Moment(at, EPOCH + at))
-    assert rule.awake_because(watch, Moment(60, EPOCH + 60)) is Awake.FALLING_ASLEEP
+    assert rule.awake_because(watch, Moment(60, EPOCH + 60)) is Unforced.FALLING_ASLEEP
     watch = rule.state_answered(watch, online=False, asleep=True, now=Moment(700, EPOCH + 700))
-    assert rule.awake_because(watch, Moment(700, EPOCH + 700)) is Awake.NOT_AWAKE
+    assert rule.awake_because(watch, Moment(700, EPOCH + 700)) is Unforced.NOT_AWAKE
 
 
 def test_a_hint_brings_a_look_at_once_and_a_few_after_it() -> None:
@@ -224,6 +224,9 @@ FAULTS = st.builds(
     retry_after=st.none() | st.floats(0, 40_000),
 )
 
+SUSPENSIONS = st.builds(Suspension, at=st.floats(0, 0.8 * DAY), seconds=st.floats(60, 9 * HOUR))
+STORMS = st.builds(Storm, start=st.floats(0, 0.8 * DAY), sign=st.sampled_from([rule.hinted, rule.look_wanted]))
+
 
 @SOME
 @given(
@@ -234,6 +237,7 @@ FAULTS = st.builds(
     faults=st.lists(FAULTS, max_size=4),
     limit=st.none() | st.floats(0, 0.5),
     jumps=st.lists(st.tuples(st.floats(0, 0.8 * DAY), st.sampled_from([HOUR, -HOUR, 3 * DAY, -DAY, 0.0])), max_size=3),
+    disturbances=st.lists(SUSPENSIONS | STORMS, max_size=4),
 )
 def test_what_it_never_does(
     name: str,
@@ -243,14 +247,18 @@ def test_what_it_never_does(
     faults: list[Fault],
     limit: float | None,
     jumps: list[tuple[float, float]],
+    disturbances: list[Suspension | Storm],
 ) -> None:
-    """No look at a car that may sleep, nothing over a limit of money or rate, never stuck, everything counted."""
+    """No look at a car that may sleep, nothing over a limit of money or rate, never stuck, everything counted.
+
+    Whatever Tesla answers, the clocks jump, the machine is suspended, and hints and wishes come after each request.
+    """
 
     def wall(clock: float) -> float:
         passed = [jump for at, jump in sorted(jumps) if at <= clock]
         return EPOCH + clock + (passed[-1] if passed else 0.0)
 
-    world = World(life_of(name, seed), quiet, mode, limit, faults, wall).run(DAY)
+    world = World(life_of(name, seed), quiet, mode, limit, faults, wall, disturbances).run(DAY)
     known: dict[str, float] = {}
     for sent in world.sent:
         if sent.ask is Ask.DATA:
@@ -259,11 +267,11 @@ def test_what_it_never_does(
         if sent.trouble is None:
             known["online"] = sent.at
     times = [sent.at for sent in world.sent]
-    assert all(later - earlier > 60 for earlier, later in zip(times, times[20:], strict=False))
+    assert all(later - earlier > 60 - 1e-6 for earlier, later in zip(times, times[20:], strict=False))
     longest = max(
         [60.0, *(min(fault.retry_after or 0, DAY) + 61 for fault in faults), 21_600 * 1.25 if faults else 0.0]
     )
-    assert world.most_ahead <= longest
+    assert world.most_ahead <= longest + 1e-6
     counted = sum(page.get(Category.DATA, 0) for page in world.ledger.pages.values())
     assert counted == world.billed
     if limit is not None:

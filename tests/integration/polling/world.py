@@ -26,6 +26,23 @@ class Fault:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True)
+class Suspension:
+    """The machine sleeps, and the monotonic clock goes on."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Storm:
+    """A sign comes after each request for a quarter of an hour: a door that flaps, an automation gone wild."""
+
+    start: float
+    sign: Callable[[Watch, Moment], Watch]
+    seconds: float = 900.0
+
+
 @dataclass
 class Sent:
     """One request as it went out, with what was known then."""
@@ -48,6 +65,7 @@ class World:
     faults: Sequence[Fault] = ()
     wall: Callable[[float], float] = lambda clock: EPOCH + clock
     """The wall clock's answer at a monotonic moment; clocks jump."""
+    disturbances: Sequence[Suspension | Storm] = ()
     watch: Watch = field(default_factory=Watch)
     ledger: Ledger = field(default_factory=Ledger)
     now: float = 0.0
@@ -58,6 +76,7 @@ class World:
 
     def __post_init__(self) -> None:
         """Give birth to the car."""
+        self._slept: list[Suspension] = []
         self.car = Car(self.life, self.quiet)
 
     def moment(self, at: float) -> Moment:
@@ -91,6 +110,16 @@ class World:
             self.now = max(self.now, request.at)
             self._send(request)
             between(self)
+            self._disturb()
+
+    def _disturb(self) -> None:
+        for storm in self.disturbances:
+            if isinstance(storm, Storm) and storm.start <= self.now < storm.start + storm.seconds:
+                self.watch = storm.sign(self.watch, self.moment(self.now))
+        for suspension in self.disturbances:
+            if isinstance(suspension, Suspension) and suspension.at <= self.now and suspension not in self._slept:
+                self._slept.append(suspension)
+                self.now += suspension.seconds
 
     def _send(self, request: Request) -> None:
         here = self.moment(self.now)
