@@ -35,7 +35,7 @@ from .presses import UNCERTAIN, CommandRound, Outcome, Press, complaints_about, 
 
 FIRST: Final = int(os.environ.get("TESLAFI_CHAOS_SEED", "1"))
 ROUNDS: Final = int(os.environ.get("TESLAFI_CHAOS_ROUNDS", "0"))
-SEEDS: Final = range(FIRST, FIRST + (ROUNDS or 12))
+SEEDS: Final = range(FIRST, FIRST + ROUNDS) if ROUNDS else range(12, 24)
 
 
 @pytest.fixture
