@@ -153,6 +153,7 @@ def supply(power: float, volts: float, amps: float, phases: int | None, *, fast:
     [
         (11, 230, 16, 2, 3.0),  # Tesla's word for three
         (4, 241, 5, 2, 3.0),  # the recorded one
+        (1, 230, 2, 2, 3.0),  # so little that the rounding hides a phase
         (11, 230, 16, 3, 3.0),
         (11, 400, 16, 3, sqrt(3)),  # the voltage between lines
         (7, 230, 32, 1, 1.0),

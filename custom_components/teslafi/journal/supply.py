@@ -81,12 +81,10 @@ class Supply:
         tolerance = TOLERANCE + ROUNDING_KW * 1000 * self.samples / self.volt_amperes
         if told == THREE_PHASE and abs(by_power / sqrt(3) - 1) <= LINE_TOLERANCE:
             return sqrt(3)
-        for phases in (told, float(THREE_PHASE)) if told == TESLAS_THREE_PHASE else (told,):
-            if phases.is_integer() and phases == round(by_power):
-                return phases
-        for phases in (float(THREE_PHASE), told) if told == TESLAS_THREE_PHASE else (told,):
-            if phases.is_integer() and abs(by_power - phases) <= tolerance:
-                return phases
+        if told == TESLAS_THREE_PHASE and abs(by_power - THREE_PHASE) <= tolerance:
+            return float(THREE_PHASE)
+        if told.is_integer() and (told == round(by_power) or abs(by_power - told) <= tolerance):
+            return told
         return float(round(by_power)) if by_power >= 1 and abs(by_power - round(by_power)) <= TOLERANCE else None
 
     def used_kwh(self) -> tuple[float, bool] | None:
