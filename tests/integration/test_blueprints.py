@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     async_mock_service,
 )
 
-from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
 
 from .recorded import MODEL_3, VIN, watch_car
 
@@ -30,10 +30,19 @@ MOMENTS: Final[dict[str, tuple[dict[str, str], dict[str, str]]]] = {
     "left_open": ({"binary_sensor.doors": "off"}, {"binary_sensor.doors": "on"}),
     "not_plugged_in_at_night": ({TRACKER: "home", BATTERY: "20", CABLE: "off"}, {}),
     "tire_warning": ({"binary_sensor.tire_warning": "off"}, {"binary_sensor.tire_warning": "on"}),
+    "charging_ended": ({}, {}),
+    "software_installed": ({}, {}),
+    "unusual_drain": ({BATTERY: "1"}, {BATTERY: "9"}),
     "update_available": ({"update.software_update": "off"}, {"update.software_update": "on"}),
 }
 """Blueprint -> states before, and those that follow."""
-ENTITY_INPUTS: Final = {"tracker": TRACKER, "battery": BATTERY, "cable": CABLE}
+ENTITY_INPUTS: Final = {"tracker": TRACKER, "battery": BATTERY, "cable": CABLE, "drain": BATTERY}
+"""Input -> the entity that stands for it here."""
+JOURNAL: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "charging_ended": {"drive_ended": {}, "charge_ended": {"added_kwh": 20.0, "cost": 6.5, "currency": "EUR"}},
+    "software_installed": {"software_installed": {"version": "2026.38.7"}},
+}
+"""Blueprint -> what the journal tells, of which one thing is its moment."""
 
 
 @pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
@@ -53,7 +62,8 @@ async def test_it_runs_at_its_moment(
     folder = tmp_path / "blueprints" / "automation" / "teslafi"
     await hass.async_add_executor_job(shutil.copytree, path.parent, folder)
     named = set(re.findall(r"!input (\w+)", path.read_text()))
-    inputs: dict[str, Any] = {"car": device.id, "actions": [{"action": "test.ran"}]}
+    inputs: dict[str, Any] = {"actions": [{"action": "test.ran"}]}
+    inputs |= {"car": device.id} if "input:\n    car:" in path.read_text() else {}
     inputs |= {name: entities[key] for name, key in ENTITY_INPUTS.items() if name in named}
     before, after = MOMENTS[path.stem]
     for key, state in before.items():
@@ -64,6 +74,8 @@ async def test_it_runs_at_its_moment(
     await hass.async_block_till_done()
     for key, state in after.items():
         hass.states.async_set(entities[key], state)
+    for kind, figures in JOURNAL.get(path.stem, {}).items():
+        hass.bus.async_fire(EVENT_JOURNAL, {"device_id": device.id, "type": kind, **figures})
     await hass.async_block_till_done()
     freezer.move_to("2026-11-16 21:00:01")
     async_fire_time_changed(hass)
