@@ -96,9 +96,9 @@ async def test_an_unticked_scope_is_honoured(hass: HomeAssistant, owner: Owner, 
     """A sentence says what will be missing, and it is not created."""
     flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
     flow = await owner.at_tesla(flow, untick=untick)
-    assert flow["type"] is FlowResultType.FORM
+    assert flow["type"] is FlowResultType.MENU
     assert flow["step_id"] == step
-    flow = await owner.answer(flow, {})
+    flow = await owner.choose(flow, "go_on_without")
     assert flow["type"] is FlowResultType.CREATE_ENTRY
     assert flow["result"].data["declined_scopes"] == sorted(untick)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -107,6 +107,15 @@ async def test_an_unticked_scope_is_honoured(hass: HomeAssistant, owner: Owner, 
     power = hass.states.get("sensor.anna_s_home_solar_power")
     assert (power is None) is ("energy_device_data" in untick)
     assert hass.states.get("sensor.roadrunner_battery_level") is not None
+
+
+async def test_what_was_unticked_can_be_shared_after_all(owner: Owner) -> None:
+    flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
+    flow = await owner.at_tesla(flow, untick=["vehicle_location"])
+    flow = await owner.answer(await owner.choose(flow, "sign_in"), EVERYTHING)
+    flow = await owner.at_tesla(flow)
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+    assert flow["result"].data["declined_scopes"] == []
 
 
 async def test_reading_vehicle_data_is_needed(owner: Owner) -> None:
@@ -436,7 +445,7 @@ async def again(hass: HomeAssistant, entry: ConfigEntry) -> ConfigFlowResult:
 async def test_signing_in_again_keeps_everything(hass: HomeAssistant, owner: Owner) -> None:
     """Same entities, same entry, a new grant; Tesla is asked for what was granted before and no more."""
     flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
-    flow = await owner.answer(await owner.at_tesla(flow, untick=["vehicle_location"]), {})
+    flow = await owner.choose(await owner.at_tesla(flow, untick=["vehicle_location"]), "go_on_without")
     entry = flow["result"]
     await hass.async_block_till_done(wait_background_tasks=True)
     registry = er.async_get(hass)

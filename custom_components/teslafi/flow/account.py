@@ -191,18 +191,26 @@ class AccountFlow(RegistrationFlow):
 
     async def _tell_what_is_missing(self, tried: TriedGrant) -> ConfigFlowResult:
         step = DECLINED_STEPS.get(tried.origin.declined(tried.grant) - {SCOPE_CHARGING})
-        return self.async_show_form(step_id=step) if step else await self._tell_of_commands(tried)
+        return self._offer_way_back(step) if step else await self._tell_of_commands(tried)
+
+    def _offer_way_back(self, step_id: str) -> ConfigFlowResult:
+        """Say what will be missing; to go on is one choice, to share it after all the other."""
+        return self.async_show_menu(step_id=step_id, menu_options=["go_on_without", "sign_in"])
 
     async def async_step_no_location(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Go on without the location."""
-        return await self._tell_of_commands(self._came())
+        """Say what is missing without the location."""
+        return self._offer_way_back("no_location")
 
     async def async_step_no_energy(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Go on without energy sites."""
-        return await self._tell_of_commands(self._came())
+        """Say what is missing without energy sites."""
+        return self._offer_way_back("no_energy")
 
     async def async_step_no_location_no_energy(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Go on without either."""
+        """Say what is missing without either."""
+        return self._offer_way_back("no_location_no_energy")
+
+    async def async_step_go_on_without(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on without what the owner left out on Tesla's page."""
         return await self._tell_of_commands(self._came())
 
     async def _tell_of_commands(self, tried: TriedGrant) -> ConfigFlowResult:
