@@ -157,7 +157,7 @@ async def test_a_flow_that_waits(
     """A grant that waits for the owner's confirmation is in memory alone."""
     flow = await owner.answer(await owner.begin("sign_in"), EVERYTHING)
     flow = await owner.at_tesla(flow, untick=["vehicle_location"])
-    assert flow["type"] is FlowResultType.FORM
+    assert flow["type"] is FlowResultType.MENU
     handler = hass.config_entries.flow._progress[flow["flow_id"]]  # noqa: SLF001 - looks into the waiting flow
     assert secrets.in_text(repr(vars(handler))) == []
     await search(hass, tmp_path, secrets, caplog)

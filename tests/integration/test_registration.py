@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestClient
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.teslafi.controls.sealed import new_command_key, public_pem
@@ -28,7 +29,9 @@ type Client = TestClient[Any, Any]
 async def home(hass: HomeAssistant, owner: Owner, hass_client_no_auth: Callable[[], Awaitable[Client]]) -> Client:
     """Return the way a stranger reaches this Home Assistant, to which the application's domain leads."""
     hass.config.external_url = f"https://{DOMAIN}"
-    public_keys(hass)  # a test client's server takes no paths later, unlike Home Assistant's
+    # A test client's server takes no paths later, unlike Home Assistant's
+    assert await async_setup_component(hass, "teslafi", {})
+    public_keys(hass)
     client = await hass_client_no_auth()
     owner.tesla.control.serve_domain(DOMAIN, str(client.make_url("")).rstrip("/"))
     application(owner).regions = set()
