@@ -15,6 +15,7 @@ import jwt
 import pytest
 
 from custom_components.teslafi.const import CONTROLS
+from custom_components.teslafi.controls.commands import WAKE
 from custom_components.teslafi.controls.gate import (
     FAULTS,
     PER_MINUTE,
@@ -55,6 +56,8 @@ from custom_components.teslafi.link.client import (
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import SealBroken, Vault
 from custom_components.teslafi.tesla.errors import CommandRefused, SignInRequired
+from custom_components.teslafi.tesla.requests import Category
+from custom_components.teslafi.tesla.snapshot import CarState, Snapshot, VehicleRecord
 from custom_components.teslafi.tesla.token import TokenEndpoint
 from tests.integration.scripted import ScriptedServer, scripted_server
 from tests.integration.test_blame import newer, valid
@@ -202,6 +205,7 @@ class World:
     asked: list[bool] = field(default_factory=list)
     wall: float = NOW
     steady: float = 1000.0
+    waking: list[tuple[object, ...]] = field(default_factory=list)
 
     def now(self) -> Moment:
         """Return the present."""
@@ -255,14 +259,18 @@ async def gate_of(world: World, http: aiohttp.ClientSession) -> Gate:
     async def sleep(_seconds: float) -> None:
         """Let no time pass."""
 
+    async def look(_vin: str, _count: object) -> Snapshot:
+        """Find the car awake."""
+        return Snapshot(vehicle=VehicleRecord(state=CarState.ONLINE))
+
     context = GateContext(
         http=http,
         endpoint=TokenEndpoint(http, lambda: NOW),
         vault=world.vault,
         entry_id=ENTRY,
         monitoring=await session_of(Shelf(valid()), http),
-        look=None,  # type: ignore[arg-type] # nobody sleeps here
-        waking_told=lambda *_: None,
+        look=look,
+        waking_told=lambda *told: world.waking.append(told),
         now=world.now,
         create_task=lambda coroutine, name: asyncio.create_task(coroutine, name=name),
         sleep=sleep,
@@ -441,6 +449,28 @@ async def test_the_pace_is_each_cars_own(world: World) -> None:
     world.steady += 60 - PER_MINUTE
     await world.press()
     assert await world.refused() == "too_many_commands"
+
+
+async def test_the_pace_is_each_sites_own_as_well(world: World) -> None:
+    world.vouch()
+    await world.lock()
+    for _ in range(PER_MINUTE):
+        await world.gate.command_site(1, "storm_mode", {"enabled": True})
+    with pytest.raises(Forbidden, match="too_many_commands"):
+        await world.gate.command_site(1, "storm_mode", {"enabled": True})
+    await world.gate.command_site(2, "storm_mode", {"enabled": True})
+
+
+async def test_waking_is_counted_and_told(world: World) -> None:
+    """For its own sake, by whoever may do anything with the car."""
+    world.vouch(groups=["charging"])
+    await world.lock()
+    counted: list[Category] = []
+    assert await world.gate.command(VIN, WAKE, {}, counted.append, signed=False) == {"result": True}
+    assert world.server.requests[-1].path.endswith("/wake_up")
+    assert counted == [Category.WAKE]
+    assert [told[0] for told in world.waking] == [VIN, VIN]
+    assert [told[1] for told in world.waking] == [True, False]
 
 
 async def test_a_car_that_has_done_it_already_has_done_it(world: World) -> None:
