@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from teslafi_companion.audit import all_entries, check_chain, entries_of, head, page_of, purge, record
+from teslafi_companion.crypto import Place
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.store.database import Store, new_id
@@ -212,3 +213,13 @@ async def test_pages_show_each_event_once(store: Store) -> None:
             transaction, mine, timedelta(days=1), before=None, limit=9, events=("event-3", "event-5", "none")
         )
     assert [entry.event for entry in entries] == ["event-5", "event-3"]
+
+
+async def test_a_detail_that_was_sealed_anew_is_found(store: Store) -> None:
+    """By somebody who has the key of fields and not the root of the chain."""
+    await note(store)
+    async with store.transaction() as transaction:
+        row = (await transaction.execute(select(audit))).one()
+        forged = transaction.cipher.seal(b'{"address":"203.0.113.9"}', Place("audit", "sealed", row.id, row.id))
+        await transaction.execute(update(audit).values(sealed=forged))
+    assert (await check_chain(store)).faults == ("Row 1's detail was changed.",)
