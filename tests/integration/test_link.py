@@ -34,7 +34,7 @@ from tests.companion.web.person import OLGA, PASSWORD, Person
 
 from .owner import Owner
 
-MENU = ["sign_in", "token", "charging_history", "link_companion", "enable_controls", "rotate_key"]
+MENU = ["sign_in", "token", "charging_history", "link_companion", "enable_controls", "import_history", "rotate_key"]
 LINKED_MENU = [
     "sign_in",
     "token",
