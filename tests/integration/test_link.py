@@ -42,6 +42,7 @@ LINKED_MENU = [
     "link_companion",
     "unlink_companion",
     "enable_controls",
+    "import_history",
     "rotate_key",
 ]
 
