@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 import random
 import time
@@ -37,6 +37,8 @@ from .polled_details import DetailCoordinator
 from .samples import CarClock, sample_of, state_sample
 from .troubles import Subject, Troubles, trouble_of
 
+FIRST_MONDAY: Final = date(1970, 1, 5).toordinal()
+"""From where the polling rule counts local minutes."""
 BLOCK_AGE_MOST: Final = timedelta(hours=1)
 """How much older than the car's newest answer a block may be: then it has stopped coming, and says nothing any more."""
 
@@ -389,9 +391,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
 @lru_cache(maxsize=8)
 def _local(minute: int, zone: tzinfo) -> tuple[int, str]:
-    """Return the local minute of all minutes and the date, of a minute since 1970: asked many times for each look."""
+    """Return the local minute since a Monday and the date, of a minute since 1970: asked many times for each look."""
     local = dt_util.utc_from_timestamp(minute * 60).astimezone(zone)
-    return ((local.toordinal() - 1) * 24 + local.hour) * 60 + local.minute, local.date().isoformat()
+    return ((local.toordinal() - FIRST_MONDAY) * 24 + local.hour) * 60 + local.minute, local.date().isoformat()
 
 
 def _gone(block_at: Mapping[str, datetime], now: datetime) -> Iterable[str]:

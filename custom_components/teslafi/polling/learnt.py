@@ -54,7 +54,7 @@ CHECK_PERIODS: Final = 12
 
 DAY: Final = 1440
 WEEK: Final = 10_080
-"""Minutes. Habits are told in local minutes since Monday, January 1 of the year 1."""
+"""Minutes. Habits are told in local minutes since Monday, January 5, 1970."""
 WORKING_DAYS: Final = 5
 DEPARTURES_KEPT: Final = 128
 WEEKS_REMEMBERED: Final = 5

@@ -93,7 +93,7 @@ class Moment:
     wall: float
     """Epoch seconds."""
     minute: int = 0
-    """Local minutes since Monday, January 1 of the year 1."""
+    """Local minutes since Monday, January 5, 1970."""
     day: str = ""
     """The local date."""
 
