@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 import inspect
 import json
+import time
 from typing import Any
 
 from aiohttp import web
@@ -33,13 +34,15 @@ from teslafi_simulators.teslafi_feed import TeslaFiFeedSimulator, recorded
 
 TOKEN = "marker-teslafi-api-token"
 VIN = "LRWYGCEKXNC000005"
+ASLEEP = recorded("asleep") | {"state": "asleep"}
+"""As recorded: a car that sleeps is not named."""
 BATTERY = "sensor.red_elephant_battery_level"
 
 
 @pytest.fixture
 async def feed(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TeslaFiFeedSimulator]:
     """Be TeslaFi.com, which knows one token whose car charges."""
-    async with TeslaFiFeedSimulator() as simulator:
+    async with TeslaFiFeedSimulator(lambda: time.monotonic()) as simulator:  # noqa: PLW0108 - frozen later
         monkeypatch.setitem(SERVER, "feed", simulator.url)
         simulator.add(TOKEN, recorded("charging"))
         yield simulator
@@ -106,11 +109,12 @@ async def pass_minutes(hass: HomeAssistant, freezer: FrozenDateTimeFactory, minu
         await hass.async_block_till_done(wait_background_tasks=True)
 
 
+@pytest.mark.parametrize("asleep", [ASLEEP, ASLEEP | {"vin": VIN}, ASLEEP | {"vin": " "}])
 async def test_it_sleeps_wakes_and_is_asked_seldom(
-    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory, asleep: dict[str, Any]
 ) -> None:
     await set_up(hass)
-    feed.tell(TOKEN, recorded("asleep") | {"vin": VIN, "state": "asleep"})
+    feed.tell(TOKEN, asleep)
     feed.requests.clear()
     await pass_minutes(hass, freezer, 10)
     state, battery = hass.states.get("sensor.red_elephant_car_state"), hass.states.get(BATTERY)
@@ -123,6 +127,38 @@ async def test_it_sleeps_wakes_and_is_asked_seldom(
     battery = hass.states.get(BATTERY)
     assert battery is not None
     assert battery.state == "70"
+
+
+async def test_a_car_that_sleeps_is_set_up(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
+    feed.tell(TOKEN, ASLEEP)
+    result = await set_up(hass)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert list(result["result"].runtime_data.vehicles) == [VIN]
+
+
+async def test_a_record_that_stays_the_same_is_no_news(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory
+) -> None:
+    """TeslaFi has stopped looking at the car: what it told last does not go on forever."""
+    await set_up(hass)
+    await pass_minutes(hass, freezer, 25)
+    state, battery = hass.states.get("sensor.red_elephant_car_state"), hass.states.get(BATTERY)
+    assert state is not None
+    assert battery is not None
+    assert (state.state, battery.state) == ("offline", "62")
+    feed.tell(TOKEN, recorded("charging") | {"data_id": 2309700})
+    await pass_minutes(hass, freezer, 15)
+    state = hass.states.get("sensor.red_elephant_car_state")
+    assert state is not None
+    assert state.state == "online"
+
+
+@pytest.mark.parametrize("vin", [None, "", "../../x", "LRWYGCEKXNC00000", "<b>LRWYGCEKXNC000</b>"])
+async def test_a_record_of_no_car_sets_nothing_up(hass: HomeAssistant, feed: TeslaFiFeedSimulator, vin: object) -> None:
+    feed.tell(TOKEN, recorded("charging") | {"vin": vin})
+    result = await set_up(hass)
+    assert result["errors"] == {"base": "feed_unreachable"}
+    hass.config_entries.flow.async_abort(result["flow_id"])
 
 
 async def test_a_dead_token_asks_for_another(

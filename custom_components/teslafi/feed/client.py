@@ -10,7 +10,7 @@ import aiohttp
 from ..secret import Secret
 from ..tesla.body import body_of, waits_said
 from ..tesla.errors import Reason, SignInRequired, UnexpectedAnswer, Unreachable, rate_limited, translated
-from .record import vin_of
+from .record import identity_of, vin_of
 
 SERVER: dict[str, str] = {"feed": "https://www.teslafi.com/feed.php"}
 """The only address that a token of TeslaFi.com's is sent to."""
@@ -33,15 +33,28 @@ class FeedClient:
         self._token = token
         self._clock = clock
         self._newest: tuple[float, Record] | None = None
+        self._changed: tuple[tuple[str | None, str | None], float] | None = None
 
     async def newest(self) -> Record:
         """Return the newest record, at most `HOLD` seconds old; raise a TeslaError when there is none."""
         if self._newest is None or self._clock() - self._newest[0] > HOLD:
-            self._newest = self._clock(), await self.ask(NEWEST)
+            asked = self._clock()
+            record = await self.ask(NEWEST)
+            self._newest = asked, record
+            if self._changed is None or self._changed[0] != identity_of(record):
+                self._changed = identity_of(record), asked
         return self._newest[1]
 
+    @property
+    def unchanged_for(self) -> float:
+        """Seconds for which the newest record has been the same one: TeslaFi has not looked at the car since."""
+        return 0.0 if self._changed is None else self._clock() - self._changed[1]
+
     async def ask(self, command: str) -> Record:
-        """Return a record that names its car. Raise SignInRequired when TeslaFi refuses the token, or a TeslaError."""
+        """Return a record; of a car that sleeps, it may name none.
+
+        Raise SignInRequired when TeslaFi refuses the token, or a TeslaError.
+        """
         headers = {"Authorization": f"Bearer {self._token().reveal()}"}
         with translated():
             async with self._http.get(
@@ -68,6 +81,6 @@ def _record(raw: bytes) -> Record:
     refusal = record.get("response")
     if isinstance(refusal, dict) and refusal.get("result") == "unauthorized":
         raise SignInRequired(Reason.FEED_TOKEN)
-    if vin_of(record) is None:
-        raise UnexpectedAnswer("TeslaFi.com's record names no car")
+    if vin_of(record) is None and None in identity_of(record):
+        raise UnexpectedAnswer("TeslaFi.com's answer is no record")
     return record

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 import time
-from typing import Any, override
+from typing import Any, Final, override
 
 import aiohttp
 
@@ -16,6 +16,9 @@ from ..tesla.snapshot import Snapshot
 from .client import FeedClient
 from .record import answer_of, vin_of
 
+STALE: Final = 900.0
+"""Seconds after which a record that stays the same tells nothing of the car any more: TeslaFi looks each minute."""
+
 
 class FeedReader(Reader):
     """Reads the one car of a TeslaFi.com token. Nothing is billed; nothing reaches the car."""
@@ -28,8 +31,9 @@ class FeedReader(Reader):
     @override
     async def products(self) -> Products:
         """Return the car; it is named even while it sleeps."""
-        snapshot = decode_vehicle(answer_of(await self._feed.newest())).snapshot
-        return Products({snapshot.vehicle.vin: snapshot} if snapshot.vehicle.vin else {}, {})
+        record = await self._feed.newest()
+        vin = vin_of(record) or self.grant.feed_vin
+        return Products({vin: decode_vehicle(answer_of(record) | {"vin": vin}).snapshot}, {})
 
     @override
     async def region(self) -> str | None:
@@ -66,9 +70,10 @@ class FeedReader(Reader):
     async def _answer(self, vin: str, count: Count) -> dict[str, object]:
         count(Category.FEED)
         record = await self._feed.newest()
-        if vin_of(record) != vin:
+        if (vin_of(record) or self.grant.feed_vin) != vin:
             raise VehicleAsleep("TeslaFi tells of another car now")
-        return answer_of(record)
+        answer = answer_of(record) | {"vin": vin}
+        return answer if self._feed.unchanged_for < STALE else answer | {"state": "offline"}
 
 
 def reader_of(grant: Grant, http: aiohttp.ClientSession, session: GrantSession) -> Reader:

@@ -7,6 +7,7 @@ Names, types and traps: recorded feeds of 2020 and 2024, and clients of TeslaFi'
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 import math
+import re
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
@@ -32,6 +33,8 @@ STATES: Final[Mapping[str, str]] = {
 }
 CLIMATE_ON: Final = "2"
 """`is_climate_on` counts up to this; 1 is not known to mean that it runs."""
+
+_VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 
 type Read = Callable[[str], Any]
 
@@ -91,9 +94,14 @@ def said(record: Mapping[str, object], name: str) -> str | None:
 
 
 def vin_of(record: Mapping[str, object]) -> str | None:
-    """Return the VIN of the car that a record is about."""
-    vin = said(record, "vin")
-    return vin.upper() if vin else None
+    """Return the VIN of the car that a record is about; None when it says none, as while the car sleeps."""
+    vin = (said(record, "vin") or "").upper()
+    return vin if _VIN.fullmatch(vin) else None
+
+
+def identity_of(record: Mapping[str, object]) -> tuple[str | None, str | None]:
+    """Return what is another with each look of TeslaFi's at the car: its number and its time."""
+    return said(record, "data_id"), said(record, "Date")
 
 
 def answer_of(record: Mapping[str, object]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ..const import METHOD_FEED
 from ..feed.client import LAST_GOOD, FeedClient
 from ..feed.record import vin_of
 from ..secret import Secret
-from ..tesla.errors import RateLimited, Reason, SignInRequired, TeslaError
+from ..tesla.errors import RateLimited, Reason, SignInRequired, TeslaError, UnexpectedAnswer
 from ..tesla.grant import Grant
 from .account import AccountFlow, Origin
 
@@ -50,7 +50,9 @@ class FeedFlow(AccountFlow):
         secret = Secret(token)
         feed = FeedClient(async_get_clientsession(self.hass), lambda: secret, time.monotonic)
         vin = vin_of(await feed.ask(LAST_GOOD))
-        return Grant.of_feed(secret, vin or "", time.time())
+        if vin is None:
+            raise UnexpectedAnswer("TeslaFi.com's record names no car")
+        return Grant.of_feed(secret, vin, time.time())
 
 
 def _sentence(error: TeslaError) -> str:

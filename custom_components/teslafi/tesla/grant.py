@@ -178,6 +178,11 @@ class Grant:
         return self.kind is Kind.FEED
 
     @property
+    def feed_vin(self) -> str:
+        """The car of a TeslaFi.com token."""
+        return self.account.removeprefix(f"{FEED_CLIENT}:")
+
+    @property
     def can_command(self) -> bool:
         """Whether Tesla would take commands with it; tokens of Tesla's own app always can."""
         return self.kind is Kind.OWNER or bool(self.scopes & COMMAND_SCOPES)
