@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 import re
+import time
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,12 @@ _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{2})(?::(
 _SLASHED: Final = re.compile(
     r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}),?[ T](\d{1,2}):(\d{2})(?::(\d{2}))?(?: ?([AaPp])\.?[Mm]\.?)?"
 )
+FIRST: Final = 1_199_145_600
+"""Epoch second at which 2008 began, the year of the first car."""
+_DAY: Final = 86_400
 _NOON: Final = 12
 _MONTHS: Final = 12
+_SIXTY: Final = 60
 _PREFIX: Final = len("2026-11-26 13")
 
 
@@ -77,8 +82,9 @@ class Clock:
     time that the clock skipped counts as if the clock had been set later.
     """
 
-    def __init__(self, zone: ZoneInfo, parse: Parse) -> None:
-        """Begin before the first row."""
+    def __init__(self, zone: ZoneInfo, parse: Parse, now: Callable[[], float] = time.time) -> None:
+        """Begin before the first row. No car has told anything before 2008, nor after tomorrow."""
+        self._now = now
         self._zone = zone
         self._parse = parse
         self._hours: dict[tuple[int, int, int, int], tuple[int, int]] = {}
@@ -90,12 +96,14 @@ class Clock:
         """Return the moment of the next row; raise ValueError when it is no date of the file's form."""
         if self._parse is parse_iso and text[:_PREFIX] == self._text and len(text) == _PREFIX + 6:
             early, late = self._base
-            seconds = int(text[14:16]) * 60 + int(text[17:19])
+            minute, second = int(text[14:16]), int(text[17:19])
         else:
             year, month, day, hour, minute, second = self._parse(text)
             early, late = self._hour(year, month, day, hour)
-            seconds = minute * 60 + second
             self._text, self._base = text[:_PREFIX], (early, late)
+        if not (0 <= minute < _SIXTY and 0 <= second < _SIXTY):
+            raise ValueError(text)
+        seconds = minute * 60 + second
         at = early + seconds
         if late != early and self._last is not None and at < self._last:
             at = late + seconds
@@ -108,6 +116,8 @@ class Clock:
             local = datetime(year, month, day, hour, tzinfo=self._zone)
             folded = local.replace(fold=1)
             early, late = (int(each.astimezone(UTC).timestamp()) for each in (local, folded))
+            if early < FIRST or early > self._now() + _DAY:
+                raise ValueError(local.isoformat(" "))
             # Where the clock was set forward, fold 1 is the earlier one: there is but one reading
             known = self._hours[key] = (early, max(early, late))
         return known

@@ -14,6 +14,7 @@ from pathlib import Path
 import re
 from typing import IO, Any, Final, Protocol
 from zipfile import BadZipFile, ZipFile, is_zipfile
+import zlib
 from zoneinfo import ZoneInfo
 
 from ..journal.sample import Sample
@@ -29,6 +30,12 @@ VIN: Final = "vin"
 _VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 _MONTH: Final = re.compile(r"(?:TeslaFi)?(\d{1,2})(\d{4})(?: ?\(\d+\))?\.csv", re.IGNORECASE)
 _PIECE: Final = 1 << 16
+_LINE_MOST: Final = 1 << 20
+"""Characters of a line at most: rows have a few hundred."""
+_DATES_MOST: Final = 20_000
+"""Dates that are looked at to find out their form."""
+_ODD_ARCHIVE: Final = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What the zipfile module raises for one that is cut off, damaged, encrypted or packed in a way it does not know."""
 
 type Opened = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -95,7 +102,7 @@ def _of_archive(name: str, path: Path) -> Iterator[HistoryFile]:
     try:
         with ZipFile(path) as archive:
             members = [one for one in archive.infolist() if _is_monthly(one.filename)]
-    except BadZipFile:
+    except _ODD_ARCHIVE:
         raise HistoryUnreadable("history_archive_broken", name) from None
     if not members:
         raise HistoryUnreadable("history_archive_empty", name)
@@ -112,8 +119,11 @@ class _Member:
 
     @contextmanager
     def __call__(self) -> Iterator[IO[bytes]]:
-        with ZipFile(self.archive) as archive, archive.open(self.name) as member:
-            yield member
+        try:
+            with ZipFile(self.archive) as archive, archive.open(self.name) as member:
+                yield member
+        except _ODD_ARCHIVE:
+            raise HistoryUnreadable("history_archive_broken", f"{self.archive.name}/{self.name}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +146,12 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
     """Find out how a file is written; None when it holds no row. Raises HistoryUnreadable."""
     encoding = _encoding(file)
     with _text(file, encoding) as text:
-        head = text.readline()
+        head = text.readline(_PIECE)
         delimiter = max(DELIMITERS, key=head.count)
         names = next(csv.reader([head], delimiter=delimiter), [])
         columns = _columns(file, head, names)
-        dates, vins = _dates_and_vins(file, csv.reader(text, delimiter=delimiter), columns, len(names))
-    if not dates:
+        rows, dates, vins = _dates_and_vins(file, _reader(file, text, delimiter), columns, len(names))
+    if not rows:
         return None
     month = _MONTH.fullmatch(Path(file.name).name)
     try:
@@ -149,6 +159,8 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
         first, last = (Clock(zone, parse).moment(dates[place]) for place in (0, -1))
     except ValueError as error:
         raise HistoryUnreadable("history_date", file.name, 2, "Date", str(error)) from None
+    except OverflowError:
+        raise HistoryUnreadable("history_date", file.name, 2, "Date", dates[0]) from None
     writing = Writing(
         encoding=encoding,
         delimiter=delimiter,
@@ -157,7 +169,7 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
         parse=parse,
         first=min(first, last),
         backwards=last < first,
-        rows=len(dates),
+        rows=rows,
         vins=tuple(vins),
     )
     return Examined(file, writing)
@@ -192,17 +204,24 @@ def _columns(file: HistoryFile, head: str, names: list[str]) -> dict[str, int]:
 
 def _dates_and_vins(
     file: HistoryFile, rows: Rows, columns: dict[str, int], width: int
-) -> tuple[list[str], dict[str, None]]:
+) -> tuple[int, list[str], dict[str, None]]:
+    """Return how many rows there are, dates from all over them with the first and the last, and the cars."""
     date, vin = columns[DATE], columns.get(VIN)
     dates: list[str] = []
     vins: dict[str, None] = {}
+    count, each, last = 0, 1, ""
     for line, row in _checked(file, rows, width):
-        dates.append(row[date].strip())
+        last = row[date].strip()
+        if count % each == 0:
+            dates.append(last)
+            if len(dates) > _DATES_MOST:
+                dates, each = dates[::2], each * 2
+        count += 1
         if vin is not None and (found := text_of(row[vin])) is not None:
             if not _VIN.fullmatch(found.upper()):
                 raise HistoryUnreadable("history_vin", file.name, line, "vin", found)
             vins.setdefault(found.upper())
-    return dates, vins
+    return count, [*dates, last], vins
 
 
 def _checked(file: HistoryFile, rows: Rows, width: int) -> Iterator[tuple[int, list[str]]]:
@@ -234,7 +253,7 @@ def samples_of(examined: Examined, zone: ZoneInfo, vin: str | None) -> Iterator[
     for line, (date, row_vin, *picked) in _rows(examined, pick):
         try:
             at = clock.moment(date.strip())
-        except ValueError:
+        except ValueError, OverflowError:
             raise HistoryUnreadable("history_date", file.name, line, "Date", date) from None
         if VIN in columns and (row_owner := text_of(row_vin)) is not None:
             owner = row_owner.upper()
@@ -250,8 +269,8 @@ def _rows(examined: Examined, pick: Callable[[list[str]], Picked]) -> Iterator[t
     """Yield line and what is picked of each row, from the oldest row on."""
     file, writing = examined.file, examined.writing
     with _text(file, writing.encoding) as text:
-        text.readline()
-        rows = csv.reader(text, delimiter=writing.delimiter)
+        text.readline(_PIECE)
+        rows = _reader(file, text, writing.delimiter)
         picked = ((line, pick(row)) for line, row in _checked(file, rows, writing.width))
         yield from (reversed(list(picked)) if writing.backwards else picked)
 
@@ -264,7 +283,19 @@ def _values(file: HistoryFile, line: int, picked: Iterable[tuple[str, str]], *, 
         raise HistoryUnreadable("history_value", file.name, line, error.name, error.found) from None
 
 
+def _reader(file: HistoryFile, text: TextIOWrapper, delimiter: str) -> Rows:
+    """Read rows; a line without an end is refused before it fills the memory."""
+
+    def lines() -> Iterator[str]:
+        while line := text.readline(_LINE_MOST):
+            if len(line) == _LINE_MOST:
+                raise HistoryUnreadable("history_row", file.name)
+            yield line
+
+    return csv.reader(lines(), delimiter=delimiter)
+
+
 @contextmanager
 def _text(file: HistoryFile, encoding: str) -> Iterator[TextIOWrapper]:
-    with file.opened() as raw, TextIOWrapper(raw, encoding=encoding, newline="") as text:
+    with file.opened() as raw, TextIOWrapper(raw, encoding=encoding, errors="replace", newline="") as text:
         yield text

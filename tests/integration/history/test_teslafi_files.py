@@ -5,7 +5,8 @@ import contextlib
 import csv
 from datetime import UTC, datetime
 from pathlib import Path
-from zipfile import ZipFile
+import tracemalloc
+from zipfile import ZIP_DEFLATED, ZipFile
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, strategies as st
@@ -273,3 +274,93 @@ def test_whatever_a_file_holds_it_is_samples_or_a_sentence(
 
 def test_parked_says_where_it_stands() -> None:
     assert set(PARKED) <= set(HEADER)
+
+
+def zipped(content: bytes, path: Path) -> bytes:
+    """Return an archive with one monthly file."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("TeslaFi12022.csv", content)
+    return path.read_bytes()
+
+
+def changed(archive: bytes, at: int, to: bytes) -> bytes:
+    """Return an archive with other bytes at an offset of its file's header, in both places where that is written."""
+    central = archive.index(b"PK\x01\x02")
+    there = central + at + 2
+    archive = archive[:at] + to + archive[at + len(to) :]
+    return archive[:there] + to + archive[there + len(to) :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda archive: changed(archive, 6, b"\x01"), id="encrypted"),
+        pytest.param(lambda archive: changed(archive, 8, b"\x63"), id="packed in an unknown way"),
+        pytest.param(lambda archive: archive[:60] + b"\xff" * 30 + archive[90:], id="damaged"),
+        pytest.param(lambda archive: changed(archive, 14, b"\0\0\0\0"), id="another checksum"),
+    ],
+)
+def test_an_odd_archive_is_said(bring: Bring, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    archive = zipped(file_of([row(f"2022-01-10 08:{minute:02}:00") for minute in range(60)]), tmp_path / "made.zip")
+    with pytest.raises(HistoryUnreadable) as error:
+        bring(spoil(archive), names=("years.zip",))
+    assert error.value.key == "history_archive_broken"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xff\xfe\x00\xd8" * 40, id="halves of surrogates"),
+        pytest.param(b"\0" * 1000, id="NUL"),
+        pytest.param(b"x" * 5_000_000, id="one long line"),
+        pytest.param(b"Date,state,odometer\n" + b"x" * 5_000_000, id="a long line"),
+        pytest.param(b"Date,state,odometer," + b"y" * 140_000 + b"\n", id="a long name"),
+        pytest.param(b'Date,state,odometer\n"' + b"x\n" * 200_000, id="a quote without end"),
+    ],
+)
+def test_any_bytes_are_a_sentence(bring: Bring, content: bytes) -> None:
+    with pytest.raises(HistoryUnreadable):
+        of(bring(content))
+
+
+def test_half_a_letter_at_the_end_is_no_letter(bring: Bring) -> None:
+    assert len(of(bring(file_of([row("2022-01-10 08:00:00")], encoding="utf-16")[:-1]))) == 1
+
+
+NEVER = [
+    "0000-00-00 00:00:00",
+    "0001-01-01 00:00:00",
+    "1899-12-31 00:00:00",
+    "1970-01-01 00:00:00",
+    "2099-01-01 00:00:00",
+    "9999-12-31 23:59:59",
+    "2022-01-10 08:-1:00",
+    "2022-01-10 08:60:00",
+    "2022-01-10 08:00:99",
+]
+
+
+@pytest.mark.parametrize("never", NEVER)
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("zone", [BERLIN, NEW_YORK])
+def test_a_moment_that_cannot_be_is_said(bring: Bring, never: str, place: int, zone: ZoneInfo) -> None:
+    """A row of the far future would have hidden all rows after it, and what the car does from now on."""
+    rows = [row("2022-01-10 08:00:00"), row("2022-01-10 08:01:00")]
+    rows.insert(place, row(never))
+    with pytest.raises(HistoryUnreadable) as error:
+        of(bring(file_of(rows), zone=zone))
+    assert error.value.key == "history_date"
+
+
+def test_a_small_archive_does_not_fill_the_memory(bring: Bring, tmp_path: Path) -> None:
+    """400,000 rows of a few bytes: what is remembered of them does not grow with them."""
+    bomb = b"Date,state,odometer\n" + b"2022-01-10 08:00:00,online,1\n" * 400_000
+    archive = zipped(bomb, tmp_path / "made.zip")
+    assert len(archive) < len(bomb) / 100
+    tracemalloc.start()
+    try:
+        bring(archive, names=("years.zip",))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 1024**2
