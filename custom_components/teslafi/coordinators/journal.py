@@ -53,6 +53,7 @@ class Journal:
         self._listeners: dict[str, list[Listener]] = {}
         self._entries: dict[str, ConfigEntry] = {}
         """Car -> the account that saw it last, whose tariffs apply."""
+        self._leaving: list[CALLBACK_TYPE] = []
         self._users: set[str] = set()
         self._open = False
         self._trouble: str | None = None
@@ -77,12 +78,24 @@ class Journal:
     async def async_leave(self, entry: ConfigEntry) -> None:
         """Write out what waits; close the file when the last account leaves."""
         self._users.discard(entry.entry_id)
+        self._stop_rewriting()
         await self.async_flush()
         if not self._users:
             await self._close()
 
+    @callback
+    def listen_to_leaving(self, stop: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Have `stop` called when an account leaves or Home Assistant ends; what takes long has to give way then."""
+        self._leaving.append(stop)
+        return lambda: self._leaving.remove(stop)
+
+    def _stop_rewriting(self) -> None:
+        for stop in list(self._leaving):
+            stop()
+
     async def _stopping(self, _event: Event) -> None:
         del self._stops[:1]
+        self._stop_rewriting()
         await self.async_flush()
         await self._close()
 

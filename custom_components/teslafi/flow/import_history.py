@@ -1,7 +1,7 @@
 """The way of the owner's history: files from TeslaFi.com, brought into the journal while Home Assistant goes on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 import shutil
@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.components.zone import async_active_zone
-from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
+from homeassistant.const import ATTR_LATITUDE, ATTR_LONGITUDE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     FileSelector,
@@ -25,10 +26,13 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import dt as dt_util
 import probatio
 
+from ..const import CONF_JOURNAL_POSITIONS
 from ..history.errors import HistoryUnreadable
 from ..history.teslafi_import import Import, check, prepare, samples
 from ..journal.file import JournalUnusable
+from ..journal.privacy import Positions, veiled
 from ..journal.replay import Cancelled, Replayed
+from ..journal.sample import Position, Sample
 from ..runtime import TeslaFiConfigEntry
 from .account import AccountFlow
 
@@ -47,12 +51,22 @@ class ImportHistoryFlow(AccountFlow):
     _import: tuple[Import, str, str | None] | None = None
     """What is brought in, the car that is meant, and the car of files that name none."""
     _importing: asyncio.Task[Replayed] | None = None
-    _stop: threading.Event | None = None
+    _stop: threading.Event
+    """Set when the owner closes the dialog, or the account is unloaded."""
     _error: HistoryUnreadable | JournalUnusable | None = None
     _done: Replayed | None = None
+    _looking: bool = False
+    """A file is being looked at; whoever does it deletes it, should the dialog be closed meanwhile."""
+
+    def __init__(self) -> None:
+        """Begin with nothing brought."""
+        super().__init__()
+        self._stop = threading.Event()
 
     async def async_step_import_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for a file, whose times it has, and whose it is where it does not say."""
+        if self._entry.state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="not_loaded")
         errors: dict[str, str] = {}
         placeholders: Mapping[str, str] = {}
         if self._error is not None:
@@ -90,11 +104,20 @@ class ImportHistoryFlow(AccountFlow):
 
     async def _take(self, typed: Mapping[str, Any]) -> ConfigFlowResult:
         """Look at the file; raise HistoryUnreadable when nothing can come of it."""
-        zone = await dt_util.async_get_time_zone(typed[TIME_ZONE])
-        if not isinstance(zone, ZoneInfo):
-            raise HistoryUnreadable("history_time_zone", "")
-        uploaded = await self.hass.async_add_executor_job(self._moved, typed[FILE])
-        prepared = await self.hass.async_add_executor_job(prepare, [(uploaded.name, uploaded)], zone)
+        zone = await _time_zone(typed[TIME_ZONE])
+        self._looking = True
+        try:
+            uploaded = await self.hass.async_add_executor_job(self._moved, typed[FILE])
+            prepared = await self.hass.async_add_executor_job(prepare, [(uploaded.name, uploaded)], zone)
+        finally:
+            self._looking = False
+            if self._stop.is_set() and self._folder is not None:
+                # The dialog was closed meanwhile
+                await _deleted(self.hass, self._folder, None)
+        if self._stop.is_set():
+            return self.async_abort(reason="import_cancelled")
+        if self._entry.state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="not_loaded")
         car = typed[CAR]
         if prepared.vins and car not in prepared.vins:
             raise HistoryUnreadable("history_other_car", uploaded.name, found=f"…{prepared.vins[0][-6:]}")
@@ -116,7 +139,6 @@ class ImportHistoryFlow(AccountFlow):
         if self._import is None:
             return self.async_abort(reason="import_cancelled")
         if self._importing is None:
-            self._stop = threading.Event()
             self._importing = self.hass.async_create_task(self._bring_in(*self._import), "teslafi import")
         if not self._importing.done():
             return self.async_show_progress(
@@ -133,9 +155,11 @@ class ImportHistoryFlow(AccountFlow):
         return self.async_show_progress_done(next_step_id="import_done")
 
     async def _bring_in(self, prepared: Import, car: str, unnamed: str | None) -> Replayed:
-        data = self._entry.runtime_data
+        entry = self._entry
+        data = entry.runtime_data
         zones = _Zones(self.hass)
-        stop = self._stop or threading.Event()
+        positions = Positions(entry.options.get(CONF_JOURNAL_POSITIONS, Positions.EXACT))
+        stop = self._stop
 
         def progress(done: Replayed) -> None:
             share = min(done.read / max(prepared.rows, 1), 1.0)
@@ -145,9 +169,14 @@ class ImportHistoryFlow(AccountFlow):
             if len(prepared.vins) > 1:
                 check(prepared, unnamed=unnamed)
             incoming = samples(prepared, car, unnamed=unnamed, zone_of=zones.name_at)
-            return data.journal.store.bring_in(car, incoming, progress=progress, cancelled=stop.is_set)
+            kept = zones.veiled(incoming, positions)
+            return data.journal.store.bring_in(car, kept, progress=progress, cancelled=stop.is_set)
 
-        replayed = await data.journal.async_rewrite(car, work)
+        stop_listening = data.journal.listen_to_leaving(stop.set)
+        try:
+            replayed = await data.journal.async_rewrite(car, work)
+        finally:
+            stop_listening()
         await data.journal_of(car).async_brought_in()
         return replayed
 
@@ -177,9 +206,8 @@ class ImportHistoryFlow(AccountFlow):
     @override
     def async_remove(self) -> None:
         """Stop what runs when the owner closes the dialog, and delete the files."""
-        if self._stop is not None:
-            self._stop.set()
-        if self._folder is not None:
+        self._stop.set()
+        if self._folder is not None and not self._looking:
             folder, task = self._folder, self._importing
             self.hass.async_create_task(_deleted(self.hass, folder, task), "teslafi import files")
         super().async_remove()
@@ -190,18 +218,40 @@ class _Zones:
 
     def __init__(self, hass: HomeAssistant) -> None:
         self._hass = hass
-        self._known: dict[tuple[float, float], str | None] = {}
+        self._known: dict[Position, tuple[str, Position] | None] = {}
 
     def name_at(self, latitude: float, longitude: float) -> str | None:
-        place = (round(latitude, PLACES_DIGITS), round(longitude, PLACES_DIGITS))
+        zone = self._at((latitude, longitude))
+        return None if zone is None else zone[0]
+
+    def veiled(self, samples: Iterable[Sample], positions: Positions) -> Iterator[Sample]:
+        """Yield samples with as much of their positions as the owner wants kept."""
+        for sample in samples:
+            zone = None if sample.position is None else self._at(sample.position)
+            yield veiled(sample, positions, None if zone is None else zone[1])
+
+    def _at(self, position: Position) -> tuple[str, Position] | None:
+        place = (round(position[0], PLACES_DIGITS), round(position[1], PLACES_DIGITS))
         if place not in self._known:
-            zone = asyncio.run_coroutine_threadsafe(self._ask(*place), self._hass.loop).result()
-            self._known[place] = zone
+            self._known[place] = asyncio.run_coroutine_threadsafe(self._ask(*place), self._hass.loop).result()
         return self._known[place]
 
-    async def _ask(self, latitude: float, longitude: float) -> str | None:
+    async def _ask(self, latitude: float, longitude: float) -> tuple[str, Position] | None:
         zone = async_active_zone(self._hass, latitude, longitude)
-        return None if zone is None else zone.name
+        if zone is None:
+            return None
+        return zone.name, (zone.attributes[ATTR_LATITUDE], zone.attributes[ATTR_LONGITUDE])
+
+
+async def _time_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its name; raise HistoryUnreadable for what is none."""
+    try:
+        zone = await dt_util.async_get_time_zone(name.strip())
+    except ValueError, OSError:
+        zone = None
+    if not isinstance(zone, ZoneInfo):
+        raise HistoryUnreadable("history_time_zone", "")
+    return zone
 
 
 async def _deleted(hass: HomeAssistant, folder: Path, task: asyncio.Task[Replayed] | None) -> None:

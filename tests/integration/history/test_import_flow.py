@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
+import contextlib
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import threading
+import time
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 import pytest
 
-from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.flow import import_history
+from custom_components.teslafi.history import teslafi_import
+from custom_components.teslafi.journal.privacy import Positions
+from custom_components.teslafi.journal.replay import Cancelled
 from custom_components.teslafi.journal.store import Store
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.owner import Owner
@@ -113,7 +119,20 @@ async def test_twice_changes_nothing(hass: HomeAssistant, entry: ConfigEntry, up
         (b"name,age\n", {}, "history_column_missing"),
         (file_of([row("2022-01-01 08:00:00"), row("2022-01-01 08:01:00", odometer="many")]), {}, "history_value"),
         (file_of([row("2022-01-01 08:00:00", vin=OTHER_VIN)]), {}, "history_other_car"),
-        (file_of([row("2022-01-01 08:00:00")]), {"time_zone": "Nowhere"}, "history_time_zone"),
+        *(
+            (file_of([row("2022-01-01 08:00:00")]), {"time_zone": zone}, "history_time_zone")
+            for zone in (
+                "Nowhere",
+                "",
+                "Europe",
+                "..",
+                "../../../etc/passwd",
+                "/etc/localtime",
+                "\0",
+                "x" * 5000,
+                "\u00e9",
+            )
+        ),
     ],
 )
 async def test_what_is_broken_is_said_and_nothing_imported(
@@ -146,3 +165,94 @@ async def test_closing_the_dialog_cancels(
     go_on.set()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert await drives_of(hass) == []
+
+
+@pytest.mark.parametrize("positions", list(Positions))
+async def test_as_much_of_positions_is_kept_as_the_owner_wants(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path, positions: Positions
+) -> None:
+    hass.config_entries.async_update_entry(entry, options={CONF_JOURNAL_POSITIONS: positions.value})
+    work = {"latitude": 52.37, "longitude": 4.89, "radius": 200, "friendly_name": "Work"}
+    hass.states.async_set("zone.work", "0", work | {"latitude": 52.3702})
+    elsewhere = {"latitude": "48.1", "longitude": "11.5"}
+    upload.write_bytes(file_of([row("2022-01-01 08:00:00"), row("2022-01-01 08:01:00", **elsewhere)]))
+    flow = await finished(hass, await begin(hass, entry))
+    assert flow["step_id"] == "import_done"
+    journal = get_journal(hass)
+    kept = await journal.async_query(journal.store.samples, ANNAS_MODEL_3, 0, 1_700_000_000)
+    assert [sample.position for sample in kept] == {
+        Positions.EXACT: [(52.37, 4.89), (48.1, 11.5)],
+        Positions.ZONES: [(52.3702, 4.89), None],
+        Positions.NONE: [None, None],
+    }[positions]
+
+
+async def test_an_account_that_is_not_loaded_cannot_import(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path
+) -> None:
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    await hass.config_entries.async_unload(entry.entry_id)
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "import_history"})
+    assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "not_loaded")
+
+
+async def test_a_dialog_closed_while_the_file_is_looked_at_imports_nothing(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload.write_bytes(month())
+    begun, go_on = threading.Event(), threading.Event()
+    folders: list[Path] = []
+    look = teslafi_import.prepare
+
+    def slowly(paths: Any, zone: Any) -> Any:  # noqa: ANN401
+        folders.append(paths[0][1].parent)
+        begun.set()
+        assert go_on.wait(60)
+        return look(paths, zone)
+
+    monkeypatch.setattr(import_history, "prepare", slowly)
+    going = hass.async_create_task(begin(hass, entry))
+    assert await hass.async_add_executor_job(begun.wait, 60)
+    (flow,) = hass.config_entries.flow.async_progress()
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+    go_on.set()
+    with contextlib.suppress(UnknownFlow):
+        await going
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert await drives_of(hass) == []
+    assert not folders[0].exists(), "the owner's file does not stay"
+
+
+@pytest.mark.parametrize("how", ["reload", "remove", "stop"])
+async def test_an_account_that_leaves_ends_its_import(
+    hass: HomeAssistant, entry: ConfigEntry, upload: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Nothing waits for an import that nobody can see the end of, and nothing of it stays."""
+    upload.write_bytes(month())
+    begun = threading.Event()
+    bring_in = Store.bring_in
+
+    def until_told(self: Store, *args: Any, cancelled: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        begun.set()
+        for _ in range(2000):
+            if cancelled():
+                raise Cancelled
+            time.sleep(0.005)
+        return bring_in(self, *args, cancelled=cancelled, **kwargs)
+
+    monkeypatch.setattr(Store, "bring_in", until_told)
+    await begin(hass, entry)
+    assert await hass.async_add_executor_job(begun.wait, 60)
+    if how == "reload":
+        await hass.config_entries.async_reload(entry.entry_id)
+    elif how == "remove":
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    store = Store(get_journal(hass).store.path)
+    await hass.async_add_executor_job(store.open)
+    assert await hass.async_add_executor_job(store.drives, ANNAS_MODEL_3) == []
+    await hass.async_add_executor_job(store.close)
