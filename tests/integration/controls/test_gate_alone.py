@@ -176,6 +176,8 @@ def test_a_group_of_a_newer_companion_is_left_out() -> None:
             Fault.INVALID,
         ),
     ],
+    # Each run has a key of its own: a name made of the permit would differ from process to process
+    ids=lambda value: value.name if isinstance(value, Fault) else "permit",
 )
 def test_a_permit_that_is_not_as_it_has_to_be(text: str, fault: Fault) -> None:
     with pytest.raises(PermitFaulty) as caught:
