@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 import time
 from typing import Any, Final, override
 
@@ -13,9 +14,11 @@ from homeassistant.helpers import device_registry as dr
 from ..const import DOMAIN, LOGGER
 from ..issues import forget_old_issues, note_budget, note_shared
 from ..journal.sample import Sample
+from ..polling.learnt import Kind, kind_of
 from ..storage.last_values import LastSite, LastValues, Stored, last_values_file
 from ..tesla.errors import RateLimited, SignInRequired, TeslaError
 from ..tesla.reader import Count, Products, Reader
+from ..tesla.requests import Category
 from ..tesla.snapshot import Snapshot
 from .absence import Absence, absences
 from .base import StillInTrouble, TeslaCoordinator
@@ -130,11 +133,13 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         return products
 
     async def _note_discounts(self) -> None:
-        """Learn once a day which cars' data are cheap; without an answer, what was known stays."""
-        if not self.vehicles or self._discounts.wait():
+        """Learn once a day which cars' data are cheap; only older ones can be. Without an answer, nothing changes."""
+        vins = [vin for vin in self.vehicles if kind_of(vin) is Kind.OLDER]
+        if not vins or self._discounts.wait() or not self.budget.may_spend_on(self.budget.price(Category.DETAILS)):
             return
         try:
-            self.budget.discounted = await self._discounts.ask(self.reader.discounted(tuple(self.vehicles)))
+            asked = self.reader.discounted(vins, partial(self.budget.count, vins[0]))
+            self.budget.discounted = await self._discounts.ask(asked)
         except SignInRequired:
             raise
         except TeslaError as error:

@@ -105,11 +105,14 @@ class Reader:
         base = answer.get("fleet_api_base_url") if isinstance(answer, dict) else None
         return base if isinstance(base, str) else None
 
-    async def discounted(self, vins: Collection[str]) -> frozenset[str]:
-        """Return the cars whose data Tesla sells at a tenth (`discounted_device_data`). Free of charge."""
+    async def discounted(self, vins: Collection[str], count: Count) -> frozenset[str]:
+        """Return the cars whose data Tesla sells at a tenth (`discounted_device_data`). Billable."""
         if not vins or self.grant.kind is not Kind.FLEET:
             return frozenset()
-        answer = _object(await self._ask(lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins))))
+        asked = self._ask(
+            lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins)), count, Category.DETAILS
+        )
+        answer = _object(await asked)
         told = answer.get("vehicle_info")
         cars = {vin_of(vin): car for vin, car in told.items()} if isinstance(told, Mapping) else {}
         return frozenset(

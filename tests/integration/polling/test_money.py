@@ -9,7 +9,7 @@ import pytest
 
 from custom_components.teslafi.const import CONF_CURRENCY, CONF_HABITS, CONF_MONTHLY_BUDGET, DOMAIN
 from custom_components.teslafi.flow.options import likely_currency
-from custom_components.teslafi.polling.learnt import Place
+from custom_components.teslafi.polling.learnt import Kind, Place
 from custom_components.teslafi.polling.pace import Step
 from custom_components.teslafi.tesla.requests import Category, Currency
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
@@ -55,17 +55,19 @@ async def test_costs_are_told_in_the_accounts_currency(hass: HomeAssistant, owne
 
 
 async def test_a_discounted_car_costs_a_tenth(
-    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tesla tells it with the status of the fleet; the budget lasts ten times as long for that car alone."""
     owner.tesla.control.car(ANNAS_MODEL_3).discounted = True
+    monkeypatch.setattr("custom_components.teslafi.coordinators.account.kind_of", lambda _vin: Kind.OLDER)
     entry = await owner.sign_in()
     budget = entry.runtime_data.budget
     assert budget.discounted == {ANNAS_MODEL_3}
     assert budget.price(Category.DATA, ANNAS_MODEL_3) == pytest.approx(0.0002)
     assert budget.price(Category.DATA, ANNAS_MODEL_Y) == pytest.approx(0.002)
-    looks = entry.runtime_data.vehicles[ANNAS_MODEL_3].data.requests["data"]
-    assert budget.cost_of_month(ANNAS_MODEL_3, "2026-11") == pytest.approx(looks * 0.0002)
+    requests = budget.ledger(ANNAS_MODEL_3).page("2026-11")
+    looks, details = requests[Category.DATA], requests.get(Category.DETAILS, 0)
+    assert budget.cost_of_month(ANNAS_MODEL_3, "2026-11") == pytest.approx(looks * 0.0002 + details * 0.002)
     owner.tesla.control.fault(path="*/fleet_status", kind="status", status=500, body={"error": "no"}, times=None)
     freezer.tick(90_000)
     await entry.runtime_data.account.async_refresh()
