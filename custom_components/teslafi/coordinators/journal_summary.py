@@ -72,6 +72,7 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
         """From when on sessions were told anew, for whoever adds them up."""
         self._listeners_of_closed: list[Told] = []
         self._told: dict[type, int] = {}
+        self._looked = False
 
     @callback
     def async_start(self) -> None:
@@ -140,6 +141,12 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
             self.readable = False
             return self.data
         self.readable = True
+        if not self._looked:
+            self._looked = True
+            for last in (data.last_drive, data.last_charge):
+                if last is not None:
+                    # Of the run before this one: told then
+                    self._told.setdefault(type(last), last.start)
         return self._with_current(data)
 
     def _with_current(self, data: JournalData) -> JournalData:

@@ -23,6 +23,7 @@ from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, CostSource, Drive, Parking
 from ..services import target
 from .figures import Figures, charge_figures, drive_figures, parking_figures
+from .statistics import async_forget
 
 START: Final = "start"
 END: Final = "end"
@@ -32,6 +33,16 @@ FILENAME: Final = "filename"
 TAG_MOST: Final = 100
 COST_MOST: Final = 100_000.0
 PERIODS: Final = ("total", "day", "week", "month", "year")
+_FORMULA: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
+"""What a spreadsheet takes for the beginning of a formula, after blanks and line ends too."""
 KINDS: Final = ("drives", "charges", "parking")
 
 type Asked = Mapping[str, Any]
@@ -168,6 +179,7 @@ async def _set_cost(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
     store = car.journal.store
     if not await car.journal.async_query(store.set_cost, car.vin, start, cost, currency, CostSource.OWNER):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="journal_no_charge")
+    car.note_changed(start)
     await car.async_refresh()
     return {"cost": cost, "currency": currency if cost is not None else None}
 
@@ -178,8 +190,9 @@ async def _reprice(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked)
     return {"charges": charges}
 
 
-async def _delete(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
+async def _delete(hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
     await car.journal.async_delete(car.vin)
+    async_forget(hass, car.vin)
     await car.async_refresh()
     return {}
 
@@ -192,20 +205,14 @@ async def _export(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) ->
             translation_domain=DOMAIN, translation_key="path_not_allowed", translation_placeholders={"path": filename}
         )
     span = span_of(asked)
-    tables = {
-        "drives": [drive_figures(one) for one in await drives_of(car, *span)],
-        "charges": [charge_figures(one) for one in await charges_of(car, *span)],
-        "parking": [parking_figures(one) for one in await parkings_of(car, *span)],
-    }
-    wanted = tables[asked["kind"]]
-    text = _csv(wanted) if filename.lower().endswith(".csv") else json.dumps({"vin": car.vin, **tables}, indent=1)
+    sessions = await drives_of(car, *span), await charges_of(car, *span), await parkings_of(car, *span)
     try:
-        await hass.async_add_executor_job(_write, Path(filename), text)
+        written = await hass.async_add_executor_job(_write, Path(filename), car.vin, asked["kind"], *sessions)
     except OSError as error:
         raise HomeAssistantError(
             translation_domain=DOMAIN, translation_key="file_not_written", translation_placeholders={"path": filename}
         ) from error
-    return {FILENAME: filename, "sessions": len(wanted)}
+    return {FILENAME: filename, "sessions": written}
 
 
 def _csv(rows: Sequence[Figures]) -> str:
@@ -221,7 +228,7 @@ def _cell(value: object) -> object:
     """Return a cell that a spreadsheet does not take for a formula."""
     if isinstance(value, dict):
         return json.dumps(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
 def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
@@ -231,9 +238,20 @@ def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
         return False
 
 
-def _write(path: Path, text: str) -> None:
+def _write(
+    path: Path, vin: str, kind: str, drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence[Parking]
+) -> int:
+    """Write the file; return how many sessions of the wanted kind there are. Takes long for years of sessions."""
+    tables = {
+        "drives": [drive_figures(one) for one in drives],
+        "charges": [charge_figures(one) for one in charges],
+        "parking": [parking_figures(one) for one in parkings],
+    }
+    is_csv = path.suffix.lower() == ".csv"
+    text = _csv(tables[kind]) if is_csv else json.dumps({"vin": vin, **tables}, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
+    return len(tables[kind])
 
 
 _SPAN: Final = {probatio.Optional(START): cv.datetime, probatio.Optional(END): cv.datetime}

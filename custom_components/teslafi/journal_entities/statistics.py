@@ -4,15 +4,20 @@ Sums are made of all sessions each time, and rows that exist are written over: t
 statistics, however often and in whatever order it was told.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from homeassistant.components.recorder.models import StatisticData, StatisticMeanType, StatisticMetaData
-from homeassistant.components.recorder.statistics import async_add_external_statistics
+from homeassistant.components.recorder.statistics import (
+    async_add_external_statistics,
+    statistics_during_period,
+)
 from homeassistant.const import UnitOfEnergy, UnitOfLength
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
@@ -20,6 +25,8 @@ from ..journal.sessions import Charge, Drive, Parking
 from ..journal.store import Store
 
 HOUR: Final = 3600
+ROWS_AT_ONCE: Final = 2000
+"""Rows that are handed to the recorder in one go of the event loop."""
 
 type Session = Drive | Charge | Parking
 type Hours = dict[int, float]
@@ -138,12 +145,17 @@ def sessions_of(store: Store, vin: str) -> Sequence[Session]:
 async def async_fill(
     hass: HomeAssistant, vin: str, name: str, sessions: Sequence[Session], since: int, currency: str
 ) -> None:
-    """Write the statistics of a car from an hour on."""
+    """Write the statistics of a car from an hour on.
+
+    Hours that are in the recorder and into which nothing falls any more become zero: sessions are told anew.
+    """
     home = hass.states.get("zone.home")
     zone = home.name if home is not None else ""
+    recorded = await get_instance(hass).async_add_executor_job(_recorded, hass, vin, since)
     for series in SERIES:
-        hours = await hass.async_add_executor_job(_spread_of, sessions, series, zone)
-        if not hours:
+        known = recorded.get(statistic_id(vin, series.key), ())
+        told = await hass.async_add_executor_job(_rows_of, sessions, series, zone, known, since)
+        if not told:
             continue
         metadata = StatisticMetaData(
             mean_type=StatisticMeanType.NONE,
@@ -154,11 +166,32 @@ async def async_fill(
             unit_class=series.unit_class,
             unit_of_measurement=series.unit or currency,
         )
-        async_add_external_statistics(hass, metadata, rows(hours, since))
+        for first in range(0, len(told), ROWS_AT_ONCE):
+            async_add_external_statistics(hass, metadata, told[first : first + ROWS_AT_ONCE])
+            await asyncio.sleep(0)
 
 
-def _spread_of(sessions: Sequence[Session], series: Series, home: str) -> Hours:
-    return spread(sessions, lambda session: series.amount(session, home))
+@callback
+def async_forget(hass: HomeAssistant, vin: str) -> None:
+    """Have the recorder delete the statistics of a car."""
+    if "recorder" in hass.config.components:
+        get_instance(hass).async_clear_statistics([statistic_id(vin, series.key) for series in SERIES])
+
+
+def _recorded(hass: HomeAssistant, vin: str, since: int) -> dict[str, list[int]]:
+    """Return the hours from `since` on that the recorder has of each statistic. Blocks."""
+    ids = {statistic_id(vin, series.key) for series in SERIES}
+    begin = dt_util.utc_from_timestamp(max(since // HOUR * HOUR, 0))
+    found = statistics_during_period(hass, begin, None, ids, "hour", None, {"state"})
+    return {key: [int(row["start"]) for row in told] for key, told in found.items()}
+
+
+def _rows_of(
+    sessions: Sequence[Session], series: Series, home: str, known: Iterable[int], since: int
+) -> list[StatisticData]:
+    """Return the rows of a statistic, for the hours of `known` as well. Takes long for years of sessions."""
+    hours = spread(sessions, lambda session: series.amount(session, home))
+    return rows(dict.fromkeys(known, 0.0) | hours, since)
 
 
 def statistic_id(vin: str, key: str) -> str:

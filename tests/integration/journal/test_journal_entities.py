@@ -1,6 +1,8 @@
 """What Home Assistant shows of the journal: entities, calendars, actions, activity, statistics, tools, imports."""
 
 from collections.abc import Iterable
+import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
@@ -25,6 +27,7 @@ from custom_components.teslafi import llm
 from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.sample import Sample, Wake
+from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
 from custom_components.teslafi.logbook import async_describe_events
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
@@ -212,6 +215,42 @@ async def test_events_come_once_with_their_figures(
     assert seen[-1].attributes["added_kwh"] == pytest.approx(20, rel=0.02)
 
 
+async def test_a_session_told_anew_after_a_restart_is_no_news(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    lines = async_capture_events(hass, EVENT_JOURNAL)
+    await live(hass, entry, freezer, day())
+    assert len(lines) == 2
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    journal = get_journal(hass)
+    drive = await journal.async_query(journal.store.last_drive, VIN)
+    charge = await journal.async_query(journal.store.last_charge, VIN)
+    assert drive is not None
+    assert charge is not None
+    state = await journal.async_query(journal.store.state, VIN)
+    told = [replace(one, end=one.end + 60) for one in (drive, charge)]
+    entry.runtime_data.journal_of(VIN)._recorded(Recorded(state, told))  # noqa: SLF001 - as the journal calls it
+    assert len(lines) == 2
+    later = replace(drive, start=drive.start + 36_000, end=drive.end + 36_000)
+    entry.runtime_data.journal_of(VIN)._recorded(Recorded(state, [later]))  # noqa: SLF001
+    assert len(lines) == 3
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_what_waits_is_told_before_the_entities_go(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    entity_id = shown(hass, "journal", "event").entity_id
+    told = async_capture_events(hass, EVENT_STATE_CHANGED)
+    for sample in day()[:40]:
+        freezer.move_to(datetime.fromtimestamp(sample.at, UTC))
+        get_journal(hass).see(entry, VIN, sample)
+    await hass.config_entries.async_unload(entry.entry_id)
+    seen = [one.data["new_state"] for one in told if one.data["entity_id"] == entity_id]
+    assert "drive_ended" in [state.attributes.get("event_type") for state in seen if state is not None]
+
+
 async def test_actions_answer(hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory) -> None:
     await live(hass, entry, freezer, day())
     (drive,) = (await act(hass, entry, "get_drives"))["drives"]
@@ -233,9 +272,12 @@ async def test_tags_and_costs_are_the_owners(
     (drive,) = (await act(hass, entry, "get_drives"))["drives"]
     (charge,) = (await act(hass, entry, "get_charges"))["charges"]
     await act(hass, entry, "tag_drive", session=drive["start"], tag="business")
+    entry.runtime_data.journal_of(VIN).take_changed_since()
     await act(hass, entry, "set_charge_cost", session=charge["start"], cost=6.5, currency="EUR")
     assert (await act(hass, entry, "get_drives"))["drives"][0]["tag"] == "business"
     assert (await act(hass, entry, "get_summary"))["periods"][0]["costs"] == {"EUR": 6.5}
+    began = int(datetime.fromisoformat(charge["start"]).timestamp())
+    assert entry.runtime_data.journal_of(VIN).take_changed_since() == began, "statistics are told anew from there"
     cost = shown(hass, "journal_charge_cost")
     assert (cost.state, cost.attributes["unit_of_measurement"]) == ("6.5", "EUR")
     for name, more in (("tag_drive", {"tag": "x"}), ("set_charge_cost", {"cost": 1})):
@@ -259,6 +301,25 @@ async def test_exports_are_files_that_the_owner_allows(
     await act(hass, entry, "export_journal", filename=str(whole))
     told = json.loads(whole.read_text("utf-8"))
     assert (len(told["drives"]), len(told["charges"]), told["vin"]) == (1, 1, VIN)
+
+
+@pytest.mark.parametrize(
+    "tag", ["=1+1", "+1", "-1", "@x", " =1+1", "\t=1", "\r\n=1", "\uff1d1+1", "\u00a0=1", "plain -1"]
+)
+async def test_no_cell_of_an_export_is_a_formula(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path, tag: str
+) -> None:
+    await live(hass, entry, freezer, day()[:40])
+    journal = get_journal(hass)
+    drive = await journal.async_query(journal.store.last_drive, VIN)
+    assert drive is not None
+    assert await journal.async_query(journal.store.tag_drive, VIN, drive.start, tag)
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    table = tmp_path / "drives.csv"
+    await act(hass, entry, "export_journal", filename=str(table))
+    with table.open(encoding="utf-8", newline="") as file:
+        (told,) = csv.DictReader(file)
+    assert told["tag"] == (tag if tag == "plain -1" else f"'{tag}")
 
 
 async def test_assistants_ask_only_of_cars_that_are_exposed_to_them(

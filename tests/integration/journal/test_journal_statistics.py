@@ -1,5 +1,6 @@
 """The journal's long-term statistics in the recorder itself: hour by hour, the same however often they are told."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (  
 )
 
 from custom_components.teslafi.journal.sessions import Charge, Drive
-from custom_components.teslafi.journal_entities.statistics import async_fill, statistic_id
+from custom_components.teslafi.journal_entities.statistics import async_fill, async_forget, statistic_id
 
 VIN = "5YJ3E1EA7KF000001"
 BEGIN = datetime(2026, 11, 16, 8, tzinfo=UTC)
@@ -79,3 +80,22 @@ async def test_the_recorder_has_each_kilometer_and_kilowatt_hour_once(hass: Home
     again = await sums(hass)
     assert [total for _, total in again["distance"]] == sorted(total for _, total in again["distance"])
     assert again["distance"][-1][1] == pytest.approx(65.0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_what_is_told_anew_or_deleted_leaves_no_old_sums(hass: HomeAssistant) -> None:
+    await async_fill(hass, VIN, "Roadrunner", [*DRIVES, *CHARGES], 0, "EUR")
+    assert (await sums(hass))["cost"][-1][1] == pytest.approx(6.0)
+    # Its cost is taken off, and a drive is told to have ended elsewhere
+    free = replace(CHARGES[0], cost=None)
+    moved = replace(DRIVES[1], start=at(11.5), end=at(12))
+    await async_fill(hass, VIN, "Roadrunner", [DRIVES[0], moved, DRIVES[2], free, CHARGES[1]], at(9), "EUR")
+    again = await sums(hass)
+    assert {total for _, total in again["cost"]} == {0.0}
+    assert sum(state for state, _ in again["distance"]) == pytest.approx(60.0)
+    assert again["distance"][-1][1] == pytest.approx(60.0)
+    async_forget(hass, VIN)
+    assert await sums(hass) == {}
+    await async_fill(hass, VIN, "Roadrunner", [DRIVES[2]], at(24), "EUR")
+    assert (await sums(hass))["distance"] == [pytest.approx((20.0, 20.0))]
