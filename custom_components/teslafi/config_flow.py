@@ -47,14 +47,14 @@ class TeslaFiConfigFlow(ControlsFlow, ChargingHistoryFlow, FeedFlow, ImportHisto
         entry = self._get_reauth_entry()
         return self.async_show_menu(
             step_id="reauth_confirm",
-            menu_options=["feed"] if entry.data[CONF_METHOD] == METHOD_FEED else ["sign_in_again", "token"],
+            menu_options=["feed"] if entry.data.get(CONF_METHOD) == METHOD_FEED else ["sign_in_again", "token"],
             description_placeholders={"account": entry.title},
         )
 
     async def async_step_reconfigure(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer what can be changed about the grant, and the link to a companion."""
         data = self._get_reconfigure_entry().data
-        if data[CONF_METHOD] == METHOD_FEED:
+        if data.get(CONF_METHOD) == METHOD_FEED:
             return self.async_show_menu(step_id="reconfigure", menu_options=["feed", "import_history", "rotate_key"])
         link = ["link_companion", "unlink_companion"] if CONF_COMPANION in data else ["link_companion"]
         controls = ["enable_controls"]
