@@ -39,4 +39,4 @@ async def test_tesla_may_write_it_in_any_form(
     tesla.answers = [web.json_response({"response": {"key_paired_vins": [form, None, 7]}})]
     assert await asker.paired() == {VIN}
     tesla.answers = [web.json_response({"response": {"vehicle_info": {form: {"discounted_device_data": True}}}})]
-    assert await asker.reader.discounted([VIN]) == {VIN}
+    assert await asker.reader.discounted([VIN], lambda _: None) == {VIN}
