@@ -4,71 +4,10 @@
  * nothing. The header's words are a template, which Home Assistant renders again whenever a state in it changes.
  */
 
+import { TEXTS } from "./texts.js";
+
 const DOMAIN = "teslafi";
 const FILES = new URL(".", import.meta.url).pathname;
-
-const TEXTS = {
-  en: {
-    activity: "Activity",
-    ago_hours: "h ago",
-    ago_minutes: "min ago",
-    asleep: "Asleep",
-    at: "at",
-    attention: "Needs attention",
-    battery: "Battery",
-    body: "Body",
-    charging_at: "Charging at",
-    climate: "Climate",
-    controls: "Controls",
-    controls_off: "Controls are off.",
-    controls_on: "Turn them on under Reconfigure.",
-    driving: "Driving",
-    full_at: "full at",
-    arrives_at: "arrives at",
-    journal: "Journal",
-    just_now: "just now",
-    location: "Location",
-    none: "No Tesla cars or energy sites yet. [Add the integration](/config/integrations/dashboard).",
-    offline: "Offline",
-    parked: "Parked",
-    plugged_in: "Plugged in",
-    power: "Power",
-    schedules: "Schedules",
-    tires: "Tires",
-    to: "to",
-    today: "Today",
-  },
-  de: {
-    activity: "Aktivität",
-    ago_hours: "Std. her",
-    ago_minutes: "Min. her",
-    asleep: "Schläft",
-    at: "in",
-    attention: "Braucht Aufmerksamkeit",
-    battery: "Akku",
-    body: "Karosserie",
-    charging_at: "Lädt mit",
-    climate: "Klima",
-    controls: "Steuerung",
-    controls_off: "Die Steuerung ist aus.",
-    controls_on: "Schalte sie unter „Neu konfigurieren“ ein.",
-    driving: "Fährt",
-    full_at: "voll um",
-    arrives_at: "Ankunft um",
-    journal: "Fahrtenbuch",
-    just_now: "gerade eben",
-    location: "Standort",
-    none: "Noch keine Autos oder Energieanlagen. [Füge die Integration hinzu](/config/integrations/dashboard).",
-    offline: "Offline",
-    parked: "Geparkt",
-    plugged_in: "Angesteckt",
-    power: "Leistung",
-    schedules: "Zeitpläne",
-    tires: "Reifen",
-    to: "nach",
-    today: "Heute",
-  },
-};
 
 /** The entities of one device: `get("sensor.charge_state_battery_level", …)` is the id of the first that exists. */
 class Entities {
