@@ -64,7 +64,7 @@ CHANGES: Final = {
     "unplugged": Change(_CABLE, ("on",), ("off",)),
     "drive_started": Change(_GEAR, ("p",), GEARS),
     "drive_ended": Change(_GEAR, GEARS, ("p",)),
-    "left_open": Change(_OPENINGS, ("off", "closed"), ("on", "open"), LEFT_OPEN_MINUTES),
+    "left_open": Change(_OPENINGS, ("off", "closed", "opening"), ("on", "open"), LEFT_OPEN_MINUTES),
     "tire_warning": Change(("binary_sensor.tire_warning",), ("off",), ("on",)),
     "update_available": Change(("update.software_update",), ("off",), ("on",)),
     "arrived_home": Change(_PLACE, (), ("home",)),

@@ -98,3 +98,17 @@ async def test_left_open_waits(
 
     assert await open_for(minutes - 0.5) == 0
     assert await open_for(minutes + 0.5) == 1
+
+
+async def test_left_open_sees_what_opens_slowly(hass: HomeAssistant, car: str, freezer: FrozenDateTimeFactory) -> None:
+    """A trunk that Home Assistant opened is opening before it is open."""
+    doors = entity(hass, car, "binary_sensor.doors")
+    hass.states.async_set(doors, "closed")
+    runs = await automate(hass, car, "left_open")
+    for state in ("opening", "open"):
+        hass.states.async_set(doors, state)
+        await hass.async_block_till_done()
+    freezer.tick(timedelta(minutes=6))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+    assert len(runs) == 1

@@ -85,3 +85,36 @@ def test_the_cars_are_as_people_know_them() -> None:
     home = told[ANNAS_MODEL_Y]["drive_state"]
     assert (home["latitude"], home["longitude"]) == (37.4, -122.1)
     assert all(data["drive_state"]["latitude"] > 30 for data in told.values()), "no car in the sea"
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://"])
+async def test_another_sites_page_presses_nothing(
+    tesla: TeslaSimulator, http: aiohttp.ClientSession, origin: str
+) -> None:
+    for action in (*BUTTONS, "pair", "key"):
+        address = f"{tesla.url}/showroom/{action}"
+        async with http.post(address, data={"vin": ANNAS_MODEL_3}, headers={"Origin": origin}) as response:
+            assert response.status == 403, action
+    own = {"Origin": tesla.url}
+    async with http.post(f"{tesla.url}/showroom/sleep", data={"vin": ANNAS_MODEL_3}, headers=own) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\xff\xfe=\xff", "application/x-www-form-urlencoded"),
+        (b"vin=%ff%00", "application/x-www-form-urlencoded; charset=utf-7"),
+        (b"vin=x", "application/x-www-form-urlencoded; charset=nothing"),
+        (b"--", "multipart/form-data; boundary=x"),
+        (b"--", "multipart/form-data"),
+        (b"", "text/plain"),
+    ],
+)
+async def test_an_odd_form_is_refused(
+    tesla: TeslaSimulator, http: aiohttp.ClientSession, body: bytes, kind: str
+) -> None:
+    for action in ("drive", "pair", "key", "nothing"):
+        address = f"{tesla.url}/showroom/{action}"
+        async with http.post(address, data=body, headers={"Content-Type": kind}) as response:
+            assert response.status == 400, action

@@ -88,20 +88,28 @@ def showroom_routes(state: SimulatorState, control: Control, others: list[OtherA
         return _html(f"<h1>Command key</h1>{_key_form(state)}")
 
     async def act(request: web.Request) -> web.Response:
-        form = await request.post()
-        action, vin = request.match_info["action"], str(form.get("vin", ""))
+        if not _of_this_page(request):
+            return web.Response(status=403, text="Another site's page does not press these buttons")
         try:
+            form = await request.post()
+            action, vin = request.match_info["action"], str(form.get("vin", ""))
             if action == "pair":
                 control.pair(vin, str(form.get("client_id", "")))
             elif action == "key":
                 control.host_key(str(form.get("client_id", "")), str(form.get("pem", "")))
             else:
                 BUTTONS[action][1](control, vin)
-        except (KeyError, ValueError) as error:
+        except (LookupError, ValueError) as error:
             return web.Response(status=400, text=f"That does not work: {error!r}")
         raise web.HTTPSeeOther(PAGE)
 
     return [web.get(PAGE, page), web.get(KEY, key), web.post(ACTION, act)]
+
+
+def _of_this_page(request: web.Request) -> bool:
+    """Say whether a form was sent by the page itself, or by a client that is no browser."""
+    origin = request.headers.get("Origin")
+    return origin is None or origin.partition("://")[2] == request.host
 
 
 def _accounts(state: SimulatorState, others: list[OtherAccount]) -> str:
