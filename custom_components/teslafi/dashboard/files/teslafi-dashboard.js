@@ -50,6 +50,9 @@ const isCar = (entities) => entities.has("sensor.state") && entities.has("sensor
 const SITE_POWERS = ["solar_power", "load_power", "grid_power", "battery_power", "generator_power"];
 const isSite = (entities) => SITE_POWERS.some((key) => entities.has(`sensor.${key}`));
 
+/** Return a headline of a template. A name may come from somebody else's account: it is text there, not template or link. */
+const title = (name) => `# {{ ${JSON.stringify((name ?? "").replace(/[[\]<>*_`!\\\n]/g, " "))} }}`;
+
 /** Return the template of the header: what the car does, in words, and how old that is. */
 function carHeader(name, entities, text) {
   const value = (key, fallback = "''") => {
@@ -80,7 +83,7 @@ function carHeader(name, entities, text) {
       `(${place ? `state_translated('${place}')` : "''"} if place == 'home' else place) -%}`,
     `{%- set at = ${dataAt ? `as_datetime(states('${dataAt}'), none)` : `state_attr('${state}', 'data_at')`} -%}`,
     `{%- set minutes = ((now() - at).total_seconds() / 60) | int if at else none %}`,
-    `# ${name}`,
+    title(name),
     ``,
     `{% if charging in ['charging', 'starting'] -%}`,
     `**${text.charging_at} {{ ${shown("sensor.charge_state_charger_power")} }}**` +
@@ -299,7 +302,7 @@ function siteView(device, entities, text) {
     icon: "mdi:home-lightning-bolt",
     type: "sections",
     max_columns: 3,
-    header: { layout: "responsive", card: { type: "markdown", text_only: true, content: `# ${name}` } },
+    header: { layout: "responsive", card: { type: "markdown", text_only: true, content: title(name) } },
     sections: [
       section(text.power, "mdi:transmission-tower", [
         ...powers.map((id) => tile(id, { features: [{ type: "trend-graph", hours_to_show: 24 }] })),
