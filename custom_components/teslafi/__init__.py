@@ -119,6 +119,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
 async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
     """Stop watching; what was seen last is kept."""
     # What was seen last is told while the entities that show it are there
+    entry.runtime_data.journal.give_way()
     await entry.runtime_data.journal.async_flush()
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:

@@ -78,7 +78,7 @@ class Journal:
     async def async_leave(self, entry: ConfigEntry) -> None:
         """Write out what waits; close the file when the last account leaves."""
         self._users.discard(entry.entry_id)
-        self._stop_rewriting()
+        self.give_way()
         await self.async_flush()
         if not self._users:
             await self._close()
@@ -89,13 +89,15 @@ class Journal:
         self._leaving.append(stop)
         return lambda: self._leaving.remove(stop)
 
-    def _stop_rewriting(self) -> None:
+    @callback
+    def give_way(self) -> None:
+        """Have what takes long end: somebody leaves."""
         for stop in list(self._leaving):
             stop()
 
     async def _stopping(self, _event: Event) -> None:
         del self._stops[:1]
-        self._stop_rewriting()
+        self.give_way()
         await self.async_flush()
         await self._close()
 
