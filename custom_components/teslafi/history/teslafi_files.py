@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from ..journal.sample import Sample
 from .errors import HistoryUnreadable
-from .local_time import Clock, Parse, form_of, some
+from .local_time import Clock, Parse, form_of, parse_iso, some
 from .teslafi_record import CSV_NAMES, FIELDS, FieldUnreadable, text_of, values_of
 
 DELIMITERS: Final = ",;\t|"
@@ -32,6 +32,7 @@ _MONTH: Final = re.compile(r"(?:TeslaFi)?(\d{1,2})(\d{4})(?: ?\(\d+\))?\.csv", r
 _PIECE: Final = 1 << 16
 _LINE_MOST: Final = 1 << 20
 """Characters of a line at most: rows have a few hundred."""
+_HOURS: Final = len("2026-11-26 13")
 _DATES_MOST: Final = 20_000
 """Dates that are looked at to find out their form."""
 _ODD_ARCHIVE: Final = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
@@ -63,7 +64,8 @@ class Writing:
     """How a file is written.
 
     `columns`: name in lower case -> place; `width`: how many there are. `first`: the moment of its earliest row.
-    `backwards`: the newest row comes first. `rows`: how many there are. `vins`: those in it, in order.
+    `backwards`: the newest row comes first; `mixed`: neither does the oldest, all the way. `rows`: how many there are.
+    `vins`: those in it, in order.
     """
 
     encoding: str
@@ -73,6 +75,7 @@ class Writing:
     parse: Parse
     first: int
     backwards: bool
+    mixed: bool
     rows: int
     vins: tuple[str, ...]
 
@@ -150,7 +153,7 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
         delimiter = max(DELIMITERS, key=head.count)
         names = next(csv.reader([head], delimiter=delimiter), [])
         columns = _columns(file, head, names)
-        rows, dates, vins = _dates_and_vins(file, _reader(file, text, delimiter), columns, len(names))
+        rows, dates, vins, mixed = _dates_and_vins(file, _reader(file, text, delimiter), columns, len(names))
     if not rows:
         return None
     month = _MONTH.fullmatch(Path(file.name).name)
@@ -169,6 +172,7 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
         parse=parse,
         first=min(first, last),
         backwards=last < first,
+        mixed=mixed and parse is parse_iso,
         rows=rows,
         vins=tuple(vins),
     )
@@ -204,14 +208,20 @@ def _columns(file: HistoryFile, head: str, names: list[str]) -> dict[str, int]:
 
 def _dates_and_vins(
     file: HistoryFile, rows: Rows, columns: dict[str, int], width: int
-) -> tuple[int, list[str], dict[str, None]]:
-    """Return how many rows there are, dates from all over them with the first and the last, and the cars."""
+) -> tuple[int, list[str], dict[str, None], bool]:
+    """Return how many rows there are, dates from all over them, the cars, and whether the order changes its way.
+
+    The first and the last date are among the dates.
+    """
     date, vin = columns[DATE], columns.get(VIN)
     dates: list[str] = []
     vins: dict[str, None] = {}
     count, each, last = 0, 1, ""
+    ways: set[bool] = set()
     for line, row in _checked(file, rows, width):
-        last = row[date].strip()
+        before, last = last, row[date].strip()
+        if count and before[:_HOURS] != last[:_HOURS] and not _next_to(before, last):
+            ways.add(before < last)
         if count % each == 0:
             dates.append(last)
             if len(dates) > _DATES_MOST:
@@ -221,7 +231,15 @@ def _dates_and_vins(
             if not _VIN.fullmatch(found.upper()):
                 raise HistoryUnreadable("history_vin", file.name, line, "vin", found)
             vins.setdefault(found.upper())
-    return count, [*dates, last], vins
+    return count, [*dates, last], vins, len(ways) > 1
+
+
+def _next_to(before: str, after: str) -> bool:
+    """Say whether two moments are within the hour by which clocks are set; dates of another form never count."""
+    if before[: _HOURS - 2] != after[: _HOURS - 2]:
+        return False
+    hours = before[_HOURS - 2 : _HOURS], after[_HOURS - 2 : _HOURS]
+    return all(hour.isdecimal() for hour in hours) and abs(int(hours[0]) - int(hours[1])) <= 1
 
 
 def _checked(file: HistoryFile, rows: Rows, width: int) -> Iterator[tuple[int, list[str]]]:
@@ -272,7 +290,10 @@ def _rows(examined: Examined, pick: Callable[[list[str]], Picked]) -> Iterator[t
         text.readline(_PIECE)
         rows = _reader(file, text, writing.delimiter)
         picked = ((line, pick(row)) for line, row in _checked(file, rows, writing.width))
-        yield from (reversed(list(picked)) if writing.backwards else picked)
+        if writing.mixed:
+            yield from sorted(picked, key=lambda row: row[1][0].strip())
+        else:
+            yield from (reversed(list(picked)) if writing.backwards else picked)
 
 
 def _values(file: HistoryFile, line: int, picked: Iterable[tuple[str, str]], *, decimal_comma: bool) -> dict[str, Any]:

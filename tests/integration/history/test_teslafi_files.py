@@ -361,3 +361,13 @@ def test_a_small_archive_does_not_fill_the_memory(bring: Bring, tmp_path: Path) 
     finally:
         tracemalloc.stop()
     assert peak < 12 * 1024**2
+
+
+@given(st.permutations(range(24)))
+def test_rows_in_any_order_are_all_taken(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
+    """A file that was sorted by something else than its time."""
+    path = tmp_path_factory.mktemp("mixed") / "TeslaFi12022.csv"
+    path.write_bytes(file_of(row(f"2022-01-{1 + hour // 3:02} {hour % 3 * 7:02}:00:00") for hour in order))
+    found = [sample.at for sample in of(prepare([(path.name, path)], BERLIN))]
+    assert found == sorted(found)
+    assert len(found) == 24
