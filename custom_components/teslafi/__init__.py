@@ -1,5 +1,6 @@
 """TeslaFi: watch a Tesla from Home Assistant without handing over the keys."""
 
+from functools import partial
 import time
 
 from homeassistant.const import Platform
@@ -84,6 +85,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     entry.async_on_unload(session.close)
     journal = get_journal(hass)
     await journal.async_join(entry)
+    # Also after a set-up that failed, which nobody unloads
+    entry.async_on_unload(partial(journal.async_leave, entry))
     try:
         await session.load()
         account = AccountCoordinator(hass, entry, reader_of(session.grant, http, session))

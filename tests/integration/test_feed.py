@@ -21,9 +21,11 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 )
 
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.feed.client import HOLD, SERVER
 from custom_components.teslafi.feed.reader import FeedReader
 from custom_components.teslafi.feed.record import answer_of
+from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.decode import decode_vehicle
 from custom_components.teslafi.tesla.errors import TeslaError
@@ -174,6 +176,18 @@ async def test_a_dead_token_asks_for_another(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert result["reason"] == "reauth_successful"
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_set_up_that_fails_leaves_no_file_open(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:
+    entry = (await set_up(hass))["result"]
+    store = get_journal(hass).store
+    await hass.async_add_executor_job(store.vins)
+    feed.accounts.clear()
+    assert not await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    await hass.async_block_till_done(wait_background_tasks=True)
+    with pytest.raises(JournalUnusable):
+        await hass.async_add_executor_job(store.vins)
 
 
 async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:

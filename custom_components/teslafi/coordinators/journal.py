@@ -76,7 +76,9 @@ class Journal:
             await self._open_file()
 
     async def async_leave(self, entry: ConfigEntry) -> None:
-        """Write out what waits; close the file when the last account leaves."""
+        """Write out what waits; close the file when the last account leaves. Once is enough."""
+        if entry.entry_id not in self._users:
+            return
         self._users.discard(entry.entry_id)
         self.give_way()
         await self.async_flush()
