@@ -15,9 +15,7 @@ SCRIPT = """
 globalThis.HTMLElement = class {};
 globalThis.window = globalThis;
 globalThis.customElements = { get: () => undefined, define: (_, kind) => { globalThis.kind = kind; } };
-const { readFileSync } = await import("node:fs");
-const source = readFileSync(process.argv[1], "utf8").replace("import.meta.url", "'http://localhost/teslafi/x.js'");
-await import("data:text/javascript," + encodeURIComponent(source));
+await import("file://" + process.argv[1]);
 console.log(JSON.stringify(await globalThis.kind.generate({}, JSON.parse(process.argv[2]))));
 """
 
