@@ -20,7 +20,7 @@ DEBUGGED: Final = frozenset({"test_lapse", "test_whole_way", "test_fleet_api"})
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.
 """
 
-for chatty in ("aiosqlite", "alembic", "sqlalchemy"):
+for chatty in ("aiosqlite", "alembic", "sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool"):
     # PHACC has every logger write at INFO, which costs more than the statements written about
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
