@@ -57,7 +57,7 @@ async def test_cables_and_levels_are_shown(
     reader = RecordedReader({VIN: recorded(MODEL_3) | {"vin": VIN}}, {})
     reader.cars[VIN]["charge_state"].update(conn_charge_cable=cable, charging_state=state)
     reader.cars[VIN]["climate_state"].update(seat)
-    await watch(hass, reader)
+    await watch(hass, reader, every_entity=True)
 
     def shown(platform: str, key: str) -> Any:  # noqa: ANN401 - a state
         entity_id = er.async_get(hass).async_get_entity_id(platform, DOMAIN, f"{VIN}-{key}")
@@ -107,7 +107,7 @@ async def test_schedules_of_another_place_are_not_next(
     reader = RecordedReader({VIN: recorded(MODEL_3) | {"vin": VIN} | schedules(place)}, {})
     drive = reader.cars[VIN]["drive_state"]
     drive.update(latitude=car[0] if car else None, longitude=car[1] if car else None)
-    entry = await watch(hass, reader)
+    entry = await watch(hass, reader, every_entity=True)
     await look_again(hass, entry)
     entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{VIN}-charge_schedule_data_next")
     state = hass.states.get(str(entity_id))

@@ -157,5 +157,5 @@ async def test_a_connection_goes_on_as_long_as_it_is_used(port: int, monkeypatch
 async def test_more_connections_than_files_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (settings.connections + SPARE_FILES - 1, 100_000))
     async with AsyncExitStack() as stack:
-        with pytest.raises(UnsafeSetting, match="lower it to 799"):
+        with pytest.raises(UnsafeSetting, match="Lower it to 799"):
             await started(stack, settings)

@@ -20,6 +20,7 @@ from teslafi_companion.http.services import make_services
 from teslafi_companion.server import loop_figures
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
+from teslafi_companion.work import housekeeping
 from teslafi_companion.work.billing import BillingWorker
 
 from ..billing.conftest import billing, chargebee, settings
@@ -40,8 +41,14 @@ async def sql(engine: AsyncEngine, *statements: str) -> None:
     ("loop", "table"), [("outbox", "outbox"), ("housekeeping", "throttle"), ("billing", "billing_poll")]
 )
 async def test_a_loop_that_fails_shows_and_goes_on(
-    store: Store, billing: ChargebeeBilling, socket_enabled: None, loop: str, table: str
+    store: Store,
+    billing: ChargebeeBilling,
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: str,
+    table: str,
 ) -> None:
+    monkeypatch.setattr(housekeeping, "STEADY", timedelta(0))
     parts = make_services(store, billing)
     rounds = Rounds(loops=3)
     app = create_app(parts, rest=rounds)

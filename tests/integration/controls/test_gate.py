@@ -32,12 +32,20 @@ from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.links.links import links_of
 from teslafi_companion.domain.permits.permit import signing_key
 from teslafi_companion.store.tables import controls, link
+from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 from tests.companion.web.person import Person
 
 from .keeper import Keeper
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _firmware_with_schedules(tesla: TeslaSimulator) -> None:
+    """Let the car have the schedules that its calendars show."""
+    tesla.control.set_values(ANNAS_MODEL_3, {"vehicle_state.car_version": "2026.2.9 0a1b2c3d"})
+
 
 TEXTS: Final = json.loads((Path(actions.__file__).parent / "translations" / "en.json").read_text())
 

@@ -13,7 +13,7 @@ from tests.integration.test_link import settings as free_settings  # noqa: F401 
 from tests.integration.test_subscription import chargebee, settings  # noqa: F401 - fixtures
 
 from .keeper import Keeper
-from .test_gate import TEXTS, press_everything
+from .test_gate import TEXTS, _firmware_with_schedules, press_everything  # noqa: F401 - one is a fixture
 
 pytestmark = pytest.mark.slow
 
