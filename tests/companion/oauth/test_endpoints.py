@@ -224,6 +224,7 @@ async def test_revocation(store: Store, http: Http) -> None:
 
 async def test_no_token_is_in_the_logs(store: Store, http: Http, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO, "sqlalchemy.engine")
     owner = await make_account(store)
     code = await make_code(store, owner)
     _, tokens = await post(http, "/oauth/token", code_form(code))
