@@ -117,5 +117,6 @@ def _exposed_cars(hass: HomeAssistant, assistant: str | None) -> dict[str, Journ
                 continue
             shown = er.async_entries_for_device(entities, device.id)
             if any(async_should_expose(hass, assistant, entity.entity_id) for entity in shown):
-                found[device.name_by_user or device.name or vin[-6:]] = entry.runtime_data.journal_of(vin)
+                name = device.name_by_user or device.name or vin[-6:]
+                found[f"{name} {vin[-6:]}" if name in found else name] = entry.runtime_data.journal_of(vin)
     return found

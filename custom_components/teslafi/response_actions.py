@@ -6,12 +6,11 @@ They read with the monitoring grant, so that controls need not be on. Tesla bill
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, cast
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
@@ -20,6 +19,7 @@ import probatio
 from .const import DOMAIN
 from .coordinators.details import BudgetUsedUp, refusal
 from .coordinators.vehicle import VehicleCoordinator
+from .owner_files import async_ensure_allowed, async_save
 from .services import target
 from .tesla.charging_history import ChargingSession
 from .tesla.errors import NotFound, TeslaError
@@ -92,33 +92,12 @@ def _session(session: ChargingSession) -> Told:
 async def _download_invoice(hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
     """Save an invoice where the owner allows files, as Home Assistant's own actions do: mails and chats take files."""
     filename = asked[FILENAME]
-    if not await hass.async_add_executor_job(_is_allowed, hass, filename):
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="path_not_allowed", translation_placeholders={"path": filename}
-        )
+    await async_ensure_allowed(hass, filename)
     try:
         document = await vehicle.details.charging_invoice(asked[CONTENT_ID])
     except NotFound as error:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_invoice") from error
-    try:
-        await hass.async_add_executor_job(_write, Path(filename), document)
-    except OSError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN, translation_key="file_not_written", translation_placeholders={"path": filename}
-        ) from error
-    return {FILENAME: filename, "bytes": len(document)}
-
-
-def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
-    try:
-        return hass.config.is_allowed_path(filename)
-    except OSError, ValueError:
-        return False
-
-
-def _write(path: Path, document: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(document)
+    return {FILENAME: filename, "bytes": await async_save(hass, filename, lambda: document)}
 
 
 async def _nearby(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:

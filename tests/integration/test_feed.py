@@ -86,7 +86,8 @@ async def test_the_token_travels_in_a_header_alone(
     ("answer", "error"),
     [
         (None, "feed_token_refused"),
-        (web.Response(status=403), "feed_token_refused"),
+        (web.Response(status=401), "feed_token_refused"),
+        (web.Response(status=403), "feed_unreachable"),
         (web.Response(status=429, headers={"Retry-After": "30"}), "rate_limited"),
         (web.Response(status=503), "feed_unreachable"),
         (web.Response(text="Vehicle is asleep or unavailable"), "feed_unreachable"),

@@ -63,7 +63,7 @@ class FeedClient:
                 raw = await body_of(response)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise rate_limited(*waits_said(response.headers, raw))
-        if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if response.status == HTTPStatus.UNAUTHORIZED:
             raise SignInRequired(Reason.FEED_TOKEN)
         if response.status != HTTPStatus.OK:
             raise Unreachable(f"TeslaFi.com has trouble ({response.status})")

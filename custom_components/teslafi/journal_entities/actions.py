@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 import csv
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from io import StringIO
 import json
-from pathlib import Path
 from typing import Any, Final, cast
 
 from homeassistant.const import ATTR_DEVICE_ID
@@ -21,6 +21,7 @@ from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, CostSource, Drive, Parking
+from ..owner_files import async_ensure_allowed, async_save
 from ..services import target
 from .figures import Figures, charge_figures, drive_figures, parking_figures
 from .statistics import async_forget
@@ -200,28 +201,27 @@ async def _delete(hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -
 async def _export(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
     """Save the journal of a period where the owner allows files: one kind as CSV, all as JSON."""
     filename = asked[FILENAME]
-    if not await hass.async_add_executor_job(_is_allowed, hass, filename):
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="path_not_allowed", translation_placeholders={"path": filename}
-        )
+    await async_ensure_allowed(hass, filename)
     span = span_of(asked)
     sessions = await drives_of(car, *span), await charges_of(car, *span), await parkings_of(car, *span)
-    try:
-        written = await hass.async_add_executor_job(_write, Path(filename), car.vin, asked["kind"], *sessions)
-    except OSError as error:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN, translation_key="file_not_written", translation_placeholders={"path": filename}
-        ) from error
-    return {FILENAME: filename, "sessions": written}
+    tables = await hass.async_add_executor_job(_tables, *sessions)
+    kind: str = asked["kind"]
+    is_csv = filename.lower().endswith(".csv")
+    await async_save(hass, filename, partial(_csv, tables[kind]) if is_csv else partial(_json, car.vin, tables))
+    return {FILENAME: filename, "sessions": len(tables[kind])}
 
 
-def _csv(rows: Sequence[Figures]) -> str:
+def _csv(rows: Sequence[Figures]) -> bytes:
     text = StringIO()
     if rows:
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    return text.getvalue().encode()
+
+
+def _json(vin: str, tables: Mapping[str, Sequence[Figures]]) -> bytes:
+    return json.dumps({"vin": vin, **tables}, indent=1).encode()
 
 
 def _cell(value: object) -> object:
@@ -231,27 +231,15 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
-def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
-    try:
-        return hass.config.is_allowed_path(filename)
-    except OSError, ValueError:
-        return False
-
-
-def _write(
-    path: Path, vin: str, kind: str, drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence[Parking]
-) -> int:
-    """Write the file; return how many sessions of the wanted kind there are. Takes long for years of sessions."""
-    tables = {
+def _tables(
+    drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence[Parking]
+) -> dict[str, list[Figures]]:
+    """Return the rows by kind. Takes long for years of sessions: call it from a worker thread."""
+    return {
         "drives": [drive_figures(one) for one in drives],
         "charges": [charge_figures(one) for one in charges],
         "parking": [parking_figures(one) for one in parkings],
     }
-    is_csv = path.suffix.lower() == ".csv"
-    text = _csv(tables[kind]) if is_csv else json.dumps({"vin": vin, **tables}, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return len(tables[kind])
 
 
 _SPAN: Final = {probatio.Optional(START): cv.datetime, probatio.Optional(END): cv.datetime}
