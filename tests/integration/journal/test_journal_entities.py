@@ -342,6 +342,26 @@ async def test_assistants_ask_only_of_cars_that_are_exposed_to_them(
     assert refused.error
 
 
+async def test_cars_of_one_name_do_not_hide_each_other(
+    hass: HomeAssistant, entry: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = dr.async_get(hass)
+    first, second = entry.runtime_data.vehicles
+    for vin in (first, second):
+        car = devices.async_get_device_by_identifier(("teslafi", vin), entry.entry_id)
+        assert car is not None
+        devices.async_update_device(car.id, name_by_user="Car")
+    context = LLMContext(platform="test", context=None, language="en", assistant="conversation", device_id=None)
+    monkeypatch.setattr(llm, "async_should_expose", lambda *_: True)
+    found = llm.async_get_tools(hass, context, "assist")
+    assert found is not None
+    tool = next(tool for tool in found.tools if tool.name == "teslafi__get_drives")
+    for name, is_known in (("Car", True), (f"Car {second[-6:]}", True), (f"Car {first[-6:]}", False)):
+        asked = ToolInput(tool_name=tool.name, tool_args={"car": name})
+        answer: Any = await tool.async_call(hass, asked, context)
+        assert (not answer.error) == is_known, name
+
+
 def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
     from custom_components.teslafi.journal.sessions import Drive  # noqa: PLC0415 - of this test alone
 
