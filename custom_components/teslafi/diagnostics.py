@@ -108,7 +108,7 @@ def _controls(controls: EnabledControls | None) -> dict[str, Any] | None:
 
 def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
     data = vehicle.data
-    watch, request = vehicle.watch, vehicle.next_request
+    polling, request = vehicle.polling, vehicle.next_request
     return {
         "vin": REDACTED,
         "reachable": vehicle.reachable,
@@ -123,9 +123,9 @@ def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
         "asleep_today": data.asleep_today,
         "next_request": request.ask,
         "next_request_because": request.why,
-        "failures": {"state": watch.state_backoff.failures, "data": watch.data_backoff.failures},
-        "silences_without_sleep": watch.silences,
-        "usual_seconds_to_sleep": watch.learnt.silence(watch.kind),
+        "failures": {"state": polling.state_backoff.failures, "data": polling.data_backoff.failures},
+        "silences_without_sleep": polling.silences,
+        "usual_seconds_to_sleep": polling.learnt.silence(polling.kind),
         "requests": dict(data.requests),
         "malformed": list(vehicle.malformed),
         "reported": sorted(data.snapshot.reported),

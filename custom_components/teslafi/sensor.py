@@ -111,9 +111,9 @@ from .meters import (
     OdometerMeter,
     SessionMeter,
 )
+from .polling.observation import Reason
 from .polling.pace import Step
 from .polling.rule import Unforced
-from .polling.sight import Reason
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning

@@ -20,7 +20,7 @@ def test_what_is_left_out_changes_nothing(name: str) -> None:
     for sample in samples:
         recorder.see(sample)
     recorder.flush()
-    kept = recorder.take()
+    kept = recorder.take_unwritten()
     for _, one in kept.closed:
         if not isinstance(one, SoftwareVersion):
             rows[one.kind, one.start] = one
@@ -44,4 +44,4 @@ def test_what_comes_late_or_twice_is_not_kept() -> None:
     for at in (0, 0, -60, 60, 30):
         recorder.see(replace(first, at=first.at + at))
     recorder.flush()
-    assert [sample.at - first.at for sample in recorder.take().samples] == [0, 60]
+    assert [sample.at - first.at for sample in recorder.take_unwritten().samples] == [0, 60]

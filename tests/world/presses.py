@@ -195,5 +195,5 @@ async def _afterwards(keeper: Keeper, lived: CommandRound) -> list[str]:
 
 def _waits_to_be_looked_at(keeper: Keeper, vin: str) -> bool:
     """Say whether a look is due, and waits for what an earlier round's trouble made it wait for."""
-    watch = keeper.entry.runtime_data.vehicles[vin].watch
-    return bool(watch.wanted or watch.data_at is None)
+    polling = keeper.entry.runtime_data.vehicles[vin].polling
+    return bool(polling.wanted or polling.data_at is None)

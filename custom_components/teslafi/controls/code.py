@@ -1,4 +1,4 @@
-"""The code that sensitive commands can ask for, kept as a salted hash (scrypt, RFC 7914)."""
+"""The code that sensitive commands can ask for, stored as a salted hash (scrypt, RFC 7914)."""
 
 from base64 import b64decode, b64encode
 import hashlib
@@ -19,14 +19,14 @@ def _hash(code: str, salt: bytes) -> bytes:
 
 
 def hashed(code: str) -> str:
-    """Return what is kept of a code. Takes a moment of CPU: not for the event loop."""
+    """Return what is stored of a code. Takes a moment of CPU: not for the event loop."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return f"{b64encode(salt).decode()}${b64encode(_hash(code, salt)).decode()}"
 
 
-def matches(code: str, kept: str) -> bool:
-    """Say whether a code is the one that was kept. Takes a moment of CPU: not for the event loop."""
-    salt, _, wanted = kept.partition("$")
+def matches(code: str, stored: str) -> bool:
+    """Say whether a code is the one that was stored. Takes a moment of CPU: not for the event loop."""
+    salt, _, wanted = stored.partition("$")
     return hmac.compare_digest(_hash(code, b64decode(salt)), b64decode(wanted))
 
 

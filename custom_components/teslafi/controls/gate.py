@@ -201,9 +201,9 @@ class Gate:
                 await self._shut(ended)
             return
         self._companion_answers = True
-        await self._take(checked, due=due)
+        await self._apply(checked, due=due)
 
-    async def _take(self, checked: CheckedIn, *, due: bool) -> None:
+    async def _apply(self, checked: CheckedIn, *, due: bool) -> None:
         """Open, stay open or shut, as the companion's answer says."""
         try:
             if checked.refused is not None:

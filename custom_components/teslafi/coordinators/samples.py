@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..journal.sample import KM_PER_MILE, Sample, Wake
-from ..polling.sight import Reason, fresh_blocks, sight_of
+from ..polling.observation import Reason, fresh_blocks, observed_in
 from ..tesla.snapshot import CarState, ChargeState, ClimateState, DriveState, Snapshot, VehicleConfig, VehicleState
 
 PARKED: Final = frozenset({None, "", "P"})
@@ -50,7 +50,7 @@ def sample_of(answer: Snapshot, at: int) -> Sample:
     moving = None
     if "drive_state" in fresh:
         moving = drive.shift_state not in PARKED or (drive.speed or 0) > 0
-    reason = min(sight_of(answer).reasons.difference(BUSY), key=list(Reason).index, default=None)
+    reason = min(observed_in(answer).reasons.difference(BUSY), key=list(Reason).index, default=None)
     return Sample(
         at=at,
         state=Wake.ONLINE,

@@ -19,9 +19,9 @@ from ..polling.backoff import Trouble
 from ..polling.learnt import kind_of
 from ..polling.ledger import Ledger
 from ..polling.memory import Memory
+from ..polling.observation import fresh_blocks, observed_in
 from ..polling.pace import PACES, Step
-from ..polling.rule import Ask, AwakeBecause, Moment, Watch
-from ..polling.sight import fresh_blocks, sight_of
+from ..polling.rule import Ask, AwakeBecause, Moment, PollingState
 from ..storage.last_values import LastValues
 from ..tesla.decode import Decoded, assume, merge, without
 from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInService
@@ -161,14 +161,14 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return self._budget.ledger(self.vin)
 
     @property
-    def watch(self) -> Watch:
+    def polling(self) -> PollingState:
         """What the polling rule knows, for diagnostics."""
-        return self._memory.watch
+        return self._memory.polling
 
     @property
     def next_request(self) -> rule.Request:
         """The next request, and why it is the next."""
-        return rule.next_request(self.watch, self._moment(), self._budget.mode, self._budget.step(self.vin))
+        return rule.next_request(self.polling, self._moment(), self._budget.mode, self._budget.step(self.vin))
 
     @property
     def last_values(self) -> LastValues:
@@ -249,7 +249,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     async def async_hint(self) -> None:
         """Look now and a few times more: a drive or charge probably begins or ends. Does not wake the car."""
-        self._remember(rule.hinted(self.watch, self._moment()))
+        self._remember(rule.hinted(self.polling, self._moment()))
         await super().async_request_refresh()
 
     @callback
@@ -261,7 +261,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     async def _read(self) -> VehicleData:
         if self._wanted:
             self._wanted = False
-            self._remember(rule.look_wanted(self.watch, self._moment()))
+            self._remember(rule.look_wanted(self.polling, self._moment()))
         data = self.data
         try:
             for _ in Ask:
@@ -278,10 +278,10 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def _trouble_now(self) -> TeslaError | None:
         """Return the trouble that is not over. That looks are refused says nothing about a car that sleeps."""
         refused = self._refused.get(Ask.STATE)
-        return refused or (self._refused.get(Ask.DATA) if self.watch.online else None)
+        return refused or (self._refused.get(Ask.DATA) if self.polling.online else None)
 
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
-        self._remember(rule.asked(self.watch, ask, self._moment()))
+        self._remember(rule.asked(self.polling, ask, self._moment()))
         try:
             data = await (self._ask_state(data) if ask is Ask.STATE else self._ask_data(data))
         except VehicleAsleep:
@@ -321,7 +321,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         block_at = {**data.block_at, **dict.fromkeys(came, now)}
         self._base = without(merge(self._base, decoded.snapshot), _gone(block_at, now))
         self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
-        self._remember(rule.data_answered(self.watch, sight_of(decoded.snapshot), self._moment()))
+        self._remember(rule.data_answered(self.polling, observed_in(decoded.snapshot), self._moment()))
         self._audience.data_received()
         self._audience.seen(self.vin, sample_of(decoded.snapshot, self._seen_at(decoded.snapshot)))
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
@@ -333,8 +333,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         now = self._moment()
         self._memory = self._memory.noting(state is CarState.ASLEEP, now)
         tell = rule.state_told if listed else rule.state_answered
-        watch = tell(self.watch, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
-        self._remember(watch)
+        polling = tell(self.polling, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
+        self._remember(polling)
         self._base = merge(self._base, answer)
         self._audience.seen(self.vin, state_sample(state, self._seen_at(answer)))
         return replace(data, state=state, contact_at=dt_util.utcnow())
@@ -345,19 +345,19 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def _failed(self, ask: Ask, trouble: Trouble, retry_after: float | None = None) -> None:
         failed = rule.state_failed if ask is Ask.STATE else rule.data_failed
         jitter = random.random()  # noqa: S311 - spreads requests, keeps no secret
-        watch = failed(self.watch, trouble, self._moment(), retry_after=retry_after, jitter=jitter)
-        self._remember(watch)
+        polling = failed(self.polling, trouble, self._moment(), retry_after=retry_after, jitter=jitter)
+        self._remember(polling)
 
-    def _remember(self, watch: Watch) -> None:
+    def _remember(self, polling: PollingState) -> None:
         """Keep what the rule knows; without times and places when the owner does not want them learned."""
         if not self._budget.learns_habits:
-            watch = rule.without_habits(watch)
-        self._memory = self._memory.with_watch(watch)
+            polling = rule.without_habits(polling)
+        self._memory = self._memory.with_polling(polling)
 
     @callback
     def options_changed(self) -> None:
         """Forget at once what the owner does not want learned, and show what follows from the other options."""
-        self._remember(self.watch)
+        self._remember(self.polling)
         self.data = self._told(self.data)
         self.async_update_listeners()
 
@@ -379,7 +379,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             currency=self._budget.currency,
             month_began=month.began,
             polling=step,
-            awake_because=rule.awake_because(self.watch, self._moment(), self._budget.mode, step),
+            awake_because=rule.awake_because(self.polling, self._moment(), self._budget.mode, step),
             asleep_today=self._memory.asleep_share,
             waking=self._waking,
         )

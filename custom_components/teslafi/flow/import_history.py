@@ -74,7 +74,7 @@ class ImportHistoryFlow(AccountFlow):
             self._error = None
         if user_input is not None:
             try:
-                return await self._take(user_input)
+                return await self._prepare_import(user_input)
             except HistoryUnreadable as error:
                 errors, placeholders = _told(error)
         return self.async_show_form(
@@ -102,12 +102,12 @@ class ImportHistoryFlow(AccountFlow):
         entry: TeslaFiConfigEntry = self._get_reconfigure_entry()
         return entry
 
-    async def _take(self, typed: Mapping[str, Any]) -> ConfigFlowResult:
+    async def _prepare_import(self, typed: Mapping[str, Any]) -> ConfigFlowResult:
         """Look at the file; raise HistoryUnreadable when nothing can come of it."""
         zone = await _time_zone(typed[TIME_ZONE])
         self._looking = True
         try:
-            uploaded = await self.hass.async_add_executor_job(self._moved, typed[FILE])
+            uploaded = await self.hass.async_add_executor_job(self._uploaded, typed[FILE])
             prepared = await self.hass.async_add_executor_job(prepare, [(uploaded.name, uploaded)], zone)
         finally:
             self._looking = False
@@ -125,7 +125,7 @@ class ImportHistoryFlow(AccountFlow):
         self._import = prepared, car, unnamed
         return await self.async_step_import_progress()
 
-    def _moved(self, file_id: str) -> Path:
+    def _uploaded(self, file_id: str) -> Path:
         """Take the uploaded file into the flow's folder. Blocks."""
         self._folder = self._folder or Path(tempfile.mkdtemp(prefix="teslafi-import-"))
         try:

@@ -15,7 +15,7 @@ CHECKPOINT_SECONDS: Final = 28 * 86_400
 
 
 @dataclass(slots=True)
-class Kept:
+class Unwritten:
     """What has to be written."""
 
     samples: list[Sample] = field(default_factory=list)
@@ -34,13 +34,13 @@ class Recorder:
     def __init__(self, state: State | None = None) -> None:
         """Go on from a state that was kept."""
         self.state = state or State()
-        self.kept = Kept()
+        self.unwritten = Unwritten()
         self._quiet = Quiet()
 
     def see(self, sample: Sample) -> Sequence[Closed]:
         """Take in an observation; return what it tells."""
-        self._quiet, kept = heard(self._quiet, rounded(sample))
-        return [one for each in kept for one in self._advance(each)]
+        self._quiet, told = heard(self._quiet, rounded(sample))
+        return [one for each in told for one in self._advance(each)]
 
     def repeat(self, sample: Sample) -> None:
         """Take in a sample as it was kept before."""
@@ -50,20 +50,20 @@ class Recorder:
 
     def flush(self) -> Sequence[Closed]:
         """Keep what is held back; return what it tells."""
-        self._quiet, kept = rest(self._quiet)
-        return [one for each in kept for one in self._advance(each)]
+        self._quiet, told = rest(self._quiet)
+        return [one for each in told for one in self._advance(each)]
 
-    def take(self) -> Kept:
+    def take_unwritten(self) -> Unwritten:
         """Return what has to be written, and forget it."""
-        kept, self.kept = self.kept, Kept()
-        return kept
+        unwritten, self.unwritten = self.unwritten, Unwritten()
+        return unwritten
 
     def _advance(self, sample: Sample, *, new: bool = True) -> Sequence[Closed]:
         before = self.state.last
         self.state, closed = advance(self.state, sample)
         if new:
-            self.kept.samples.append(sample)
-        self.kept.closed.extend((sample.at, one) for one in closed)
+            self.unwritten.samples.append(sample)
+        self.unwritten.closed.extend((sample.at, one) for one in closed)
         if self.state.last // CHECKPOINT_SECONDS > before // CHECKPOINT_SECONDS:
-            self.kept.checkpoints.append((sample.at, self.state))
+            self.unwritten.checkpoints.append((sample.at, self.state))
         return closed

@@ -138,7 +138,7 @@ class Replay:
 
     def _converged(self) -> Moment | None:
         """Return the moment of a checkpoint that is as it was kept before."""
-        checkpoints = self._recorder.kept.checkpoints
+        checkpoints = self._recorder.unwritten.checkpoints
         if not checkpoints:
             return None
         same = [
@@ -150,14 +150,14 @@ class Replay:
         return same[0] if same else None
 
     def _write_some(self) -> None:
-        kept = self._recorder.kept
-        if len(kept.samples) + len(kept.closed) >= WRITE_EACH:
+        unwritten = self._recorder.unwritten
+        if len(unwritten.samples) + len(unwritten.closed) >= WRITE_EACH:
             self._write()
 
     def _write(self) -> None:
-        kept = self._recorder.take()
-        self.done.sessions += len(kept.closed)
-        self._rows.write(self._connection, self._car, kept, imported=True)
+        unwritten = self._recorder.take_unwritten()
+        self.done.sessions += len(unwritten.closed)
+        self._rows.write(self._connection, self._car, unwritten, imported=True)
 
 
 def _runs_on(before: Sample, sample: Sample) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table
 
 from .plain import NotUnderstood, from_json, to_json
-from .recorder import Kept
+from .recorder import Unwritten
 from .rules import RULES, State
 from .sample import Moment, Sample
 from .sample_row import COLUMNS, row_of, sample_of
@@ -105,9 +105,9 @@ class Rows:
 
     # Writing
 
-    def write(self, connection: Connection, car: int, kept: Kept, *, imported: bool = False) -> None:
+    def write(self, connection: Connection, car: int, unwritten: Unwritten, *, imported: bool = False) -> None:
         """Write samples, sessions and checkpoints."""
-        if kept.samples:
+        if unwritten.samples:
             connection.exec_driver_sql(
                 _SAMPLE_INSERT,
                 [
@@ -116,16 +116,16 @@ class Rows:
                         1 if imported else None,
                         *row_of(sample, lambda text: self._number_of(connection, text)),
                     )
-                    for sample in kept.samples
+                    for sample in unwritten.samples
                 ],
             )
-        for told_at, closed in kept.closed:
+        for told_at, closed in unwritten.closed:
             if isinstance(closed, SoftwareVersion):
                 row = (car, closed.since, closed.version, closed.after, told_at)
                 connection.exec_driver_sql(_insert("versions", 5), row)
             else:
                 connection.exec_driver_sql(_SESSION_INSERT[closed.kind], (car, told_at, *session_row(closed)))
-        for at, state in kept.checkpoints:
+        for at, state in unwritten.checkpoints:
             connection.exec_driver_sql(_insert("checkpoints", 4), (car, at, RULES, json.dumps(to_json(state))))
 
     def forget_sample(self, connection: Connection, car: int, at: Moment) -> None:

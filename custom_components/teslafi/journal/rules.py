@@ -397,7 +397,7 @@ class Look:
 
 def _looked(state: State, sample: Sample, known: Known) -> tuple[State, tuple[Closed, ...]]:
     after = known_with(known, sample)
-    moved, base = _moved(state, sample, known)
+    moved, base = _distance_since(state, sample, known)
     kind = _kind(sample, state.open)
     look = Look(state=state, sample=sample, before=known, after=after, kind=kind, moved=moved, base_km=base)
     look = _with_charges(look)
@@ -418,7 +418,7 @@ def _looked(state: State, sample: Sample, known: Known) -> tuple[State, tuple[Cl
     return state, (*closed, *versions)
 
 
-def _moved(state: State, sample: Sample, known: Known) -> tuple[float, float | None]:
+def _distance_since(state: State, sample: Sample, known: Known) -> tuple[float, float | None]:
     """Return how far the car came since what is told, and the odometer from which to go on counting."""
     odometer, base = sample.odometer_km, state.base_km
     if odometer is None:

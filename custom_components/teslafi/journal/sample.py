@@ -30,7 +30,7 @@ PARKED: Final = frozenset({None, "", "P", "<invalid>"})
 class Sample:
     """What was seen of a car at one moment. None means not said; then what was known before still holds.
 
-    Blocks that are leftovers of an earlier moment must not be in it (`polling.sight.fresh_blocks`).
+    Blocks that are leftovers of an earlier moment must not be in it (`polling.observation.fresh_blocks`).
     """
 
     at: Moment
@@ -75,7 +75,7 @@ class Sample:
     wheels: str | None = None
     """Wheel type; another one changes what rated range means."""
     awake_because: str | None = None
-    """Why a parked car could not sleep, in the words of `polling.sight.Reason`."""
+    """Why a parked car could not sleep, in the words of `polling.observation.Reason`."""
 
     @property
     def has_data(self) -> bool:

@@ -181,7 +181,7 @@ class Parking(Session):
     awake_s: int = 0
     """Both as far as it was watched."""
     awake_because: Mapping[str, int] = field(default_factory=dict)
-    """Reason (`polling.sight.Reason`) -> seconds."""
+    """Reason (`polling.observation.Reason`) -> seconds."""
     drain_kwh: float | None = None
     kind: Kind = Kind.PARKING
 

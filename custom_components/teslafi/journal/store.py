@@ -99,7 +99,7 @@ class Store:
             closed = [one for sample in samples for one in recorder.see(sample)]
             if flush:
                 closed.extend(recorder.flush())
-            if recorder.kept:
+            if recorder.unwritten:
                 self._write(vin, recorder)
             return Recorded(recorder.state, closed)
 
@@ -117,17 +117,17 @@ class Store:
         return recorder
 
     def _write(self, vin: str, recorder: Recorder) -> None:
-        kept = recorder.take()
+        unwritten = recorder.take_unwritten()
         try:
             with self._transaction() as connection:
                 car = self._rows.new_car(connection, vin)
-                self._rows.write(connection, car, kept)
+                self._rows.write(connection, car, unwritten)
                 self._rows.keep_state(connection, car, recorder.state)
         except JournalUnusable:
-            kept.samples[: max(len(kept.samples) - WAITING_MOST, 0)] = []
-            recorder.kept = kept
+            unwritten.samples[: max(len(unwritten.samples) - WAITING_MOST, 0)] = []
+            recorder.unwritten = unwritten
             raise
-        if any(isinstance(one, Charge) for _, one in kept.closed):
+        if any(isinstance(one, Charge) for _, one in unwritten.closed):
             self._forget_worth(vin)
 
     # Asking

@@ -5,7 +5,7 @@ from typing import Any, Final, Self
 
 from .backoff import Backoff
 from .learnt import Kind, Learnt
-from .rule import Moment, Watch
+from .rule import Moment, PollingState
 
 WATCHED: Final = 300.0
 """Two answers at most so many seconds apart say what the car did between them."""
@@ -15,7 +15,7 @@ WATCHED: Final = 300.0
 class Memory:
     """The rule's state and the day's sleep. Moments are monotonic seconds, the day is the local one."""
 
-    watch: Watch = field(default_factory=Watch)
+    polling: PollingState = field(default_factory=PollingState)
     day: str = ""
     asleep: float = 0.0
     watched: float = 0.0
@@ -27,9 +27,9 @@ class Memory:
         """Per cent of today that the car slept, as far as it was watched; None before anything is known."""
         return round(100 * self.asleep / self.watched) if self.watched else None
 
-    def with_watch(self, watch: Watch) -> Self:
+    def with_polling(self, polling: PollingState) -> Self:
         """Return the memory with another state of the rule."""
-        return replace(self, watch=watch)
+        return replace(self, polling=polling)
 
     def noting(self, asleep: bool, now: Moment) -> Self:  # noqa: FBT001 - what the car's state says
         """Take in whether the car sleeps now."""
@@ -50,9 +50,9 @@ class Memory:
         """Return what is kept between restarts."""
         return {
             "at": now.wall,
-            "learnt": self.watch.learnt.to_json(),
-            "state_backoff": self.watch.state_backoff.to_json(now.clock),
-            "data_backoff": self.watch.data_backoff.to_json(now.clock),
+            "learnt": self.polling.learnt.to_json(),
+            "state_backoff": self.polling.state_backoff.to_json(now.clock),
+            "data_backoff": self.polling.data_backoff.to_json(now.clock),
             "day": self.day,
             "asleep": self.asleep,
             "watched": self.watched,
@@ -62,13 +62,13 @@ class Memory:
     def from_json(cls, data: object, now: Moment, kind: Kind = Kind.CURRENT) -> Self:
         """Undo `to_json` at another moment; what is not there or not understood is not known."""
         if not isinstance(data, dict):
-            return cls(Watch(kind=kind))
+            return cls(PollingState(kind=kind))
         at = _seconds(data.get("at"))
         passed = now.wall - at if at else 0.0
         asleep, watched = _seconds(data.get("asleep")), _seconds(data.get("watched"))
         today = data.get("day") == now.day and asleep <= watched
         return cls(
-            watch=Watch(
+            polling=PollingState(
                 kind=kind,
                 learnt=Learnt.from_json(data.get("learnt")),
                 state_backoff=Backoff.from_json(data.get("state_backoff"), now.clock, passed=passed),

@@ -13,8 +13,8 @@ from typing import Final
 
 from .backoff import Backoff, Trouble
 from .learnt import PLACE_RADIUS, SHORT_STOP, Kind, Learnt, Place, is_night
+from .observation import Observation, Reason
 from .pace import Mode, Pace, Step, pace_of
-from .sight import Reason, Sight
 
 FRESH: Final = 30.0
 """Seconds for which an answer still says that the car is online, so that it may be looked at."""
@@ -108,7 +108,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class PollingState:
     """All that the rule knows of one car. Moments are monotonic seconds. A new car has been asked nothing."""
 
     online: bool | None = None
@@ -123,7 +123,7 @@ class Watch:
     """The last look since the car came online."""
     looks: int = 0
     """Looks since the car came online."""
-    sight: Sight = field(default_factory=Sight)
+    observed: Observation = field(default_factory=Observation)
     """What the last look since the car came online saw."""
     reasons_since: float | None = None
     """When the reasons of the last look were first seen together without a pause."""
@@ -166,38 +166,40 @@ class Watch:
 # --- the next request -----------------------------------------------------------------------------------------------
 
 
-def next_request(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL) -> Request:
+def next_request(polling: PollingState, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL) -> Request:
     """Return the next request: free ones always, looks as mode and budget allow.
 
     It is never due later than the state's interval or the state's back-off says, and a look never without an answer of
     the last half minute that the car is online.
     """
     pace = pace_of(mode, step)
-    state = Request(Ask.STATE, _state_due(watch, pace), Why.STATE)
-    if not watch.online or step is Step.STATE_ONLY:
+    state = Request(Ask.STATE, _state_due(polling, pace), Why.STATE)
+    if not polling.online or step is Step.STATE_ONLY:
         return state
-    at, why = _look(watch, now, pace)
-    at = max(at, watch.data_backoff.not_before, _free_at(watch.looks_asked, LOOKS_A_MINUTE), _rate_limited_until(watch))
+    at, why = _look(polling, now, pace)
+    at = max(
+        at, polling.data_backoff.not_before, _free_at(polling.looks_asked, LOOKS_A_MINUTE), _rate_limited_until(polling)
+    )
     if at > now.clock:
-        return state if state.at <= at else Request(Ask.DATA if _fresh(watch, at) else Ask.STATE, at, why)
-    if _fresh(watch, now.clock):
+        return state if state.at <= at else Request(Ask.DATA if _fresh(polling, at) else Ask.STATE, at, why)
+    if _fresh(polling, now.clock):
         return Request(Ask.DATA, at, why)
-    soonest = max(watch.state_backoff.not_before, _free_at(watch.states_asked, STATES_A_MINUTE))
+    soonest = max(polling.state_backoff.not_before, _free_at(polling.states_asked, STATES_A_MINUTE))
     return Request(Ask.STATE, max(soonest, min(state.at, now.clock)), why)
 
 
-def _rate_limited_until(watch: Watch) -> float:
+def _rate_limited_until(polling: PollingState) -> float:
     """Return the end of the wait that Tesla asked for at the state: a 429 means the car, not the endpoint."""
-    limited = watch.state_backoff.trouble is Trouble.RATE_LIMITED
-    return watch.state_backoff.not_before if limited else float("-inf")
+    limited = polling.state_backoff.trouble is Trouble.RATE_LIMITED
+    return polling.state_backoff.not_before if limited else float("-inf")
 
 
-def _state_due(watch: Watch, pace: Pace) -> float:
-    interval = pace.state_awake if watch.online else pace.state_resting
-    due = _after(watch.state_at, interval)
-    if watch.wanted:
+def _state_due(polling: PollingState, pace: Pace) -> float:
+    interval = pace.state_awake if polling.online else pace.state_resting
+    due = _after(polling.state_at, interval)
+    if polling.wanted:
         due = float("-inf")
-    return max(due, watch.state_backoff.not_before, _free_at(watch.states_asked, STATES_A_MINUTE))
+    return max(due, polling.state_backoff.not_before, _free_at(polling.states_asked, STATES_A_MINUTE))
 
 
 def _after(moment: float | None, seconds: float) -> float:
@@ -210,203 +212,205 @@ def _free_at(asked_at: tuple[float, ...], most: int) -> float:
     return asked_at[-most] + MINUTE if len(asked_at) >= most else float("-inf")
 
 
-def _fresh(watch: Watch, at: float) -> bool:
-    return watch.state_at is not None and at - watch.state_at <= FRESH
+def _fresh(polling: PollingState, at: float) -> bool:
+    return polling.state_at is not None and at - polling.state_at <= FRESH
 
 
-def _look(watch: Watch, now: Moment, pace: Pace) -> tuple[float, Why]:
+def _look(polling: PollingState, now: Moment, pace: Pace) -> tuple[float, Why]:
     """Return when the next look buys something."""
-    at, why = _planned(watch, now, pace)
-    starts = watch.charge_starts_at
-    if starts is not None and watch.data_at is not None and watch.data_at < starts + ARRIVED < at:
+    at, why = _planned(polling, now, pace)
+    starts = polling.charge_starts_at
+    if starts is not None and polling.data_at is not None and polling.data_at < starts + ARRIVED < at:
         at, why = starts + ARRIVED, Why.CHARGING
-    if watch.hint_at is not None and watch.hint_at < at:
-        return watch.hint_at, Why.HINT
+    if polling.hint_at is not None and polling.hint_at < at:
+        return polling.hint_at, Why.HINT
     return at, why
 
 
-def _planned(watch: Watch, now: Moment, pace: Pace) -> tuple[float, Why]:
+def _planned(polling: PollingState, now: Moment, pace: Pace) -> tuple[float, Why]:
     """Return when the next look is due by what the last one saw."""
-    if watch.data_at is None:
-        return _after(watch.turned_at, CHECK_HOLD if _probably_a_check(watch) else 0.0), Why.WOKEN
+    if polling.data_at is None:
+        return _after(polling.turned_at, CHECK_HOLD if _probably_a_check(polling) else 0.0), Why.WOKEN
     for applies, interval, why in _CASES:
-        if applies(watch, now, pace):
-            return watch.data_at + interval(watch, now, pace), why
-    return watch.data_at + silence_of(watch), Why.NO_SLEEP
+        if applies(polling, now, pace):
+            return polling.data_at + interval(polling, now, pace), why
+    return polling.data_at + silence_of(polling), Why.NO_SLEEP
 
 
-def _probably_a_check(watch: Watch) -> bool:
-    expected = watch.expecting_until is not None and (watch.turned_at or 0.0) < watch.expecting_until
-    if watch.check_at is None or watch.turned_at is None or expected:
+def _probably_a_check(polling: PollingState) -> bool:
+    expected = polling.expecting_until is not None and (polling.turned_at or 0.0) < polling.expecting_until
+    if polling.check_at is None or polling.turned_at is None or expected:
         return False
-    return watch.learnt.looks_like_a_check(watch.turned_at - watch.check_at)
+    return polling.learnt.looks_like_a_check(polling.turned_at - polling.check_at)
 
 
-def silence_of(watch: Watch) -> float:
+def silence_of(polling: PollingState) -> float:
     """Return the seconds for which an idle car is left alone; longer each time that this brought no sleep."""
-    learnt = watch.learnt.silence(watch.kind)
-    return max(min(learnt * SILENCE_GROWS**watch.silences, SILENCE_MOST), learnt)
+    learnt = polling.learnt.silence(polling.kind)
+    return max(min(learnt * SILENCE_GROWS**polling.silences, SILENCE_MOST), learnt)
 
 
-def _driving(watch: Watch, now: Moment, pace: Pace) -> float:
-    arrival = watch.sight.arrival
+def _driving(polling: PollingState, now: Moment, pace: Pace) -> float:
+    arrival = polling.observed.arrival
     if arrival is None:
-        return pace.driving_far if _surely_driving_for(watch, now) > pace.driving_far else pace.driving
+        return pace.driving_far if _surely_driving_for(polling, now) > pace.driving_far else pace.driving
     if arrival > pace.driving_far:
         return pace.driving_far
-    return min(max(arrival + ARRIVED, pace.near_end * OVERDUE_GROWS**watch.overdue), pace.driving)
+    return min(max(arrival + ARRIVED, pace.near_end * OVERDUE_GROWS**polling.overdue), pace.driving)
 
 
-def _surely_driving_for(watch: Watch, now: Moment) -> float:
+def _surely_driving_for(polling: PollingState, now: Moment) -> float:
     """Return the seconds that the drive goes on at least, by the last drives from where it began."""
-    if watch.departed_at is None:
+    if polling.departed_at is None:
         return 0.0
-    return watch.learnt.drives_at_least(watch.parked_place) - (now.clock - watch.departed_at)
+    return polling.learnt.drives_at_least(polling.parked_place) - (now.clock - polling.departed_at)
 
 
-def _charging(watch: Watch, now: Moment, pace: Pace) -> float:
-    most = pace.fast_charging if watch.sight.fast else pace.charging
-    if not watch.sight.fast and watch.learnt.leaves(now.minute):
+def _charging(polling: PollingState, now: Moment, pace: Pace) -> float:
+    most = pace.fast_charging if polling.observed.fast else pace.charging
+    if not polling.observed.fast and polling.learnt.leaves(now.minute):
         most = min(most, pace.lingering)
-    left = watch.sight.charge_left
+    left = polling.observed.charge_left
     if left is None:
         return min(most, pace.lingering)
-    return min(max(left + ARRIVED, pace.near_end * OVERDUE_GROWS**watch.overdue), most)
+    return min(max(left + ARRIVED, pace.near_end * OVERDUE_GROWS**polling.overdue), most)
 
 
-def _attended(watch: Watch, now: Moment, pace: Pace) -> float:
-    since = now.clock - watch.reasons_since if watch.reasons_since is not None else 0.0
+def _attended(polling: PollingState, now: Moment, pace: Pace) -> float:
+    since = now.clock - polling.reasons_since if polling.reasons_since is not None else 0.0
     if since <= ATTENDED_SOON:
-        return pace.stop if _just_arrived(watch) else pace.follow_up
+        return pace.stop if _just_arrived(polling) else pace.follow_up
     return pace.preparing if since <= ATTENDED_LONG else pace.lingering
 
 
-def _preparing(watch: Watch, now: Moment, pace: Pace) -> float:
-    since = now.clock - watch.reasons_since if watch.reasons_since is not None else 0.0
+def _preparing(polling: PollingState, now: Moment, pace: Pace) -> float:
+    since = now.clock - polling.reasons_since if polling.reasons_since is not None else 0.0
     return pace.preparing if since <= PREPARING_LONG else pace.lingering
 
 
-def _lingering(watch: Watch, now: Moment, pace: Pace) -> float:
-    if watch.learnt.leaves(now.minute):
+def _lingering(polling: PollingState, now: Moment, pace: Pace) -> float:
+    if polling.learnt.leaves(now.minute):
         return pace.departing
-    if watch.learnt.may_leave(now.minute):
+    if polling.learnt.may_leave(now.minute):
         return pace.lingering
     return pace.lingering_night if is_night(now.minute) else pace.lingering_rest
 
 
-def stop_watched(watch: Watch, pace: Pace) -> float:
+def stop_watched(polling: PollingState, pace: Pace) -> float:
     """Return for how long after an arrival the next departure is looked out for; 0 where stops are long."""
-    if watch.learnt.short_stops(watch.parked_place) < pace.short_stops:
+    if polling.learnt.short_stops(polling.parked_place) < pace.short_stops:
         return 0.0
-    return min(watch.learnt.stop_watch(silence_of(watch)), pace.stop_longest)
+    return min(polling.learnt.stop_watch(silence_of(polling)), pace.stop_longest)
 
 
-def _just_arrived(watch: Watch) -> bool:
+def _just_arrived(polling: PollingState) -> bool:
     """Tell whether the last drive or charge ended since the car woke."""
-    return watch.parked_at is not None and watch.parked_at >= (watch.turned_at or 0.0)
+    return polling.parked_at is not None and polling.parked_at >= (polling.turned_at or 0.0)
 
 
-def _may_be_plugged_in(watch: Watch, _now: Moment, pace: Pace) -> bool:
+def _may_be_plugged_in(polling: PollingState, _now: Moment, pace: Pace) -> bool:
     """Tell whether a charge may begin now: the driver has just left the car where it is sometimes charged."""
-    if not _just_arrived(watch):
+    if not _just_arrived(polling):
         return False
-    if watch.sight.plugged:
-        return watch.empty_looks == 1 and watch.charge_starts_at is None and not watch.stop_charged
-    looks = pace.plug_in_looks if watch.learnt.charges_at(watch.parked_place) else pace.plug_in_elsewhere
-    return 1 <= watch.empty_looks <= looks
+    if polling.observed.plugged:
+        return polling.empty_looks == 1 and polling.charge_starts_at is None and not polling.stop_charged
+    looks = pace.plug_in_looks if polling.learnt.charges_at(polling.parked_place) else pace.plug_in_elsewhere
+    return 1 <= polling.empty_looks <= looks
 
 
-def _in_short_stop(watch: Watch, _now: Moment, pace: Pace) -> bool:
-    if watch.parked_at is None or watch.data_at is None or watch.sight.plugged:
+def _in_short_stop(polling: PollingState, _now: Moment, pace: Pace) -> bool:
+    if polling.parked_at is None or polling.data_at is None or polling.observed.plugged:
         return False
-    return watch.data_at - watch.parked_at < stop_watched(watch, pace)
+    return polling.data_at - polling.parked_at < stop_watched(polling, pace)
 
 
-def _expects(watch: Watch, _now: Moment, _pace: Pace) -> bool:
-    if watch.data_at is None:
+def _expects(polling: PollingState, _now: Moment, _pace: Pace) -> bool:
+    if polling.data_at is None:
         return False
-    starts = watch.charge_starts_at
-    charge = starts is not None and 0 <= watch.data_at - starts <= EXPECTED
-    return charge or (watch.expecting_until is not None and watch.data_at < watch.expecting_until)
+    starts = polling.charge_starts_at
+    charge = starts is not None and 0 <= polling.data_at - starts <= EXPECTED
+    return charge or (polling.expecting_until is not None and polling.data_at < polling.expecting_until)
 
 
-type _Applies = Callable[[Watch, Moment, Pace], bool]
-type _Interval = Callable[[Watch, Moment, Pace], float]
+type _Applies = Callable[[PollingState, Moment, Pace], bool]
+type _Interval = Callable[[PollingState, Moment, Pace], float]
 
 _PREPARING: Final = frozenset({Reason.PRECONDITIONING, Reason.CLIMATE})
 
 _CASES: Final[tuple[tuple[_Applies, _Interval, Why], ...]] = (
-    (lambda w, _n, _p: w.sight.driving, _driving, Why.DRIVING),
-    (lambda w, _n, _p: w.sight.charging, _charging, Why.CHARGING),
-    (lambda w, _n, _p: w.sight.attended, _attended, Why.ATTENDED),
+    (lambda w, _n, _p: w.observed.driving, _driving, Why.DRIVING),
+    (lambda w, _n, _p: w.observed.charging, _charging, Why.CHARGING),
+    (lambda w, _n, _p: w.observed.attended, _attended, Why.ATTENDED),
     (_expects, lambda _w, _n, p: p.follow_up, Why.HINT),
     (
-        lambda w, _n, _p: bool(w.sight.reasons & _PREPARING) and Reason.CLIMATE_KEEPER not in w.sight.reasons,
+        lambda w, _n, _p: bool(w.observed.reasons & _PREPARING) and Reason.CLIMATE_KEEPER not in w.observed.reasons,
         _preparing,
         Why.PREPARING,
     ),
     (_may_be_plugged_in, lambda _w, _n, _p: PLUGGED_IN, Why.SHORT_STOP),
     (_in_short_stop, lambda _w, _n, p: p.stop, Why.SHORT_STOP),
-    (lambda w, _n, _p: bool(w.sight.reasons), _lingering, Why.LINGERING),
+    (lambda w, _n, _p: bool(w.observed.reasons), _lingering, Why.LINGERING),
     (lambda w, _n, _p: w.looks == 1 and not w.active, lambda _w, _n, p: p.follow_up, Why.FOLLOW_UP),
 )
 """The first case that applies says how long after the last look the next one is due; none means silence."""
 
 
-def awake_because(watch: Watch, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL) -> AwakeBecause | None:
+def awake_because(
+    polling: PollingState, now: Moment, mode: Mode = Mode.BALANCED, step: Step = Step.FULL
+) -> AwakeBecause | None:
     """Return why the car is awake; None while it is not known whether it is."""
-    if watch.online is None:
+    if polling.online is None:
         return None
-    if not watch.online:
+    if not polling.online:
         return Unforced.NOT_AWAKE
-    if watch.data_at is None:
+    if polling.data_at is None:
         return Unforced.JUST_WOKEN
-    shown = next((reason for reason in Reason if reason in watch.sight.reasons), None)
-    if shown is not None or watch.sight.open:
+    shown = next((reason for reason in Reason if reason in polling.observed.reasons), None)
+    if shown is not None or polling.observed.open:
         return shown or Reason.USER_PRESENT
-    if watch.silences >= UNEXPLAINED:
+    if polling.silences >= UNEXPLAINED:
         return Unforced.UNEXPLAINED
-    why = _planned(watch, now, pace_of(mode, step))[1]
+    why = _planned(polling, now, pace_of(mode, step))[1]
     return Unforced.FALLING_ASLEEP if why is Why.NO_SLEEP else Unforced.WATCHED
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-def asked(watch: Watch, ask: Ask, now: Moment) -> Watch:
+def asked(polling: PollingState, ask: Ask, now: Moment) -> PollingState:
     """Take in that a request goes out."""
     if ask is Ask.STATE:
-        return replace(watch, states_asked=(*watch.states_asked, now.clock)[-STATES_A_MINUTE:], wanted=False)
-    return replace(watch, looks_asked=(*watch.looks_asked, now.clock)[-LOOKS_A_MINUTE:], hint_at=None)
+        return replace(polling, states_asked=(*polling.states_asked, now.clock)[-STATES_A_MINUTE:], wanted=False)
+    return replace(polling, looks_asked=(*polling.looks_asked, now.clock)[-LOOKS_A_MINUTE:], hint_at=None)
 
 
-def state_answered(watch: Watch, *, online: bool, asleep: bool, now: Moment) -> Watch:
+def state_answered(polling: PollingState, *, online: bool, asleep: bool, now: Moment) -> PollingState:
     """Take in the answer of a state request."""
-    if watch.state_backoff.trouble is not None:
-        watch = replace(watch, state_backoff=watch.state_backoff.succeeded())
-    return state_told(watch, online=online, asleep=asleep, now=now)
+    if polling.state_backoff.trouble is not None:
+        polling = replace(polling, state_backoff=polling.state_backoff.succeeded())
+    return state_told(polling, online=online, asleep=asleep, now=now)
 
 
-def state_told(watch: Watch, *, online: bool, asleep: bool, now: Moment) -> Watch:
+def state_told(polling: PollingState, *, online: bool, asleep: bool, now: Moment) -> PollingState:
     """Take in the car's state from whoever tells it, such as the list of products."""
-    if online == watch.online:
-        hint_at = watch.hint_at if online else None
-        return replace(watch, state_at=now.clock, asleep=asleep and not online, hint_at=hint_at)
+    if online == polling.online:
+        hint_at = polling.hint_at if online else None
+        return replace(polling, state_at=now.clock, asleep=asleep and not online, hint_at=hint_at)
     if online:
-        return _woken(watch, now)
-    return _gone(watch, asleep=asleep, now=now)
+        return _woken(polling, now)
+    return _gone(polling, asleep=asleep, now=now)
 
 
-def _woken(watch: Watch, now: Moment) -> Watch:
+def _woken(polling: PollingState, now: Moment) -> PollingState:
     return replace(
-        watch,
+        polling,
         online=True,
         asleep=False,
         state_at=now.clock,
         turned_at=now.clock,
         data_at=None,
         looks=0,
-        sight=Sight(),
+        observed=Observation(),
         reasons_since=None,
         active=False,
         visited=False,
@@ -414,21 +418,21 @@ def _woken(watch: Watch, now: Moment) -> Watch:
     )
 
 
-def _gone(watch: Watch, *, asleep: bool, now: Moment) -> Watch:
+def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
     """Take in that the car fell asleep or out of reach, and learn from it."""
-    learnt, check_at = watch.learnt, watch.check_at
-    continuous = watch.state_at is not None and now.clock - watch.state_at <= CONTINUOUS
-    if asleep and watch.online and continuous:
-        if watch.data_at is not None and not watch.sight.reasons and not watch.sight.open:
-            learnt = learnt.slept(now.clock - watch.data_at)
-        if watch.turned_at is not None and not watch.visited:
-            learnt = learnt.checked(watch.turned_at - check_at) if check_at is not None else learnt
-            check_at = watch.turned_at
-    counted = watch.stop_counted or (watch.parked_at is not None and asleep)
-    if counted and not watch.stop_counted:
-        learnt = learnt.stopped(watch.parked_place, None, charged=watch.stop_charged)
+    learnt, check_at = polling.learnt, polling.check_at
+    continuous = polling.state_at is not None and now.clock - polling.state_at <= CONTINUOUS
+    if asleep and polling.online and continuous:
+        if polling.data_at is not None and not polling.observed.reasons and not polling.observed.open:
+            learnt = learnt.slept(now.clock - polling.data_at)
+        if polling.turned_at is not None and not polling.visited:
+            learnt = learnt.checked(polling.turned_at - check_at) if check_at is not None else learnt
+            check_at = polling.turned_at
+    counted = polling.stop_counted or (polling.parked_at is not None and asleep)
+    if counted and not polling.stop_counted:
+        learnt = learnt.stopped(polling.parked_place, None, charged=polling.stop_charged)
     return replace(
-        watch,
+        polling,
         online=False,
         asleep=asleep,
         state_at=now.clock,
@@ -441,72 +445,74 @@ def _gone(watch: Watch, *, asleep: bool, now: Moment) -> Watch:
     )
 
 
-def data_answered(watch: Watch, sight: Sight, now: Moment) -> Watch:
+def data_answered(polling: PollingState, observed: Observation, now: Moment) -> PollingState:
     """Take in an answer of `vehicle_data`."""
-    before = watch.sight
-    departed = sight.driving and not before.driving
-    arrived = watch.data_at is not None and before.driving and not sight.driving
-    charge_ended = watch.data_at is not None and before.charging and not (sight.charging or sight.driving)
-    learnt, parked_at, place, charged = watch.learnt, watch.parked_at, watch.parked_place, watch.stop_charged
-    departed_at, counted = watch.departed_at, watch.stop_counted
+    before = polling.observed
+    departed = observed.driving and not before.driving
+    arrived = polling.data_at is not None and before.driving and not observed.driving
+    charge_ended = polling.data_at is not None and before.charging and not (observed.charging or observed.driving)
+    learnt, parked_at, place, charged = polling.learnt, polling.parked_at, polling.parked_place, polling.stop_charged
+    departed_at, counted = polling.departed_at, polling.stop_counted
     if departed:
-        learnt = learnt.departed(now.minute - round((now.clock - _left_at(watch, now)) / MINUTE))
+        learnt = learnt.departed(now.minute - round((now.clock - _left_at(polling, now)) / MINUTE))
         if parked_at is not None:
-            lasted = _left_at(watch, now) - parked_at
+            lasted = _left_at(polling, now) - parked_at
             learnt = learnt.stop_lasted(lasted)
             learnt = learnt if counted else learnt.stopped(place, lasted, charged=charged)
         parked_at, departed_at, charged, counted = None, now.clock, False, False
     elif arrived or (charge_ended and parked_at is None):
         if arrived and departed_at is not None:
             learnt = learnt.drove(place, now.clock - departed_at)
-        parked_at, place, departed_at, counted = now.clock, sight.place, None, False
-    elif parked_at is not None and not sight.driving and _is_elsewhere(place, sight.place):
+        parked_at, place, departed_at, counted = now.clock, observed.place, None, False
+    elif parked_at is not None and not observed.driving and _is_elsewhere(place, observed.place):
         # A whole drive went by unseen: the stop before it ended in the silence
-        lasted = _left_at(watch, now) - parked_at
+        lasted = _left_at(polling, now) - parked_at
         learnt = learnt.stop_lasted(lasted)
         learnt = learnt if counted else learnt.stopped(place, lasted, charged=charged)
-        parked_at, place, charged, counted = now.clock, sight.place, False, False
+        parked_at, place, charged, counted = now.clock, observed.place, False, False
     if parked_at is not None and not counted and now.clock - parked_at > SHORT_STOP:
-        learnt, counted = learnt.stopped(place, None, charged=charged or sight.charging), True
-    silent = watch.data_at is not None and now.clock - watch.data_at >= silence_of(watch)
-    idle_now = not (sight.reasons or sight.open)
+        learnt, counted = learnt.stopped(place, None, charged=charged or observed.charging), True
+    silent = polling.data_at is not None and now.clock - polling.data_at >= silence_of(polling)
+    idle_now = not (observed.reasons or observed.open)
     idle = idle_now and not (before.reasons or before.open)
-    plugged_in = sight.plugged and not before.plugged
+    plugged_in = observed.plugged and not before.plugged
     unexplained = silent and idle
-    starts = sight.charge_starts_at
-    overdue = watch.overdue + 1 if _expected_end_is_over(watch, sight, now) else 0
+    starts = observed.charge_starts_at
+    overdue = polling.overdue + 1 if _expected_end_is_over(polling, observed, now) else 0
     fast_charged = charge_ended and before.fast
     return replace(
-        watch,
+        polling,
         online=True,
         asleep=False,
         state_at=now.clock,
-        turned_at=watch.turned_at if watch.online else now.clock,
+        turned_at=polling.turned_at if polling.online else now.clock,
         data_at=now.clock,
-        looks=watch.looks + 1,
-        sight=sight,
-        reasons_since=_since(watch, sight, now),
+        looks=polling.looks + 1,
+        observed=observed,
+        reasons_since=_since(polling, observed, now),
         overdue=min(overdue, OVERDUE_MOST),
-        empty_looks=watch.empty_looks + 1 if idle and not (arrived or charge_ended or plugged_in) else int(idle_now),
+        empty_looks=polling.empty_looks + 1 if idle and not (arrived or charge_ended or plugged_in) else int(idle_now),
         departed_at=departed_at,
-        idle_hints=watch.idle_hints if before.driving == sight.driving and before.charging == sight.charging else 0,
-        expecting_until=now.clock + EXPECTED if fast_charged else watch.expecting_until,
-        active=watch.active or sight.driving or sight.charging,
-        visited=watch.visited or bool(sight.reasons) or sight.open,
+        idle_hints=polling.idle_hints
+        if before.driving == observed.driving and before.charging == observed.charging
+        else 0,
+        expecting_until=now.clock + EXPECTED if fast_charged else polling.expecting_until,
+        active=polling.active or observed.driving or observed.charging,
+        visited=polling.visited or bool(observed.reasons) or observed.open,
         parked_at=parked_at,
         parked_place=place,
-        stop_charged=charged or sight.charging,
+        stop_charged=charged or observed.charging,
         stop_counted=counted,
-        silences=watch.silences + unexplained if idle else 0,
+        silences=polling.silences + unexplained if idle else 0,
         charge_starts_at=now.clock + min(starts - now.wall, 86_400.0) if starts is not None else None,
-        data_backoff=watch.data_backoff.succeeded(),
+        data_backoff=polling.data_backoff.succeeded(),
         learnt=learnt,
     )
 
 
-def _left_at(watch: Watch, now: Moment) -> float:
+def _left_at(polling: PollingState, now: Moment) -> float:
     """Return when the drive probably began that this look is the first to see."""
-    looked = watch.data_at if watch.data_at is not None else now.clock
+    looked = polling.data_at if polling.data_at is not None else now.clock
     return (looked + now.clock) / 2
 
 
@@ -514,57 +520,59 @@ def _is_elsewhere(place: tuple[float, float] | None, now: tuple[float, float] | 
     return place is not None and now is not None and Place(*place).distance(now) > 2 * PLACE_RADIUS
 
 
-def _expected_end_is_over(watch: Watch, sight: Sight, now: Moment) -> bool:
+def _expected_end_is_over(polling: PollingState, observed: Observation, now: Moment) -> bool:
     """Tell whether the last look expected an end before now, and what it saw still goes on."""
-    before = watch.sight
+    before = polling.observed
     left = before.arrival if before.driving else before.charge_left
-    if left is None or watch.data_at is None:
+    if left is None or polling.data_at is None:
         return False
-    goes_on = (before.driving and sight.driving) or (before.charging and sight.charging)
-    return goes_on and watch.data_at + left <= now.clock
+    goes_on = (before.driving and observed.driving) or (before.charging and observed.charging)
+    return goes_on and polling.data_at + left <= now.clock
 
 
-def _since(watch: Watch, sight: Sight, now: Moment) -> float | None:
-    if not (sight.reasons or sight.open):
+def _since(polling: PollingState, observed: Observation, now: Moment) -> float | None:
+    if not (observed.reasons or observed.open):
         return None
-    same = sight.reasons == watch.sight.reasons and sight.open == watch.sight.open
-    return watch.reasons_since if same and watch.reasons_since is not None else now.clock
+    same = observed.reasons == polling.observed.reasons and observed.open == polling.observed.open
+    return polling.reasons_since if same and polling.reasons_since is not None else now.clock
 
 
 def state_failed(
-    watch: Watch, trouble: Trouble, now: Moment, *, retry_after: float | None = None, jitter: float = 0.0
-) -> Watch:
+    polling: PollingState, trouble: Trouble, now: Moment, *, retry_after: float | None = None, jitter: float = 0.0
+) -> PollingState:
     """Take in that a state request brought no answer about the car."""
-    backoff = watch.state_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(watch, state_backoff=backoff)
+    backoff = polling.state_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
+    return replace(polling, state_backoff=backoff)
 
 
 def data_failed(
-    watch: Watch, trouble: Trouble, now: Moment, *, retry_after: float | None = None, jitter: float = 0.0
-) -> Watch:
+    polling: PollingState, trouble: Trouble, now: Moment, *, retry_after: float | None = None, jitter: float = 0.0
+) -> PollingState:
     """Take in that a look brought no answer. After 408 the next state request tells whether the car fell asleep."""
-    backoff = watch.data_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(watch, data_backoff=backoff)
+    backoff = polling.data_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
+    return replace(polling, data_backoff=backoff)
 
 
-def without_habits(watch: Watch) -> Watch:
+def without_habits(polling: PollingState) -> PollingState:
     """Forget the times and places of stops and departures."""
-    learnt = watch.learnt.without_habits()
-    return watch if learnt == watch.learnt else replace(watch, learnt=learnt)
+    learnt = polling.learnt.without_habits()
+    return polling if learnt == polling.learnt else replace(polling, learnt=learnt)
 
 
-def look_wanted(watch: Watch, now: Moment) -> Watch:
+def look_wanted(polling: PollingState, now: Moment) -> PollingState:
     """Take in that somebody asks for a look now. It never wakes the car, and what Tesla told us to wait for stays."""
-    return replace(watch, wanted=True, hint_at=now.clock)
+    return replace(polling, wanted=True, hint_at=now.clock)
 
 
-def hinted(watch: Watch, now: Moment) -> Watch:
+def hinted(polling: PollingState, now: Moment) -> PollingState:
     """Take in a sign that a drive or charge begins or ends about now: a look at once, and a few after it.
 
     A sign that again and again brings nothing is listened to less and less often, so that it cannot spend the month.
     """
-    deaf = min(EXPECTED * 2**watch.idle_hints, DEAF_MOST)
-    if watch.hinted_at is not None and now.clock - watch.hinted_at < deaf:
-        return watch
-    hinted = replace(watch, hinted_at=now.clock, idle_hints=watch.idle_hints + 1, expecting_until=now.clock + EXPECTED)
+    deaf = min(EXPECTED * 2**polling.idle_hints, DEAF_MOST)
+    if polling.hinted_at is not None and now.clock - polling.hinted_at < deaf:
+        return polling
+    hinted = replace(
+        polling, hinted_at=now.clock, idle_hints=polling.idle_hints + 1, expecting_until=now.clock + EXPECTED
+    )
     return look_wanted(hinted, now)

@@ -114,7 +114,7 @@ class GrantSession:
     async def move(self, region: Region) -> None:
         """Remember that the account lives in another region (Tesla answered 421)."""
         before = self.grant
-        self._take(await self._keeper.replace(before, before.moved_to(region)))
+        self._adopt(await self._keeper.replace(before, before.moved_to(region)))
 
     async def close(self) -> None:
         """Let a refresh under way end and be saved: Tesla has spent its refresh token already."""
@@ -163,10 +163,10 @@ class GrantSession:
         else:
             self._renewed_at = self._steady()
         self._failures, self._failure = 0, None
-        self._take(await self._keeper.replace(before, after))
+        self._adopt(await self._keeper.replace(before, after))
         return self.grant
 
-    def _take(self, grant: Grant | None) -> None:
+    def _adopt(self, grant: Grant | None) -> None:
         """Go on with what the keeper has now: ours, a newer one, or none."""
         self._grant = grant
         self._refused = None

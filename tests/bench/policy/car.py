@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from custom_components.teslafi.polling.sight import Reason, Sight
+from custom_components.teslafi.polling.observation import Observation, Reason
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -177,18 +177,18 @@ class Car:
         self.states += 1
         return self.awake(now)
 
-    def look(self, now: float) -> Sight | None:
+    def look(self, now: float) -> Observation | None:
         """Answer `vehicle_data`, and stay awake for it; None when asleep (408, billed)."""
         if not self.awake(now):
             self.refused += 1
             return None
         self._awake_until = now + self._tired_after(now)
         self._kept.append((now, self._awake_until))
-        sight = self.sight(now)
-        self.looks.append(Look(now, sight.driving, sight.charging, self.miles(now), self.kwh(now)))
-        return sight
+        observed = self.observed(now)
+        self.looks.append(Look(now, observed.driving, observed.charging, self.miles(now), self.kwh(now)))
+        return observed
 
-    def sight(self, now: float) -> Sight:
+    def observed(self, now: float) -> Observation:
         """Return what a look sees now."""
         reasons = {reason for reason, spells in self._spells.items() if spells.at(now) is not None}
         arrival = charge_left = None
@@ -208,7 +208,7 @@ class Car:
             expected = charge.nominal_end if now < charge.throttled_at else charge.end
             charge_left = max(round((expected - now) / 60), 1) * 60.0
         pending = self.pending.at(now)
-        return Sight(
+        return Observation(
             reasons=frozenset(reasons),
             fast=fast,
             arrival=arrival,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from custom_components.teslafi.polling.sight import Reason
+from custom_components.teslafi.polling.observation import Reason
 
 from .car import DAY, HOUR, MINUTE, MONTH, Charge, Drive, Life, Span, Spell
 

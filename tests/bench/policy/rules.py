@@ -11,9 +11,9 @@ from typing import Final
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.polling.learnt import Kind
+from custom_components.teslafi.polling.observation import Observation, Reason
 from custom_components.teslafi.polling.pace import Mode
-from custom_components.teslafi.polling.rule import Ask, Moment, Watch
-from custom_components.teslafi.polling.sight import Reason, Sight
+from custom_components.teslafi.polling.rule import Ask, Moment, PollingState
 
 from .car import EPOCH, MONTH, Car
 
@@ -29,38 +29,38 @@ def ours(mode: Mode) -> Rule:
     """Return our rule in a mode."""
 
     def run(car: Car) -> None:
-        watch = Watch(kind=Kind.OLDER if car.life.older else Kind.CURRENT)
+        polling = PollingState(kind=Kind.OLDER if car.life.older else Kind.CURRENT)
         now = 0.0
         while True:
             here = moment(now)
-            request = rule.next_request(watch, here, mode)
+            request = rule.next_request(polling, here, mode)
             if request.at > now:
                 now = request.at
                 here = moment(now)
             if now >= MONTH:
                 return
-            watch = rule.asked(watch, request.ask, here)
+            polling = rule.asked(polling, request.ask, here)
             if request.ask is Ask.STATE:
                 online = car.state(now)
-                watch = rule.state_answered(watch, online=online, asleep=not online, now=here)
-            elif (sight := car.look(now)) is not None:
-                watch = rule.data_answered(watch, sight, here)
+                polling = rule.state_answered(polling, online=online, asleep=not online, now=here)
+            elif (observed := car.look(now)) is not None:
+                polling = rule.data_answered(polling, observed, here)
             else:
-                watch = rule.data_failed(watch, Trouble.UNANSWERED, here)
+                polling = rule.data_failed(polling, Trouble.UNANSWERED, here)
 
     return run
 
 
-def _idle(sight: Sight) -> bool:
-    return not sight.reasons
+def _idle(observed: Observation) -> bool:
+    return not observed.reasons
 
 
 def tesla_fleet(car: Car) -> None:
     """Ask the state each 600 s and, if online, the data; rest older cars that have been idle for 15 minutes."""
     now, idle_since, rest_until = 0.0, None, 0.0
     while now < MONTH:
-        if now >= rest_until and car.state(now) and (sight := car.look(now)) is not None and car.life.older:
-            if not _idle(sight):
+        if now >= rest_until and car.state(now) and (observed := car.look(now)) is not None and car.life.older:
+            if not _idle(observed):
                 idle_since = None
             elif idle_since is None or now - idle_since > 1200:
                 idle_since = now
@@ -74,8 +74,8 @@ def tesla_custom(car: Car) -> None:
     now, looked, driving = 0.0, -1e9, False
     while now < MONTH:
         if car.state(now) and now - looked >= (60 if driving else 660):
-            sight = car.look(now)
-            looked, driving = now, sight is not None and sight.driving
+            observed = car.look(now)
+            looked, driving = now, observed is not None and observed.driving
         now += 60
 
 
@@ -88,17 +88,17 @@ def teslamate(car: Car) -> None:
             continue
         if not online:
             online, idle_since = True, now
-        sight = car.look(now)
-        if sight is None:
+        observed = car.look(now)
+        if observed is None:
             now += 30
             continue
-        blocked = bool(sight.reasons & _BLOCKS) or sight.open
-        if sight.driving:
+        blocked = bool(observed.reasons & _BLOCKS) or observed.open
+        if observed.driving:
             idle_since, now = now, now + 2.5
-        elif sight.charging:
-            idle_since, now = now, now + (5 if sight.fast else 20)
+        elif observed.charging:
+            idle_since, now = now, now + (5 if observed.fast else 20)
         elif blocked:
-            idle_since, now = now, now + (30 if sight.reasons & _SLOW else 15)
+            idle_since, now = now, now + (30 if observed.reasons & _SLOW else 15)
         elif now - idle_since < 900:
             now += 15
         else:

@@ -13,8 +13,8 @@ import pytest
 
 from custom_components.teslafi.const import CONF_HINTS, DOMAIN
 from custom_components.teslafi.coordinators.vehicle import VehicleCoordinator
+from custom_components.teslafi.polling.observation import Reason
 from custom_components.teslafi.polling.rule import Unforced
-from custom_components.teslafi.polling.sight import Reason
 from custom_components.teslafi.tesla.requests import Category
 from teslafi_simulators.tesla.cars.routine import Routine
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
@@ -125,11 +125,11 @@ async def test_a_hint_brings_a_look(hass: HomeAssistant, owner: Owner, freezer: 
         ("sensor.plug", "2300", True),
     ):
         freezer.tick(4 * 3600)
-        before = car.watch.hinted_at
+        before = car.polling.hinted_at
         asked(owner.tesla, ANNAS_MODEL_3)
         hass.states.async_set(name, state, watts if name == "sensor.plug" else {})
         await hass.async_block_till_done(wait_background_tasks=True)
-        assert (car.watch.hinted_at != before) is looks, (name, state)
+        assert (car.polling.hinted_at != before) is looks, (name, state)
         assert asked(owner.tesla, ANNAS_MODEL_3)["vehicle_data"] > 0 or not looks
         assert owner.tesla.control.car(ANNAS_MODEL_Y).state == "asleep"
 
@@ -159,13 +159,13 @@ async def test_what_is_learnt_and_waited_for_outlasts_a_restart(
     owner.tesla.control.set_values(ANNAS_MODEL_3, {"vehicle_state.is_user_present": True})
     await pass_time(hass, freezer, 3600, step=60)
     car = entry.runtime_data.vehicles[ANNAS_MODEL_3]
-    failures, learnt = car.watch.data_backoff.failures, car.watch.learnt
+    failures, learnt = car.polling.data_backoff.failures, car.polling.learnt
     assert failures >= 5
     asked(owner.tesla, ANNAS_MODEL_3)
     for _ in range(5):
         await hass.config_entries.async_reload(entry.entry_id)
         await pass_time(hass, freezer, 60)
-    again = entry.runtime_data.vehicles[ANNAS_MODEL_3].watch
+    again = entry.runtime_data.vehicles[ANNAS_MODEL_3].polling
     assert again.learnt == learnt
     assert again.data_backoff.failures - failures <= 1
     assert asked(owner.tesla, ANNAS_MODEL_3)["vehicle_data"] <= 1

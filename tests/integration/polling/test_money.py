@@ -110,16 +110,16 @@ async def test_habits_are_deleted_when_they_are_turned_off(
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=20, speed=30)
     await pass_time(hass, freezer, 4800, step=120)
     car = entry.runtime_data.vehicles[ANNAS_MODEL_3]
-    assert car.watch.learnt.departures
+    assert car.polling.learnt.departures
     hass.config_entries.async_update_entry(entry, options={CONF_HABITS: False})
     await hass.async_block_till_done()
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=20, speed=30)
     await pass_time(hass, freezer, 4800, step=120)
-    learnt = car.watch.learnt
+    learnt = car.polling.learnt
     assert (learnt.departures, learnt.places) == ((), ())
     assert str(Place(1, 2).latitude) not in str(car.last_values.polling["learnt"]["places"])
     hass.config_entries.async_update_entry(entry, options={CONF_HABITS: True})
     await hass.async_block_till_done()
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=20, speed=30)
     await pass_time(hass, freezer, 4800, step=120)
-    assert car.watch.learnt.departures
+    assert car.polling.learnt.departures

@@ -8,9 +8,9 @@ import pytest
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.polling.learnt import Kind, Learnt
+from custom_components.teslafi.polling.observation import Observation, Reason
 from custom_components.teslafi.polling.pace import PACES, Mode, Step, pace_of
-from custom_components.teslafi.polling.rule import Ask, Moment, Unforced, Watch, Why
-from custom_components.teslafi.polling.sight import Reason, Sight
+from custom_components.teslafi.polling.rule import Ask, Moment, PollingState, Unforced, Why
 from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from tests.bench.policy.car import DAY, EPOCH, HOUR, Car, Charge, Drive, Life, Span, Spell
 from tests.bench.policy.lives import LIVES, life_of
@@ -81,7 +81,7 @@ def test_silence_is_learnt() -> None:
     for quiet, most in ((540, 800), (1200, 1700)):
         doors = tuple(Span(start, start + 5) for start in range(0, int(5 * DAY), int(5 * HOUR)))
         world = World(still(doors=doors), quiet=quiet).run(5 * DAY)
-        assert quiet < world.watch.learnt.silence(Kind.CURRENT) <= most
+        assert quiet < world.polling.learnt.silence(Kind.CURRENT) <= most
         # Once learnt, two looks a wake-up are all that it costs
         assert len([at for at in world.times(Ask.DATA) if at > 4 * DAY]) <= 2 * 5
 
@@ -89,10 +89,10 @@ def test_silence_is_learnt() -> None:
 def test_a_car_that_never_sleeps_costs_a_look_an_hour() -> None:
     """Something unseen keeps it awake: silences grow, and the reason is named."""
     world = World(still(doors=tuple(Span(start, start + 300) for start in range(0, int(2 * DAY), 300))))
-    world.car.sight = lambda now: Sight()  # type: ignore[method-assign]  # noqa: ARG005
+    world.car.observed = lambda now: Observation()  # type: ignore[method-assign]  # noqa: ARG005
     world.run(2 * DAY)
     assert len([at for at in world.times(Ask.DATA) if at > DAY]) <= 25
-    assert rule.awake_because(world.watch, world.moment(world.now)) is Unforced.UNEXPLAINED
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.UNEXPLAINED
 
 
 def test_checks_of_its_own_are_recognized() -> None:
@@ -107,39 +107,39 @@ def test_checks_of_its_own_are_recognized() -> None:
 def test_a_reason_ends_the_silence_and_is_shown(reason: Reason) -> None:
     """Each reason is named, and looked after no more than the pace says."""
     world = World(still(Spell(0, DAY, reason))).run(6 * HOUR)
-    assert rule.awake_because(world.watch, world.moment(world.now)) == reason.value
+    assert rule.awake_because(world.polling, world.moment(world.now)) == reason.value
     assert 4 <= len(world.times(Ask.DATA)) <= 130
 
 
 def test_why_a_car_is_awake_or_not() -> None:
     """Unknown, just woken, falling asleep, not awake."""
     now = Moment(0, EPOCH)
-    watch = Watch()
-    assert rule.awake_because(watch, now) is None
-    watch = rule.state_answered(watch, online=True, asleep=False, now=now)
-    assert rule.awake_because(watch, now) is Unforced.JUST_WOKEN
+    polling = PollingState()
+    assert rule.awake_because(polling, now) is None
+    polling = rule.state_answered(polling, online=True, asleep=False, now=now)
+    assert rule.awake_because(polling, now) is Unforced.JUST_WOKEN
     for at in (0.0, 30.0):
-        watch = rule.data_answered(watch, Sight(), Moment(at, EPOCH + at))
-    assert rule.awake_because(watch, Moment(60, EPOCH + 60)) is Unforced.FALLING_ASLEEP
-    watch = rule.state_answered(watch, online=False, asleep=True, now=Moment(700, EPOCH + 700))
-    assert rule.awake_because(watch, Moment(700, EPOCH + 700)) is Unforced.NOT_AWAKE
+        polling = rule.data_answered(polling, Observation(), Moment(at, EPOCH + at))
+    assert rule.awake_because(polling, Moment(60, EPOCH + 60)) is Unforced.FALLING_ASLEEP
+    polling = rule.state_answered(polling, online=False, asleep=True, now=Moment(700, EPOCH + 700))
+    assert rule.awake_because(polling, Moment(700, EPOCH + 700)) is Unforced.NOT_AWAKE
 
 
 def test_a_hint_brings_a_look_at_once_and_a_few_after_it() -> None:
     """A car in its silence is looked at; one that sleeps is not woken."""
     world = World(still(doors=(Span(0, 5),))).run(400)
     looked = len(world.times(Ask.DATA))
-    world.watch = rule.hinted(world.watch, world.moment(world.now))
+    world.polling = rule.hinted(world.polling, world.moment(world.now))
     world.run(30)
     assert len(world.times(Ask.DATA)) == looked + 1
     world.run(300)
     assert looked + 3 <= len(world.times(Ask.DATA)) <= looked + 12
     world.run(4 * HOUR)
     looked = len(world.times(Ask.DATA))
-    world.watch = rule.hinted(world.watch, world.moment(world.now))
+    world.polling = rule.hinted(world.polling, world.moment(world.now))
     world.run(HOUR)
     assert len(world.times(Ask.DATA)) == looked
-    assert world.watch.online is False
+    assert world.polling.online is False
 
 
 def test_wishes_without_end_stay_far_inside_teslas_limits() -> None:
@@ -148,11 +148,11 @@ def test_wishes_without_end_stay_far_inside_teslas_limits() -> None:
     before = len(world.sent)
 
     def wish(_: World) -> None:
-        world.watch = rule.look_wanted(world.watch, world.moment(world.now))
+        world.polling = rule.look_wanted(world.polling, world.moment(world.now))
 
     world.run(60, between=wish)
     assert len(world.sent) - before <= 20
-    world.watch = rule.data_failed(world.watch, Trouble.RATE_LIMITED, world.moment(world.now), retry_after=3000)
+    world.polling = rule.data_failed(world.polling, Trouble.RATE_LIMITED, world.moment(world.now), retry_after=3000)
     before = len(world.times(Ask.DATA))
     world.run(2900, between=wish)
     assert len(world.times(Ask.DATA)) == before
@@ -171,13 +171,13 @@ def test_a_refused_look_is_asked_seldom_while_the_state_answers(trouble: Trouble
 
 def test_an_outage_of_the_state_says_nothing_about_data() -> None:
     """Each endpoint has its own memory; without a state nobody looks."""
-    watch = rule.state_failed(Watch(), Trouble.SERVER, Moment(0, EPOCH))
-    watch = rule.data_answered(watch, Sight(), Moment(1, EPOCH))
-    assert watch.state_backoff.failures == 1
-    watch = rule.state_answered(
-        rule.data_failed(watch, Trouble.REFUSED, Moment(2, EPOCH)), online=True, asleep=False, now=Moment(3, EPOCH)
+    polling = rule.state_failed(PollingState(), Trouble.SERVER, Moment(0, EPOCH))
+    polling = rule.data_answered(polling, Observation(), Moment(1, EPOCH))
+    assert polling.state_backoff.failures == 1
+    polling = rule.state_answered(
+        rule.data_failed(polling, Trouble.REFUSED, Moment(2, EPOCH)), online=True, asleep=False, now=Moment(3, EPOCH)
     )
-    assert (watch.state_backoff.failures, watch.data_backoff.failures) == (0, 1)
+    assert (polling.state_backoff.failures, polling.data_backoff.failures) == (0, 1)
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 365 * DAY, -365 * DAY, 60 * DAY, -40 * 365 * DAY])
@@ -284,7 +284,7 @@ def test_what_it_never_does(
 @given(name=st.sampled_from(sorted(LIVES)), seed=st.integers(0, 20))
 def test_what_is_learnt_survives_a_restart(name: str, seed: int) -> None:
     """What is written is read, and nothing of it grows without bound."""
-    learnt = World(life_of(name, seed)).run(DAY).watch.learnt
+    learnt = World(life_of(name, seed)).run(DAY).polling.learnt
     assert Learnt.from_json(learnt.to_json()) == learnt
     assert len(str(learnt.to_json())) < 6000
 
@@ -299,11 +299,13 @@ JSON = st.recursive(
 def test_damaged_memories_do_no_harm(data: object) -> None:
     """Whatever the file holds: the rule goes on, and looks within bounds."""
     learnt = Learnt.from_json(data)
-    watch = Watch(learnt=learnt)
+    polling = PollingState(learnt=learnt)
     for at in (0.0, 30.0):
         moment = Moment(at, EPOCH + at)
-        watch = rule.data_answered(rule.state_answered(watch, online=True, asleep=False, now=moment), Sight(), moment)
-    request = rule.next_request(watch, Moment(31.0, EPOCH + 31))
+        polling = rule.data_answered(
+            rule.state_answered(polling, online=True, asleep=False, now=moment), Observation(), moment
+        )
+    request = rule.next_request(polling, Moment(31.0, EPOCH + 31))
     assert request.at <= 31 + rule.SILENCE_MOST
     assert request.why in Why
     assert Learnt.from_json(learnt.to_json()) == learnt

@@ -8,7 +8,7 @@ from custom_components.teslafi.polling.backoff import Trouble
 from custom_components.teslafi.polling.budget import Spending, steps
 from custom_components.teslafi.polling.ledger import Ledger
 from custom_components.teslafi.polling.pace import Mode, Step
-from custom_components.teslafi.polling.rule import Ask, Moment, Request, Watch
+from custom_components.teslafi.polling.rule import Ask, Moment, PollingState, Request
 from custom_components.teslafi.tesla.requests import PRICES_USD, Category, Currency, cost_of
 from tests.bench.policy.car import EPOCH, Car, Life
 
@@ -39,7 +39,7 @@ class Storm:
     """A sign comes after each request for a quarter of an hour: a door that flaps, an automation gone wild."""
 
     start: float
-    sign: Callable[[Watch, Moment], Watch]
+    sign: Callable[[PollingState, Moment], PollingState]
     seconds: float = 900.0
 
 
@@ -66,7 +66,7 @@ class World:
     wall: Callable[[float], float] = lambda clock: EPOCH + clock
     """The wall clock's answer at a monotonic moment; clocks jump."""
     disturbances: Sequence[Suspension | Storm] = ()
-    watch: Watch = field(default_factory=Watch)
+    polling: PollingState = field(default_factory=PollingState)
     ledger: Ledger = field(default_factory=Ledger)
     now: float = 0.0
     sent: list[Sent] = field(default_factory=list)
@@ -96,7 +96,7 @@ class World:
     def next_request(self) -> Request:
         """Ask the rule."""
         here = self.moment(self.now)
-        return rule.next_request(self.watch, here, self.mode, self.step(here))
+        return rule.next_request(self.polling, here, self.mode, self.step(here))
 
     def run(self, seconds: float, *, between: Callable[[World], None] = lambda _: None) -> World:
         """Poll for so long."""
@@ -115,7 +115,7 @@ class World:
     def _disturb(self) -> None:
         for storm in self.disturbances:
             if isinstance(storm, Storm) and storm.start <= self.now < storm.start + storm.seconds:
-                self.watch = storm.sign(self.watch, self.moment(self.now))
+                self.polling = storm.sign(self.polling, self.moment(self.now))
         for suspension in self.disturbances:
             if isinstance(suspension, Suspension) and suspension.at <= self.now and suspension not in self._slept:
                 self._slept.append(suspension)
@@ -123,8 +123,8 @@ class World:
 
     def _send(self, request: Request) -> None:
         here = self.moment(self.now)
-        self.watch = rule.asked(self.watch, request.ask, here)
-        sent = Sent(self.now, request.ask, request.at, online=self.watch.online)
+        self.polling = rule.asked(self.polling, request.ask, here)
+        sent = Sent(self.now, request.ask, request.at, online=self.polling.online)
         self.sent.append(sent)
         fault = next(
             (f for f in self.faults if f.ask is request.ask and f.start <= self.now < f.start + f.seconds), None
@@ -133,17 +133,17 @@ class World:
             sent.trouble = fault.trouble
             self._count(request.ask, billed=fault.trouble in BILLED)
             failed = rule.state_failed if request.ask is Ask.STATE else rule.data_failed
-            self.watch = failed(self.watch, fault.trouble, here, retry_after=fault.retry_after, jitter=0.3)
+            self.polling = failed(self.polling, fault.trouble, here, retry_after=fault.retry_after, jitter=0.3)
             return
         self._count(request.ask, billed=True)
         if request.ask is Ask.STATE:
             online = self.car.state(self.now)
-            self.watch = rule.state_answered(self.watch, online=online, asleep=not online, now=here)
-        elif (sight := self.car.look(self.now)) is not None:
-            self.watch = rule.data_answered(self.watch, sight, here)
+            self.polling = rule.state_answered(self.polling, online=online, asleep=not online, now=here)
+        elif (observed := self.car.look(self.now)) is not None:
+            self.polling = rule.data_answered(self.polling, observed, here)
         else:
             sent.trouble = Trouble.UNANSWERED
-            self.watch = rule.data_failed(self.watch, Trouble.UNANSWERED, here)
+            self.polling = rule.data_failed(self.polling, Trouble.UNANSWERED, here)
 
     def _count(self, ask: Ask, *, billed: bool) -> None:
         if billed:

@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """What the car did when it was looked at. Durations in seconds from that moment on; None means not said."""
 
     reasons: frozenset[Reason] = frozenset()
@@ -106,7 +106,7 @@ _SIGNS: Final[Mapping[Reason, tuple[str, Callable[[Snapshot], object]]]] = {
 """Reason -> the block that says it, and how."""
 
 
-def sight_of(answer: Snapshot) -> Sight:
+def observed_in(answer: Snapshot) -> Observation:
     """Read the answer of one look. Blocks that did not come, or are far older than the others, say nothing."""
     fresh = fresh_blocks(answer)
     reasons = frozenset(reason for reason, (block, says) in _SIGNS.items() if block in fresh and says(answer))
@@ -115,7 +115,7 @@ def sight_of(answer: Snapshot) -> Sight:
     charge, drive = answer.charge_state, answer.drive_state
     known_charge, known_drive = "charge_state" in fresh, "drive_state" in fresh
     charging = Reason.CHARGING in reasons
-    return Sight(
+    return Observation(
         reasons=reasons,
         fast=charging and bool(charge.fast_charger_present),
         arrival=_duration(drive.active_route_minutes_to_arrival, 60) if known_drive else None,

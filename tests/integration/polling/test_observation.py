@@ -6,7 +6,7 @@ import math
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.teslafi.polling.sight import STALE, Reason, Sight, fresh_blocks, sight_of
+from custom_components.teslafi.polling.observation import STALE, Observation, Reason, fresh_blocks, observed_in
 from custom_components.teslafi.tesla.decode import decode_vehicle
 from custom_components.teslafi.tesla.snapshot import Snapshot
 
@@ -53,28 +53,28 @@ def answer(**blocks: dict[str, object]) -> Snapshot:
 )
 def test_reasons(block: str, values: dict[str, object], reasons: set[Reason]) -> None:
     """A table of what keeps a car awake, and of what only looks like it."""
-    assert sight_of(answer(**{block: values})).reasons == reasons
+    assert observed_in(answer(**{block: values})).reasons == reasons
 
 
 def test_what_else_a_look_tells() -> None:
     """Durations in seconds, a cable, an open door, a place."""
-    sight = sight_of(
+    observed = observed_in(
         answer(
             charge_state={"charging_state": "Charging", "minutes_to_full_charge": 90, "fast_charger_present": True},
             drive_state={"active_route_minutes_to_arrival": 12.5, "latitude": 1.5, "longitude": -2.5},
             vehicle_state={"rt": 32},
         )
     )
-    assert (sight.fast, sight.plugged, sight.open, sight.attended) == (True, True, True, True)
-    assert (sight.charge_left, sight.arrival, sight.place) == (5400, 750, (1.5, -2.5))
-    older = sight_of(answer(charge_state={"charging_state": "Charging", "time_to_full_charge": 1.25}))
+    assert (observed.fast, observed.plugged, observed.open, observed.attended) == (True, True, True, True)
+    assert (observed.charge_left, observed.arrival, observed.place) == (5400, 750, (1.5, -2.5))
+    older = observed_in(answer(charge_state={"charging_state": "Charging", "time_to_full_charge": 1.25}))
     assert older.charge_left == 4500
     waiting = {
         "charging_state": "Stopped",
         "scheduled_charging_pending": True,
         "scheduled_charging_start_time": 1_795_100_000,
     }
-    assert sight_of(answer(charge_state=waiting)).charge_starts_at == 1_795_100_000
+    assert observed_in(answer(charge_state=waiting)).charge_starts_at == 1_795_100_000
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -87,12 +87,12 @@ def test_a_leftover_block_says_nothing(block: str) -> None:
         "vehicle_state": {"sentry_mode": True},
     }
     came = answer(**{block: lively[block]})
-    assert sight_of(came).reasons
+    assert observed_in(came).reasons
     old = answer(**{block: lively[block] | {"timestamp": NOW - STALE - 1}})
-    assert sight_of(old) == Sight()
+    assert observed_in(old) == Observation()
     assert fresh_blocks(old) == frozenset(BLOCKS) - {block}
     missing = replace(came, reported=frozenset(path for path in came.reported if path.split(".")[0] != block))
-    assert sight_of(missing).reasons == frozenset()
+    assert observed_in(missing).reasons == frozenset()
 
 
 VALUES: st.SearchStrategy[object] = (
@@ -119,6 +119,6 @@ NAMES = st.sampled_from(
 @given(raw=st.dictionaries(st.sampled_from(BLOCKS), st.dictionaries(NAMES, VALUES)))
 def test_any_answer_is_a_sight(raw: dict[str, dict[str, object]]) -> None:
     """No exception, and durations that can be planned with."""
-    sight = sight_of(decode_vehicle(raw).snapshot)
-    for duration in (sight.arrival, sight.charge_left):
+    observed = observed_in(decode_vehicle(raw).snapshot)
+    for duration in (observed.arrival, observed.charge_left):
         assert duration is None or (duration >= 0 and math.isfinite(duration))
