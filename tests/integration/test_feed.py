@@ -5,8 +5,10 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 import inspect
 import json
+import math
 import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from freezegun.api import FrozenDateTimeFactory
@@ -24,7 +26,7 @@ from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.feed.client import HOLD, SERVER
 from custom_components.teslafi.feed.reader import FeedReader
-from custom_components.teslafi.feed.record import answer_of
+from custom_components.teslafi.feed.record import age_of, answer_of
 from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.tesla.decode import decode_vehicle
@@ -44,7 +46,8 @@ BATTERY = "sensor.red_elephant_battery_level"
 @pytest.fixture
 async def feed(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TeslaFiFeedSimulator]:
     """Be TeslaFi.com, which knows one token whose car charges."""
-    async with TeslaFiFeedSimulator(lambda: time.monotonic()) as simulator:  # noqa: PLW0108 - frozen later
+    zone = ZoneInfo("US/Pacific")
+    async with TeslaFiFeedSimulator(lambda: time.monotonic(), zone) as simulator:  # noqa: PLW0108 - frozen later
         monkeypatch.setitem(SERVER, "feed", simulator.url)
         simulator.add(TOKEN, recorded("charging"))
         yield simulator
@@ -154,6 +157,43 @@ async def test_a_record_that_stays_the_same_is_no_news(
     state = hass.states.get("sensor.red_elephant_car_state")
     assert state is not None
     assert state.state == "online"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(minutes=-20), timedelta(hours=2)])
+async def test_an_old_record_is_old_after_a_restart_too(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory, ahead: timedelta
+) -> None:
+    """The first record counts by its date; one of the future is of another zone, and its age is not known."""
+    feed.tell(TOKEN, recorded("charging"), datetime.now(feed.zone) + ahead)
+    await set_up(hass)
+    state = hass.states.get("sensor.red_elephant_car_state")
+    assert state is not None
+    assert state.state == "offline"
+    feed.tell(TOKEN, recorded("charging"), datetime.now(feed.zone) + ahead + timedelta(minutes=1))
+    await pass_minutes(hass, freezer, 15)
+    state = hass.states.get("sensor.red_elephant_car_state")
+    assert state is not None
+    assert state.state == "online", "it has changed since: TeslaFi looks at the car"
+
+
+@pytest.mark.parametrize(
+    ("date", "age"),
+    [
+        ("2026-11-26 12:00:00", 0.0),
+        ("2026-11-26 12:01:00", 0.0),
+        ("2026-11-26 11:45:00", 900.0),
+        ("2026-11-26 13:00:00", math.inf),
+        ("", math.inf),
+        (None, math.inf),
+        ("yesterday", math.inf),
+        ("0001-01-01 00:00:00", math.inf),
+        ("2026-11-26T11:59:00+05:00", 60.0),
+    ],
+)
+def test_how_old_a_record_is(date: str | None, age: float) -> None:
+    now = datetime(2026, 11, 26, 12, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+    told = age_of({"Date": date}, now, ZoneInfo("Europe/Berlin"))
+    assert told == pytest.approx(age) if date != "0001-01-01 00:00:00" else told > 1e9
 
 
 @pytest.mark.parametrize("vin", [None, "", "../../x", "LRWYGCEKXNC00000", "<b>LRWYGCEKXNC000</b>"])

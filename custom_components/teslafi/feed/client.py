@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 import json
+import math
 from typing import Any, Final
 
 import aiohttp
@@ -27,11 +28,18 @@ type Record = Mapping[str, Any]
 class FeedClient:
     """Reads the feed of one token; asks once for questions that come together."""
 
-    def __init__(self, http: aiohttp.ClientSession, token: Callable[[], Secret], clock: Callable[[], float]) -> None:
-        """Ask with the token of the moment; `clock` is monotonic, in seconds."""
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        token: Callable[[], Secret],
+        clock: Callable[[], float],
+        age_of: Callable[[Record], float] = lambda _: math.inf,
+    ) -> None:
+        """Ask with the token of the moment; `clock` is monotonic, `age_of` a record's age by its date, in seconds."""
         self._http = http
         self._token = token
         self._clock = clock
+        self._age_of = age_of
         self._newest: tuple[float, Record] | None = None
         self._changed: tuple[tuple[str | None, str | None], float] | None = None
 
@@ -41,13 +49,18 @@ class FeedClient:
             asked = self._clock()
             record = await self.ask(NEWEST)
             self._newest = asked, record
-            if self._changed is None or self._changed[0] != identity_of(record):
+            if self._changed is None:
+                self._changed = identity_of(record), asked - self._age_of(record)
+            elif self._changed[0] != identity_of(record):
                 self._changed = identity_of(record), asked
         return self._newest[1]
 
     @property
     def unchanged_for(self) -> float:
-        """Seconds for which the newest record has been the same one: TeslaFi has not looked at the car since."""
+        """Seconds for which the newest record has been the same one: TeslaFi has not looked at the car since.
+
+        The first record is as old as its date says. Where that can't be told, it is forever, until another comes.
+        """
         return 0.0 if self._changed is None else self._clock() - self._changed[1]
 
     async def ask(self, command: str) -> Record:

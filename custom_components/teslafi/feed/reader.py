@@ -5,6 +5,7 @@ import time
 from typing import Any, Final, override
 
 import aiohttp
+from homeassistant.util import dt as dt_util
 
 from ..tesla.decode import Decoded, decode_vehicle
 from ..tesla.errors import NotFound, VehicleAsleep
@@ -13,8 +14,8 @@ from ..tesla.reader import Ask, Count, Products, Reader
 from ..tesla.requests import Category
 from ..tesla.session import GrantSession
 from ..tesla.snapshot import Snapshot
-from .client import FeedClient
-from .record import answer_of, vin_of
+from .client import FeedClient, Record
+from .record import age_of, answer_of, vin_of
 
 STALE: Final = 900.0
 """Seconds after which a record that stays the same tells nothing of the car any more: TeslaFi looks each minute."""
@@ -26,14 +27,14 @@ class FeedReader(Reader):
     def __init__(self, http: aiohttp.ClientSession, session: GrantSession) -> None:
         """Read with the token in the grant of `session`."""
         super().__init__(http, session)
-        self._feed = FeedClient(http, lambda: session.grant.access_token, time.monotonic)
+        self._feed = FeedClient(http, lambda: session.grant.access_token, time.monotonic, _age_of)
 
     @override
     async def products(self) -> Products:
         """Return the car; it is named even while it sleeps."""
         record = await self._feed.newest()
         vin = vin_of(record) or self.grant.feed_vin
-        return Products({vin: decode_vehicle(answer_of(record) | {"vin": vin}).snapshot}, {})
+        return Products({vin: decode_vehicle(self._told(record) | {"vin": vin}).snapshot}, {})
 
     @override
     async def region(self) -> str | None:
@@ -72,8 +73,17 @@ class FeedReader(Reader):
         record = await self._feed.newest()
         if (vin_of(record) or self.grant.feed_vin) != vin:
             raise VehicleAsleep("TeslaFi tells of another car now")
-        answer = answer_of(record) | {"vin": vin}
+        return self._told(record) | {"vin": vin}
+
+    def _told(self, record: Record) -> dict[str, Any]:
+        """Return what a record tells; an old one tells that the car can't be seen."""
+        answer = answer_of(record)
         return answer if self._feed.unchanged_for < STALE else answer | {"state": "offline"}
+
+
+def _age_of(record: Record) -> float:
+    """Return a record's age, its date taken as one of Home Assistant's time zone."""
+    return age_of(record, time.time(), dt_util.get_default_time_zone())
 
 
 def reader_of(grant: Grant, http: aiohttp.ClientSession, session: GrantSession) -> Reader:

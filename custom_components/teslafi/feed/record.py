@@ -6,6 +6,7 @@ Names, types and traps: recorded feeds of 2020 and 2024, and clients of TeslaFi'
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import datetime, tzinfo
 import math
 import re
 from types import UnionType
@@ -33,6 +34,9 @@ STATES: Final[Mapping[str, str]] = {
 }
 CLIMATE_ON: Final = "2"
 """`is_climate_on` counts up to this; 1 is not known to mean that it runs."""
+
+AHEAD_MOST: Final = 120.0
+"""Seconds by which TeslaFi's clock may be ahead of Home Assistant's."""
 
 _VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 
@@ -102,6 +106,20 @@ def vin_of(record: Mapping[str, object]) -> str | None:
 def identity_of(record: Mapping[str, object]) -> tuple[str | None, str | None]:
     """Return what is another with each look of TeslaFi's at the car: its number and its time."""
     return said(record, "data_id"), said(record, "Date")
+
+
+def age_of(record: Mapping[str, object], now: float, zone: tzinfo) -> float:
+    """Return how old a record is, in seconds, infinite where that can't be told.
+
+    Its date is local time of the account, whose zone the record doesn't name: `zone` is the likeliest one. A date that
+    lies ahead of `now` (epoch seconds) is of another zone, or one of the clocks is wrong.
+    """
+    try:
+        local = datetime.fromisoformat(said(record, "Date") or "")
+    except ValueError:
+        return math.inf
+    ages = [now - local.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)]
+    return min((max(age, 0.0) for age in ages if age >= -AHEAD_MOST), default=math.inf)
 
 
 def answer_of(record: Mapping[str, object]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 import copy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 import json
 from pathlib import Path
 import time
@@ -44,8 +45,9 @@ class FeedAccount:
 class TeslaFiFeedSimulator:
     """Start it, use `url`, change `accounts`, stop it. Also an async context manager."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without accounts."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, zone: tzinfo = UTC) -> None:
+        """Begin without accounts; `zone` is theirs, in which TeslaFi writes its dates."""
+        self.zone = zone
         self.accounts: dict[str, FeedAccount] = {}
         self.requests: list[tuple[str, str]] = []
         """Path with its query, and the `Authorization` of every request."""
@@ -62,10 +64,10 @@ class TeslaFiFeedSimulator:
         self.tell(token, record)
         return account
 
-    def tell(self, token: str, record: Record) -> None:
-        """Let the car of a token tell something else."""
+    def tell(self, token: str, record: Record, date: datetime | None = None) -> None:
+        """Let TeslaFi see something else of a token's car now, or at `date` of the account's time zone."""
         account = self.accounts[token]
-        account.record = copy.deepcopy(record)
+        account.record = copy.deepcopy(record) | {"Date": f"{date or datetime.now(self.zone):%Y-%m-%d %H:%M:%S}"}
         if record.get(HAS_DATA) is not None:
             account.last_good = copy.deepcopy(record)
 
