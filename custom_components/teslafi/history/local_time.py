@@ -87,40 +87,49 @@ class Clock:
         self._now = now
         self._zone = zone
         self._parse = parse
-        self._hours: dict[tuple[int, int, int, int], tuple[int, int]] = {}
+        self._hours: dict[tuple[int, int, int, int], int | None] = {}
         self._last: int | None = None
         self._text = ""
-        self._base = (0, 0)
+        self._base: int | None = None
 
     def moment(self, text: str) -> int:
         """Return the moment of the next row; raise ValueError when it is no date of the file's form."""
-        if self._parse is parse_iso and text[:_PREFIX] == self._text and len(text) == _PREFIX + 6:
-            early, late = self._base
+        if self._base is not None and text[:_PREFIX] == self._text and len(text) == _PREFIX + 6:
+            base = self._base
             minute, second = int(text[14:16]), int(text[17:19])
         else:
             year, month, day, hour, minute, second = self._parse(text)
-            early, late = self._hour(year, month, day, hour)
-            self._text, self._base = text[:_PREFIX], (early, late)
+            base = self._hour(year, month, day, hour)
+            if self._parse is parse_iso:
+                self._text, self._base = text[:_PREFIX], base
         if not (0 <= minute < _SIXTY and 0 <= second < _SIXTY):
             raise ValueError(text)
-        seconds = minute * 60 + second
-        at = early + seconds
-        if late != early and self._last is not None and at < self._last:
-            at = late + seconds
+        if base is None:
+            at = self._in_order(datetime(year, month, day, hour, minute, second, tzinfo=self._zone))
+        else:
+            at = base + minute * 60 + second
         self._last = at
         return at
 
-    def _hour(self, year: int, month: int, day: int, hour: int) -> tuple[int, int]:
+    def _in_order(self, local: datetime) -> int:
+        """Return a moment of an hour within which the clock is set: of two readings, the one that fits the order."""
+        readings = [int(local.replace(fold=fold).astimezone(UTC).timestamp()) for fold in (0, 1)]
+        early, late = readings
+        # Where the clock was set forward, fold 0 is the later one: there is but one reading
+        return late if early < late and self._last is not None and early < self._last else early
+
+    def _hour(self, year: int, month: int, day: int, hour: int) -> int | None:
+        """Return when an hour of the clock begins; None where the clock is set within it, or shows it twice."""
         key = (year, month, day, hour)
-        if (known := self._hours.get(key)) is None:
-            local = datetime(year, month, day, hour, tzinfo=self._zone)
-            folded = local.replace(fold=1)
-            early, late = (int(each.astimezone(UTC).timestamp()) for each in (local, folded))
-            if early < FIRST or early > self._now() + _DAY:
-                raise ValueError(local.isoformat(" "))
-            # Where the clock was set forward, fold 1 is the earlier one: there is but one reading
-            known = self._hours[key] = (early, max(early, late))
-        return known
+        if key not in self._hours:
+            first = datetime(year, month, day, hour, tzinfo=self._zone)
+            begins = int(first.astimezone(UTC).timestamp())
+            if begins < FIRST or begins > self._now() + _DAY:
+                raise ValueError(first.isoformat(" "))
+            ends = first.replace(minute=_SIXTY - 1, second=_SIXTY - 1)
+            offsets = {each.replace(fold=fold).utcoffset() for each in (first, ends) for fold in (0, 1)}
+            self._hours[key] = begins if len(offsets) == 1 else None
+        return self._hours[key]
 
 
 def some(texts: Iterable[str], most: int = 2000) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 import csv
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from io import TextIOWrapper
 from operator import itemgetter
 from pathlib import Path
@@ -32,6 +33,8 @@ _MONTH: Final = re.compile(r"(?:TeslaFi)?(\d{1,2})(\d{4})(?: ?\(\d+\))?\.csv", r
 _PIECE: Final = 1 << 16
 _LINE_MOST: Final = 1 << 20
 """Characters of a line at most: rows have a few hundred."""
+SET_MOST: Final = timedelta(hours=3)
+"""By how much a clock is set at most, once; it shows times of the day before again where it is set at midnight."""
 _HOURS: Final = len("2026-11-26 13")
 _DATES_MOST: Final = 20_000
 """Dates that are looked at to find out their form."""
@@ -235,11 +238,12 @@ def _dates_and_vins(
 
 
 def _next_to(before: str, after: str) -> bool:
-    """Say whether two moments are within the hour by which clocks are set; dates of another form never count."""
-    if before[: _HOURS - 2] != after[: _HOURS - 2]:
+    """Say whether two moments are within the time by which clocks are set; dates of another form never count."""
+    try:
+        apart = datetime(*parse_iso(after)) - datetime(*parse_iso(before))  # noqa: DTZ001 - local time, of a zone not named
+    except ValueError:
         return False
-    hours = before[_HOURS - 2 : _HOURS], after[_HOURS - 2 : _HOURS]
-    return all(hour.isdecimal() for hour in hours) and abs(int(hours[0]) - int(hours[1])) <= 1
+    return abs(apart) <= SET_MOST
 
 
 def _checked(file: HistoryFile, rows: Rows, width: int) -> Iterator[tuple[int, list[str]]]:
