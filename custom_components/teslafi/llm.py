@@ -14,8 +14,8 @@ import probatio
 from .const import DOMAIN
 from .coordinators.journal_summary import JournalCoordinator
 from .journal.file import JournalUnusable
-from .journal_entities.actions import GROUP_BY, PERIODS, charges_of, drives_of, parkings_of, span_of, summaries
-from .journal_entities.figures import Figures, charge_figures, drive_figures
+from .journal_entities.actions import GROUP_BY, PERIODS, charges_told, drives_told, span_of, summary_told, told_of
+from .journal_entities.figures import Figures
 from .runtime import TeslaFiConfigEntry
 
 MOST: Final = 50
@@ -62,9 +62,7 @@ class SummaryTool(_JournalTool):
 
     @override
     async def _answer(self, car: JournalCoordinator, asked: Mapping[str, Any]) -> Figures:
-        span = span_of(asked)
-        sessions = await drives_of(car, *span), await charges_of(car, *span), await parkings_of(car, *span)
-        return {"periods": summaries(*sessions, asked[GROUP_BY])}
+        return {"periods": await told_of(car, summary_told, span_of(asked), asked[GROUP_BY])}
 
 
 class DrivesTool(_JournalTool):
@@ -76,8 +74,8 @@ class DrivesTool(_JournalTool):
 
     @override
     async def _answer(self, car: JournalCoordinator, asked: Mapping[str, Any]) -> Figures:
-        drives = await drives_of(car, *span_of(asked))
-        return {"count": len(drives), "drives": [drive_figures(drive) for drive in drives[-MOST:]]}
+        drives = await told_of(car, drives_told, span_of(asked))
+        return {"count": len(drives), "drives": drives[-MOST:]}
 
 
 class ChargesTool(_JournalTool):
@@ -89,8 +87,8 @@ class ChargesTool(_JournalTool):
 
     @override
     async def _answer(self, car: JournalCoordinator, asked: Mapping[str, Any]) -> Figures:
-        charges = await charges_of(car, *span_of(asked))
-        return {"count": len(charges), "charges": [charge_figures(charge) for charge in charges[-MOST:]]}
+        charges = await told_of(car, charges_told, span_of(asked))
+        return {"count": len(charges), "charges": charges[-MOST:]}
 
 
 TOOLS: Final = (SummaryTool, DrivesTool, ChargesTool)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+import secrets
+from typing import BinaryIO
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -17,10 +19,13 @@ async def async_ensure_allowed(hass: HomeAssistant, filename: str) -> None:
         )
 
 
-async def async_save(hass: HomeAssistant, filename: str, content: Callable[[], bytes]) -> int:
-    """Save what `content` makes, in a worker thread; return the bytes. Raise HomeAssistantError if that fails."""
+async def async_save(hass: HomeAssistant, filename: str, write: Callable[[BinaryIO], object]) -> int:
+    """Save what `write` puts into a file, in a worker thread; return how many bytes there are.
+
+    A file of this name is replaced once the new one is whole. Raise HomeAssistantError if the disk does not take it.
+    """
     try:
-        return await hass.async_add_executor_job(_save, Path(filename), content)
+        return await hass.async_add_executor_job(_save, Path(filename), write)
     except OSError as error:
         raise HomeAssistantError(
             translation_domain=DOMAIN, translation_key="file_not_written", translation_placeholders={"path": filename}
@@ -34,6 +39,14 @@ def _is_allowed(hass: HomeAssistant, filename: str) -> bool:
         return False
 
 
-def _save(path: Path, content: Callable[[], bytes]) -> int:
+def _save(path: Path, write: Callable[[BinaryIO], object]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.write_bytes(content())
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+            size = file.tell()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return size

@@ -97,7 +97,7 @@ async def _download_invoice(hass: HomeAssistant, vehicle: VehicleCoordinator, as
         document = await vehicle.details.charging_invoice(asked[CONTENT_ID])
     except NotFound as error:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_invoice") from error
-    return {FILENAME: filename, "bytes": await async_save(hass, filename, lambda: document)}
+    return {FILENAME: filename, "bytes": await async_save(hass, filename, lambda file: file.write(document))}
 
 
 async def _nearby(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:

@@ -1,6 +1,6 @@
 """What entities show of one car's journal: its last sessions, this month, the battery; new when a session ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, override
@@ -15,6 +15,7 @@ from ..journal.battery import Health
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, Closed, Drive, Parking, SoftwareVersion
 from ..journal.store import Recorded, Store
+from ..journal.summary import costs_of, logged_share
 from .journal import Journal
 
 SHARE_DAYS: Final = 30
@@ -32,8 +33,8 @@ class Month:
     distance_km: float = 0.0
     energy_kwh: float = 0.0
     """Charged, into the battery."""
-    cost: float | None = None
-    currency: str | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """Currency -> what charging cost. Amounts of two currencies are never added up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,18 +172,9 @@ def _read(store: Store, vin: str, month: int, since: int) -> JournalData:
 
 
 def month_of(drives: Sequence[Drive], charges: Sequence[Charge]) -> Month:
-    """Add up a month; costs in the currency of its last charge that has one."""
-    currency = next((charge.currency for charge in reversed(charges) if charge.cost is not None), None)
-    costs = [charge.cost for charge in charges if charge.cost is not None and charge.currency == currency]
+    """Add up a month."""
     return Month(
         distance_km=sum(drive.distance_km for drive in drives),
         energy_kwh=sum(charge.added_kwh for charge in charges),
-        cost=sum(costs) if costs else None,
-        currency=currency,
+        costs=costs_of(charges),
     )
-
-
-def logged_share(drives: Sequence[Drive]) -> float | None:
-    """Return the share of the distance that was logged while it was driven; None without any."""
-    total = sum(drive.distance_km for drive in drives)
-    return sum(drive.distance_km for drive in drives if not drive.reconstructed) / total if total else None

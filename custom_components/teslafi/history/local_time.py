@@ -95,21 +95,18 @@ class Clock:
     def moment(self, text: str) -> int:
         """Return the moment of the next row; raise ValueError when it is no date of the file's form."""
         if self._base is not None and text[:_PREFIX] == self._text and len(text) == _PREFIX + 6:
-            base = self._base
-            minute, second = int(text[14:16]), int(text[17:19])
-        else:
-            year, month, day, hour, minute, second = self._parse(text)
-            base = self._hour(year, month, day, hour)
-            if self._parse is parse_iso:
-                self._text, self._base = text[:_PREFIX], base
-        if not (0 <= minute < _SIXTY and 0 <= second < _SIXTY):
-            raise ValueError(text)
+            self._last = self._base + _seconds(text, int(text[14:16]), int(text[17:19]))
+            return self._last
+        year, month, day, hour, minute, second = self._parse(text)
+        seconds = _seconds(text, minute, second)
+        base = self._hour(year, month, day, hour)
         if base is None:
-            at = self._in_order(datetime(year, month, day, hour, minute, second, tzinfo=self._zone))
+            self._last = self._in_order(datetime(year, month, day, hour, minute, second, tzinfo=self._zone))
         else:
-            at = base + minute * 60 + second
-        self._last = at
-        return at
+            self._last = base + seconds
+        if self._parse is parse_iso:
+            self._text, self._base = text[:_PREFIX], base
+        return self._last
 
     def _in_order(self, local: datetime) -> int:
         """Return a moment of an hour within which the clock is set: of two readings, the one that fits the order."""
@@ -130,6 +127,12 @@ class Clock:
             offsets = {each.replace(fold=fold).utcoffset() for each in (first, ends) for fold in (0, 1)}
             self._hours[key] = begins if len(offsets) == 1 else None
         return self._hours[key]
+
+
+def _seconds(text: str, minute: int, second: int) -> int:
+    if not (0 <= minute < _SIXTY and 0 <= second < _SIXTY):
+        raise ValueError(text)
+    return minute * 60 + second
 
 
 def some(texts: Iterable[str], most: int = 2000) -> list[str]:

@@ -1,14 +1,14 @@
 """Actions about a car's journal: what it says of a period, the owner's tags and costs, and files for others."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 import csv
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from io import StringIO
+from io import TextIOWrapper
 import json
-from typing import Any, Final, cast
+from typing import Any, BinaryIO, Concatenate, Final, cast
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
@@ -21,9 +21,11 @@ from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, CostSource, Drive, Parking
+from ..journal.store import Store
+from ..journal.summary import costs_of
 from ..owner_files import async_ensure_allowed, async_save
 from ..services import target
-from .figures import Figures, charge_figures, drive_figures, parking_figures
+from .figures import Figures, charge_figures, drive_figures, moment, parking_figures
 from .statistics import async_forget
 
 START: Final = "start"
@@ -44,7 +46,7 @@ _FORMULA: Final = (
     "\N{FULLWIDTH COMMERCIAL AT}",
 )
 """What a spreadsheet takes for the beginning of a formula, after blanks and line ends too."""
-KINDS: Final = ("drives", "charges", "parking")
+MONTH: Final = 30 * 86_400
 
 type Asked = Mapping[str, Any]
 type Ask = Callable[[HomeAssistant, JournalCoordinator, Asked], Awaitable[Figures]]
@@ -72,45 +74,62 @@ def _local(moment: datetime | None) -> datetime | None:
     return None if moment is None else dt_util.as_local(dt_util.as_utc(moment))
 
 
+type Tell[**P] = Callable[Concatenate[Store, str, int, int, P], list[Figures]]
+"""Answers about a car and a period, more as asked. Blocks: years of sessions take long."""
+
+
+async def told_of[**P](
+    car: JournalCoordinator, tell: Tell[P], span: tuple[datetime, datetime], *more: P.args, **named: P.kwargs
+) -> list[Figures]:
+    """Have a question about a period of a car's journal answered by a worker thread."""
+    start, end = (int(moment.timestamp()) for moment in span)
+    return await car.journal.async_query(tell, car.journal.store, car.vin, start, end, *more, **named)
+
+
+def drives_told(store: Store, vin: str, start: int, end: int) -> list[Figures]:
+    """Return the drives that touch a period."""
+    return [drive_figures(one) for one in store.drives(vin, start, end)]
+
+
+def charges_told(store: Store, vin: str, start: int, end: int) -> list[Figures]:
+    """Return the charges that touch a period."""
+    return [charge_figures(one) for one in store.charges(vin, start, end)]
+
+
+def parkings_told(store: Store, vin: str, start: int, end: int) -> list[Figures]:
+    """Return the parkings that touch a period."""
+    return [parking_figures(one) for one in store.parkings(vin, start, end)]
+
+
+def summary_told(store: Store, vin: str, start: int, end: int, group_by: str) -> list[Figures]:
+    """Return the sums of the sessions that touch a period."""
+    return summaries(
+        store.drives(vin, start, end), store.charges(vin, start, end), store.parkings(vin, start, end), group_by
+    )
+
+
+TOLD: Final[Mapping[str, Callable[[Store, str, int, int], list[Figures]]]] = {
+    "drives": drives_told,
+    "charges": charges_told,
+    "parking": parkings_told,
+}
+KINDS: Final = tuple(TOLD)
+
+
 async def _drives(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
-    return {"drives": [drive_figures(one) for one in await drives_of(car, *span_of(asked))]}
+    return {"drives": await told_of(car, drives_told, span_of(asked))}
 
 
 async def _charges(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
-    return {"charges": [charge_figures(one) for one in await charges_of(car, *span_of(asked))]}
+    return {"charges": await told_of(car, charges_told, span_of(asked))}
 
 
 async def _parking(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
-    return {"parking": [parking_figures(one) for one in await parkings_of(car, *span_of(asked))]}
-
-
-async def drives_of(car: JournalCoordinator, start: datetime, end: datetime) -> Sequence[Drive]:
-    """Return the drives that touch a period."""
-    return await car.journal.async_query(car.journal.store.drives, car.vin, *_seconds(start, end))
-
-
-async def charges_of(car: JournalCoordinator, start: datetime, end: datetime) -> Sequence[Charge]:
-    """Return the charges that touch a period."""
-    return await car.journal.async_query(car.journal.store.charges, car.vin, *_seconds(start, end))
-
-
-async def parkings_of(car: JournalCoordinator, start: datetime, end: datetime) -> Sequence[Parking]:
-    """Return the parkings that touch a period."""
-    return await car.journal.async_query(car.journal.store.parkings, car.vin, *_seconds(start, end))
-
-
-def _seconds(start: datetime, end: datetime) -> tuple[int, int]:
-    return int(start.timestamp()), int(end.timestamp())
+    return {"parking": await told_of(car, parkings_told, span_of(asked))}
 
 
 async def _summary(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
-    start, end = span_of(asked)
-    drives, charges, parkings = (
-        await drives_of(car, start, end),
-        await charges_of(car, start, end),
-        await parkings_of(car, start, end),
-    )
-    return {"periods": summaries(drives, charges, parkings, asked[GROUP_BY])}
+    return {"periods": await told_of(car, summary_told, span_of(asked), asked[GROUP_BY])}
 
 
 def summaries(
@@ -143,10 +162,6 @@ def _sums(drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence
     measured = [drive for drive in drives if drive.energy_kwh is not None]
     energy = sum(drive.energy_kwh or 0.0 for drive in measured)
     measured_km = sum(drive.distance_km for drive in measured)
-    costs: defaultdict[str, float] = defaultdict(float)
-    for charge in charges:
-        if charge.cost is not None:
-            costs[charge.currency or ""] += charge.cost
     return {
         "drives": len(drives),
         "distance_km": round(distance, 2),
@@ -158,7 +173,7 @@ def _sums(drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence
         "added_ac_kwh": round(sum(charge.added_kwh for charge in charges if not charge.dc), 2),
         "added_dc_kwh": round(sum(charge.added_kwh for charge in charges if charge.dc), 2),
         "used_kwh": round(sum(charge.used_kwh or charge.added_kwh for charge in charges), 2),
-        "costs": {currency: round(cost, 2) for currency, cost in sorted(costs.items())},
+        "costs": {currency: round(cost, 2) for currency, cost in costs_of(charges).items()},
         "parked_s": sum(parking.seconds for parking in parkings),
         "drain_kwh": round(sum(parking.drain_kwh or 0.0 for parking in parkings), 2),
         "reconstructed": sum(one.reconstructed for one in (*drives, *charges, *parkings)),
@@ -193,35 +208,65 @@ async def _reprice(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked)
 
 async def _delete(hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
     await car.journal.async_delete(car.vin)
-    async_forget(hass, car.vin)
+    await async_forget(hass, car.vin)
     await car.async_refresh()
     return {}
 
 
 async def _export(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
     """Save the journal of a period where the owner allows files: one kind as CSV, all as JSON."""
-    filename = asked[FILENAME]
+    filename, kind = asked[FILENAME], asked["kind"]
     await async_ensure_allowed(hass, filename)
-    span = span_of(asked)
-    sessions = await drives_of(car, *span), await charges_of(car, *span), await parkings_of(car, *span)
-    tables = await hass.async_add_executor_job(_tables, *sessions)
-    kind: str = asked["kind"]
+    start, end = (int(moment.timestamp()) for moment in span_of(asked))
+    export = _Export(car.journal.store, car.vin, start, end)
     is_csv = filename.lower().endswith(".csv")
-    await async_save(hass, filename, partial(_csv, tables[kind]) if is_csv else partial(_json, car.vin, tables))
-    return {FILENAME: filename, "sessions": len(tables[kind])}
+    await async_save(hass, filename, partial(export.write_csv, kind) if is_csv else export.write_json)
+    return {FILENAME: filename, "sessions": export.written[kind]}
 
 
-def _csv(rows: Sequence[Figures]) -> bytes:
-    text = StringIO()
-    if rows:
-        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+class _Export:
+    """Writes the sessions of a period row by row, a month of them in memory at a time. Blocks."""
 
+    def __init__(self, store: Store, vin: str, start: int, end: int) -> None:
+        self._store = store
+        self._vin = vin
+        self._start = start
+        self._end = end
+        self.written = dict.fromkeys(KINDS, 0)
+        """How many sessions of each kind are in the file."""
 
-def _json(vin: str, tables: Mapping[str, Sequence[Figures]]) -> bytes:
-    return json.dumps({"vin": vin, **tables}, indent=1).encode()
+    def write_csv(self, kind: str, file: BinaryIO) -> None:
+        """Write one kind as CSV."""
+        text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        for row in self._rows(kind):
+            if self.written[kind] == 1:
+                writer.writerow(row)
+            writer.writerow([_cell(value) for value in row.values()])
+        text.detach()
+
+    def write_json(self, file: BinaryIO) -> None:
+        """Write all kinds as one JSON object."""
+        file.write(f'{{"vin": {json.dumps(self._vin)}'.encode())
+        for kind in KINDS:
+            file.write(f',\n"{kind}": ['.encode())
+            file.writelines(self._in_list(kind))
+            file.write(b"]")
+        file.write(b"}\n")
+
+    def _in_list(self, kind: str) -> Iterator[bytes]:
+        for row in self._rows(kind):
+            yield f"{',' if self.written[kind] > 1 else ''}\n{json.dumps(row)}".encode()
+
+    def _rows(self, kind: str) -> Iterator[Figures]:
+        tell = TOLD[kind]
+        for begin in range(self._start, self._end, MONTH):
+            first = begin == self._start
+            for row in tell(self._store, self._vin, begin if first else begin - 1, min(begin + MONTH, self._end)):
+                # One that began before was in the month before
+                if first or row["start"] >= moment(begin):
+                    self.written[kind] += 1
+                    yield row
 
 
 def _cell(value: object) -> object:
@@ -229,17 +274,6 @@ def _cell(value: object) -> object:
     if isinstance(value, dict):
         return json.dumps(value)
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
-
-
-def _tables(
-    drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence[Parking]
-) -> dict[str, list[Figures]]:
-    """Return the rows by kind. Takes long for years of sessions: call it from a worker thread."""
-    return {
-        "drives": [drive_figures(one) for one in drives],
-        "charges": [charge_figures(one) for one in charges],
-        "parking": [parking_figures(one) for one in parkings],
-    }
 
 
 _SPAN: Final = {probatio.Optional(START): cv.datetime, probatio.Optional(END): cv.datetime}

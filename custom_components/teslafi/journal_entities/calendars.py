@@ -11,12 +11,12 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
-from ..coordinators.journal_summary import JournalCoordinator, JournalData
+from ..coordinators.journal_summary import JournalData
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, Drive
 from ..journal.store import Store
 from .entity import JournalDescription, JournalEntity
-from .words import charge_line, drive_line, words_of
+from .words import Words, charge_line, drive_line, words_of
 
 LEAST_SECONDS: Final = 60
 """Length of an event at least: calendars do not show shorter ones."""
@@ -60,35 +60,28 @@ class JournalCalendar(JournalEntity, CalendarEntity):
         if session is None:
             return None
         goes_on = replace(session, end=max(session.end, int(dt_util.utcnow().timestamp()) + GOES_ON))
-        return event_of(self.hass, goes_on)
+        return event_of(words_of(self.hass), goes_on)
 
     @override
     async def async_get_events(
         self, hass: HomeAssistant, start_date: datetime, end_date: datetime
     ) -> list[CalendarEvent]:
         """Return the sessions that touch a span."""
-        sessions = await sessions_of(self.coordinator, self.entity_description.query, start_date, end_date)
-        return [event_of(hass, session) for session in sessions]
+        journal, words = self.coordinator.journal, words_of(hass)
+        span = int(start_date.timestamp()), int(end_date.timestamp())
+
+        def events() -> list[CalendarEvent]:
+            sessions = self.entity_description.query(journal.store, self.coordinator.vin, *span)
+            return [event_of(words, session) for session in sessions]
+
+        try:
+            return await journal.async_query(events)
+        except JournalUnusable as error:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="journal_unusable") from error
 
 
-async def sessions_of(
-    coordinator: JournalCoordinator,
-    query: Callable[[Store, str, int, int], Sequence[Drive | Charge]],
-    start: datetime,
-    end: datetime,
-) -> Sequence[Drive | Charge]:
-    """Ask the journal for the sessions of a span; raise HomeAssistantError when it cannot be read."""
-    journal = coordinator.journal
-    span = int(start.timestamp()), int(end.timestamp())
-    try:
-        return await journal.async_query(query, journal.store, coordinator.vin, *span)
-    except JournalUnusable as error:
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="journal_unusable") from error
-
-
-def event_of(hass: HomeAssistant, session: Drive | Charge) -> CalendarEvent:
+def event_of(words: Words, session: Drive | Charge) -> CalendarEvent:
     """Return a session as an event, told in words."""
-    words = words_of(hass)
     drive = isinstance(session, Drive)
     return CalendarEvent(
         start=dt_util.as_local(dt_util.utc_from_timestamp(session.start)),

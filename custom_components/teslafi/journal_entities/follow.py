@@ -77,5 +77,4 @@ class _Follower:
         sessions = await journal.async_query(sessions_of, journal.store, self._vin)
         vehicle = self._entry.runtime_data.vehicles.get(self._vin)
         name = vehicle.vehicle_name if vehicle is not None else self._vin[-6:]
-        currency = self._car.data.month.currency or self._hass.config.currency
-        await async_fill(self._hass, self._vin, name, sessions, since, currency)
+        await async_fill(self._hass, self._vin, name, sessions, since)

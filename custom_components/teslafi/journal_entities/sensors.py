@@ -1,6 +1,6 @@
 """Sensors of a car's journal. What they show survives unplugging and restarts: it is in the journal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, override
@@ -26,9 +26,13 @@ MEASUREMENT: Final = SensorStateClass.MEASUREMENT
 
 @dataclass(frozen=True, kw_only=True)
 class JournalSensorDescription(SensorEntityDescription, JournalDescription):
-    """A sensor of the journal. `currency_fn` tells the unit of money; `attributes_fn` what belongs to the value."""
+    """A sensor of the journal. `currency_fn` tells the unit of money; `attributes_fn` what belongs to the value.
+
+    `costs_fn`: its value is the amount in Home Assistant's currency, and those in others are said beside it.
+    """
 
     currency_fn: Callable[[JournalData], str | None] | None = None
+    costs_fn: Callable[[JournalData], Mapping[str, float]] | None = None
     attributes_fn: Callable[[JournalData], dict[str, Any] | None] | None = None
 
 
@@ -198,8 +202,9 @@ SENSORS: Final = (
     ),
     JournalSensorDescription(
         key="journal_month_cost",
-        value_fn=lambda data: data.month.cost,
-        currency_fn=lambda data: data.month.currency,
+        value_fn=lambda data: data.month.costs,
+        currency_fn=lambda _: None,
+        costs_fn=lambda data: data.month.costs,
         device_class=SensorDeviceClass.MONETARY,
         suggested_display_precision=2,
     ),
@@ -257,7 +262,7 @@ class JournalSensor(JournalEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> Any:  # a number, or a moment
-        return self._value
+        return self._value if self.entity_description.costs_fn is None else self._value.get(self._home_currency)
 
     @property
     @override
@@ -265,10 +270,18 @@ class JournalSensor(JournalEntity, SensorEntity):
         currency = self.entity_description.currency_fn
         if currency is None:
             return super().native_unit_of_measurement
-        return currency(self.coordinator.data) or self.hass.config.currency
+        return currency(self.coordinator.data) or self._home_currency
+
+    @property
+    def _home_currency(self) -> str:
+        return self.hass.config.currency
 
     @property
     @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
+        if (costs := self.entity_description.costs_fn) is not None:
+            others = {name: round(cost, 2) for name, cost in costs(self.coordinator.data).items()}
+            others.pop(self._home_currency, None)
+            return {"other_currencies": others} if others else None
         attributes = self.entity_description.attributes_fn
         return None if attributes is None else attributes(self.coordinator.data)

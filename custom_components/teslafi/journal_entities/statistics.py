@@ -13,10 +13,11 @@ from typing import Final
 from homeassistant.components.recorder.models import StatisticData, StatisticMeanType, StatisticMetaData
 from homeassistant.components.recorder.statistics import (
     async_add_external_statistics,
+    get_metadata,
     statistics_during_period,
 )
 from homeassistant.const import UnitOfEnergy, UnitOfLength
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 
@@ -25,6 +26,8 @@ from ..journal.sessions import Charge, Drive, Parking
 from ..journal.store import Store
 
 HOUR: Final = 3600
+COST: Final = "cost_"
+"""What the keys of costs begin with; the currency follows."""
 ROWS_AT_ONCE: Final = 2000
 """Rows that are handed to the recorder in one go of the event loop."""
 
@@ -39,7 +42,7 @@ class Series:
 
     key: str
     unit_class: str | None
-    unit: str | None
+    unit: str
     amount: Callable[[Session, str], float]
     """Of a session, with the name of the zone that is home."""
 
@@ -88,18 +91,21 @@ SERIES: Final = (
         amount=lambda session, home: _added(session, home=False, zone=home),
     ),
     Series(
-        key="cost",
-        unit_class=None,
-        unit=None,
-        amount=lambda session, _: (session.cost or 0.0) if isinstance(session, Charge) else 0.0,
-    ),
-    Series(
         key="drain",
         unit_class="energy",
         unit=UnitOfEnergy.KILO_WATT_HOUR,
         amount=lambda session, _: max(session.drain_kwh or 0.0, 0.0) if isinstance(session, Parking) else 0.0,
     ),
 )
+
+
+def cost_series(currency: str) -> Series:
+    """Return the statistic of what charging cost in one currency: amounts of two are never added up."""
+
+    def amount(session: Session, _home: str) -> float:
+        return session.cost or 0.0 if isinstance(session, Charge) and session.currency == currency else 0.0
+
+    return Series(key=f"{COST}{currency.lower()}", unit_class=None, unit=currency, amount=amount)
 
 
 def spread(sessions: Iterable[Session], amount: Callable[[Session], float]) -> Hours:
@@ -142,9 +148,7 @@ def sessions_of(store: Store, vin: str) -> Sequence[Session]:
     return [*store.drives(vin), *store.charges(vin), *store.parkings(vin)]
 
 
-async def async_fill(
-    hass: HomeAssistant, vin: str, name: str, sessions: Sequence[Session], since: int, currency: str
-) -> None:
+async def async_fill(hass: HomeAssistant, vin: str, name: str, sessions: Sequence[Session], since: int) -> None:
     """Write the statistics of a car from an hour on.
 
     Hours that are in the recorder and into which nothing falls any more become zero: sessions are told anew.
@@ -152,8 +156,10 @@ async def async_fill(
     home = hass.states.get("zone.home")
     zone = home.name if home is not None else ""
     recorded = await get_instance(hass).async_add_executor_job(_recorded, hass, vin, since)
-    for series in SERIES:
-        known = recorded.get(statistic_id(vin, series.key), ())
+    currencies = {one.currency for one in sessions if isinstance(one, Charge) and one.currency is not None}
+    currencies |= {key.removeprefix(COST).upper() for key in recorded if key.startswith(COST)}
+    for series in (*SERIES, *(cost_series(currency) for currency in sorted(currencies))):
+        known = recorded.get(series.key, ())
         told = await hass.async_add_executor_job(_rows_of, sessions, series, zone, known, since)
         if not told:
             continue
@@ -164,26 +170,33 @@ async def async_fill(
             source=DOMAIN,
             statistic_id=statistic_id(vin, series.key),
             unit_class=series.unit_class,
-            unit_of_measurement=series.unit or currency,
+            unit_of_measurement=series.unit,
         )
         for first in range(0, len(told), ROWS_AT_ONCE):
             async_add_external_statistics(hass, metadata, told[first : first + ROWS_AT_ONCE])
             await asyncio.sleep(0)
 
 
-@callback
-def async_forget(hass: HomeAssistant, vin: str) -> None:
+async def async_forget(hass: HomeAssistant, vin: str) -> None:
     """Have the recorder delete the statistics of a car."""
     if "recorder" in hass.config.components:
-        get_instance(hass).async_clear_statistics([statistic_id(vin, series.key) for series in SERIES])
+        recorder = get_instance(hass)
+        recorder.async_clear_statistics(list(await recorder.async_add_executor_job(_ids, hass, vin)))
+
+
+def _ids(hass: HomeAssistant, vin: str) -> dict[str, str]:
+    """Return the statistics of a car that the recorder has: id -> key. Blocks."""
+    begin = statistic_id(vin, "")
+    known = get_metadata(hass, statistic_source=DOMAIN)
+    return {one: one.removeprefix(begin) for one in known if one.startswith(begin)}
 
 
 def _recorded(hass: HomeAssistant, vin: str, since: int) -> dict[str, list[int]]:
-    """Return the hours from `since` on that the recorder has of each statistic. Blocks."""
-    ids = {statistic_id(vin, series.key) for series in SERIES}
+    """Return the hours from `since` on that the recorder has of each statistic, by its key. Blocks."""
+    ids = _ids(hass, vin)
     begin = dt_util.utc_from_timestamp(max(since // HOUR * HOUR, 0))
-    found = statistics_during_period(hass, begin, None, ids, "hour", None, {"state"})
-    return {key: [int(row["start"]) for row in told] for key, told in found.items()}
+    found = statistics_during_period(hass, begin, None, set(ids), "hour", None, {"state"}) if ids else {}
+    return {key: [int(row["start"]) for row in found.get(one, ())] for one, key in ids.items()}
 
 
 def _rows_of(

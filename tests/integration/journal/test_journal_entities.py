@@ -13,7 +13,7 @@ from homeassistant.components.logbook.const import LOGBOOK_ENTRY_MESSAGE, LOGBOO
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import HomeAssistant, State
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.llm import LLMContext, ToolInput
 from homeassistant.setup import async_setup_component
@@ -280,6 +280,12 @@ async def test_tags_and_costs_are_the_owners(
     assert entry.runtime_data.journal_of(VIN).take_changed_since() == began, "statistics are told anew from there"
     cost = shown(hass, "journal_charge_cost")
     assert (cost.state, cost.attributes["unit_of_measurement"]) == ("6.5", "EUR")
+    month = shown(hass, "journal_month_cost")
+    assert (month.state, month.attributes["unit_of_measurement"]) == ("6.5", "EUR")
+    await act(hass, entry, "set_charge_cost", session=charge["start"], cost=20, currency="CHF")
+    month = shown(hass, "journal_month_cost")
+    assert (month.state, month.attributes["unit_of_measurement"]) == ("unknown", "EUR"), "never francs in euros"
+    assert month.attributes["other_currencies"] == {"CHF": 20.0}
     for name, more in (("tag_drive", {"tag": "x"}), ("set_charge_cost", {"cost": 1})):
         with pytest.raises(ServiceValidationError, match="began at that time"):
             await act(hass, entry, name, session="2020-01-01 00:00:00", **more)
@@ -301,6 +307,32 @@ async def test_exports_are_files_that_the_owner_allows(
     await act(hass, entry, "export_journal", filename=str(whole))
     told = json.loads(whole.read_text("utf-8"))
     assert (len(told["drives"]), len(told["charges"]), told["vin"]) == (1, 1, VIN)
+    # What the disk does not take is said, and nothing is left of it
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(HomeAssistantError, match="can't write"):
+        await act(hass, entry, "export_journal", filename=str(tmp_path / "folder.csv"))
+    assert not list(tmp_path.glob(".*.part"))
+
+
+async def test_an_export_of_months_has_each_session_once(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path
+) -> None:
+    days = (0, 29, 30, 31, 75)
+    await live(hass, entry, freezer, (replace(one, at=one.at + each * 86_400) for each in days for one in day()))
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    # A month ends within the second drive: it is in the file once
+    start = NOON + timedelta(minutes=10) - timedelta(days=1)
+    span = {"start": start.isoformat(), "end": (NOON + timedelta(days=80)).isoformat()}
+    await act(hass, entry, "export_journal", filename=str(tmp_path / "all.json"), **span)
+    told = json.loads((tmp_path / "all.json").read_text("utf-8"))
+    for kind in ("drives", "charges", "parking"):
+        asked = (await act(hass, entry, f"get_{kind}", **span))[kind]
+        assert told[kind] == asked, kind
+        name = str(tmp_path / f"{kind}.csv")
+        assert (await act(hass, entry, "export_journal", filename=name, kind=kind, **span))["sessions"] == len(asked)
+        table = csv.DictReader((tmp_path / f"{kind}.csv").read_text("utf-8").splitlines())
+        assert [row["start"] for row in table] == [one["start"] for one in asked]
+    assert len(told["charges"]) == len(days)
 
 
 @pytest.mark.parametrize(
