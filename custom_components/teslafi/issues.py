@@ -27,6 +27,7 @@ BUDGET_REACHED: Final = "budget_reached"
 BUDGET_SHORT: Final = "budget_short"
 COMPANION_UNLINKED: Final = "companion_unlinked"
 CONTROLS_LOCKED: Final = "controls_locked"
+PRICES_UNKNOWN: Final = "prices_unknown"
 STORAGE_FAILED: Final = "storage_failed"
 SUBSCRIPTION_LAPSED: Final = "subscription_lapsed"
 
@@ -143,6 +144,16 @@ def note_budget(hass: HomeAssistant, entry: ConfigEntry, *, short: bool, reached
             translation_key=key,
             translation_placeholders={"account": entry.title},
         )
+
+
+@callback
+def note_prices(hass: HomeAssistant, entry: ConfigEntry, charges: int) -> None:
+    """Raise the issue that so many charges met no price of their price entity; with none, delete it."""
+    issue = _Issue(_issue_id(entry, PRICES_UNKNOWN), PRICES_UNKNOWN)
+    if charges:
+        issue.create(hass, {"account": entry.title, "charges": str(charges)})
+    else:
+        issue.delete(hass)
 
 
 @callback

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from itertools import batched
 import json
 from pathlib import Path
-import resource
 import subprocess
 import sys
 import tempfile
@@ -118,7 +117,9 @@ def _size_mb(path: Path) -> float:
 
 
 def _memory_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most memory that this process has had: that of `getrusage` includes what its parent had."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) / 1024
 
 
 def live(folder: Path) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What charges cost by the owner's tariffs: reckoned as each charge ends, and anew when the owner asks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from ..const import (
     CONF_FREE_SUPERCHARGING,
     CONF_PER_KWH,
     CONF_PER_MINUTE,
+    CONF_PRICE_ENTITY,
     CONF_SESSION_FEE,
     CONF_WINDOW_END,
     CONF_WINDOW_PER_KWH,
@@ -22,16 +23,19 @@ from ..const import (
     TARIFF,
 )
 from ..journal.file import JournalUnusable
+from ..journal.sample import Moment
 from ..journal.sessions import Charge, CostSource
 from ..journal.store import Store
 from ..journal.tariff import Tariff, Window, cost_of, is_supercharger
+from .prices import async_prices, currency_of
 
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """An account's tariffs by the names of their zones."""
+    """An account's tariffs by the names of their zones, and the price entities of those that have one."""
 
     tariffs: Mapping[str, Tariff]
+    entities: Mapping[str, str]
     free_supercharging: bool
     currency: str
     zone: tzinfo
@@ -41,18 +45,50 @@ class Pricing:
         return bool(self.tariffs) or self.free_supercharging
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a charge costs; no amount when a price isn't known for all of it."""
+
+    amount: float | None
+    currency: str
+    source: CostSource
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """How many charges have a cost, and which began while their price entity told no price."""
+
+    costed: int
+    without_price: Sequence[Moment]
+
+
 def pricing_of(hass: HomeAssistant, entry: ConfigEntry) -> Pricing:
-    """Read an account's tariffs."""
+    """Read an account's tariffs, without the prices of entities."""
     tariffs: dict[str, Tariff] = {}
+    entities: dict[str, str] = {}
     for subentry in entry.subentries.values():
         if subentry.subentry_type == TARIFF:
             tariff = _tariff(subentry.data, hass.config.currency)
             state = hass.states.get(subentry.data[CONF_ZONE])
-            tariffs[subentry.data[CONF_ZONE_NAME]] = tariff
-            if state is not None:
-                tariffs[state.name] = tariff
+            for name in {subentry.data[CONF_ZONE_NAME]} | ({state.name} if state is not None else set()):
+                tariffs[name] = tariff
+                if CONF_PRICE_ENTITY in subentry.data:
+                    entities[name] = subentry.data[CONF_PRICE_ENTITY]
     free = bool(entry.options.get(CONF_FREE_SUPERCHARGING))
-    return Pricing(tariffs, free, hass.config.currency, dt_util.get_default_time_zone())
+    return Pricing(tariffs, entities, free, hass.config.currency, dt_util.get_default_time_zone())
+
+
+async def async_with_prices(hass: HomeAssistant, pricing: Pricing, charges: Sequence[Charge]) -> Pricing:
+    """Return the tariffs with what their price entities told while these charges went on."""
+    tariffs = dict(pricing.tariffs)
+    for name, entity_id in pricing.entities.items():
+        there = [charge for charge in charges if charge.place == name]
+        if there:
+            start, end = min(charge.start for charge in there), max(charge.end for charge in there)
+            prices = await async_prices(hass, entity_id, start, end)
+            currency = currency_of(hass, entity_id) or pricing.currency
+            tariffs[name] = replace(tariffs[name], prices=prices, currency=currency)
+    return replace(pricing, tariffs=tariffs)
 
 
 def _tariff(data: Mapping[str, Any], currency: str) -> Tariff:
@@ -79,41 +115,53 @@ def _minutes(time: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def priced(store: Store, vin: str, charge: Charge, pricing: Pricing) -> Charge:
-    """Return a charge with its cost by the tariffs, and keep that; as it is, when there is none. Blocks."""
-    if charge.cost_source is CostSource.OWNER:
-        return charge
+def cost_by(pricing: Pricing, store: Store, vin: str, charge: Charge) -> Cost | None:
+    """Return what a charge costs by the tariffs, None when there is none for its place. Blocks."""
     if pricing.free_supercharging and is_supercharger(charge):
-        cost, source = 0.0, CostSource.FREE
-    elif (tariff := pricing.tariffs.get(charge.place or "")) is not None:
-        known = cost_of(charge, tariff, pricing.zone, store.curve(vin, charge))
-        if known is None:
-            return charge
-        cost, source = known, CostSource.TARIFF
-    else:
+        return Cost(0.0, pricing.currency, CostSource.FREE)
+    if (tariff := pricing.tariffs.get(charge.place or "")) is None:
+        return None
+    amount = cost_of(charge, tariff, pricing.zone, store.curve(vin, charge))
+    return Cost(amount, tariff.currency, CostSource.TARIFF)
+
+
+def priced(store: Store, vin: str, charge: Charge, pricing: Pricing) -> Charge:
+    """Return a charge with its cost by the tariffs, and keep that; as it is, when there is none. Blocks.
+
+    When the store refuses, the charge has no cost until it is reckoned anew.
+    """
+    if charge.cost_source in SAID:
         return charge
-    store.set_cost(vin, charge.start, cost, pricing.currency, source)
-    return replace(charge, cost=cost, currency=pricing.currency, cost_source=source)
-
-
-def priced_if_possible(store: Store, vin: str, charge: Charge, pricing: Pricing) -> Charge:
-    """Do the same; when the store refuses, the charge has no cost until it is reckoned anew. Blocks."""
     try:
-        return priced(store, vin, charge, pricing)
+        cost = cost_by(pricing, store, vin, charge)
+        if cost is None or cost.amount is None:
+            return charge
+        store.set_cost(vin, charge.start, cost.amount, cost.currency, cost.source)
     except JournalUnusable:
         return charge
+    return replace(charge, cost=cost.amount, currency=cost.currency, cost_source=cost.source)
 
 
-def reprice(store: Store, vin: str, pricing: Pricing) -> int:
-    """Reckon the cost of all charges anew, but for what the owner or Tesla said; return how many have one. Blocks."""
-    reckoned = 0
+def reprice(store: Store, vin: str, pricing: Pricing) -> Repriced:
+    """Reckon the cost of all charges anew, but for what the owner or Tesla said. Blocks.
+
+    A cost stays when its price is not known any more: the recorder keeps its states for days.
+    """
+    costed = 0
+    without: list[Moment] = []
     for charge in store.charges(vin):
-        if charge.cost_source in _SAID:
+        if charge.cost_source in SAID:
             continue
-        if charge.cost is not None:
-            store.set_cost(vin, charge.start, None, "", CostSource.TARIFF)
-        reckoned += priced(store, vin, replace(charge, cost=None, cost_source=None), pricing).cost is not None
-    return reckoned
+        cost = cost_by(pricing, store, vin, charge)
+        if cost is not None and cost.amount is None:
+            without.append(charge.start)
+            continue
+        if cost is not None or charge.cost is not None:
+            amount, currency, source = (None, "", CostSource.TARIFF) if cost is None else astuple(cost)
+            store.set_cost(vin, charge.start, amount, currency, source)
+        costed += cost is not None
+    return Repriced(costed, without)
 
 
-_SAID: Final = (CostSource.OWNER, CostSource.TESLA)
+SAID: Final = (CostSource.OWNER, CostSource.TESLA)
+"""Whose word on a cost no tariff changes."""

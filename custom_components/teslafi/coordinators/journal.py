@@ -20,14 +20,14 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import CONF_JOURNAL_POSITIONS, DOMAIN, LOGGER
-from ..issues import JOURNAL_DAMAGED, JOURNAL_TOO_NEW, JOURNAL_UNUSABLE, note_journal
+from ..issues import JOURNAL_DAMAGED, JOURNAL_TOO_NEW, JOURNAL_UNUSABLE, note_journal, note_prices
 from ..journal.file import JournalDamaged, JournalTooNew, JournalUnusable
 from ..journal.privacy import Positions, veiled
 from ..journal.rules import State, current
 from ..journal.sample import Position, Sample
 from ..journal.sessions import Charge, Drive, Parking
 from ..journal.store import Recorded, Store, move_aside
-from .costs import Pricing, priced_if_possible, pricing_of, reprice
+from .costs import Repriced, async_with_prices, priced, pricing_of, reprice
 from .samples import placed
 
 FILE: Final = "teslafi.journal.db"
@@ -161,25 +161,28 @@ class Journal:
         for vin in sorted(vins):
             samples = list(self._queues.pop(vin, ()))
             try:
-                recorded = await self._hass.async_add_executor_job(self._record, vin, samples, self._pricing(vin))
+                recorded = await self._hass.async_add_executor_job(self.store.record, vin, samples)
             except JournalUnusable as error:
                 self._failed(error)
                 return
-            self._tell(vin, recorded)
+            self._tell(vin, await self._priced(vin, recorded))
         self._note(None)
 
-    def _pricing(self, vin: str) -> Pricing | None:
+    async def _priced(self, vin: str, recorded: Recorded) -> Recorded:
+        """Return what was recorded with the costs of the charges that have ended."""
+        charges = [one for one in recorded.closed if isinstance(one, Charge)]
         entry = self._entries.get(vin)
-        return None if entry is None else pricing_of(self._hass, entry)
-
-    def _record(self, vin: str, samples: list[Sample], pricing: Pricing | None) -> Recorded:
-        recorded = self.store.record(vin, samples)
-        if not pricing:
+        if not charges or entry is None or not (pricing := pricing_of(self._hass, entry)):
             return recorded
-        closed = [
-            priced_if_possible(self.store, vin, one, pricing) if isinstance(one, Charge) else one
-            for one in recorded.closed
-        ]
+        pricing = await async_with_prices(self._hass, pricing, charges)
+        closed = await self._hass.async_add_executor_job(
+            lambda: [
+                priced(self.store, vin, one, pricing) if isinstance(one, Charge) else one for one in recorded.closed
+            ]
+        )
+        by_entity = [one for one in closed if isinstance(one, Charge) and one.place in pricing.entities]
+        if by_entity:
+            note_prices(self._hass, entry, sum(one.cost is None for one in by_entity))
         return replace(recorded, closed=closed)
 
     def _tell(self, vin: str, recorded: Recorded) -> None:
@@ -232,10 +235,13 @@ class Journal:
             await self._hass.async_add_executor_job(self.store.delete, vin)
             self._states.pop(vin, None)
 
-    async def async_reprice(self, entry: ConfigEntry, vin: str) -> int:
-        """Reckon the cost of all of a car's charges anew by an account's tariffs; return how many have one."""
-        pricing = pricing_of(self._hass, entry)
-        return await self.async_rewrite(vin, lambda: reprice(self.store, vin, pricing))
+    async def async_reprice(self, entry: ConfigEntry, vin: str) -> Repriced:
+        """Reckon the cost of all of a car's charges anew by an account's tariffs."""
+        charges = await self.async_query(self.store.charges, vin)
+        pricing = await async_with_prices(self._hass, pricing_of(self._hass, entry), charges)
+        done = await self.async_rewrite(vin, lambda: reprice(self.store, vin, pricing))
+        note_prices(self._hass, entry, len(done.without_price))
+        return done
 
     # Trouble
 

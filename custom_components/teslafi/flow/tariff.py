@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from homeassistant.components.zone.const import DOMAIN as ZONE
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
@@ -17,6 +18,7 @@ import probatio
 from ..const import (
     CONF_PER_KWH,
     CONF_PER_MINUTE,
+    CONF_PRICE_ENTITY,
     CONF_SESSION_FEE,
     CONF_WINDOW_END,
     CONF_WINDOW_PER_KWH,
@@ -24,12 +26,16 @@ from ..const import (
     CONF_ZONE,
     CONF_ZONE_NAME,
 )
+from ..coordinators.prices import unit_of
 
 PRICE: Final = NumberSelector(NumberSelectorConfig(min=0, max=1000, step="any", mode=NumberSelectorMode.BOX))
 SCHEMA: Final = probatio.Schema(
     {
         probatio.Required(CONF_ZONE): EntitySelector(EntitySelectorConfig(domain=ZONE)),
         probatio.Required(CONF_PER_KWH, default=0): PRICE,
+        probatio.Optional(CONF_PRICE_ENTITY): EntitySelector(
+            EntitySelectorConfig(domain=["sensor", "number", "input_number"])
+        ),
         probatio.Required(CONF_PER_MINUTE, default=0): PRICE,
         probatio.Required(CONF_SESSION_FEE, default=0): PRICE,
         probatio.Optional(CONF_WINDOW_START): TimeSelector(),
@@ -76,9 +82,13 @@ class TariffFlow(ConfigSubentryFlow):
         state = self.hass.states.get(values[CONF_ZONE])
         return {**values, CONF_ZONE_NAME: values[CONF_ZONE] if state is None else state.name}
 
-    @staticmethod
-    def _errors(values: dict[str, Any] | None) -> dict[str, str]:
-        """A window needs all of its parts, or none."""
-        if values is None or len(WINDOW & values.keys()) in (0, len(WINDOW)):
+    def _errors(self, values: dict[str, Any] | None) -> dict[str, str]:
+        """A window needs all of its parts, or none; a price entity tells money for energy."""
+        if values is None:
             return {}
-        return {"base": "window_incomplete"}
+        if len(WINDOW & values.keys()) not in (0, len(WINDOW)):
+            return {"base": "window_incomplete"}
+        state = self.hass.states.get(values.get(CONF_PRICE_ENTITY, ""))
+        if state is not None and unit_of(state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)) is None:
+            return {CONF_PRICE_ENTITY: "not_a_price"}
+        return {}

@@ -44,10 +44,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """A series of prices per kWh, each from its moment on, as a price entity told them."""
+    """A series of prices per kWh, each from its moment on, as a price entity told them; None while it told none."""
 
     since: Sequence[Moment]
-    per_kwh: Sequence[float]
+    per_kwh: Sequence[float | None]
     until: Moment
     """From this moment on, no price is known."""
 

@@ -201,9 +201,9 @@ async def _set_cost(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
 
 
 async def _reprice(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
-    charges = await car.journal.async_reprice(car.config_entry, car.vin)
+    done = await car.journal.async_reprice(car.config_entry, car.vin)
     await car.async_brought_in()
-    return {"charges": charges}
+    return {"charges": done.costed, "without_price": [moment(at) for at in done.without_price]}
 
 
 async def _delete(hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:

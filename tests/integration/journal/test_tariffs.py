@@ -6,13 +6,14 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, SubentryFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
 import pytest
 
 from custom_components.teslafi.const import CONF_FREE_SUPERCHARGING, DOMAIN, TARIFF
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import Charge, CostSource
+from custom_components.teslafi.journal_entities.figures import moment
 from tests.integration.recorded import MODEL_3, VIN, watch_car
 
 NOON = 1_795_860_000
@@ -78,7 +79,7 @@ async def test_the_past_is_reckoned_anew_when_the_owner_asks(hass: HomeAssistant
     first, second = await charges(hass)
     assert await journal.async_query(journal.store.set_cost, VIN, second.start, 2.5, "EUR", CostSource.OWNER)
     await add_tariff(hass, entry, per_kwh=0.5, session_fee=0)
-    assert await journal.async_reprice(entry, VIN) == 1
+    assert (await journal.async_reprice(entry, VIN)).costed == 1
     first, second = await charges(hass)
     assert first.cost == pytest.approx(0.5 * max(first.used_kwh or 0.0, first.added_kwh), abs=0.001)
     assert (second.cost, second.cost_source) == (2.5, CostSource.OWNER)
@@ -88,7 +89,7 @@ async def test_the_past_is_reckoned_anew_when_the_owner_asks(hass: HomeAssistant
         flow["flow_id"], {"zone": "zone.home", "per_kwh": 0.1, "per_minute": 0, "session_fee": 0}
     )
     assert changed["reason"] == "reconfigure_successful"
-    assert await journal.async_reprice(entry, VIN) == 1
+    assert (await journal.async_reprice(entry, VIN)).costed == 1
     assert (await charges(hass))[0].cost == pytest.approx((first.cost or 0) / 5, abs=0.001)
 
 
@@ -102,6 +103,41 @@ async def test_a_window_needs_all_of_its_parts(hass: HomeAssistant, entry: Confi
     await charge(hass, entry, NOON)
     (one,) = await charges(hass)
     assert one.cost == pytest.approx(1.0 + 0.1 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
+
+
+async def test_a_price_entity_tells_money_for_energy(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    hass.states.async_set("sensor.outside", "12", {"unit_of_measurement": "°C"})
+    refused = await add_tariff(hass, entry, price_entity="sensor.outside")
+    assert refused["errors"] == {"price_entity": "not_a_price"}
+    hass.states.async_set("sensor.price", "25", {"unit_of_measurement": "ct/kWh"}, timestamp=NOON - 60)
+    assert (await add_tariff(hass, entry, price_entity="sensor.price"))["type"] is FlowResultType.CREATE_ENTRY
+    await charge(hass, entry, NOON)
+    (one,) = await charges(hass)
+    assert one.cost == pytest.approx(1.0 + 0.25 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
+    assert (one.currency, one.cost_source) == ("EUR", CostSource.TARIFF)
+
+
+async def test_a_price_that_is_not_known_is_said(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Nothing is recorded here: the past has no price, and what was reckoned before stays."""
+    issue = (DOMAIN, f"prices_unknown_{entry.entry_id}")
+    assert (await add_tariff(hass, entry))["type"] is FlowResultType.CREATE_ENTRY
+    await charge(hass, entry, NOON)
+    (before,) = await charges(hass)
+    hass.states.async_set("sensor.price", "0.2", {"unit_of_measurement": "CHF/kWh"}, timestamp=NOON + 5000)
+    subentry = next(iter(entry.subentries.values()))
+    hass.config_entries.async_update_subentry(entry, subentry, data={**subentry.data, "price_entity": "sensor.price"})
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, VIN), entry.entry_id)
+    assert device is not None
+    said = await hass.services.async_call(
+        DOMAIN, "recompute_costs", {"device_id": device.id}, blocking=True, return_response=True
+    )
+    assert said == {"charges": 0, "without_price": [moment(before.start)]}
+    assert await charges(hass) == [before]
+    assert issue in ir.async_get(hass).issues
+    await charge(hass, entry, NOON + 7200)
+    assert issue not in ir.async_get(hass).issues
+    after = (await charges(hass))[1]
+    assert (after.currency, after.cost_source) == ("CHF", CostSource.TARIFF)
 
 
 async def test_free_supercharging_is_free_elsewhere_too(hass: HomeAssistant, entry: ConfigEntry) -> None:
