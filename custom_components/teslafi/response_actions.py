@@ -10,16 +10,19 @@ from typing import Any, Final, cast
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 import probatio
 
 from .const import DOMAIN
+from .coordinators.billed_charges import async_apply_bills
 from .coordinators.details import BudgetUsedUp, refusal
 from .coordinators.vehicle import VehicleCoordinator
+from .journal.file import JournalUnusable
 from .owner_files import async_ensure_allowed, async_save
+from .runtime import TeslaFiConfigEntry
 from .services import target
 from .tesla.charging_history import ChargingSession
 from .tesla.errors import NotFound, TeslaError
@@ -87,6 +90,32 @@ def _session(session: ChargingSession) -> Told:
             for invoice in session.invoices
         ],
     }
+
+
+async def _apply_charging_history(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
+    """Take what Tesla billed as the costs of the charges of the journal."""
+    entry: TeslaFiConfigEntry = vehicle.config_entry
+    begin, end = (_moment(asked.get(name)) for name in ("start", "end"))
+    try:
+        applied = await async_apply_bills(entry.runtime_data.journal_of(vehicle.vin), vehicle.details, begin, end)
+    except JournalUnusable as error:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="journal_unusable") from error
+    return {
+        "charges": [
+            {"session": _utc(one.charge.start), "cost": one.cost, "currency": one.currency, "site": one.site}
+            for one in applied.charges
+        ],
+        "kept": applied.kept,
+        "without_charge": [
+            {"start": _utc(one.start), "site": one.site, "energy_kwh": one.kwh, "cost": one.cost}
+            for one in applied.bills
+        ],
+        "complete": applied.complete,
+    }
+
+
+def _utc(at: int) -> datetime:
+    return dt_util.utc_from_timestamp(at)
 
 
 async def _download_invoice(hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
@@ -179,6 +208,12 @@ ACTIONS: Final[Mapping[str, ResponseAction]] = {
         _charging_history,
         {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
         charging=True,
+    ),
+    "apply_charging_history": ResponseAction(
+        _apply_charging_history,
+        {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
+        charging=True,
+        only=False,
     ),
     "download_charging_invoice": ResponseAction(
         _download_invoice,

@@ -51,7 +51,7 @@ ROOMS: Final = {
     "public_key": "const tesla",
     "issues": "const tesla",
     "repairs": "const coordinators flow issues journal",
-    "response_actions": "const coordinators owner_files services tesla",
+    "response_actions": "const coordinators journal owner_files runtime services tesla",
     "runtime": "const controls coordinators link",
     "secret": "",
     "services": "catalogue compat const controls coordinators runtime tesla",

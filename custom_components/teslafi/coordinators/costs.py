@@ -136,10 +136,9 @@ def priced(store: Store, vin: str, charge: Charge, pricing: Pricing) -> Charge:
         cost = cost_by(pricing, store, vin, charge)
         if cost is None or cost.amount is None:
             return charge
-        store.set_cost(vin, charge.start, cost.amount, cost.currency, cost.source)
+        return store.set_cost(vin, charge.start, cost.amount, cost.currency, cost.source) or charge
     except JournalUnusable:
         return charge
-    return replace(charge, cost=cost.amount, currency=cost.currency, cost_source=cost.source)
 
 
 def reprice(store: Store, vin: str, pricing: Pricing) -> Repriced:

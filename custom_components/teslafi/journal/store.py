@@ -7,7 +7,7 @@ next call.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 import threading
@@ -252,23 +252,25 @@ class Store:
                 connection.exec_driver_sql("INSERT INTO tags VALUES (?, ?, ?)", (car, _middle(session), tag))
             return True
 
-    def set_cost(self, vin: str, start: Moment, cost: float | None, currency: str, source: CostSource) -> bool:
-        """Set or take away what the charge that began at `start` cost; return whether there is such a charge.
+    def set_cost(self, vin: str, start: Moment, cost: float | None, currency: str, source: CostSource) -> Charge | None:
+        """Set or take away what the charge that began at `start` cost; return the charge, None if there is none.
 
-        What the owner set stays, whatever a tariff says.
+        What the owner set stays, whatever Tesla or a tariff says; what Tesla billed stays, whatever a tariff says.
         """
         with self._changing(vin) as (connection, car):
             session = None if car is None else self._session_at(connection, Kind.CHARGE, car, start)
             if session is None or car is None:
-                return False
-            priced = self._rows.priced(connection, car, [cast("Charge", session)])[0]
-            if priced.cost_source is CostSource.OWNER and source is not CostSource.OWNER:
-                return True
+                return None
+            charge = cast("Charge", session)
+            priced = self._rows.priced(connection, car, [charge])[0]
+            if priced.cost_source is not None and _WEIGHT[source] < _WEIGHT[priced.cost_source]:
+                return priced
             self._unmark(connection, "costs", car, session)
-            if cost is not None:
-                row = (car, _middle(session), cost, currency, str(source))
-                connection.exec_driver_sql("INSERT INTO costs VALUES (?, ?, ?, ?, ?)", row)
-            return True
+            if cost is None:
+                return charge
+            row = (car, _middle(session), cost, currency, str(source))
+            connection.exec_driver_sql("INSERT INTO costs VALUES (?, ?, ?, ?, ?)", row)
+            return replace(charge, cost=cost, currency=currency, cost_source=source)
 
     def _session_at(
         self, connection: Connection, kind: Kind, car: int, start: Moment
@@ -404,6 +406,10 @@ class Store:
                 cursor.close()
             finally:
                 raw.close()
+
+
+_WEIGHT: Final = {CostSource.TARIFF: 0, CostSource.FREE: 0, CostSource.TESLA: 1, CostSource.OWNER: 2}
+"""Whose word on a cost counts more."""
 
 
 def _middle(session: Drive | Charge | Parking) -> Moment:

@@ -193,7 +193,7 @@ async def _set_cost(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
     start = int(dt_util.as_utc(asked[SESSION]).timestamp())
     cost, currency = asked.get("cost"), asked.get("currency") or hass.config.currency
     store = car.journal.store
-    if not await car.journal.async_query(store.set_cost, car.vin, start, cost, currency, CostSource.OWNER):
+    if await car.journal.async_query(store.set_cost, car.vin, start, cost, currency, CostSource.OWNER) is None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="journal_no_charge")
     car.note_changed(start)
     await car.async_refresh()

@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.recorder import get_instance
 
 from ..const import LOGGER
+from ..coordinators.billed_charges import BillFollower
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
 from ..runtime import TeslaFiConfigEntry
@@ -40,6 +41,9 @@ class _Follower:
     def start(self) -> None:
         stop_telling = self._car.listen_to_closed(lambda session: fire_for_activity(self._car, session))
         self._entry.async_on_unload(stop_telling)
+        details = self._entry.runtime_data.vehicles[self._vin].details
+        if details.offered:
+            BillFollower(self._hass, self._car, details).start()
         if "recorder" in self._hass.config.components:
             self._entry.async_on_unload(self._car.async_add_listener(self._changed))
             self._entry.async_create_background_task(self._hass, self._catch_up(), "teslafi statistics")
