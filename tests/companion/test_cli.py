@@ -1,6 +1,7 @@
 """The operator's commands, on both databases."""
 
 import asyncio
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -11,6 +12,7 @@ import sys
 from typing import NamedTuple
 from unittest.mock import patch
 
+import asyncpg
 import pyotp
 import pytest
 import sqlalchemy
@@ -25,6 +27,7 @@ from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
 from teslafi_companion.store.tables import audit, outbox
+from tests.live.served import free_port
 
 from .oauth.linking import link_up
 
@@ -40,6 +43,15 @@ class Ended(NamedTuple):
     code: int
     said: str
     errors: str
+
+
+async def until_it_logs(process: Process, event: str) -> None:
+    """Read a service's log up to an event."""
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if json.loads(line)["event"] == event:
+            return
+    pytest.fail(f"the service ended before {event}")
 
 
 class Operator:
@@ -83,6 +95,23 @@ class Operator:
         )
         said, errors = await process.communicate(stdin.encode())
         return Ended(process.returncode or 0, said.decode(), errors.decode())
+
+    async def serves(self) -> Process:
+        """Start a service of its own that waits for its database."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "teslafi_companion",
+            "serve",
+            "--migrate",
+            env={
+                "PATH": os.environ["PATH"],
+                **self.environment,
+                "TESLAFI_COMPANION_LISTEN_PORT": str(free_port()),
+                "TESLAFI_COMPANION_METRICS_PORT": "-1",
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
 
     async def makes_account(self) -> None:
         """Make the account of EMAIL on an empty database."""
@@ -223,6 +252,31 @@ async def test_postgresql_is_migrated_by_command_alone(postgresql_database: str,
     assert (refused.code, "run `teslafi-companion migrate`" in refused.errors) == (1, True)
     assert (await operator.types("migrate")).said == "The database is up to date.\n"
     assert (await operator.types("check")).code == 0
+
+
+async def test_serving_waits_for_its_database_and_migrates_it(postgresql_database: str, tmp_path: Path) -> None:
+    """Containers start in any order, and their image has no shell to wait with."""
+    later = f"{postgresql_database}_later"
+    operator = Operator(Settings(database=later, key_file=tmp_path / "keys" / "companion.key"))
+    served = [await operator.serves() for _ in "ab"]
+    connection = await asyncpg.connect(postgresql_database)
+    try:
+        for process in served:
+            await until_it_logs(process, "waiting_for_database")
+        served[0].terminate()
+        assert await served[0].wait() == 0, "SIGTERM ends the waiting as well"
+        await connection.execute(f"CREATE DATABASE {sqlalchemy.make_url(later).database}")
+        await until_it_logs(served[1], "serving")
+        assert (await operator.types("check")).code == 0
+        served[1].terminate()
+        assert await served[1].wait() == 0
+    finally:
+        for process in served:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        await connection.execute(f"DROP DATABASE IF EXISTS {sqlalchemy.make_url(later).database} WITH (FORCE)")
+        await connection.close()
 
 
 async def test_a_database_that_is_not_there_is_one_sentence_without_its_password(tmp_path: Path) -> None:

@@ -189,10 +189,10 @@ async def _export_audit(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
-async def _serve(settings: Settings, _arguments: Namespace) -> int:
+async def _serve(settings: Settings, arguments: Namespace) -> int:
     from teslafi_companion.server import serve  # noqa: PLC0415 - the other commands start without the web
 
-    await serve(settings)
+    await serve(settings, migrates=arguments.migrate)
     return 0
 
 
@@ -218,7 +218,10 @@ def _parser() -> ArgumentParser:
         help=f"settings file (TOML); default: {PREFIX}SETTINGS; environment variables override it",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="run the service until SIGTERM")
+    serving = commands.add_parser("serve", help="run the service until SIGTERM")
+    serving.add_argument(
+        "--migrate", action="store_true", help="wait for the database and update its tables first (for containers)"
+    )
     commands.add_parser("migrate", help="update the database's tables (PostgreSQL; automatic with SQLite)")
     create = commands.add_parser(
         "create-account", help="create an account with an email address that you have verified"

@@ -1,7 +1,7 @@
 """The running service: listens, serves, and ends in order when it is told to."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 import logging
 import resource
 import signal
@@ -19,7 +19,7 @@ from teslafi_companion.http.metrics import LoopFigures
 from teslafi_companion.http.protocol import Runner
 from teslafi_companion.http.services import Services, make_services
 from teslafi_companion.mail import outbox
-from teslafi_companion.service import opened_store
+from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import Settings, UnsafeSetting
 from teslafi_companion.store.database import serving_alone
 from teslafi_companion.tls import load_own_certificate
@@ -27,6 +27,9 @@ from teslafi_companion.work.supervisor import Supervisor
 
 SPARE_FILES: Final = 100
 """Files beside connections: database, logs, libraries."""
+
+DATABASE_RETRY_SECONDS: Final = 2
+"""How long `serve --migrate` waits before it tries a database that doesn't answer again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,17 +49,33 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), format='{"level": "%(levelname)s", "logger": "%(name)s"}')
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def serve(settings: Settings, *, migrates: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; with `migrates`, update the tables first, as soon as the database answers."""
     configure_logs(settings)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    if migrates and not await _migrated(settings, stop):
+        return
     async with AsyncExitStack() as stack:
         await started(stack, settings)
         _log.info("serving", address=settings.base_url)
         await stop.wait()
         _log.info("stopping")
+
+
+async def _migrated(settings: Settings, stop: asyncio.Event) -> bool:
+    """Update the tables as soon as the database answers; returns whether that was before the end."""
+    while not stop.is_set():
+        try:
+            await migrate_database(settings)
+        except DatabaseUnreachable as fault:
+            _log.warning("waiting_for_database", reason=str(fault))
+        else:
+            return True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), DATABASE_RETRY_SECONDS)
+    return False
 
 
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:
