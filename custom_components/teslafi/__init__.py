@@ -32,6 +32,7 @@ from .runtime import TeslaFiConfigEntry, TeslaFiData, follow_options
 from .services import async_setup_actions
 from .storage.file import StorageFailed
 from .storage.last_values import last_values_file
+from .storage.uploads import async_forget_uploads
 from .storage.vault import VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError
 from .tesla.session import GrantSession
@@ -60,6 +61,7 @@ PLATFORMS = [
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
     """Register the actions, pictures and the dashboard, which exist whether an account is loaded or not."""
+    await async_forget_uploads(hass)
     async_setup_actions(hass)
     async_setup_response_actions(hass)
     hass.http.register_view(CarPicture())

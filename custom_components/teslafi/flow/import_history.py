@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 import shutil
-import tempfile
 import threading
 from typing import Any, Final, override
 from zoneinfo import ZoneInfo
@@ -34,6 +33,7 @@ from ..journal.privacy import Positions, veiled
 from ..journal.replay import Cancelled, Replayed
 from ..journal.sample import Position, Sample
 from ..runtime import TeslaFiConfigEntry
+from ..storage.uploads import new_upload_folder
 from .account import AccountFlow
 
 FILE: Final = "file"
@@ -127,12 +127,14 @@ class ImportHistoryFlow(AccountFlow):
 
     def _uploaded(self, file_id: str) -> Path:
         """Take the uploaded file into the flow's folder. Blocks."""
-        self._folder = self._folder or Path(tempfile.mkdtemp(prefix="teslafi-import-"))
         try:
+            self._folder = self._folder or new_upload_folder(self.hass)
             with process_uploaded_file(self.hass, file_id) as path:
                 return Path(shutil.move(path, self._folder / path.name))
         except ValueError:
-            raise HistoryUnreadable("history_empty", "") from None
+            raise HistoryUnreadable("history_upload_gone", "") from None
+        except OSError as error:
+            raise HistoryUnreadable("history_disk", "", found=error.strerror or "") from error
 
     async def async_step_import_progress(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show how far it has come; who closes the dialog cancels it."""

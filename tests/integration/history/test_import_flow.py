@@ -243,8 +243,10 @@ async def test_an_account_that_leaves_ends_its_import(
         return bring_in(self, *args, cancelled=cancelled, **kwargs)
 
     monkeypatch.setattr(Store, "bring_in", until_told)
-    await begin(hass, entry)
+    flow = await begin(hass, entry)
     assert await hass.async_add_executor_job(begun.wait, 60)
+    brought = Path(hass.config.path(".storage", "teslafi.uploads"))
+    assert [path.name for path in brought.rglob("*.csv")] == [upload.name]
     if how == "reload":
         await hass.config_entries.async_reload(entry.entry_id)
     elif how == "remove":
@@ -252,7 +254,40 @@ async def test_an_account_that_leaves_ends_its_import(
     else:
         hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await hass.async_block_till_done(wait_background_tasks=True)
+    if how != "stop":
+        ended = await finished(hass, flow)
+        assert (ended["type"], ended["reason"]) == (FlowResultType.ABORT, "import_cancelled")
+        await hass.async_block_till_done(wait_background_tasks=True)
+    assert not list(brought.rglob("*.csv")), "the owner's file does not stay, also when nobody closes the dialog"
     store = Store(get_journal(hass).store.path)
     await hass.async_add_executor_job(store.open)
     assert await hass.async_add_executor_job(store.drives, ANNAS_MODEL_3) == []
     await hass.async_add_executor_job(store.close)
+
+
+async def test_what_a_crash_left_of_an_upload_goes_at_the_next_start(hass: HomeAssistant, owner: Owner) -> None:
+    left = Path(hass.config.path(".storage", "teslafi.uploads", "tmp1", "TeslaFi12022.csv"))
+    left.parent.mkdir(parents=True)
+    left.write_bytes(month())
+    await owner.sign_in()
+    assert not left.parent.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [(OSError(28, "No space left on device"), "history_disk"), (ValueError("unknown file"), "history_upload_gone")],
+)
+async def test_an_upload_that_cannot_be_taken_is_said(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    upload: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
+    error: str,
+) -> None:
+    def fails(_hass: HomeAssistant, _file_id: str) -> Any:  # noqa: ANN401
+        raise trouble
+
+    monkeypatch.setattr(import_history, "process_uploaded_file", fails)
+    flow = await begin(hass, entry)
+    assert (flow["step_id"], flow["errors"]) == ("import_history", {"base": error})
