@@ -24,6 +24,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.coordinators.samples import sample_of
 from custom_components.teslafi.feed.client import HOLD, SERVER
 from custom_components.teslafi.feed.reader import FeedReader
 from custom_components.teslafi.feed.record import age_of, answer_of
@@ -303,6 +304,11 @@ def test_a_recorded_sleep_says_nothing_else() -> None:
 def test_pressures_are_in_bar(unit: str | None, told: str) -> None:
     record = recorded("charging") | {"pressure": unit, "tpms_front_left": told}
     assert answer_of(record)["vehicle_state"]["tpms_pressure_fl"] == pytest.approx(2.648, abs=0.001)
+
+
+def test_a_tagged_place_has_its_name() -> None:
+    snapshot = decode_vehicle(answer_of(recorded("charging"))).snapshot
+    assert sample_of(snapshot, 1).address == "Home"
 
 
 def test_reused_columns_are_not_believed() -> None:

@@ -170,6 +170,19 @@ def test_thinning_leaves_sessions_and_a_rebuild_too(store: Store) -> None:
     assert told(store) == before
 
 
+def test_each_car_keeps_details_as_long_as_its_owner_wants(store: Store) -> None:
+    samples = [*World("commuter", seed=2).samples(), *_later(World("commuter", seed=3).samples(), 30 * DAY)]
+    for vin in (VIN, OTHER):
+        record(store, samples, vin)
+        store.record(vin, (), flush=True)
+    before, kept = store.samples(VIN), store.samples(OTHER)
+    now = (EPOCH + 60 * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS + 10
+    assert store.thin(now, of={VIN: 28, OTHER: None}) > 0
+    assert len(store.samples(VIN)) < len(before)
+    assert store.samples(OTHER) == kept
+    assert told(store) == told(store, OTHER)
+
+
 def _later(samples: Iterable[Sample], seconds: int) -> Iterator[Sample]:
     for sample in samples:
         values = {name: getattr(sample, name) for name in sample.__slots__}

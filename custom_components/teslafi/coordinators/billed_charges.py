@@ -60,6 +60,8 @@ async def async_apply_bills(
     charges = await car.journal.async_query(store.charges, car.vin, since, until)
     found, rest = billed(charges, bills)
     kept = await car.journal.async_query(_set, store, car.vin, found)
+    if places := [(one.position, one.site) for one in found if one.position is not None and one.site]:
+        await car.journal.async_query(store.note_addresses, car.vin, places)
     if found:
         car.note_changed(min(one.charge.start for one in found))
         await car.async_refresh()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 import time
 from typing import Final
@@ -19,8 +20,9 @@ from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, Sta
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import CONF_JOURNAL_POSITIONS, DOMAIN, LOGGER
+from ..const import CONF_JOURNAL_MONTHS, CONF_JOURNAL_POSITIONS, DOMAIN, LOGGER
 from ..issues import JOURNAL_DAMAGED, JOURNAL_TOO_NEW, JOURNAL_UNUSABLE, note_journal, note_prices
+from ..journal.addresses import address_of
 from ..journal.file import JournalDamaged, JournalTooNew, JournalUnusable
 from ..journal.privacy import Positions, veiled
 from ..journal.rules import State, current
@@ -34,6 +36,9 @@ FILE: Final = "teslafi.journal.db"
 BATCH_SECONDS: Final = 2.0
 """What is seen within so many seconds is written at once."""
 RETRY_SECONDS: Final = 60.0
+MONTHS_KEPT: Final = 13
+"""Months for which all samples are kept where the owner chose no other number; 0 means forever."""
+DAYS_OF_MONTH: Final = 365.25 / 12
 THIN_EACH: Final = timedelta(days=1)
 QUEUE_MOST: Final = 20_000
 """Observations of a car that wait while the file cannot be opened; the oldest go first."""
@@ -50,6 +55,8 @@ class Journal:
         self._hass = hass
         self._queues: dict[str, deque[Sample]] = {}
         self._states: dict[str, State] = {}
+        self._addresses: dict[str, dict[Position, str]] = {}
+        """What places are called where cars have stood since the last write."""
         self._listeners: dict[str, list[Listener]] = {}
         self._entries: dict[str, ConfigEntry] = {}
         """Car -> the account that saw it last, whose tariffs apply."""
@@ -139,13 +146,14 @@ class Journal:
         """Take in an observation of a car of an account; it is written within seconds."""
         self._entries[vin] = entry
         queue = self._queues.setdefault(vin, deque(maxlen=QUEUE_MOST))
-        queue.append(self._with_zone(entry, sample))
+        sample = self._with_zone(entry, sample)
+        queue.append(sample)
+        if (address := address_of(sample)) is not None:
+            self._addresses.setdefault(vin, {})[address[0]] = address[1]
         self._write_within(BATCH_SECONDS)
 
     def _with_zone(self, entry: ConfigEntry, sample: Sample) -> Sample:
-        if sample.position is None:
-            return sample
-        zone = async_active_zone(self._hass, *sample.position)
+        zone = None if sample.position is None else async_active_zone(self._hass, *sample.position)
         positions = Positions(entry.options.get(CONF_JOURNAL_POSITIONS, Positions.EXACT))
         return veiled(placed(sample, None if zone is None else zone.name), positions, _center(zone))
 
@@ -161,6 +169,8 @@ class Journal:
         for vin in sorted(vins):
             samples = list(self._queues.pop(vin, ()))
             try:
+                if addresses := self._addresses.pop(vin, None):
+                    await self._hass.async_add_executor_job(self.store.note_addresses, vin, addresses.items())
                 recorded = await self._hass.async_add_executor_job(self.store.record, vin, samples)
             except JournalUnusable as error:
                 self._failed(error)
@@ -232,6 +242,7 @@ class Journal:
         """Delete everything that is kept of a car; raise JournalUnusable when that is not done."""
         async with self._writing:
             self._queues.pop(vin, None)
+            self._addresses.pop(vin, None)
             await self._hass.async_add_executor_job(self.store.delete, vin)
             self._states.pop(vin, None)
 
@@ -298,7 +309,8 @@ class Journal:
         async with self._writing:
             if self._open and self._trouble is None:
                 try:
-                    await self._hass.async_add_executor_job(self.store.thin, int(time.time()))
+                    kept = {vin: _days_kept(entry) for vin, entry in self._entries.items()}
+                    await self._hass.async_add_executor_job(partial(self.store.thin, int(time.time()), of=kept))
                 except JournalUnusable as error:
                     self._failed(error)
 
@@ -317,6 +329,12 @@ class Journal:
         """Write again what was seen meanwhile."""
         self._writing.release()
         self._write_within(BATCH_SECONDS)
+
+
+def _days_kept(entry: ConfigEntry) -> int | None:
+    """Return for how many days an account keeps all samples of its cars, None forever."""
+    months = int(entry.options.get(CONF_JOURNAL_MONTHS, MONTHS_KEPT))
+    return round(months * DAYS_OF_MONTH) if months else None
 
 
 def _center(zone: EntityState | None) -> Position | None:

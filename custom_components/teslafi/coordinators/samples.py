@@ -63,6 +63,7 @@ def sample_of(answer: Snapshot, at: int) -> Sample:
         power_kw=drive.power,
         latitude=drive.latitude,
         longitude=drive.longitude,
+        address=drive.location,
         charging_state=charge.charging_state,
         charger_power_kw=_positive(charge.charger_power),
         charger_volts=_positive(charge.charger_voltage),

@@ -28,6 +28,7 @@ import probatio
 from ..const import CONF_JOURNAL_POSITIONS
 from ..history.errors import HistoryUnreadable
 from ..history.teslafi_import import Import, check, prepare, samples
+from ..journal.addresses import address_of
 from ..journal.file import JournalUnusable
 from ..journal.privacy import Positions, veiled
 from ..journal.replay import Cancelled, Replayed
@@ -171,8 +172,11 @@ class ImportHistoryFlow(AccountFlow):
             if len(prepared.vins) > 1:
                 check(prepared, unnamed=unnamed)
             incoming = samples(prepared, car, unnamed=unnamed, zone_of=zones.name_at)
-            kept = zones.veiled(incoming, positions)
-            return data.journal.store.bring_in(car, kept, progress=progress, cancelled=stop.is_set)
+            places: dict[Position, str] = {}
+            kept = _noting(zones.veiled(incoming, positions), places)
+            replayed = data.journal.store.bring_in(car, kept, progress=progress, cancelled=stop.is_set)
+            data.journal.store.note_addresses(car, places.items())
+            return replayed
 
         stop_listening = data.journal.listen_to_leaving(stop.set)
         try:
@@ -243,6 +247,15 @@ class _Zones:
         if zone is None:
             return None
         return zone.name, (zone.attributes[ATTR_LATITUDE], zone.attributes[ATTR_LONGITUDE])
+
+
+def _noting(samples: Iterable[Sample], places: dict[Position, str]) -> Iterator[Sample]:
+    """Yield the samples, and note what the file calls the places where the car stood."""
+    for sample in samples:
+        if (told := address_of(sample)) is not None:
+            (latitude, longitude), address = told
+            places[round(latitude, PLACES_DIGITS), round(longitude, PLACES_DIGITS)] = address
+        yield sample
 
 
 async def _time_zone(name: str) -> ZoneInfo:

@@ -28,6 +28,7 @@ from ..const import (
     CONF_FREE_SUPERCHARGING,
     CONF_HABITS,
     CONF_HINTS,
+    CONF_JOURNAL_MONTHS,
     CONF_JOURNAL_POSITIONS,
     CONF_MONTHLY_BUDGET,
     CONF_POLLING_MODE,
@@ -36,6 +37,7 @@ from ..const import (
     MONITORING,
 )
 from ..controls.code import hashed
+from ..coordinators.journal import MONTHS_KEPT
 from ..journal.privacy import Positions
 from ..polling.pace import Mode
 from ..runtime import TeslaFiConfigEntry
@@ -56,6 +58,9 @@ MODE: Final = SelectSelector(
 )
 HINTS: Final = EntitySelector(
     EntitySelectorConfig(domain=["person", "device_tracker", "binary_sensor", "cover", "lock", "sensor"], multiple=True)
+)
+MONTHS: Final = NumberSelector(
+    NumberSelectorConfig(min=0, max=240, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="months")
 )
 POSITIONS: Final = SelectSelector(
     SelectSelectorConfig(
@@ -86,6 +91,7 @@ def options_schema(currency: Currency) -> probatio.Schema:
             probatio.Required(CONF_HABITS, default=True): BooleanSelector(),
             probatio.Required(CONF_FREE_SUPERCHARGING, default=False): BooleanSelector(),
             probatio.Required(CONF_JOURNAL_POSITIONS, default=Positions.EXACT.value): POSITIONS,
+            probatio.Required(CONF_JOURNAL_MONTHS, default=MONTHS_KEPT): MONTHS,
             probatio.Required(CONF_SHOW_TOKENS, default=False): BooleanSelector(),
         }
     )

@@ -89,6 +89,7 @@ FIELDS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "latitude": ("latitude", number_of),
     "longitude": ("longitude", number_of),
     "elevation_m": ("elevation", number_of),
+    "address": ("location", text_of),
     "charging_state": ("charging_state", text_of),
     "charger_power_kw": ("charger_power", number_of),
     "charger_volts": ("charger_voltage", number_of),

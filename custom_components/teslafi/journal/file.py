@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from .tables import METADATA
+from .tables import ADDRESSES, METADATA
 
 BUSY_SECONDS: Final = 20
 MODE: Final = 0o600
@@ -35,12 +35,17 @@ class JournalTooNew(JournalUnusable):
 
 
 def _create(connection: Connection) -> None:
-    METADATA.create_all(connection, checkfirst=False)
+    tables = [table for table in METADATA.sorted_tables if table is not ADDRESSES]
+    METADATA.create_all(connection, tables, checkfirst=False)
+
+
+def _add_addresses(connection: Connection) -> None:
+    ADDRESSES.create(connection)
 
 
 type Migration = Callable[[Connection], None]
 
-MIGRATIONS: Final[Sequence[Migration]] = (_create,)
+MIGRATIONS: Final[Sequence[Migration]] = (_create, _add_addresses)
 """The step at index n leads from version n to version n + 1."""
 
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
+from .addresses import Addresses
 from .plain import NotUnderstood, from_json, to_json
 from .recorder import Unwritten
 from .rules import RULES, State
-from .sample import Moment, Sample
+from .sample import Moment, Position, Sample
 from .sample_row import COLUMNS, row_of, sample_of
 from .sessions import Charge, CostSource, Drive, Kind, Parking, SoftwareVersion
-from .tables import CARS_MOST, CLASSES, SESSIONS, session_of, session_row
+from .tables import ADDRESS_STEPS, CARS_MOST, CLASSES, SESSIONS, session_of, session_row
 
 PAGE: Final = 5000
 SAMPLE_COLUMNS: Final = ", ".join(COLUMNS)
@@ -238,9 +239,26 @@ class Rows:
             for one in charges
         ]
 
+    def addresses(self, connection: Connection, car: int) -> Addresses:
+        """Return what is known of the places of a car."""
+        rows = connection.exec_driver_sql("SELECT latitude, longitude, address FROM addresses WHERE car = ?", (car,))
+        return Addresses(((row[0] / ADDRESS_STEPS, row[1] / ADDRESS_STEPS), row[2]) for row in rows)
+
+    def note_address(self, connection: Connection, car: int, position: Position, address: str) -> None:
+        """Keep what a place is called."""
+        row = (car, round(position[0] * ADDRESS_STEPS), round(position[1] * ADDRESS_STEPS), address)
+        connection.exec_driver_sql(_insert("addresses", 4), row)
+
     def delete(self, connection: Connection, car: int) -> None:
         """Delete everything of a car."""
-        for table in (*(kind.name for kind in SESSIONS.values()), "versions", "tags", "costs", "checkpoints"):
+        for table in (
+            *(kind.name for kind in SESSIONS.values()),
+            "versions",
+            "tags",
+            "costs",
+            "addresses",
+            "checkpoints",
+        ):
             connection.exec_driver_sql(f"DELETE FROM {table} WHERE car = ?", (car,))  # noqa: S608 - names of our own
         connection.exec_driver_sql("DELETE FROM samples WHERE id % ? = ?", (CARS_MOST, car))
         connection.exec_driver_sql("DELETE FROM cars WHERE id = ?", (car,))

@@ -54,6 +54,8 @@ class Sample:
     longitude: float | None = None
     zone: str | None = None
     """The name of the owner's zone that the car was in."""
+    address: str | None = None
+    """What somebody calls the place; no part of what is kept of a sample."""
     elevation_m: float | None = None
     charging_state: str | None = None
     charger_power_kw: float | None = None

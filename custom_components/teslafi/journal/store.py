@@ -5,7 +5,7 @@ written. What is written is on disk when the method returns, or JournalUnusable 
 next call.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +15,14 @@ from typing import Final, cast
 
 from sqlalchemy import Connection, Engine
 
+from .addresses import ADDRESS_MOST, Addresses
 from .battery import Health, Worth, health, with_drain_energy, with_drive_energy, worth
 from .file import MIGRATIONS, JournalUnusable, Migration, meaning, open_file
 from .recorder import CHECKPOINT_SECONDS, Recorder
 from .replay import Replay, Replayed
 from .rows import FOREVER, Rows
 from .rules import State
-from .sample import Moment, Sample
+from .sample import Moment, Position, Sample
 from .sessions import Charge, Closed, CostSource, Drive, Kind, Parking, SoftwareVersion
 from .tables import CARS_MOST
 from .tariff import Curve
@@ -101,7 +102,7 @@ class Store:
                 closed.extend(recorder.flush())
             if recorder.unwritten:
                 self._write(vin, recorder)
-            return Recorded(recorder.state, closed)
+            return Recorded(recorder.state, self._named(vin, closed))
 
     def state(self, vin: str) -> State:
         """Return the rules' state of a car."""
@@ -145,7 +146,8 @@ class Store:
             drives = cast("list[Drive]", self._rows.sessions(connection, Kind.DRIVE, car, start, end))
             drives = self._rows.tagged(connection, car, drives)
             value = self._worth_of(connection, vin, car)
-        return [with_drive_energy(drive, value) for drive in drives]
+            addresses = self._rows.addresses(connection, car)
+        return [named(with_drive_energy(drive, value), addresses) for drive in drives]
 
     def charges(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Charge]:
         """Return the closed charges that touch a period, with their costs."""
@@ -153,7 +155,8 @@ class Store:
             if (car := self._rows.car(connection, vin)) is None:
                 return []
             charges = cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, start, end))
-            return self._rows.priced(connection, car, charges)
+            addresses = self._rows.addresses(connection, car)
+            return [named(charge, addresses) for charge in self._rows.priced(connection, car, charges)]
 
     def parkings(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Parking]:
         """Return the closed parkings that touch a period, with the energy they lost."""
@@ -162,7 +165,8 @@ class Store:
                 return []
             parkings = cast("list[Parking]", self._rows.sessions(connection, Kind.PARKING, car, start, end))
             value = self._worth_of(connection, vin, car)
-        return [with_drain_energy(parking, value) for parking in parkings]
+            addresses = self._rows.addresses(connection, car)
+        return [named(with_drain_energy(parking, value), addresses) for parking in parkings]
 
     def versions(self, vin: str) -> list[SoftwareVersion]:
         """Return the software versions that a car had, in order of time."""
@@ -185,7 +189,7 @@ class Store:
             drive = cast("Drive | None", self._rows.last(connection, Kind.DRIVE, car))
             if drive is None:
                 return None
-            drive = self._rows.tagged(connection, car, [drive])[0]
+            drive = named(self._rows.tagged(connection, car, [drive])[0], self._rows.addresses(connection, car))
             return with_drive_energy(drive, self._worth_of(connection, vin, car))
 
     def last_charge(self, vin: str) -> Charge | None:
@@ -194,7 +198,9 @@ class Store:
             if (car := self._rows.car(connection, vin)) is None:
                 return None
             charge = cast("Charge | None", self._rows.last(connection, Kind.CHARGE, car))
-            return None if charge is None else self._rows.priced(connection, car, [charge])[0]
+            if charge is None:
+                return None
+            return named(self._rows.priced(connection, car, [charge])[0], self._rows.addresses(connection, car))
 
     def last_parking(self, vin: str) -> Parking | None:
         """Return the newest closed parking."""
@@ -202,7 +208,10 @@ class Store:
             if (car := self._rows.car(connection, vin)) is None:
                 return None
             parking = cast("Parking | None", self._rows.last(connection, Kind.PARKING, car))
-            return None if parking is None else with_drain_energy(parking, self._worth_of(connection, vin, car))
+            if parking is None:
+                return None
+            parking = named(parking, self._rows.addresses(connection, car))
+            return with_drain_energy(parking, self._worth_of(connection, vin, car))
 
     def curve(self, vin: str, charge: Charge) -> Curve:
         """Return a charge's curve: moments with the energy added until then."""
@@ -238,6 +247,27 @@ class Store:
         """Reckon anew when asked next: there is another charge. One who reckons just now does not keep the result."""
         self._changes += 1
         self._worth.pop(vin, None)
+
+    # Addresses
+
+    def note_addresses(self, vin: str, told: Iterable[tuple[Position, str]]) -> None:
+        """Keep what places are called; of a place that is known by the same name, nothing more."""
+        with self._transaction() as connection:
+            car = self._rows.new_car(connection, vin)
+            known = self._rows.addresses(connection, car)
+            for position, address in told:
+                if known.at(position) != (name := address.strip()[:ADDRESS_MOST]) and name:
+                    self._rows.note_address(connection, car, position, name)
+                    known = self._rows.addresses(connection, car)
+
+    def _named(self, vin: str, closed: Sequence[Closed]) -> Sequence[Closed]:
+        """Return sessions with the addresses of places that are no zones."""
+        if not closed:
+            return closed
+        with self._reading() as connection:
+            car = self._rows.car(connection, vin)
+            addresses = Addresses() if car is None else self._rows.addresses(connection, car)
+        return [one if isinstance(one, SoftwareVersion) else named(one, addresses) for one in closed]
 
     # The owner's words
 
@@ -313,8 +343,10 @@ class Store:
             self._rows.keep_state(connection, car, replay.rebuild())
             return replay.done
 
-    def thin(self, now: Moment, days: int = THIN_DAYS) -> int:
+    def thin(self, now: Moment, days: int = THIN_DAYS, *, of: Mapping[str, int | None] | None = None) -> int:
         """Leave one sample of ten minutes before so many days ago; return how many samples went.
+
+        `of`: days for cars of which the owner chose another number; None keeps all of a car's samples.
 
         Days are counted back from the last look at a car, should `now` be later: a clock that is ahead thins nothing.
         """
@@ -324,7 +356,9 @@ class Store:
                 car = self._rows.new_car(connection, vin)
                 known = self._rows.state(connection, car).known
                 looked = min(now, known.at) if known is not None else 0
-                before = (looked - days * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
+                if (kept := (of or {}).get(vin, days)) is None:
+                    continue
+                before = (looked - kept * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
                 since = self._rows.thinned_until(connection, car)
                 if since >= before:
                     continue
@@ -410,6 +444,19 @@ class Store:
 
 _WEIGHT: Final = {CostSource.TARIFF: 0, CostSource.FREE: 0, CostSource.TESLA: 1, CostSource.OWNER: 2}
 """Whose word on a cost counts more."""
+
+
+def named[S: Drive | Charge | Parking](session: S, addresses: Addresses) -> S:
+    """Return a session with the addresses of places that are no zones."""
+    if isinstance(session, Drive):
+        start = session.start_place or addresses.at(session.start_position)
+        end = session.end_place or addresses.at(session.end_position)
+        if (start, end) == (session.start_place, session.end_place):
+            return session
+        return replace(session, start_place=start, end_place=end)
+    if session.place or (address := addresses.at(session.position)) is None:
+        return session
+    return replace(session, place=address)
 
 
 def _middle(session: Drive | Charge | Parking) -> Moment:

@@ -20,6 +20,8 @@ from .sample_row import COLUMNS
 from .sessions import Charge, Drive, Kind, Parking
 
 CARS_MOST: Final = 1024
+ADDRESS_STEPS: Final = 10_000
+"""Of an address's coordinates: eleven meters."""
 
 METADATA: Final = MetaData()
 
@@ -81,6 +83,17 @@ COSTS: Final = Table(
     Column("source", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+ADDRESSES: Final = Table(
+    "addresses",
+    METADATA,
+    Column("car", Integer, primary_key=True),
+    Column("latitude", Integer, primary_key=True),
+    Column("longitude", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Where the car stood, in steps of `ADDRESS_STEPS` to a degree, and what that place is called."""
 
 CLASSES: Final[Mapping[Kind, type[Drive | Charge | Parking]]] = {
     Kind.DRIVE: Drive,

@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalData
+from ..journal.addresses import place_name
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, Drive
 from ..journal.store import Store
@@ -87,6 +88,10 @@ def event_of(words: Words, session: Drive | Charge) -> CalendarEvent:
         start=dt_util.as_local(dt_util.utc_from_timestamp(session.start)),
         end=dt_util.as_local(dt_util.utc_from_timestamp(max(session.end, session.start + LEAST_SECONDS))),
         summary=drive_line(words, session) if isinstance(session, Drive) else charge_line(words, session),
-        location=session.end_place if isinstance(session, Drive) else session.place,
+        location=(
+            place_name(session.end_place, session.end_position)
+            if isinstance(session, Drive)
+            else place_name(session.place, session.position)
+        ),
         uid=f"{'drive' if drive else 'charge'}-{session.start}",
     )

@@ -6,6 +6,7 @@ Names end in their unit. Moments are ISO 8601 in UTC. What is not known is None.
 from datetime import UTC, datetime
 from typing import Any
 
+from ..journal.addresses import place_name
 from ..journal.sessions import Charge, Drive, Parking, Session, SoftwareVersion
 
 type Figures = dict[str, Any]
@@ -41,8 +42,8 @@ def drive_figures(drive: Drive) -> Figures:
         **_session(drive),
         "distance_km": round(drive.distance_km, 2),
         "duration_s": drive.duration_s,
-        "start_place": drive.start_place,
-        "end_place": drive.end_place,
+        "start_place": place_name(drive.start_place, drive.start_position),
+        "end_place": place_name(drive.end_place, drive.end_position),
         "energy_kwh": _rounded(drive.energy_kwh, 3),
         "energy_method": drive.energy_method and drive.energy_method.value,
         "wh_per_km": _rounded(drive.wh_per_km, 1),
@@ -64,7 +65,7 @@ def charge_figures(charge: Charge) -> Figures:
         "efficiency": _rounded(charge.efficiency, 3),
         "duration_s": charge.seconds,
         "type": "DC" if charge.dc else "AC",
-        "place": charge.place,
+        "place": place_name(charge.place, charge.position),
         "power_max_kw": _rounded(charge.power_max_kw, 1),
         "power_mean_kw": _rounded(charge.power_mean_kw, 1),
         "limit": _rounded(charge.limit, 0),
@@ -80,7 +81,7 @@ def parking_figures(parking: Parking) -> Figures:
     return {
         **_session(parking),
         "duration_s": parking.seconds,
-        "place": parking.place,
+        "place": place_name(parking.place, parking.position),
         "drain_km": _rounded(parking.drain_km),
         "drain_soc": _rounded(parking.drain_soc, 1),
         "drain_kwh": _rounded(parking.drain_kwh, 3),

@@ -18,6 +18,7 @@ from homeassistant.const import (
 )
 
 from ..coordinators.journal_summary import JournalData
+from ..journal.addresses import place_name
 from ..journal.sessions import Charge, Drive, Parking
 from .entity import JournalDescription, JournalEntity
 
@@ -60,14 +61,22 @@ def _drive_attributes(data: JournalData) -> dict[str, Any] | None:
     drive = data.last_drive
     if drive is None:
         return None
-    return {"start_place": drive.start_place, "end_place": drive.end_place, "reconstructed": drive.reconstructed}
+    return {
+        "start_place": place_name(drive.start_place, drive.start_position),
+        "end_place": place_name(drive.end_place, drive.end_position),
+        "reconstructed": drive.reconstructed,
+    }
 
 
 def _charge_attributes(data: JournalData) -> dict[str, Any] | None:
     charge = data.charge
     if charge is None:
         return None
-    return {"place": charge.place, "type": "DC" if charge.dc else "AC", "reconstructed": charge.reconstructed}
+    return {
+        "place": place_name(charge.place, charge.position),
+        "type": "DC" if charge.dc else "AC",
+        "reconstructed": charge.reconstructed,
+    }
 
 
 SENSORS: Final = (

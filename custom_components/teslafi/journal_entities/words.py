@@ -11,6 +11,7 @@ from homeassistant.util.unit_conversion import DistanceConverter, EnergyDistance
 from homeassistant.util.unit_system import METRIC_SYSTEM
 
 from ..const import DOMAIN
+from ..journal.addresses import place_name
 from ..journal.sessions import Charge, Drive
 
 MINUTES_MOST: Final = 90
@@ -59,12 +60,14 @@ def words_of(hass: HomeAssistant) -> Words:
 def drive_line(words: Words, drive: Drive) -> str:
     """Say where and how far, in what time, with how much: "Drove 12.4 km from Home to Office in 21 min, 148 Wh/km"."""
     distance = words.distance(drive.distance_km)
-    if drive.start_place and drive.end_place:
-        line = words.of("drove_from_to", distance=distance, start=drive.start_place, end=drive.end_place)
-    elif drive.end_place:
-        line = words.of("drove_to", distance=distance, end=drive.end_place)
-    elif drive.start_place:
-        line = words.of("drove_from", distance=distance, start=drive.start_place)
+    start = place_name(drive.start_place, drive.start_position)
+    end = place_name(drive.end_place, drive.end_position)
+    if start and end:
+        line = words.of("drove_from_to", distance=distance, start=start, end=end)
+    elif end:
+        line = words.of("drove_to", distance=distance, end=end)
+    elif start:
+        line = words.of("drove_from", distance=distance, start=start)
     else:
         line = words.of("drove", distance=distance)
     if drive.duration_s is not None:
@@ -75,7 +78,7 @@ def drive_line(words: Words, drive: Drive) -> str:
 def charge_line(words: Words, charge: Charge) -> str:
     """Say how much and where, in what time, for how much: "Charged 31.2 kWh at Home in 4 h 10 min, 6.24 EUR"."""
     energy = f"{charge.added_kwh:.1f} kWh"
-    key = "charged_at" if charge.place else "charged"
-    at = words.of(key, energy=energy, place=charge.place)
+    place = place_name(charge.place, charge.position)
+    at = words.of("charged_at" if place else "charged", energy=energy, place=place)
     line = words.of("in_time", line=at, time=words.duration(charge.seconds))
     return line if charge.cost is None else f"{line}, {charge.cost:.2f} {charge.currency or ''}".rstrip()

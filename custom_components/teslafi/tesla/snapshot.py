@@ -207,6 +207,7 @@ class DriveState:
     longitude: float | None = None  # degrees
     heading: float | None = None  # degrees, 0 = north
     gps_as_of: int | None = None  # epoch seconds of the fix
+    location: str | None = None  # what TeslaFi.com's feed calls the place; Tesla names none
     native_latitude: float | None = None
     native_longitude: float | None = None
     native_type: str | None = None  # wgs or gcj

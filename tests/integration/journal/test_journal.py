@@ -1,5 +1,6 @@
 """The journal in a real Home Assistant: what is seen is written, over restarts and troubles, and is nobody else's."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import event
 
 from custom_components.teslafi.backup import async_post_backup, async_pre_backup
 from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
-from custom_components.teslafi.coordinators.journal import FILE, Journal, get_journal
+from custom_components.teslafi.coordinators.journal import FILE, THIN_EACH, Journal, get_journal
 from custom_components.teslafi.issues import JOURNAL
 from custom_components.teslafi.journal.sample import KM_PER_MILE
 from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
@@ -181,6 +182,20 @@ async def test_positions_are_kept_as_the_owner_wants(
     assert {sample.position for sample in samples} <= positions
     drives = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
     assert drives[-1].end_place == place
+
+
+@pytest.mark.parametrize(("options", "days"), [({}, 396), ({"journal_months": 2}, 61), ({"journal_months": 0}, None)])
+async def test_details_are_kept_as_long_as_the_owner_wants(
+    car: Car, monkeypatch: pytest.MonkeyPatch, options: dict[str, int], days: int | None
+) -> None:
+    car.hass.config_entries.async_update_entry(car.entry, options=options)
+    asked: list[Mapping[str, int | None]] = []
+    monkeypatch.setattr(car.journal.store, "thin", lambda _now, of: asked.append(of))
+    await car.look()
+    car.freezer.tick(THIN_EACH)
+    async_fire_time_changed(car.hass)
+    await car.hass.async_block_till_done(wait_background_tasks=True)
+    assert asked[0][ANNAS_MODEL_3] == days
 
 
 async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
