@@ -128,10 +128,10 @@ class Load:
             await browser.ask("POST", "/sign-in", data={"email": OWNER, "password": PASSWORD, "next": "/account"})
             _, step_up, _ = await browser.ask("GET", path)
             _, _, page = await browser.ask("GET", step_up)
-            form = {"csrf": _csrf(page), "purpose": "link", "next": path, "password": PASSWORD}
+            form = {"csrf": csrf(page), "purpose": "link", "next": path, "password": PASSWORD}
             await browser.ask("POST", "/step-up", data=form)
             _, _, page = await browser.ask("GET", path)
-            _, location, page = await browser.ask("POST", path, data={"csrf": _csrf(page), "answer": "allow"})
+            _, location, page = await browser.ask("POST", path, data={"csrf": csrf(page), "answer": "allow"})
             code = parse_qs(urlsplit(location).query)["code"][0]
             form = {
                 "grant_type": "authorization_code",
@@ -158,7 +158,8 @@ class Load:
         return status == 200
 
 
-def _csrf(page: str) -> str:
+def csrf(page: str) -> str:
+    """Return the token of a page's form; raises Broken."""
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
     if found is None:
         raise Broken("a page without its form")

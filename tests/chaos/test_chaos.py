@@ -1,16 +1,20 @@
 """Three rounds of `script/chaos companion`; the whole fifty are run by hand."""
 
+import os
+
 import pytest
 
+from . import processes
 from .companion import chaos
+from .replicated import is_installed
 from .troubles import troubled
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_nothing_acknowledged_is_lost(kind: str) -> None:
-    found = await chaos(kind, 3, seed=7)
+async def test_nothing_acknowledged_is_lost() -> None:
+    """On SQLite; `test_several_processes_lose_nothing` has PostgreSQL."""
+    found = await chaos("sqlite", 3, seed=7)
     assert found["kills"] == 3
     assert found["sign-ups"] > 0
     assert found["refreshes"] > 3
@@ -21,3 +25,14 @@ async def test_trouble_is_503_and_passes() -> None:
     found = await troubled("sqlite", ["read-only"], seed=7)
     assert found["sign-ups"] > 0
     assert "COMPLETE" not in found["audit"]
+
+
+async def test_several_processes_lose_nothing() -> None:
+    """Two of seven troubles, without the bound in seconds; `script/chaos companion --processes 3` has all of them."""
+    if not is_installed("haproxy", "pgbouncer") and not os.environ.get("CI"):
+        pytest.skip("haproxy or pgbouncer is missing: script/proxies installs them")
+    names = ["kill -9 of one", "database restarted"]
+    found = await processes.troubled(2, names, pooled=True, seed=7, homes=1, bound=None)
+    assert found.refreshes > 2
+    assert found.hooks > 0
+    assert "NOT COMPLETE" not in found.audit

@@ -28,6 +28,7 @@ from tests.live.served import Browser, ServedCompanion
 
 from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, Load
 from .databases import Database, NoDisk, Postgresql, disk_database
+from .valve import Valve
 from .wrapped import ORDERS
 
 ROUNDS: Final = 3
@@ -58,12 +59,12 @@ class Held(ServedCompanion):
         return (sys.executable, "-m", module, *arguments)
 
     @override
-    def answered(self, method: str, path: str, status: int) -> None:
+    def answered(self, method: str, path: str, status: int, retry_after: str) -> None:
         self.answers[status] += 1
         if status == 503:
             self.unavailable.set()
-        if status >= 500 and status != 503:
-            self.wrong.append(f"{status} {method} {path}")
+        if status >= 500 and not (status == 503 and retry_after.isdigit()):
+            self.wrong.append(f"{status} {method} {path}, Retry-After {retry_after!r}")
 
     def order(self, *, wrong_by: float = 0, cancel: bool = False, read_only: bool = False) -> None:
         """Set every process's clock, cancel its background tasks, or let SQLite take no writes."""
@@ -82,57 +83,6 @@ class Held(ServedCompanion):
             ):
                 return {"code": response.status, **await response.json()}
         return {}
-
-
-class Valve:
-    """A pipe to a server, which can be made to hang: connections are taken, and nothing comes back."""
-
-    def __init__(self) -> None:
-        """Be open."""
-        self.port = 0
-        self._open = asyncio.Event()
-        self._open.set()
-        self._server: asyncio.Server | None = None
-        self._pipes: set[asyncio.Task[None]] = set()
-
-    async def start(self, target: int) -> None:
-        """Lead to a port of this machine."""
-
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._open.wait()
-            with suppress(OSError):
-                there, back = await asyncio.open_connection("127.0.0.1", target)
-                for pipe in (self._pipe(reader, back), self._pipe(there, writer)):
-                    task = asyncio.create_task(pipe)
-                    self._pipes.add(task)
-                    task.add_done_callback(self._pipes.discard)
-
-        self._server = await asyncio.start_server(connected, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while part := await reader.read(65536):
-                await self._open.wait()
-                writer.write(part)
-                await writer.drain()
-            writer.close()
-
-    def hang(self) -> None:
-        """Let nothing through."""
-        self._open.clear()
-
-    def flow(self) -> None:
-        """Undo `hang`."""
-        self._open.set()
-
-    async def stop(self) -> None:
-        """End."""
-        self.flow()
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._pipes):
-            task.cancel()
 
 
 class Busy(Load):

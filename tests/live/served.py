@@ -68,22 +68,24 @@ class ServedCompanion:
 
     async def start(self) -> None:
         """Start and wait until it is ready."""
-        log = (self._folder / "companion.log").open("ab")
-        for _ in range(self._count):
-            process = await asyncio.create_subprocess_exec(
-                *self._call("serve"),
-                env={"PATH": os.environ["PATH"], **self._environment},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            self._processes.append(process)
-        log.close()
+        self._processes = [await self._serve() for _ in range(self._count)]
         async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
             while not await self._is_ready(session):
                 if any(process.returncode is not None for process in self._processes):
                     raise RuntimeError((self._folder / "companion.log").read_text()[-2000:])
                 await asyncio.sleep(0.05)
+
+    async def _serve(self, **settings: str) -> asyncio.subprocess.Process:
+        """Start one process, with settings of its own."""
+        own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
+        with (self._folder / "companion.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._call("serve"),
+                env={"PATH": os.environ["PATH"], **self._environment, **own},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
         try:
@@ -92,7 +94,7 @@ class ServedCompanion:
         except aiohttp.ClientError:
             return False
 
-    def answered(self, method: str, path: str, status: int) -> None:
+    def answered(self, method: str, path: str, status: int, retry_after: str) -> None:
         """Take note of an answer that a load got; whoever counts them overrides it."""
 
     @property
@@ -134,5 +136,5 @@ class Browser:
         async with self._session.request(
             method, f"http://127.0.0.1:{self._companion.port}{path}", headers=headers, allow_redirects=False, **how
         ) as response:
-            self._companion.answered(method, path, response.status)
+            self._companion.answered(method, path, response.status, response.headers.get("Retry-After", ""))
             return response.status, response.headers.get("Location", ""), await response.text()

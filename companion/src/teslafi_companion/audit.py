@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, insert, select, update
 
 from teslafi_companion.crypto import Place, RootUnknown, SealBroken
-from teslafi_companion.store.database import Store, StoreUnreachable, Transaction, new_id
+from teslafi_companion.store.database import DROPPED_AT_ONCE, Store, StoreUnreachable, Transaction, new_id
 from teslafi_companion.store.tables import audit, audit_chain
 from teslafi_companion.text import json_bytes
 
@@ -314,11 +314,10 @@ async def purge(transaction: Transaction, retention: timedelta) -> int:
     kept = await transaction.first(
         select(audit.c.number).where(audit.c.at >= transaction.now - retention).order_by(audit.c.number).limit(1)
     )
-    last = await transaction.first(
-        select(audit.c.number, audit.c.hash).where(
-            audit.c.number == (chain.head_number if kept is None else kept.number - 1)
-        )
-    )
+    over = chain.head_number if kept is None else kept.number - 1
+    if over > chain.tail_number + DROPPED_AT_ONCE:
+        over, transaction.left_some = chain.tail_number + DROPPED_AT_ONCE, True
+    last = await transaction.first(select(audit.c.number, audit.c.hash).where(audit.c.number == over))
     if last is None:
         return 0
     deleted = await transaction.execute(delete(audit).where(audit.c.number <= last.number))

@@ -83,7 +83,7 @@ async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = syst
     _refuse_more_than_files(settings)
     settings.refuse_expired(clock())
     stack.enter_context(serving_alone(settings))
-    store = await stack.enter_async_context(opened_store(settings, clock))
+    store = await stack.enter_async_context(opened_store(settings, clock, patient=False))
     parts = make_services(store, await open_billing(settings))
     stack.callback(parts.passwords.close)
     if settings.security_expiry is not None:

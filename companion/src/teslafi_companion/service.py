@@ -15,12 +15,14 @@ class DatabaseUnreachable(Exception):
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Store]:
-    """Open the database and its key ring for the time of the block.
+async def opened_store(
+    settings: Settings, clock: Clock = system_clock, *, patient: bool = True
+) -> AsyncIterator[Store]:
+    """Open the database and its key ring for the time of the block; `patient` with statements that take long.
 
     Raises DatabaseUnreachable, SchemaOutdated (store/schema.py) and KeyFault (crypto.py).
     """
-    engine = create_engine(settings)
+    engine = create_engine(settings, patient=patient)
     try:
         try:
             with reaching():
@@ -35,7 +37,7 @@ async def opened_store(settings: Settings, clock: Clock = system_clock) -> Async
 
 async def migrate_database(settings: Settings) -> None:
     """Bring the tables up to date; raises DatabaseUnreachable."""
-    engine = create_engine(settings)
+    engine = create_engine(settings, patient=True)
     try:
         with reaching():
             await migrate(engine)

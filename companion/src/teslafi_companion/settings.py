@@ -137,6 +137,8 @@ class Settings:
     database_secret: str = ""
     """ARN of a secret at AWS Secrets Manager with the `password` of PostgreSQL; it is asked when a connection opens."""
     database_pool: int = 10
+    database_transaction_pooling: bool = False
+    """A pooler (pgbouncer) hands each transaction to another connection of the database: nothing is prepared."""
     key_provider: KeyProvider = "file"
     key_file: Path = Path("keys/companion.key")
     previous_key_file: Path | None = None

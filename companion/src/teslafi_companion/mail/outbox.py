@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy import and_, case, func, insert, select
 
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import outbox
@@ -74,9 +74,7 @@ async def _add(
 
 async def purge(transaction: Transaction) -> None:
     """Drop rows that were finished a week ago."""
-    await transaction.execute(
-        delete(outbox).where(outbox.c.state != WAITING, outbox.c.created_at < transaction.now - _KEPT)
-    )
+    await transaction.drop(outbox, and_(outbox.c.state != WAITING, outbox.c.created_at < transaction.now - _KEPT))
 
 
 class Waiting(NamedTuple):

@@ -12,9 +12,9 @@ from typing import Any, Final
 from uuid import UUID, uuid7
 
 import asyncpg
-from sqlalchemy import CursorResult, Executable, Row, Table, event
+from sqlalchemy import ColumnElement, CursorResult, Executable, Row, Table, delete, event, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError, TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -28,6 +28,14 @@ from .sqlite import connect
 type LastStep = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
+CONNECT_SECONDS: Final = 3.0
+"""For a new connection to PostgreSQL: one that hangs must not outlive the trouble by much."""
+STATEMENT_SECONDS: Final = 10.0
+"""For one statement of a serving process. A server that vanished says nothing, and whoever waits holds a connection."""
+POOL_SECONDS: Final = 10.0
+"""For a free connection, after which the visitor is better told to come again."""
+DROPPED_AT_ONCE: Final = 5_000
+"""How many rows one statement deletes at most, so that it ends in time and nobody waits long for its locks."""
 _READING: Final = "companion_reading"
 _PLAIN: Final = "plain"
 _SNAPSHOT: Final = "snapshot"
@@ -45,9 +53,9 @@ class StoreUnreachable(Exception):
     """
 
 
-_POSTGRESQL_PASSING: Final = ("08", "25006", "53", "55000", "57", "58")
+_POSTGRESQL_PASSING: Final = ("08", "25006", "53", "55000", "55P03", "57", "58")
 """Beginnings of SQLSTATEs that say nothing about the statement: connection, read-only, resources, no connections
-accepted, operator, system."""
+accepted, a lock that was not had in time, operator, system."""
 _SQLITE_PASSING: Final = frozenset({5, 6, 8, 10, 11, 13, 14, 15, 26})
 """SQLite's primary result codes of the same kind: busy, locked, read-only, input or output, corrupt, full, not to be
 opened, protocol, no database."""
@@ -87,22 +95,23 @@ TROUBLE: Final = (StoreUnreachable, SQLAlchemyError, OSError, asyncpg.PostgresEr
 """Everything by which a request can fail because of the database, through no fault of who sent it."""
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged."""
+def create_engine(settings: Settings, *, patient: bool = False) -> AsyncEngine:
+    """Open the pool of connections; SQLite in WAL mode, each commit on disk before it is acknowledged.
+
+    With `patient` a statement to PostgreSQL may take as long as it takes, as those of an operator's commands may.
+    """
     url = settings.database_url
     if url.get_backend_name() != "sqlite":
-        arguments: dict[str, Any] = {}
-        if (tls := settings.database_tls) is not None:
-            arguments["ssl"] = tls
-        if settings.database_secret:
-            arguments["password"] = RotatedPassword(settings.database_secret)
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             pool_size=settings.database_pool,
             max_overflow=0,
+            pool_timeout=POOL_SECONDS,
             hide_parameters=True,
-            connect_args=arguments,
+            connect_args=_postgresql_arguments(settings, patient=patient),
         )
+        event.listen(engine.sync_engine, "handle_error", _distrust_silence)
+        return engine
     path = settings.sqlite_path
     if path is None:
         raise ValueError("a SQLite database without a file")
@@ -117,6 +126,33 @@ def create_engine(settings: Settings) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgresql_arguments(settings: Settings, *, patient: bool) -> dict[str, Any]:
+    """Return what asyncpg, and SQLAlchemy's adapter of it, are told for each connection."""
+    arguments: dict[str, Any] = {"timeout": CONNECT_SECONDS}
+    if not patient:
+        arguments["command_timeout"] = STATEMENT_SECONDS
+    if (tls := settings.database_tls) is not None:
+        arguments["ssl"] = tls
+    if settings.database_secret:
+        arguments["password"] = RotatedPassword(settings.database_secret)
+    if settings.database_transaction_pooling:
+        # The next transaction has another server connection, which knows no statement that was prepared on this one.
+        # Without caches none has a name: it is parsed, bound and executed up to one Sync, and until that a pooler
+        # keeps to one connection
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    return arguments
+
+
+def _distrust_silence(context: ExceptionContext) -> None:
+    """Give up every connection of the pool when somebody gave up waiting for an answer on one.
+
+    The server behind them may have vanished without a word, and each would be found out by another waiting visitor.
+    """
+    if isinstance(context.original_exception, TimeoutError | asyncio.CancelledError):
+        context.is_disconnect = True  # type: ignore[misc] # documented as to be set by listeners
+        context.invalidate_pool_on_disconnect = True  # type: ignore[misc] # the same
 
 
 def _keep_private(path: Path) -> None:
@@ -189,6 +225,7 @@ class Transaction:
         self.now = now
         self.audit_entries: list[Mapping[str, Any]] = []
         self.wakes_outbox = False
+        self.left_some = False
         self._last_steps: dict[LastStep, None] = {}
 
     def finally_do(self, step: LastStep) -> None:
@@ -218,6 +255,13 @@ class Transaction:
     async def changed_one(self, statement: Executable) -> bool:
         """Execute an UPDATE or DELETE and say whether it met exactly one row: how races are decided."""
         return (await self.execute(statement)).rowcount == 1
+
+    async def drop(self, table: Table, where: ColumnElement[bool]) -> None:
+        """Delete rows, DROPPED_AT_ONCE at most; `left_some` says afterwards that there are more."""
+        key = tuple(table.primary_key.columns)
+        some = select(*key).where(where).limit(DROPPED_AT_ONCE)
+        deleted = await self.execute(delete(table).where(tuple_(*key).in_(some)))
+        self.left_some |= deleted.rowcount >= DROPPED_AT_ONCE
 
     def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return this database's INSERT that knows ON CONFLICT."""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from .database import Store, StoreUnreachable
 from .tables import probe
 
-SECONDS: Final = 4.0
+SECONDS: Final = 3.0
 """How long an answer is waited for: a load balancer asks every few seconds."""
 WRITTEN: Final = timedelta(seconds=10)
 """How long a write that worked is taken for the present state: anybody may ask, and not everybody shall cause one."""

@@ -58,6 +58,14 @@ keyring: Final = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+# One row: the revision of the oldest code that may use these tables (schema.py).
+schema_support: Final = Table(
+    "schema_support",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("oldest_code", String(32), nullable=False),
+)
+
 # One row that is written to find out whether the disk takes writes.
 probe: Final = Table(
     "probe",

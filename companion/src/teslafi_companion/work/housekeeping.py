@@ -85,8 +85,8 @@ class Housekeeping:
         return Loop(name="housekeeping", turn=self.turn, seconds=min(PAUSE, REFRESH).total_seconds())
 
     async def turn(self) -> int:
-        """Keep the house; returns 0, because all of it is done at once."""
-        await keep_house(self._store, deletes=self._steadiness.holds())
+        """Keep the house; returns 1 when more has expired than is dropped at once, otherwise 0."""
+        left_some = await keep_house(self._store, deletes=self._steadiness.holds())
         now = self._store.clock()
         if self._head_logged_at is None or now - self._head_logged_at >= HEAD_LOGGED:
             async with self._store.reading() as transaction:
@@ -98,7 +98,7 @@ class Housekeeping:
                 _log.warning("security_contact_expires", at=expiry.isoformat(), days=(expiry - now).days)
         if self._store.settings.smtp_host:
             await self._tell_of_waiting_mail(now)
-        return 0
+        return int(left_some)
 
     async def _tell_of_waiting_mail(self, now: datetime) -> None:
         if self._waiting_logged_at is not None and now - self._waiting_logged_at < WAITING_LOGGED:
@@ -110,18 +110,22 @@ class Housekeeping:
             self._waiting_logged_at = now
 
 
-async def keep_house(store: Store, *, deletes: bool = True) -> None:
-    """Learn new keys, tell of unfinished sign-ins; with `deletes` carry out due removals and drop what has expired."""
+async def keep_house(store: Store, *, deletes: bool = True) -> bool:
+    """Learn new keys, tell of unfinished sign-ins; with `deletes` carry out due removals and drop what has expired.
+
+    Says whether so much has expired that there is more to drop.
+    """
     await refresh_cipher(store)
     async with store.transaction() as transaction:
         await sign_in.notice_incomplete(transaction)
     if not deletes:
-        return
+        return False
     async with store.transaction() as transaction:
         await factors.remove_due(transaction)
     async with store.transaction() as transaction:
         await _purge(transaction)
         await retire_roots(transaction)
+    return transaction.left_some
 
 
 async def _purge(transaction: Transaction) -> None:

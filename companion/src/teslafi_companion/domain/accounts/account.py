@@ -460,4 +460,4 @@ async def end(transaction: Transaction, owner: Account, visitor: Visitor) -> Non
 
 async def purge_links(transaction: Transaction) -> None:
     """Drop links whose time is over."""
-    await transaction.execute(delete(mail_link).where(mail_link.c.expires_at <= transaction.now))
+    await transaction.drop(mail_link, mail_link.c.expires_at <= transaction.now)

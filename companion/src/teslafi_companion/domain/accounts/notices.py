@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, insert, select, update
 
 from teslafi_companion.language import N_, SOURCE
 from teslafi_companion.mail import outbox
@@ -134,6 +134,6 @@ def _line(at: datetime, facts: Sequence[Sequence[str]]) -> str:
 
 async def purge(transaction: Transaction) -> None:
     """Forget sign-ins that no count needs any more."""
-    await transaction.execute(
-        delete(tables.sign_in).where(tables.sign_in.c.at < transaction.now - 24 * _HOUR, ~tables.sign_in.c.held)
+    await transaction.drop(
+        tables.sign_in, and_(tables.sign_in.c.at < transaction.now - 24 * _HOUR, ~tables.sign_in.c.held)
     )

@@ -221,4 +221,4 @@ async def _take_challenge(transaction: Transaction, account_id: UUID, bound_to: 
 
 async def purge(transaction: Transaction) -> None:
     """Drop questions that were never answered."""
-    await transaction.execute(delete(passkey_challenge).where(passkey_challenge.c.expires_at <= transaction.now))
+    await transaction.drop(passkey_challenge, passkey_challenge.c.expires_at <= transaction.now)

@@ -252,9 +252,8 @@ async def is_known_device(transaction: Transaction, account_id: UUID, token: str
 async def purge(transaction: Transaction) -> None:
     """Drop what has ended by itself."""
     policy, now = transaction.policy, transaction.now
-    await transaction.execute(
-        delete(session).where(
-            or_(session.c.seen_at <= now - policy.session_idle, session.c.created_at <= now - policy.session_absolute)
-        )
+    await transaction.drop(
+        session,
+        or_(session.c.seen_at <= now - policy.session_idle, session.c.created_at <= now - policy.session_absolute),
     )
-    await transaction.execute(delete(known_device).where(known_device.c.seen_at <= now - policy.known_device))
+    await transaction.drop(known_device, known_device.c.seen_at <= now - policy.known_device)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.language import N_
@@ -240,7 +240,5 @@ async def notice_incomplete(transaction: Transaction) -> int:
 async def purge_pending(transaction: Transaction) -> None:
     """Drop sign-ins that can no longer be finished and whose owner was told."""
     table = pending_sign_in
-    ended = select(table.c.id).where(
-        table.c.noticed, table.c.created_at <= transaction.now - transaction.policy.sign_in_pending
-    )
-    await transaction.execute(table.delete().where(table.c.id.in_(ended)))
+    over = transaction.now - transaction.policy.sign_in_pending
+    await transaction.drop(table, and_(table.c.noticed, table.c.created_at <= over))

@@ -280,7 +280,7 @@ async def purge(transaction: Transaction) -> None:
     """Drop rows that can refuse nobody any more, and what is so old that it counts no longer."""
     state, now = throttle.c, transaction.now
     few = and_(state.touched_at < now - 2 * _FORGET, state.consecutive < _MANY)
-    await transaction.execute(delete(throttle).where(or_(few, state.touched_at < now - _FORGET_MANY)))
+    await transaction.drop(throttle, or_(few, state.touched_at < now - _FORGET_MANY))
 
 
 def _row(transaction: Transaction, attempt: Attempt) -> Any:  # noqa: ANN401 - an SQL expression

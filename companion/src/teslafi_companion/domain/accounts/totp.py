@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import pyotp
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from teslafi_companion.store.database import Transaction, new_id
 from teslafi_companion.store.tables import totp
@@ -136,6 +136,4 @@ async def remove(transaction: Transaction, account_id: UUID) -> bool:
 async def purge(transaction: Transaction) -> None:
     """Drop enrolments that were never finished."""
     lifetime: timedelta = transaction.policy.totp_enrolment
-    await transaction.execute(
-        delete(totp).where(totp.c.state == "pending", totp.c.created_at <= transaction.now - lifetime)
-    )
+    await transaction.drop(totp, and_(totp.c.state == "pending", totp.c.created_at <= transaction.now - lifetime))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, select, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.store.database import Transaction
@@ -75,6 +75,6 @@ async def _handled(transaction: Transaction, events: Sequence[str]) -> None:
 async def purge(transaction: Transaction) -> None:
     """Drop events that nobody repeats any more: Chargebee's last retry comes after three days and seven hours."""
     over = transaction.now - transaction.policy.billing_event_kept
-    await transaction.execute(
-        delete(billing_event).where(billing_event.c.handled_at.is_not(None), billing_event.c.received_at < over)
+    await transaction.drop(
+        billing_event, and_(billing_event.c.handled_at.is_not(None), billing_event.c.received_at < over)
     )

@@ -40,4 +40,4 @@ async def forget(transaction: Transaction, portal_id: str) -> None:
 
 async def purge(transaction: Transaction) -> None:
     """Forget portal sessions that have ended by themselves."""
-    await transaction.execute(delete(billing_portal).where(billing_portal.c.opened_at <= transaction.now - _LIFE))
+    await transaction.drop(billing_portal, billing_portal.c.opened_at <= transaction.now - _LIFE)
