@@ -179,6 +179,13 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         get_journal(self.hass).see(self.config_entry, vin, sample)
 
     @callback
+    def charging_changes(self, vins: frozenset[str] | None) -> None:
+        """Something changed at a wall connector: look at the cars that it names, at all when it names none."""
+        cars = self.vehicles.values() if vins is None else [self.vehicles[vin] for vin in vins & set(self.vehicles)]
+        for car in cars:
+            self.config_entry.async_create_background_task(self.hass, car.async_hint(), "teslafi hint")
+
+    @callback
     def look_at_budget(self) -> None:
         """Raise or withdraw the issues that the month's budget runs short or is used up."""
         short = self.budget.runs_short(self.vehicles)
@@ -246,7 +253,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         return vehicle
 
     def _add_site(self, site_id: int, last: LastSite) -> SiteCoordinator:
-        site = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, last, self.troubles, self.save_soon)
+        site = SiteCoordinator(self.hass, self.config_entry, self.reader, site_id, last, self)
         self.sites[site_id] = site
         return site
 

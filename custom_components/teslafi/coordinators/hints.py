@@ -9,10 +9,9 @@ from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, Home
 from homeassistant.helpers.event import async_track_state_change_event
 
 from ..const import CONF_HINTS
+from .plugs import DRAWS
 from .vehicle import VehicleCoordinator
 
-DRAWS: Final = 100.0
-"""Watts from which on a plug or wall connector charges something."""
 SILENT: Final = frozenset({STATE_UNAVAILABLE, STATE_UNKNOWN})
 WATTS: Final = {UnitOfPower.WATT: 1.0, UnitOfPower.KILO_WATT: 1000.0}
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Final, override
+from typing import Any, Final, Protocol, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -29,6 +29,7 @@ from ..tesla.reader import Reader
 from ..tesla.requests import Category
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .endpoint import Endpoint
+from .plugs import plugs_changed
 from .troubles import Subject, Troubles
 
 LIVE: Final = "live"
@@ -70,6 +71,23 @@ class SiteData:
         return self.live.reported | self.info.reported | self.today.reported | charges
 
 
+class SiteAudience(Protocol):
+    """Who hears of a site what concerns more than the site."""
+
+    @property
+    def troubles(self) -> Troubles:
+        """Where troubles of the whole account are told."""
+
+    def save_soon(self) -> None:
+        """Something changed that is kept over restarts."""
+
+    def charging_changes(self, vins: frozenset[str] | None) -> None:
+        """A cable was plugged in or out at a wall connector, or power begins or ends to flow.
+
+        `vins`: the cars that it names; None when it names none.
+        """
+
+
 class SiteCoordinator(TeslaCoordinator[SiteData]):
     """Watches one energy site: powers each minute, energy each five, what it consists of each hour.
 
@@ -85,16 +103,16 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
         reader: Reader,
         site_id: int,
         last: LastSite,
-        troubles: Troubles,
-        kept: Callable[[], None],
+        audience: SiteAudience,
     ) -> None:
-        """Begin with what the last run knew; `kept` is called when something changed that is kept over restarts."""
+        """Begin with what the last run knew; `audience` hears what concerns more than the site."""
         name = last.name or str(site_id)
-        super().__init__(hass, entry, f"energy site {name}", timedelta(seconds=INTERVALS[LIVE]), troubles)
+        super().__init__(hass, entry, f"energy site {name}", timedelta(seconds=INTERVALS[LIVE]), audience.troubles)
         self.site_id = site_id
         self.site_name = name
         self._reader = reader
-        self._kept = kept
+        self._audience = audience
+        self._live_read = False
         self._endpoints = {block: Endpoint(block, INTERVALS[block], SHOWN_FOR[block]) for block in BLOCKS}
         self._shown: frozenset[str] = frozenset()
         self.data = SiteData(last.live, last.info, last.today)
@@ -148,7 +166,7 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
             due = [block for block, endpoint in self._wanted().items() if not endpoint.wait(early=EARLY)]
             errors += [error for error in await asyncio.gather(*map(self._ask, due)) if error is not None]
         if _lasting(self.data) != before:
-            self._kept()
+            self._audience.save_soon()
         self._plan_next()
         for error in errors:
             if isinstance(error, SignInRequired):
@@ -174,7 +192,14 @@ class SiteCoordinator(TeslaCoordinator[SiteData]):
                 answer = await self._endpoints[block].ask(read(self._reader, self.site_id, _uncounted))
         except TeslaError as error:
             return error
+        live = self.data.live
         self.data = replace(self.data, **{block: decode(answer).snapshot})
+        if block == LIVE:
+            # What a run before this one read is too old to tell that something changes now
+            changed = plugs_changed(live, self.data.live) if self._live_read else None
+            self._live_read = True
+            if changed is not None:
+                self._audience.charging_changes(changed or None)
         if block == CHARGES:
             self.data = replace(self.data, charges_at=dt_util.utcnow())
         elif block == INFO:
