@@ -125,6 +125,8 @@ def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
         "next_request_because": request.why,
         "failures": {"state": polling.state_backoff.failures, "data": polling.data_backoff.failures},
         "silences_without_sleep": polling.silences,
+        "longest_silence_without_sleep": polling.longest_silence,
+        "asked_by_others": vehicle.asked_by_others,
         "usual_seconds_to_sleep": polling.learnt.silence(polling.kind),
         "requests": dict(data.requests),
         "malformed": list(vehicle.malformed),

@@ -166,6 +166,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return self._memory.polling
 
     @property
+    def asked_by_others(self) -> bool:
+        """Whether there are signs of requests about the car that are not ours, for diagnostics."""
+        return rule.asked_by_others(self.polling, self._moment())
+
+    @property
     def next_request(self) -> rule.Request:
         """The next request, and why it is the next."""
         return rule.next_request(self.polling, self._moment(), self._budget.mode, self._budget.step(self.vin))

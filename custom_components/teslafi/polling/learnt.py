@@ -56,6 +56,7 @@ DAY: Final = 1440
 WEEK: Final = 10_080
 """Minutes. Habits are told in local minutes since Monday, January 5, 1970."""
 WORKING_DAYS: Final = 5
+DAYS_A_WEEK: Final = 7
 DEPARTURES_KEPT: Final = 128
 WEEKS_REMEMBERED: Final = 5
 NEAR: Final = 15
@@ -66,6 +67,14 @@ NEW_WEEKS: Final = 1.5
 """Weeks up to which other days of the week stand in for this one."""
 AROUND: Final = 60
 """Minutes around a departure on a day alike in which the car may well leave."""
+SPREADS: Final = ((15.0, 0.6), (45.0, 0.4))
+"""Minutes by which the next departure may be off a known one, and the share of departures to which that applies."""
+OWN_DAY: Final = 0.8
+"""How much more the same day of the week tells than other days alike, once it is known."""
+OWN_DAY_WEEKS: Final = 2.5
+"""Weeks from which on a day of the week is known."""
+RARE: Final = 0.02 / DAY
+"""Departures a minute that are expected at any time, whatever is known."""
 MORNING: Final = 6 * 60
 NIGHT: Final = 22 * 60
 
@@ -258,6 +267,19 @@ class Learnt:
         works = _works(minute)
         return any(_works(at) is works and _apart(at, minute, DAY) <= AROUND for at in self.departures)
 
+    def departures_a_minute(self, minute: int) -> float:
+        """Return how many departures to expect in a minute of this time of the week, by the last weeks; never 0."""
+        works = _works(minute)
+        sure = min(self._weeks(minute) / OWN_DAY_WEEKS, 1.0) * OWN_DAY
+        days = WORKING_DAYS if works else DAYS_A_WEEK - WORKING_DAYS
+        expected = 0.0
+        for at in self.departures:
+            near = _nearness(_apart(at, minute, DAY))
+            if near and _works(at) is works:
+                own = _apart(at, minute, WEEK) <= AROUND
+                expected += near * (sure * own + (1 - sure) / days)
+        return expected / max(self._weeks(minute), 1.0) + RARE
+
     def without_habits(self) -> Self:
         """Forget when the car left and where it stopped: the owner turned that off."""
         return replace(self, departures=(), since=None, places=())
@@ -300,6 +322,11 @@ def _apart(one: int, other: int, cycle: int) -> int:
     """Return the minutes between two times of the day or week."""
     apart = (one - other) % cycle
     return min(apart, cycle - apart)
+
+
+def _nearness(apart: int) -> float:
+    """Return the density, a minute, of a departure so many minutes off a known one."""
+    return sum(share * max(spread - apart, 0.0) / spread**2 for spread, share in SPREADS)
 
 
 def is_night(minute: int) -> bool:

@@ -47,13 +47,15 @@ class Pace:
     preparing: float
     """While the climate runs before a departure."""
     lingering: float
-    """While something else keeps the car awake, in hours in which it is used."""
+    """While something else keeps the car awake: the most, at times at which it has lately left or by day."""
     lingering_rest: float
     """The same at times at which it has lately not left."""
     lingering_night: float
     """The same at night, if it has lately not left then."""
     departing: float
-    """The same around a habitual departure."""
+    """The same at the least, when it nearly always leaves."""
+    look_worth: float
+    """How many seconds earlier a start must be seen for one look to be worth its money, while the car is kept awake."""
     stop: float
     """After arriving where stops are short."""
     stop_longest: float
@@ -78,7 +80,8 @@ PACES: Final[Mapping[Mode, Pace]] = {
         lingering=900,
         lingering_rest=2400,
         lingering_night=3600,
-        departing=300,
+        departing=120,
+        look_worth=15,
         stop=120,
         stop_longest=240,
         plug_in_looks=3,
@@ -96,7 +99,8 @@ PACES: Final[Mapping[Mode, Pace]] = {
         lingering=900,
         lingering_rest=2400,
         lingering_night=3600,
-        departing=55,
+        departing=50,
+        look_worth=2.2,
         stop=55,
         stop_longest=2700,
         plug_in_looks=3,
@@ -114,7 +118,8 @@ PACES: Final[Mapping[Mode, Pace]] = {
         lingering=1500,
         lingering_rest=2400,
         lingering_night=3600,
-        departing=110,
+        departing=60,
+        look_worth=4,
         stop=70,
         stop_longest=1200,
         plug_in_looks=3,
@@ -140,6 +145,7 @@ def pace_of(mode: Mode, step: Step) -> Pace:
             lingering_rest=14_400,
             lingering_night=14_400,
             departing=1800,
+            look_worth=pace.look_worth * 100,
             stop_longest=0,
             plug_in_looks=0,
             plug_in_elsewhere=0,
@@ -161,6 +167,7 @@ def _slower(pace: Pace, times: float) -> Pace:
         lingering_rest=pace.lingering_rest * times,
         lingering_night=pace.lingering_night * times,
         departing=pace.departing * times,
+        look_worth=pace.look_worth * times**2,
         stop=pace.stop * times,
         stop_longest=pace.stop_longest / times,
     )

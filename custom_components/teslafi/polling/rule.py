@@ -9,6 +9,7 @@ words.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+import math
 from typing import Final
 
 from .backoff import Backoff, Trouble
@@ -43,6 +44,12 @@ SILENCE_GROWS: Final = 1.5
 SILENCE_MOST: Final = 3600.0
 UNEXPLAINED: Final = 2
 """Silences without sleep or reason after which something unseen keeps the car awake."""
+SLEEPS_KNOWN: Final = 3
+"""Times that a car must have been seen to fall asleep before it is known how long it needs."""
+SLEEPS_LATE: Final = 1.25
+"""A silence so many times as long as the longest that it ever needed should have been enough."""
+CROWDED_LASTS: Final = 21_600.0
+"""Seconds for which a 429 that we did not bring about says that somebody else asks."""
 CONTINUOUS: Final = 150.0
 """State answers at most so far apart tell when the car fell asleep."""
 
@@ -77,8 +84,10 @@ class Unforced(StrEnum):
     WATCHED = "watched"
     """We look at it, and that keeps it awake: the end of a short stop is expected."""
     FALLING_ASLEEP = "falling_asleep"
+    ANOTHER_APP = "another_app"
+    """We were silent for longer than it has ever needed, or are told that there are too many requests: others ask."""
     UNEXPLAINED = "unexplained"
-    """We were silent, and it stayed awake: another app, another Home Assistant, an accessory, a fault."""
+    """We were silent, and it stayed awake; how long it needs to sleep is not known yet, if it can."""
     NOT_AWAKE = "not_awake"
 
 
@@ -144,6 +153,10 @@ class PollingState:
     """Whether the stop has been taken for a long one."""
     silences: int = 0
     """Silences in a row that brought no sleep."""
+    longest_silence: float = 0.0
+    """Seconds of the longest of them."""
+    crowded_at: float | None = None
+    """When Tesla last refused the car's state or a look as one too many. We never ask so often: somebody else does."""
     charge_starts_at: float | None = None
     expecting_until: float | None = None
     """Something was hinted at: a start is waited for until then."""
@@ -289,11 +302,17 @@ def _preparing(polling: PollingState, now: Moment, pace: Pace) -> float:
 
 
 def _lingering(polling: PollingState, now: Moment, pace: Pace) -> float:
-    if polling.learnt.leaves(now.minute):
-        return pace.departing
+    """Return the interval at which looks and lateness together cost the least, by when the car usually leaves.
+
+    Looks `d` seconds apart see a start `d / 2` late on the average: their sum is least where `d` is the root of twice
+    what a look is worth, in seconds, over the departures a second.
+    """
     if polling.learnt.may_leave(now.minute):
-        return pace.lingering
-    return pace.lingering_night if is_night(now.minute) else pace.lingering_rest
+        most = pace.lingering
+    else:
+        most = pace.lingering_night if is_night(now.minute) else pace.lingering_rest
+    best = math.sqrt(2 * pace.look_worth * MINUTE / polling.learnt.departures_a_minute(now.minute))
+    return min(max(best, pace.departing), most)
 
 
 def stop_watched(polling: PollingState, pace: Pace) -> float:
@@ -351,6 +370,7 @@ _CASES: Final[tuple[tuple[_Applies, _Interval, Why], ...]] = (
     (_in_short_stop, lambda _w, _n, p: p.stop, Why.SHORT_STOP),
     (lambda w, _n, _p: bool(w.observed.reasons), _lingering, Why.LINGERING),
     (lambda w, _n, _p: w.looks == 1 and not w.active, lambda _w, _n, p: p.follow_up, Why.FOLLOW_UP),
+    (lambda w, n, _p: _kept_awake_by_others(w, n), _lingering, Why.LINGERING),
 )
 """The first case that applies says how long after the last look the next one is due; none means silence."""
 
@@ -369,9 +389,25 @@ def awake_because(
     if shown is not None or polling.observed.open:
         return shown or Reason.USER_PRESENT
     if polling.silences >= UNEXPLAINED:
-        return Unforced.UNEXPLAINED
+        return Unforced.ANOTHER_APP if asked_by_others(polling, now) else Unforced.UNEXPLAINED
     why = _planned(polling, now, pace_of(mode, step))[1]
     return Unforced.FALLING_ASLEEP if why is Why.NO_SLEEP else Unforced.WATCHED
+
+
+def _kept_awake_by_others(polling: PollingState, now: Moment) -> bool:
+    return polling.silences >= UNEXPLAINED and asked_by_others(polling, now)
+
+
+def asked_by_others(polling: PollingState, now: Moment) -> bool:
+    """Tell whether there are signs of requests for this car's data that are not ours. Tesla does not tell of them.
+
+    A car that is known to sleep stays awake through a longer silence than it has ever needed, and gives no reason; or
+    Tesla says that there are too many requests for a car, of which ours are far too few for that.
+    """
+    if polling.crowded_at is not None and now.clock - polling.crowded_at <= CROWDED_LASTS:
+        return True
+    sleeps = polling.learnt.sleeps
+    return len(sleeps) >= SLEEPS_KNOWN and polling.longest_silence > max(sleeps) * SLEEPS_LATE
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -415,6 +451,7 @@ def _woken(polling: PollingState, now: Moment) -> PollingState:
         active=False,
         visited=False,
         silences=0,
+        longest_silence=0.0,
     )
 
 
@@ -441,6 +478,7 @@ def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
         stop_counted=counted,
         expecting_until=None,
         silences=0,
+        longest_silence=0.0,
         learnt=learnt,
     )
 
@@ -472,7 +510,8 @@ def data_answered(polling: PollingState, observed: Observation, now: Moment) -> 
         parked_at, place, charged, counted = now.clock, observed.place, False, False
     if parked_at is not None and not counted and now.clock - parked_at > SHORT_STOP:
         learnt, counted = learnt.stopped(place, None, charged=charged or observed.charging), True
-    silent = polling.data_at is not None and now.clock - polling.data_at >= silence_of(polling)
+    quiet_for = now.clock - polling.data_at if polling.data_at is not None else 0.0
+    silent = polling.data_at is not None and quiet_for >= silence_of(polling)
     idle_now = not (observed.reasons or observed.open)
     idle = idle_now and not (before.reasons or before.open)
     plugged_in = observed.plugged and not before.plugged
@@ -504,6 +543,7 @@ def data_answered(polling: PollingState, observed: Observation, now: Moment) -> 
         stop_charged=charged or observed.charging,
         stop_counted=counted,
         silences=polling.silences + unexplained if idle else 0,
+        longest_silence=max(polling.longest_silence, quiet_for if unexplained else 0.0) if idle else 0.0,
         charge_starts_at=now.clock + min(starts - now.wall, 86_400.0) if starts is not None else None,
         data_backoff=polling.data_backoff.succeeded(),
         learnt=learnt,
@@ -542,7 +582,7 @@ def state_failed(
 ) -> PollingState:
     """Take in that a state request brought no answer about the car."""
     backoff = polling.state_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(polling, state_backoff=backoff)
+    return replace(polling, state_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now))
 
 
 def data_failed(
@@ -550,7 +590,11 @@ def data_failed(
 ) -> PollingState:
     """Take in that a look brought no answer. After 408 the next state request tells whether the car fell asleep."""
     backoff = polling.data_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(polling, data_backoff=backoff)
+    return replace(polling, data_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now))
+
+
+def _crowded_at(polling: PollingState, trouble: Trouble, now: Moment) -> float | None:
+    return now.clock if trouble is Trouble.RATE_LIMITED else polling.crowded_at
 
 
 def without_habits(polling: PollingState) -> PollingState:
@@ -567,12 +611,14 @@ def look_wanted(polling: PollingState, now: Moment) -> PollingState:
 def hinted(polling: PollingState, now: Moment) -> PollingState:
     """Take in a sign that a drive or charge begins or ends about now: a look at once, and a few after it.
 
-    A sign that again and again brings nothing is listened to less and less often, so that it cannot spend the month.
+    A sign that again and again brings nothing is listened to less and less often, and waited on for a shorter time, so
+    that it cannot spend the month.
     """
     deaf = min(EXPECTED * 2**polling.idle_hints, DEAF_MOST)
     if polling.hinted_at is not None and now.clock - polling.hinted_at < deaf:
         return polling
+    awaited = EXPECTED / (1 + polling.idle_hints)
     hinted = replace(
-        polling, hinted_at=now.clock, idle_hints=polling.idle_hints + 1, expecting_until=now.clock + EXPECTED
+        polling, hinted_at=now.clock, idle_hints=polling.idle_hints + 1, expecting_until=now.clock + awaited
     )
     return look_wanted(hinted, now)

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 from random import Random
+import time
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -15,6 +16,7 @@ from custom_components.teslafi.const import CONF_HINTS, DOMAIN
 from custom_components.teslafi.coordinators.vehicle import VehicleCoordinator
 from custom_components.teslafi.polling.observation import Reason
 from custom_components.teslafi.polling.rule import Unforced
+from custom_components.teslafi.tesla.errors import RateLimited
 from custom_components.teslafi.tesla.requests import Category
 from teslafi_simulators.tesla.cars.routine import Routine
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
@@ -190,6 +192,46 @@ async def test_sensors_tell_why_and_how_long(hass: HomeAssistant, owner: Owner, 
     assert shown["roadrunner", "awake_because"] in [
         reason.value for reason in (*Reason, *Unforced) if reason is not Unforced.NOT_AWAKE
     ]
+
+
+def why_awake(hass: HomeAssistant) -> str:
+    """Return what the sensor of Anna's car says."""
+    state = hass.states.get("sensor.roadrunner_awake_because")
+    assert state is not None
+    return state.state
+
+
+async def test_another_reader_of_a_car_is_told_and_not_counted(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
+) -> None:
+    """A second client reads the car each five minutes, then far too often: unknown at first, then another app."""
+    entry = await owner.sign_in()
+    nothing = {"vehicle_state.sentry_mode": False, "climate_state.is_climate_on": False}
+    owner.tesla.control.set_values(ANNAS_MODEL_3, nothing)
+    car, reader = entry.runtime_data.vehicles[ANNAS_MODEL_3], entry.runtime_data.account.reader
+    theirs: list[Category] = []
+
+    async def share(minutes: int) -> None:
+        for minute in range(minutes):
+            if minute % 5 == 0:
+                await reader.vehicle_data(ANNAS_MODEL_3, theirs.append)
+            await pass_time(hass, freezer, 60, step=60)
+
+    async def crowd() -> None:
+        for _ in range(70):
+            await reader.vehicle_data(ANNAS_MODEL_3, theirs.append)
+
+    await pass_time(hass, freezer, 3600, step=300)
+    await share(60)
+    assert why_awake(hass) == "unexplained"
+    with pytest.raises(RateLimited):
+        await crowd()
+    await car.async_request_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert car.polling.crowded_at is not None
+    assert why_awake(hass) == "another_app"
+    asked_of_tesla = owner.tesla.control.counters()["anna@example.com"]["data"]
+    assert car.ledger.counts(time.time())[Category.DATA] == asked_of_tesla - len(theirs)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The polling rule: examples of what it does, and what it never does, whatever car, clock and Tesla do."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -95,6 +96,68 @@ def test_a_car_that_never_sleeps_costs_a_look_an_hour() -> None:
     assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.UNEXPLAINED
 
 
+def read_by_another(start: float, end: float) -> Callable[[World], None]:
+    """Return what somebody else does meanwhile: reads the car each five minutes."""
+    read_at = [start]
+
+    def read(world: World) -> None:
+        if start <= world.now < end and world.now - read_at[0] >= 300:
+            read_at[0] = world.now
+            world.car.look(world.now)
+
+    return read
+
+
+def test_another_app_is_told_from_an_unknown_reason() -> None:
+    """A car that is known to sleep no longer does: somebody else reads it. It is told while it lasts.
+
+    Meanwhile its starts are seen like those of a car that has a reason to be awake, not an hour late.
+    """
+    doors = tuple(Span(start, start + 5) for start in range(0, int(4 * DAY), int(5 * HOUR)))
+    other = read_by_another(2 * DAY, 3 * DAY)
+    world = World(still(doors=doors)).run(2 * DAY, between=other)
+    assert len(world.polling.learnt.sleeps) >= rule.SLEEPS_KNOWN
+    world.run(4 * HOUR, between=other)
+    world.run(8 * HOUR, between=other)
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.ANOTHER_APP
+    looked = len(world.times(Ask.DATA))
+    world.run(8 * HOUR, between=other)
+    assert len(world.times(Ask.DATA)) - looked <= 40
+    by_day = [at for at in world.times(Ask.DATA)[looked:] if 7 * HOUR <= at % DAY <= 21 * HOUR]
+    assert max(later - earlier for earlier, later in pairwise(by_day)) <= PACES[Mode.BALANCED].lingering + 60
+    world.run(8 * HOUR)
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.NOT_AWAKE
+    assert not rule.asked_by_others(world.polling, world.moment(world.now))
+
+
+def test_a_car_that_was_never_seen_to_sleep_has_an_unknown_reason() -> None:
+    """It may be one that cannot sleep."""
+    world = World(still(doors=(Span(0, 5),))).run(9 * HOUR, between=read_by_another(0, DAY))
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.UNEXPLAINED
+
+
+@pytest.mark.parametrize("ask", Ask)
+def test_too_many_requests_are_not_ours(ask: Ask) -> None:
+    """We never ask so often that Tesla says so: with a car that does not sleep, that is another app, for some hours."""
+    fault = Fault(4 * HOUR, 120 if ask is Ask.STATE else 3 * HOUR, ask, Trouble.RATE_LIMITED)
+    world = World(still(doors=(Span(0, 5),)), faults=[fault]).run(9 * HOUR, between=read_by_another(0, DAY))
+    assert world.polling.crowded_at is not None
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.ANOTHER_APP
+    world.run(8 * HOUR, between=read_by_another(0, DAY))
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.UNEXPLAINED
+
+
+@pytest.mark.parametrize("name", ["checks", "cold garage", "errands", "older", "shared"])
+def test_nobody_else_is_blamed_for_what_a_car_does(name: str) -> None:
+    """In no life in which nobody else asks is another app the reason."""
+
+    def looked(world: World) -> None:
+        assert rule.awake_because(world.polling, world.moment(world.now)) is not Unforced.ANOTHER_APP
+
+    world = World(life_of(name, 7), quiet=780).run(3 * DAY, between=looked)
+    assert len(world.polling.learnt.sleeps) >= rule.SLEEPS_KNOWN
+
+
 def test_checks_of_its_own_are_recognized() -> None:
     """A car online a minute each hour is looked at once or twice, not each time, and sleeps on."""
     life = Life("checks", checks=[Span(hour * HOUR, hour * HOUR + 60) for hour in range(1, 49)])
@@ -140,6 +203,19 @@ def test_a_hint_brings_a_look_at_once_and_a_few_after_it() -> None:
     world.run(HOUR)
     assert len(world.times(Ask.DATA)) == looked
     assert world.polling.online is False
+
+
+def test_a_sign_that_flaps_for_days_costs_little() -> None:
+    """An automation gone wild, a charger about the hundred watts: some looks a day once that is known."""
+    world = World(still(Spell(0, 3 * DAY, Reason.SENTRY)))
+    quiet = World(still(Spell(0, 3 * DAY, Reason.SENTRY))).run(3 * DAY)
+
+    def flap(here: World) -> None:
+        here.polling = rule.hinted(here.polling, here.moment(here.now))
+
+    world.run(3 * DAY, between=flap)
+    flapped, alone = (len([at for at in one.times(Ask.DATA) if at > DAY]) for one in (world, quiet))
+    assert flapped - alone <= 2 * 15
 
 
 def test_wishes_without_end_stay_far_inside_teslas_limits() -> None:
