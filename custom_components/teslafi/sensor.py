@@ -27,7 +27,7 @@ from homeassistant.const import (
     UnitOfTemperature,
     UnitOfTime,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
@@ -123,6 +123,8 @@ from .tesla.vehicle_details import Alert, newest_first
 PARALLEL_UPDATES = 0
 
 DIAGNOSTIC: Final = EntityCategory.DIAGNOSTIC
+STATE: Final = "state"
+DATA_AT: Final = "data_at"
 
 _MOMENTS: Final = range(946_684_800, 32_503_680_000)
 """Epoch seconds from 2000 to 3000: anything else is no moment, and some of it no calendar can hold."""
@@ -512,15 +514,15 @@ def _charge_somewhere(data: VehicleData) -> ChargeSomewhere:
 VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     # What the integration knows of its own work
     VehicleSensorDescription(
-        key="state",
+        key=STATE,
         value_fn=lambda data: WAKING if data.waking else CAR_STATES.get(data.state),
         device_class=SensorDeviceClass.ENUM,
         options=[*CAR_STATES.values(), WAKING],
         entity_registry_enabled_default=True,
     ),
     VehicleSensorDescription(
-        key="data_at",
-        value_fn=attrgetter("data_at"),
+        key=DATA_AT,
+        value_fn=attrgetter(DATA_AT),
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=DIAGNOSTIC,
     ),
@@ -1250,6 +1252,45 @@ class VehicleSensor(TeslaFiSensor, VehicleEntity):
         return self._metered(super()._current_value())
 
 
+class StateSensor(VehicleSensor):
+    """The car's state, which also tells how old the car's data are without a row in the recorder for each look.
+
+    Data that come while the state stays what it is write it again: Home Assistant keeps that moment as `last_reported`
+    alone. The attribute has the moment of the data that were the newest when the state itself was last written.
+    """
+
+    _unrecorded_attributes = frozenset({DATA_AT})
+
+    def __init__(self, coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> None:
+        """Show what `description` says."""
+        self._data_at = coordinator.data.data_at
+        super().__init__(coordinator, description)
+
+    @override
+    def _show(self, value: Any) -> None:
+        super()._show(value)
+        self._show_data_at()
+
+    def _show_data_at(self) -> None:
+        self._data_at = self.coordinator.data.data_at
+        self._attr_extra_state_attributes = {DATA_AT: self._data_at}
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        if self._is_shown() is not self._shown:
+            self._show_data_at()
+        super()._handle_coordinator_update()
+        if self.coordinator.data.data_at != self._data_at:
+            self._data_at = self.coordinator.data.data_at
+            self.async_write_ha_state()
+
+    @override
+    async def async_update_ha_state(self, force_refresh: bool = False) -> None:
+        """Ask for a refresh; what comes of it is written when it comes. A write of nothing new would count as data."""
+        await self.async_device_update()
+
+
 class KeptSensor[MeterT: (SessionMeter, HomeMeter)](VehicleSensor, RestoreEntity):
     """A sensor whose meter is kept over a restart, so that nothing counts twice."""
 
@@ -1308,6 +1349,8 @@ _KEPT: Final[Mapping[Callable[[], Meter] | None, type[VehicleSensor]]] = {
 
 def _vehicle_sensor(coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> VehicleSensor:
     """Return the sensor of a row."""
+    if description.key == STATE:
+        return StateSensor(coordinator, description)
     return _KEPT.get(description.meter, VehicleSensor)(coordinator, description)
 
 

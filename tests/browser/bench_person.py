@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 
 DELAY: Final = 4.0
 """Seconds that Tesla takes to answer a command here."""
-LOCK: Final = "lock.roadrunner_doors"
+LOCK: Final = "lock.roadrunner_door_lock"
 STATE: Final = "sensor.roadrunner_car_state"
 CLICKS: Final = "addEventListener('click', event => event.isTrusted && personClicked(), true)"
 TEXT: Final = """
@@ -114,7 +114,7 @@ async def shows(home: LiveHomeAssistant, entity: str) -> bool:
 async def feedback(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator) -> None:  # noqa: F811
     """Print how long a press takes to be seen, with a Tesla that answers late, awake and asleep; then the activity."""
     await dashboard(person, [LOCK, STATE])
-    doors = person.page.locator("hui-tile-card", has_text="Doors")
+    doors = person.page.locator("hui-tile-card", has_text="Door lock")
     state = person.page.locator("hui-tile-card", has_text="Car state")
     tesla.control.fault(path="*/signed_command", kind="delay", seconds=DELAY, times=None)
     await pressed(person, "Unlock", doors, "awake: press to the lock's first visible change")

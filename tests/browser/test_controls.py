@@ -169,16 +169,16 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
 
     async def locked() -> bool:
         rows = {row["entity_id"]: row["state"] for row in await states(home)}
-        return rows.get("lock.roadrunner_doors") == "locked"
+        return rows.get("lock.roadrunner_door_lock") == "locked"
 
     await until(locked)
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is True
-    await dashboard(person, ["lock.roadrunner_doors", "switch.roadrunner_charge", "climate.roadrunner_climate"])
+    await dashboard(person, ["lock.roadrunner_door_lock", "switch.roadrunner_charge", "climate.roadrunner_climate"])
     await person.picture("controls-dashboard")
     await person.page.get_by_text("Unlock", exact=True).first.click()
 
     async def unlocked() -> bool:
-        return bool((await state_of(home, "lock.roadrunner_doors"))["state"] == "unlocked")
+        return bool((await state_of(home, "lock.roadrunner_door_lock"))["state"] == "unlocked")
 
     await until(unlocked)
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is False

@@ -1,8 +1,8 @@
-"""The dashboard's headers: a car's name is text in them, whatever Tesla says that it is."""
+"""The dashboard: a car's name is text in it, whatever Tesla says that it is; and when it is made anew."""
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.template import Template
@@ -11,13 +11,34 @@ import pytest
 
 from custom_components.teslafi.dashboard import FILES, MODULE
 
-SCRIPT = """
+LOADED: Final = """
 globalThis.HTMLElement = class {};
 globalThis.window = globalThis;
 globalThis.customElements = { get: () => undefined, define: (_, kind) => { globalThis.kind = kind; } };
 await import("file://" + process.argv[1]);
-console.log(JSON.stringify(await globalThis.kind.generate({}, JSON.parse(process.argv[2]))));
 """
+SCRIPT: Final = f"""{LOADED}
+console.log(JSON.stringify(await globalThis.kind.generate({{}}, JSON.parse(process.argv[2]))));
+"""
+CHANGED: Final = f"""{LOADED}
+const [before, changes] = JSON.parse(process.argv[2]);
+for (const one of [before, ...changes].filter((one) => one.states)) {{
+  one.states = Object.fromEntries(Object.entries(one.states).filter(([, state]) => state !== null));
+}}
+// As long as there are no entities at all, nothing of ours changes
+const NOTHING = {{entities: {{}}, devices: {{}}, states: {{}}}};
+globalThis.kind.shouldRegenerate({{}}, NOTHING, {{...NOTHING, states: {{}}}});
+console.log(JSON.stringify(changes.map((c) => globalThis.kind.shouldRegenerate({{}}, before, {{...before, ...c}}))));
+"""
+
+
+async def told(script: str, argument: object) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Return what a script prints that has loaded the dashboard's module."""
+    node, _ = compute_driver_executable()
+    arguments = ("--input-type=module", "-e", script, str(FILES / MODULE), json.dumps(argument))
+    process = await asyncio.create_subprocess_exec(node, *arguments, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    return json.loads(printed)
 
 
 async def headers_of(name: str) -> list[str]:
@@ -35,11 +56,7 @@ async def headers_of(name: str) -> list[str]:
     }
     devices = {key: {"id": key, "name": name, "identifiers": [["teslafi", key]]} for key in keys}
     hass = {"devices": devices, "entities": entities, "states": {key: {} for key in entities}, "language": "en"}
-    node, _ = compute_driver_executable()
-    arguments = ("--input-type=module", "-e", SCRIPT, str(FILES / MODULE), json.dumps(hass))
-    process = await asyncio.create_subprocess_exec(node, *arguments, stdout=asyncio.subprocess.PIPE)
-    told, _ = await process.communicate()
-    views: list[dict[str, Any]] = json.loads(told)["views"]
+    views: list[dict[str, Any]] = (await told(SCRIPT, hass))["views"]
     return [view["header"]["card"]["content"] for view in views]
 
 
@@ -60,3 +77,28 @@ async def test_a_name_is_text(hass: HomeAssistant, name: str, shown: str) -> Non
     assert len(found) == 2
     for header in found:
         assert Template(header, hass).async_render(parse_result=False).splitlines()[0] == shown
+
+
+CHANGES: Final[list[tuple[str, dict[str, Any], bool]]] = [
+    ("a value of ours", {"states": {"sensor.ours": {"state": 2}, "sensor.waits": None, "sensor.other": {}}}, False),
+    ("ours comes to life", {"states": {"sensor.ours": {}, "sensor.waits": {}, "sensor.other": {}}}, True),
+    ("ours goes", {"states": {"sensor.waits": None, "sensor.other": {}}}, True),
+    ("somebody else's goes", {"states": {"sensor.ours": {}, "sensor.waits": None}}, False),
+    ("an entity is registered", {"entities": {"sensor.ours": {"platform": "teslafi"}}}, True),
+    ("a device is named", {"devices": {"car": {"name": "Anna"}}}, True),
+    ("a theme", {"themes": {}}, False),
+]
+
+
+async def test_the_dashboard_is_made_anew_when_it_would_be_another_one(subtests: pytest.Subtests) -> None:
+    """Also when an entity that was registered before comes to life: a page that is open then has no car yet."""
+    before = {
+        "entities": {name: {"platform": "teslafi"} for name in ("sensor.ours", "sensor.waits")}
+        | {"sensor.other": {"platform": "sun"}},
+        "devices": {"car": {}},
+        "states": {"sensor.ours": {}, "sensor.waits": None, "sensor.other": {}},
+    }
+    changes = [change for _, change, _ in CHANGES]
+    for (what, _, wanted), found in zip(CHANGES, await told(CHANGED, [before, changes]), strict=True):
+        with subtests.test(what):
+            assert found is wanted

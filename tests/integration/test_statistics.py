@@ -157,7 +157,7 @@ async def test_a_day_is_counted_once_however_it_is_written(hass: HomeAssistant, 
             tell(stretch(0, 100, 17), stretch(1, 50, 17)),
         ],
     )
-    assert found["sensor.home_grid_imported"] == pytest.approx(1.5 + 0.15)
+    assert found["sensor.home_grid_imported_today"] == pytest.approx(1.5 + 0.15)
 
 
 CHARGING, PLUGGED, UNPLUGGED = "Charging", "Stopped", "Disconnected"

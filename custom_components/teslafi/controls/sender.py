@@ -18,7 +18,7 @@ from homeassistant.util import dt as dt_util
 from ..const import DOMAIN, EVENT_COMMAND, LOGGER
 from ..coordinators.account import AccountCoordinator
 from ..coordinators.vehicle import VehicleCoordinator
-from ..tesla.commander import Answer
+from ..tesla.commander import UNSIGNED, Answer
 from ..tesla.errors import CommandRefused, CommandUncertain, TeslaError
 from ..tesla.requests import PRICES_USD, Category
 from ..tesla.snapshot import CarState
@@ -85,7 +85,7 @@ class CommandSender:
             vehicle.count(category)
 
         assumed, under_way = assumed or {}, False
-        with vehicle.expecting(assumed if shown_before else {}):
+        with vehicle.commanding(), vehicle.expecting(assumed if shown_before else {}):
             record = await self._record(vin, name, parameters, context)
             try:
                 await self._code.async_check(name, parameters, context, code)
@@ -105,6 +105,8 @@ class CommandSender:
                 raise
             self._tell(record, context, cost=cost)
             vehicle.assume(assumed)
+            if name not in UNSIGNED:
+                vehicle.note_answered()
         self._look_soon(vehicle)
         return answer
 

@@ -23,7 +23,7 @@ from ..polling.observation import fresh_blocks, observed_in
 from ..polling.pace import PACES, Step
 from ..polling.rule import Ask, AwakeBecause, Moment, PollingState
 from ..storage.last_values import LastValues
-from ..tesla.decode import Decoded, assume, merge, without
+from ..tesla.decode import Decoded, assume, decode_vehicle, merge, without
 from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInService
 from ..tesla.reader import Reader
 from ..tesla.requests import Category, Currency
@@ -37,6 +37,8 @@ from .polled_details import DetailCoordinator
 from .samples import CarClock, sample_of, state_sample
 from .troubles import Subject, Troubles, trouble_of
 
+AWAKE: Final = decode_vehicle({"state": "online"}).snapshot
+"""What a car says of itself that has carried out a command."""
 FIRST_MONDAY: Final = date(1970, 1, 5).toordinal()
 """From where the polling rule counts local minutes."""
 BLOCK_AGE_MOST: Final = timedelta(hours=1)
@@ -62,7 +64,7 @@ class VehicleData:
     """Share of today, as far as it was watched, in per cent."""
     currency: Currency = Currency.USD
     waking: bool = False
-    """Whether the car is being woken by a command right now."""
+    """Whether a command that is under way wakes the car, or is about to."""
     month_began: datetime | None = None
     """When the month began that requests and cost are of."""
 
@@ -130,6 +132,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._expected: list[Mapping[str, object]] = []
         """What each command under way is about to set, by path."""
         self._waking = False
+        self._commands = 0
+        """How many commands are under way."""
         self._clock_of_car = CarClock()
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
@@ -224,6 +228,25 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         finally:
             self._expected.remove(values)
             self._show_anew()
+
+    @contextmanager
+    def commanding(self) -> Iterator[None]:
+        """While a command is under way, show a car that is known to be asleep as waking: the command will wake it."""
+        self._commands += 1
+        if self.data.state is CarState.ASLEEP:
+            self._show_anew()
+        try:
+            yield
+        finally:
+            self._commands -= 1
+            if self.data.waking:
+                self._show_anew()
+
+    @callback
+    def note_answered(self) -> None:
+        """Take in that the car carried out a command: it is awake."""
+        if self.data.state is not CarState.ONLINE:
+            self.note_look(AWAKE)
 
     @callback
     def note_waking(self, waking: bool) -> None:  # noqa: FBT001 - a value
@@ -386,7 +409,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             polling=step,
             awake_because=rule.awake_because(self.polling, self._moment(), self._budget.mode, step),
             asleep_today=self._memory.asleep_share,
-            waking=self._waking,
+            waking=self._waking or (self._commands > 0 and data.state is CarState.ASLEEP),
         )
 
     def _moment(self) -> Moment:

@@ -157,4 +157,4 @@ class Keeper:
 
     async def unlock(self) -> None:
         """Press *Unlock*."""
-        await self.hass.services.async_call("lock", "unlock", {"entity_id": "lock.roadrunner_doors"}, blocking=True)
+        await self.hass.services.async_call("lock", "unlock", {"entity_id": "lock.roadrunner_door_lock"}, blocking=True)

@@ -94,9 +94,9 @@ def with_schedules(car: Car) -> None:
 
 # Service, entity, data, what the car is like before, and the commands that arrive
 ENTITIES: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
-    ("lock.unlock", "lock.X_doors", {}, None, ["door_unlock"]),
-    ("lock.lock", "lock.X_doors", {}, None, ["door_lock"]),
-    ("lock.unlock", "lock.X_charge_cable", {}, plugged, ["charge_port_door_open"]),
+    ("lock.unlock", "lock.X_door_lock", {}, None, ["door_unlock"]),
+    ("lock.lock", "lock.X_door_lock", {}, None, ["door_lock"]),
+    ("lock.unlock", "lock.X_charge_cable_lock", {}, plugged, ["charge_port_door_open"]),
     ("lock.lock", "lock.X_speed_limit_mode", {"code": "1234"}, None, ["speed_limit_activate"]),
     ("lock.unlock", "lock.X_speed_limit_mode", {"code": "1234"}, None, ["speed_limit_deactivate"]),
     ("cover.open_cover", "cover.X_frunk", {}, None, ["actuate_trunk"]),
@@ -484,7 +484,7 @@ async def test_sensitive_commands_ask_for_the_code(hass: HomeAssistant, keeper: 
     await hass.async_block_till_done()
     assert "tiger-7" not in str(keeper.entry.options)
     assert asks_for_code(hass)
-    doors, frunk = {"entity_id": "lock.roadrunner_doors"}, {"entity_id": "cover.roadrunner_frunk"}
+    doors, frunk = {"entity_id": "lock.roadrunner_door_lock"}, {"entity_id": "cover.roadrunner_frunk"}
     await hass.services.async_call("lock", "lock", doors, blocking=True)
     before = keeper.sent
     wrong = hass.services.async_call("lock", "unlock", {**doors, "code": "lion"}, blocking=True)
@@ -511,7 +511,7 @@ async def test_sensitive_commands_ask_for_the_code(hass: HomeAssistant, keeper: 
 
 def asks_for_code(hass: HomeAssistant) -> bool:
     """Say whether Home Assistant asks for a code at the doors."""
-    state = hass.states.get("lock.roadrunner_doors")
+    state = hass.states.get("lock.roadrunner_door_lock")
     return state is not None and state.attributes.get("code_format") is not None
 
 
@@ -519,7 +519,7 @@ async def test_pins_are_asked_for(hass: HomeAssistant, keeper: Keeper) -> None:
     limit = {"entity_id": "lock.roadrunner_speed_limit_mode"}
     with pytest.raises(ServiceValidationError):
         await hass.services.async_call("lock", "lock", limit, blocking=True)
-    cable = {"entity_id": "lock.roadrunner_charge_cable"}
+    cable = {"entity_id": "lock.roadrunner_charge_cable_lock"}
     assert await refusal(hass.services.async_call("lock", "lock", cable, blocking=True)) == "cable_locks_itself"
 
 

@@ -37,12 +37,12 @@ async def test_the_whole_way(hass: HomeAssistant, keeper: Keeper) -> None:
     assert not monitoring.can_command
     assert vault.holds(keeper.entry.entry_id, CONTROLS)
     assert keeper.controls.is_open
-    state = hass.states.get("lock.roadrunner_doors")
+    state = hass.states.get("lock.roadrunner_door_lock")
     assert state is not None
     assert state.state == "locked"
     await keeper.unlock()
     assert keeper.car().data["vehicle_state"]["locked"] is False
-    shown = hass.states.get("lock.roadrunner_doors")
+    shown = hass.states.get("lock.roadrunner_door_lock")
     assert shown is not None
     assert shown.state == "unlocked"
     assert keeper.issues() == set()
@@ -345,5 +345,7 @@ async def test_enabling_again_keeps_the_key_that_is_paired(hass: HomeAssistant, 
     again = keeper.controls.gate.command_key
     assert again is not None
     assert again.private_numbers() == key.private_numbers()
-    assert hass.states.get("lock.roadrunner_doors") is None
-    assert {entity for entity in keeper.of_controls() if entity.startswith("lock.")} == {"lock.roadrunner_charge_cable"}
+    assert hass.states.get("lock.roadrunner_door_lock") is None
+    assert {entity for entity in keeper.of_controls() if entity.startswith("lock.")} == {
+        "lock.roadrunner_charge_cable_lock"
+    }

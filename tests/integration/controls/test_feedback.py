@@ -72,8 +72,8 @@ def at_gate(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callab
 WINDOWS_CLOSED: Final = {f"vehicle_state.{side}_window": 0 for side in ("fd", "fp", "rd", "rp")}
 SHOWN: Final[list[tuple[str, str, dict[str, Any], dict[str, Any], str, str, str]]] = [
     # service, entity, data, the car before -> shown before, under way, in the end
-    ("lock.unlock", "lock.roadrunner_doors", {}, {}, "locked", "unlocking", "unlocked"),
-    ("lock.lock", "lock.roadrunner_doors", {}, {"vehicle_state.locked": False}, "unlocked", "locking", "locked"),
+    ("lock.unlock", "lock.roadrunner_door_lock", {}, {}, "locked", "unlocking", "unlocked"),
+    ("lock.lock", "lock.roadrunner_door_lock", {}, {"vehicle_state.locked": False}, "unlocked", "locking", "locked"),
     ("cover.open_cover", "cover.roadrunner_frunk", {}, {"vehicle_state.ft": 0}, "closed", "opening", "open"),
     ("cover.close_cover", "cover.roadrunner_trunk", {}, {"vehicle_state.rt": 1}, "open", "closing", "closed"),
     ("cover.open_cover", "cover.roadrunner_windows", {}, WINDOWS_CLOSED, "closed", "opening", "open"),
@@ -143,12 +143,46 @@ async def test_a_sleeping_car_is_shown_waking(
     monkeypatch.setattr(opened.commander, "_sleep", sleep)
     keeper.tesla.control.sleep(ANNAS_MODEL_3)
     await look(keeper)
-    traces = Traces(hass, "sensor.roadrunner_car_state", "lock.roadrunner_doors")
+    traces = Traces(hass, "sensor.roadrunner_car_state", "lock.roadrunner_door_lock")
     await keeper.unlock()
     assert traces.of == {
         "sensor.roadrunner_car_state": ["asleep", "waking", "online"],
-        "lock.roadrunner_doors": ["locked", "unlocking", "unlocked"],
+        "lock.roadrunner_door_lock": ["locked", "unlocking", "unlocked"],
     }
+
+
+async def test_a_car_known_asleep_is_shown_waking_before_anybody_is_asked(
+    hass: HomeAssistant, keeper: Keeper, at_gate: Callable[[Callable[[], None]], None]
+) -> None:
+    """Also where it has woken meanwhile: then it was awake all along. Back to asleep where nothing was sent."""
+    state = "sensor.roadrunner_car_state"
+    keeper.tesla.control.sleep(ANNAS_MODEL_3)
+    await look(keeper)
+    shown: list[str] = []
+    at_gate(lambda: shown.append(Traces._now(hass, state)))  # noqa: SLF001
+    traces = Traces(hass, state)
+    keeper.tesla.control.fault(path="*/command/*", kind="status", status=403, times=None)
+    keeper.tesla.control.fault(path="*/signed_command", kind="status", status=403, times=None)
+    with pytest.raises(HomeAssistantError):
+        await keeper.unlock()
+    keeper.tesla.control.clear_faults()
+    assert (shown, traces.of[state]) == (["waking"], ["asleep", "waking", "asleep"])
+    keeper.car().wake()
+    await keeper.unlock()
+    assert (shown, traces.of[state][2:]) == (["waking"] * 2, ["asleep", "waking", "online"])
+
+
+async def test_a_car_out_of_reach_is_not_said_to_wake(
+    hass: HomeAssistant, keeper: Keeper, at_gate: Callable[[Callable[[], None]], None]
+) -> None:
+    keeper.tesla.control.offline(ANNAS_MODEL_3)
+    await look(keeper)
+    shown: list[str] = []
+    at_gate(lambda: shown.append(Traces._now(hass, "sensor.roadrunner_car_state")))  # noqa: SLF001
+    keeper.tesla.control.fault(path="*/wake_up", kind="status", status=403)
+    with pytest.raises(HomeAssistantError):
+        await keeper.unlock()
+    assert shown == ["offline"]
 
 
 async def test_a_car_that_does_not_wake_is_asleep_again_and_locked(
@@ -163,13 +197,13 @@ async def test_a_car_that_does_not_wake_is_asleep_again_and_locked(
     monkeypatch.setattr(opened.commander, "_sleep", sleep)
     keeper.tesla.control.sleep(ANNAS_MODEL_3)
     await look(keeper)
-    traces = Traces(hass, "sensor.roadrunner_car_state", "lock.roadrunner_doors")
+    traces = Traces(hass, "sensor.roadrunner_car_state", "lock.roadrunner_door_lock")
     with pytest.raises(HomeAssistantError) as caught:
         await keeper.unlock()
     assert caught.value.translation_key == "vehicle_not_awake"
     assert traces.of == {
         "sensor.roadrunner_car_state": ["asleep", "waking", "asleep"],
-        "lock.roadrunner_doors": ["locked", "unlocking", "locked"],
+        "lock.roadrunner_door_lock": ["locked", "unlocking", "locked"],
     }
 
 
@@ -231,7 +265,7 @@ async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent
     pressed = Context(user_id=user.id)
     with pytest.raises(HomeAssistantError):
         await hass.services.async_call(
-            "lock", "unlock", {"entity_id": "lock.roadrunner_doors"}, blocking=True, context=pressed
+            "lock", "unlock", {"entity_id": "lock.roadrunner_door_lock"}, blocking=True, context=pressed
         )
     keeper.tesla.control.pair(ANNAS_MODEL_3, "teslafi-controls")
     limit = {"entity_id": "number.roadrunner_charge_limit", "value": 66}

@@ -50,8 +50,8 @@ def _firmware_with_schedules(tesla: TeslaSimulator) -> None:
 TEXTS: Final = json.loads((Path(actions.__file__).parent / "translations" / "en.json").read_text())
 
 ENTITIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
-    "lock": ("lock", "lock.roadrunner_doors", {}),
-    "unlock": ("unlock", "lock.roadrunner_doors", {}),
+    "lock": ("lock", "lock.roadrunner_door_lock", {}),
+    "unlock": ("unlock", "lock.roadrunner_door_lock", {}),
     "cover": ("open_cover", "cover.roadrunner_frunk", {}),
     "climate": ("turn_on", "climate.roadrunner_climate", {}),
     "switch": ("turn_on", "switch.roadrunner_sentry_mode", {}),
@@ -307,7 +307,7 @@ async def test_no_command_leaves(
     assert said == {f"controls_{lock.value}"}
     assert keeper.sent == before
     await keeper.ask_again()
-    state = hass.states.get("lock.roadrunner_doors")
+    state = hass.states.get("lock.roadrunner_door_lock")
     assert state is not None
     assert state.state == STATE_UNAVAILABLE
     assert keeper.issues() == {f"controls_locked_{lock.value}"}
@@ -444,7 +444,7 @@ async def test_controls_come_back_by_themselves(hass: HomeAssistant, keeper: Kee
     await keeper.ask_again()
     assert keeper.controls.is_open
     assert keeper.issues() == set()
-    state = hass.states.get("lock.roadrunner_doors")
+    state = hass.states.get("lock.roadrunner_door_lock")
     assert state is not None
     assert state.state == "locked"
 
@@ -462,7 +462,7 @@ async def test_the_permit_is_renewed_at_half_its_life(keeper: Keeper, monkeypatc
 
 async def test_other_groups_and_cars_are_not_allowed(hass: HomeAssistant, linked: Keeper) -> None:
     assert (await linked.enable(groups=["charging"], vehicles=[ANNAS_MODEL_3]))["reason"] == "controls_enabled"
-    assert hass.states.get("lock.roadrunner_doors") is None
+    assert hass.states.get("lock.roadrunner_door_lock") is None
     assert hass.states.get("number.snowball_charge_limit") is None
     before = linked.sent
     target = device(hass, linked, ANNAS_MODEL_3)

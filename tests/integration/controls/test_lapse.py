@@ -63,7 +63,7 @@ async def test_a_lapsed_subscription_locks_and_its_return_unlocks(
     assert await press_everything(hass, linked) == {"controls_subscription"}
     assert linked.sent == before
     assert linked.issues() == {"controls_locked_subscription"}
-    state = hass.states.get("lock.roadrunner_doors")
+    state = hass.states.get("lock.roadrunner_door_lock")
     assert state is not None
     assert state.state == STATE_UNAVAILABLE
 

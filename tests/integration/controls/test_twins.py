@@ -58,8 +58,7 @@ async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
     commands = dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT) | {"vehicle_state_rt": BY_USER}
     assert disabled(linked) == commands
     assert disabled(linked, ANNAS_MODEL_Y) == reads
-    # A lock and a sensor each: Home Assistant tells them apart by their icons and states
-    assert named_twice(linked) <= {"Doors", "Charge cable"}
+    assert named_twice(linked) == set()
     flow = await reconfigure(hass, linked.owner, linked.entry, "disable_controls")
     await linked.owner.answer(flow, {})
     await hass.async_block_till_done(wait_background_tasks=True)

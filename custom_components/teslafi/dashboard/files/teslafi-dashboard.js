@@ -68,10 +68,9 @@ function carHeader(name, entities, text) {
     return id ? `(as_datetime(states('${id}'), none))` : "none";
   };
   const place = entities.of("device_tracker")[0];
-  const dataAt = entities.get("sensor.data_at");
   const state = entities.get("sensor.state");
   return [
-    `{%- set known = ['unknown', 'unavailable', ''] -%}`,
+    `{%- set nothing = ['unknown', 'unavailable', ''] -%}`,
     `{%- set charging = ${value("sensor.charge_state_charging_state")} -%}`,
     `{%- set gear = ${value("sensor.drive_state_shift_state")} -%}`,
     `{%- set state = ${value("sensor.state")} -%}`,
@@ -79,17 +78,26 @@ function carHeader(name, entities, text) {
     `{%- set arrival = ${time("sensor.drive_state_active_route_minutes_to_arrival")} -%}`,
     `{%- set target = ${value("sensor.drive_state_active_route_destination")} -%}`,
     `{%- set place = ${place ? `states('${place}')` : "''"} -%}`,
-    `{%- set zone = '' if place in known + ['not_home'] else ` +
+    `{%- set zone = '' if place in nothing + ['not_home'] else ` +
       `(${place ? `state_translated('${place}')` : "''"} if place == 'home' else place) -%}`,
-    `{%- set at = ${dataAt ? `as_datetime(states('${dataAt}'), none)` : `state_attr('${state}', 'data_at')`} -%}`,
+    `{%- set car = states['${state}'] -%}`,
+    // Reported anew without a change: data came that left the state as it was
+    `{%- set again = car is not none and car.last_reported > car.last_updated -%}`,
+    `{%- set at = car.last_reported if again else state_attr('${state}', 'data_at') -%}`,
     `{%- set minutes = ((now() - at).total_seconds() / 60) | int if at else none %}`,
     title(name),
     ``,
-    `{% if charging in ['charging', 'starting'] -%}`,
+    `{% if state == 'unavailable' -%}`,
+    `**${text.unavailable}**`,
+    `{%- elif state in nothing -%}`,
+    `**${text.unknown}**`,
+    `{%- elif state == 'waking' -%}`,
+    `**${text.waking}**{% if zone %} · {{ zone }}{% endif -%}`,
+    `{%- elif charging in ['charging', 'starting'] -%}`,
     `**${text.charging_at} {{ ${shown("sensor.charge_state_charger_power")} }}**` +
       `{%- if full %} · ${text.full_at} {{ (full | as_local).strftime('%H:%M') }}{% endif -%}`,
     `{%- elif gear in ['d', 'r', 'n', 'drive', 'reverse', 'neutral'] -%}`,
-    `**${text.driving}**{% if target not in known %} ${text.to} {{ target }}{% endif -%}`,
+    `**${text.driving}**{% if target not in nothing %} ${text.to} {{ target }}{% endif -%}`,
     `{%- if arrival %} · ${text.arrives_at} {{ (arrival | as_local).strftime('%H:%M') }}{% endif -%}`,
     `{%- elif state == 'asleep' -%}`,
     `**${text.asleep}**{% if zone %} · {{ zone }}{% endif -%}`,
@@ -168,7 +176,7 @@ function battery(entities) {
   ];
 }
 
-function climate(entities) {
+function climate(entities, text) {
   const control = entities.get("climate.climate");
   return [
     control
@@ -177,8 +185,8 @@ function climate(entities) {
           grid_options: { columns: 12 },
         })
       : tile(entities.get("binary_sensor.climate_state_is_climate_on")),
-    tile(entities.get("sensor.climate_state_inside_temp")),
-    tile(entities.get("sensor.climate_state_outside_temp")),
+    tile(entities.get("sensor.climate_state_inside_temp"), { name: text.inside }),
+    tile(entities.get("sensor.climate_state_outside_temp"), { name: text.outside }),
     tile(entities.get("switch.defrost")),
     tile(entities.get("select.seat_heater_left")),
     tile(entities.get("select.seat_heater_right")),
@@ -280,7 +288,7 @@ function carView(device, entities, text) {
       attentionSection(entities, text),
       section(text.battery, "mdi:car-battery", battery(entities)),
       section(text.location, "mdi:map-marker", map(entities)),
-      section(text.climate, "mdi:thermometer", climate(entities)),
+      section(text.climate, "mdi:thermometer", climate(entities, text)),
       section(text.body, "mdi:car-door", body(entities)),
       section(text.tires, "mdi:car-tire-alert", tires(entities)),
       section(text.schedules, "mdi:calendar-clock", schedules(entities)),
@@ -319,7 +327,27 @@ function siteView(device, entities, text) {
   };
 }
 
+const REGISTRIES = ["entities", "devices"];
+
+/** Return the ids of all our entities. The list is kept: it is wanted at each change of any state. */
+const ours = (() => {
+  let from, ids;
+  return ({ entities }) => {
+    if (entities !== from) {
+      from = entities;
+      ids = Object.keys(entities).filter((id) => entities[id].platform === DOMAIN);
+    }
+    return ids;
+  };
+})();
+
 class TeslaFiDashboard extends HTMLElement {
+  /** Return whether the dashboard is another one now: an entity may be registered well before it has a state. */
+  static shouldRegenerate(_config, before, after) {
+    if (REGISTRIES.some((registry) => before[registry] !== after[registry])) return true;
+    return before.states !== after.states && ours(after).some((id) => (id in before.states) !== (id in after.states));
+  }
+
   /** Return the dashboard's configuration; Home Assistant calls it whenever the dashboard is opened. */
   static async generate(_config, hass) {
     const text = TEXTS[(hass.locale?.language ?? hass.language ?? "en").split("-")[0]] ?? TEXTS.en;
