@@ -55,8 +55,8 @@ def pressed(random: Random, reserve: float) -> Press:
     vin, name = random.choice(sorted(NAMES.items()))
     service, entity, command = random.choice(
         (
-            ("lock.unlock", f"lock.{name}_doors", "door_unlock"),
-            ("lock.lock", f"lock.{name}_doors", "door_lock"),
+            ("lock.unlock", f"lock.{name}_door_lock", "door_unlock"),
+            ("lock.lock", f"lock.{name}_door_lock", "door_lock"),
             ("button.press", f"button.{name}_honk_horn", "honk_horn"),
             ("button.press", f"button.{name}_flash_lights", "flash_lights"),
             ("climate.turn_on", f"climate.{name}_climate", "auto_conditioning_start"),
@@ -187,7 +187,7 @@ async def _afterwards(keeper: Keeper, lived: CommandRound) -> list[str]:
             found.append(f"{vin[-6:]} was not looked at after an uncertain command")
         read = any(exchange.category == "data" and exchange.status == HTTPStatus.OK for exchange in asked)
         locked = keeper.car(vin).data["vehicle_state"]["locked"]
-        shown = keeper.hass.states.get(f"lock.{name}_doors")
+        shown = keeper.hass.states.get(f"lock.{name}_door_lock")
         if vin in begun and read and (shown is None or shown.state != ("locked" if locked else "unlocked")):
             found.append(f"lock.{name}_doors is {shown and shown.state}, and the car's is {locked}")
     return found

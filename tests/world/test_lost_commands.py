@@ -92,7 +92,7 @@ async def test_what_is_told_is_what_became_of_it(keeper: Keeper, escaped: list[s
 
 def test_what_goes_wrong_is_noticed() -> None:
     """Each thing that a press is held to: with it there is one complaint at least, without none."""
-    press = Press("lock.unlock", "lock.x_doors", ANNAS_MODEL_3, "door_unlock")
+    press = Press("lock.unlock", "lock.x_door_lock", ANNAS_MODEL_3, "door_unlock")
     record = CommandRecord(None, "", ANNAS_MODEL_3, "door_unlock")  # type: ignore[arg-type] # no moment
     good = Outcome(press, "", 1, [record])
     lost = Outcome(press, UNCERTAIN, 1, [replace(record, result=Result.UNCERTAIN)])
