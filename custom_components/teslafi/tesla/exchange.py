@@ -38,7 +38,10 @@ class Exchange:
     """What one call of the library sent to Tesla and got from it."""
 
     count: Count
-    """Called for each answer that Tesla bills: every one with a status below 500 ("Billing and limits")."""
+    """Called for each request that Tesla bills: every one with a status below 500 ("Billing and limits").
+
+    One whose answer was lost on the way counts as well: Tesla has probably billed it.
+    """
     token: Secret | None = None
     """The access token that was sent last."""
     endpoint: str = ""
@@ -139,13 +142,13 @@ class Transport:
         exchange.endpoint = URL(url).path
         before, exchange.delivered = exchange.delivered, True
         try:
-            response = await self._http.request(method, url, allow_redirects=False, **options)
+            response = await self._http.request(
+                method, url, allow_redirects=False, middlewares=(_counting(exchange.count),), **options
+            )
         except aiohttp.ClientConnectorError, aiohttp.InvalidURL:
             exchange.delivered = before
             raise
         async with response:
-            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                exchange.count()
             body = await _read(response)
         answer = Answer(response, body)
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
@@ -153,6 +156,25 @@ class Transport:
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise rate_limited(*waits_said(answer.headers, body))
         yield answer
+
+
+def _counting(count: Count) -> aiohttp.ClientMiddlewareType:
+    """Return what counts each attempt of aiohttp, which asks once more by itself when a connection breaks."""
+
+    async def attempt(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        billed = True
+        try:
+            response = await send(request)
+            billed = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        except aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError:
+            billed = False
+            raise
+        finally:
+            if billed:
+                count()
+        return response
+
+    return attempt
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

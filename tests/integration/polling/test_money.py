@@ -37,6 +37,39 @@ def test_the_currency_that_is_offered(options: dict[str, object], home: str, off
     assert likely_currency(options, home) is offered
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop"},
+        {"kind": "cut"},
+        {"kind": "truncated"},
+        {"kind": "malformed"},
+        {"kind": "html"},
+        {"kind": "segments"},
+        {"kind": "values", "values": {"charge_state": None}},
+        *(
+            {"kind": "status", "status": status}
+            for status in (400, 402, 403, 404, 405, 406, 408, 412, 418, 429, 500, 503)
+        ),
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}",
+)
+async def test_what_is_counted_is_what_tesla_bills(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, fault: dict[str, object]
+) -> None:
+    """Whatever becomes of the answer, lost ones included."""
+    entry = await owner.sign_in()
+    car = entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    owner.tesla.control.fault(path="*/vehicle_data", times=2, **fault)
+    for _ in range(3):
+        freezer.tick(120)
+        await car.async_request_refresh()
+        await pass_time(hass, freezer, 120, step=60)
+    billed = owner.tesla.control.counters()["anna@example.com"]
+    assert car.data.requests["data"] == billed["data"] >= 2
+    assert car.data.requests["wake"] == billed.get("wake", 0) == 0
+
+
 async def test_costs_are_told_in_the_accounts_currency(hass: HomeAssistant, owner: Owner) -> None:
     """Counts are what is kept: another currency is another price of the same requests."""
     with patch("homeassistant.helpers.entity.Entity.entity_registry_enabled_default", new=True):
