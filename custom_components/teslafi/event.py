@@ -10,7 +10,6 @@ from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
 from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import VEHICLE_GROUPS
@@ -19,6 +18,7 @@ from .coordinators.vehicle import VehicleData
 from .detail_entity import DetailDescription, DetailEntity
 from .entity import async_setup_vehicle_platform
 from .journal_entities.events import EVENTS as JOURNAL_EVENTS, JournalEvent
+from .moments import aware_moment
 from .runtime import TeslaFiConfigEntry
 from .tesla.vehicle_details import CUSTOMER, Alert, newest_first
 
@@ -113,7 +113,7 @@ class AlertEvent(DetailEntity, EventEntity):
         """Go on after the last event of before a restart."""
         told = await self.async_get_last_event_data()
         attributes = (told.last_event_attributes if told else None) or {}
-        self._told_until = _moment(attributes.get("time"))
+        self._told_until = aware_moment(attributes.get("time"))
         await super().async_added_to_hass()
         self._tell(self._value)
 
@@ -147,9 +147,3 @@ def _attributes(alert: Alert) -> dict[str, Any]:
         "audience": list(alert.audience),
         "time": alert.time.isoformat() if alert.time else None,
     }
-
-
-def _moment(text: object) -> datetime | None:
-    """Read a moment of ours that Home Assistant kept."""
-    moment = dt_util.parse_datetime(text) if isinstance(text, str) else None
-    return moment if moment is not None and moment.tzinfo is not None else None

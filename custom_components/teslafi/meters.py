@@ -12,6 +12,8 @@ from math import fsum, inf
 import re
 from typing import Any, ClassVar, Final, Protocol, Self
 
+from .moments import aware_moment
+
 DISCONNECTED: Final = "Disconnected"
 MOVED: Final = 1.0
 """Miles by which the odometer must have grown for the car to have been unplugged meanwhile."""
@@ -116,10 +118,10 @@ class SessionMeter:
             value if type(value := stored.get(key)) in (int, float) else None for key in ("last", "odometer")
         )
         return cls(
-            began=_moment(stored.get("began")),
+            began=aware_moment(stored.get("began")),
             last=last,
             odometer=odometer,
-            seen_at=_moment(stored.get("seen_at")),
+            seen_at=aware_moment(stored.get("seen_at")),
             apart=stored.get("apart") is True,
             settled=stored.get("settled") is True,
         )
@@ -249,7 +251,7 @@ class ChargesMeter:
         """Undo `to_json`; what is not understood counts as never seen, and a sum begins anew."""
         stored = data if isinstance(data, dict) else {}
         value, began, counted, closed = (stored.get(key) for key in ("value", "began", "counted", "closed"))
-        moment = _moment(began)
+        moment = aware_moment(began)
         if not isinstance(value, int | float) or moment is None or type(counted) is not dict or type(closed) is not int:
             return cls()
         if not all(_START.fullmatch(str(start)) and type(energy) in (int, float) for start, energy in counted.items()):
@@ -282,11 +284,3 @@ class OdometerMeter:
         if since is not None and at is not None and at - since >= LOWER_FOR:
             return replace(self, value=value, lower_since=None)
         return replace(self, lower_since=since)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo is not None else None

@@ -3,19 +3,20 @@
 They read with the monitoring grant, so that controls need not be on. Tesla bills each question; nothing wakes a car.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
-from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.core import HomeAssistant, ServiceResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 import probatio
 
+from .car_actions import Asked, CarAction, async_register, moment_of
 from .const import DOMAIN
 from .coordinators.billed_charges import async_apply_bills
 from .coordinators.details import BudgetUsedUp, refusal
@@ -23,7 +24,6 @@ from .coordinators.vehicle import VehicleCoordinator
 from .journal.file import JournalUnusable
 from .owner_files import async_ensure_allowed, async_save
 from .runtime import TeslaFiConfigEntry
-from .services import target
 from .tesla.charging_history import ChargingSession
 from .tesla.errors import NotFound, TeslaError
 from .tesla.vehicle_details import ChargingSite, ServiceVisit, Warranty
@@ -31,33 +31,26 @@ from .tesla.vehicle_details import ChargingSite, ServiceVisit, Warranty
 FILENAME: Final = "filename"
 CONTENT_ID: Final = "content_id"
 
-type Asked = Mapping[str, Any]
 type Told = Mapping[str, object]
 type Ask = Callable[[HomeAssistant, VehicleCoordinator, Asked], Awaitable[Told]]
+type ResponseAction = CarAction[VehicleCoordinator]
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseAction:
-    """One action: what it takes besides the device, and how it is answered.
+def _action(ask: Ask, fields: Mapping[Any, Any], *, charging: bool = False, only: bool = True) -> ResponseAction:
+    """Return an action whose answer is written as JSON. `charging`: it needs the scope of charging history."""
 
-    `charging`: it needs the scope of charging history. `only`: it is of no use without its response.
-    """
+    async def answer(hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> ServiceResponse:
+        if charging and not vehicle.details.reads_charging_history:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="charging_history_not_shared")
+        return cast("ServiceResponse", _json(await ask(hass, vehicle, asked)))
 
-    ask: Ask
-    fields: Mapping[Any, Any]
-    charging: bool = False
-    only: bool = True
+    return CarAction(answer, fields, only)
 
 
 async def _charging_history(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
-    begin, end = (_moment(asked.get(name)) for name in ("start", "end"))
+    begin, end = moment_of(asked, "start"), moment_of(asked, "end")
     history = await vehicle.details.charging_history(begin, end)
     return {"sessions": [_session(session) for session in history.sessions], "complete": history.complete}
-
-
-def _moment(moment: datetime | None) -> datetime | None:
-    """Take a moment without a zone as one of Home Assistant's zone."""
-    return None if moment is None else dt_util.as_utc(moment)
 
 
 def _session(session: ChargingSession) -> Told:
@@ -95,7 +88,7 @@ def _session(session: ChargingSession) -> Told:
 async def _apply_charging_history(_hass: HomeAssistant, vehicle: VehicleCoordinator, asked: Asked) -> Told:
     """Take what Tesla billed as the costs of the charges of the journal."""
     entry: TeslaFiConfigEntry = vehicle.config_entry
-    begin, end = (_moment(asked.get(name)) for name in ("start", "end"))
+    begin, end = moment_of(asked, "start"), moment_of(asked, "end")
     try:
         applied = await async_apply_bills(entry.runtime_data.journal_of(vehicle.vin), vehicle.details, begin, end)
     except JournalUnusable as error:
@@ -204,34 +197,34 @@ async def _service(_hass: HomeAssistant, vehicle: VehicleCoordinator, _asked: As
 _PDF: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.pdf$"))
 
 ACTIONS: Final[Mapping[str, ResponseAction]] = {
-    "get_charging_history": ResponseAction(
+    "get_charging_history": _action(
         _charging_history,
         {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
         charging=True,
     ),
-    "apply_charging_history": ResponseAction(
+    "apply_charging_history": _action(
         _apply_charging_history,
         {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
         charging=True,
         only=False,
     ),
-    "download_charging_invoice": ResponseAction(
+    "download_charging_invoice": _action(
         _download_invoice,
         {probatio.Required(CONTENT_ID): cv.string, probatio.Required(FILENAME): _PDF},
         charging=True,
         only=False,
     ),
-    "get_nearby_charging_sites": ResponseAction(
+    "get_nearby_charging_sites": _action(
         _nearby,
         {
             probatio.Optional("count"): probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=100)),
             probatio.Optional("radius"): probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=1000)),
         },
     ),
-    "get_recent_alerts": ResponseAction(_alerts, {}),
-    "get_service_status": ResponseAction(_service, {}),
-    "get_warranty": ResponseAction(_warranty, {}),
-    "get_vehicle_options": ResponseAction(_options, {}),
+    "get_recent_alerts": _action(_alerts, {}),
+    "get_service_status": _action(_service, {}),
+    "get_warranty": _action(_warranty, {}),
+    "get_vehicle_options": _action(_options, {}),
 }
 """Actions that ask about one car."""
 
@@ -239,28 +232,15 @@ ACTIONS: Final[Mapping[str, ResponseAction]] = {
 @callback
 def async_setup_response_actions(hass: HomeAssistant) -> None:
     """Register every action."""
-    for name, action in ACTIONS.items():
-        schema = probatio.Schema({probatio.Required(ATTR_DEVICE_ID): cv.string, **action.fields})
-        response = SupportsResponse.ONLY if action.only else SupportsResponse.OPTIONAL
-        hass.services.async_register(DOMAIN, name, _handler(hass, action), schema, supports_response=response)
+    async_register(hass, ACTIONS, lambda entry, vin: entry.runtime_data.vehicles[vin], _refusals)
 
 
-def _handler(
-    hass: HomeAssistant, action: ResponseAction
-) -> Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]:
-    async def handle(call: ServiceCall) -> ServiceResponse:
-        entry, identifier = target(hass, call.data[ATTR_DEVICE_ID])
-        if (vehicle := entry.runtime_data.vehicles.get(identifier)) is None:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
-        try:
-            if action.charging and not vehicle.details.reads_charging_history:
-                raise ServiceValidationError(translation_domain=DOMAIN, translation_key="charging_history_not_shared")
-            told = await action.ask(hass, vehicle, call.data)
-        except (TeslaError, BudgetUsedUp) as error:
-            raise refusal(error, vehicle.vehicle_name) from error
-        return cast("ServiceResponse", _json(told)) if call.return_response else None
-
-    return handle
+@contextmanager
+def _refusals(vehicle: VehicleCoordinator) -> Iterator[None]:
+    try:
+        yield
+    except (TeslaError, BudgetUsedUp) as error:
+        raise refusal(error, vehicle.vehicle_name) from error
 
 
 def _json(told: object) -> JsonValueType:

@@ -21,6 +21,7 @@ ROOMS: Final = {
     ),
     "application_credentials": "flow public_key",
     "backup": "coordinators",
+    "car_actions": "const runtime services",
     "catalogue": "tesla",
     "compat": "",
     "config_flow": "const flow runtime secret storage",
@@ -38,24 +39,25 @@ ROOMS: Final = {
         "catalogue compat const controls coordinators feed history issues journal link polling public_key runtime"
         " secret storage tesla"
     ),
-    "link": "const issues secret storage",
+    "link": "const issues moments secret storage",
     "history": "journal",
     "journal": "",
-    "journal_entities": "const coordinators entity journal owner_files runtime services",
+    "journal_entities": "car_actions const coordinators entity journal owner_files runtime",
     "llm": "const coordinators journal journal_entities runtime",
     "logbook": "const",
-    "meters": "",
+    "meters": "moments",
+    "moments": "",
     "owner_files": "const",
     "picture": "const",
     "polling": "tesla",
     "public_key": "const tesla",
     "issues": "const tesla",
     "repairs": "const coordinators flow issues journal",
-    "response_actions": "const coordinators journal owner_files runtime services tesla",
+    "response_actions": "car_actions const coordinators journal owner_files runtime tesla",
     "runtime": "const controls coordinators link",
     "secret": "",
     "services": "catalogue compat const controls coordinators runtime tesla",
-    "storage": "const polling issues secret tesla",
+    "storage": "const moments polling issues secret tesla",
     "system_health": "const coordinators runtime tesla",
     "tesla": "secret",
 }
@@ -63,7 +65,7 @@ ROOMS: Final = {
 
 PLATFORM_ROOMS: Final = (
     "catalogue compat const control_entity controls coordinators detail_entity entity journal_entities link meters"
-    " picture polling runtime tesla"
+    " moments picture polling runtime tesla"
 )
 """What any platform may import. No platform imports another."""
 

@@ -152,7 +152,7 @@ async def test_an_unknown_invoice_stops_no_other(hass: HomeAssistant, owner: Own
     await ask(hass, "download_charging_invoice", content_id=invoice["content_id"], filename=str(tmp_path / "a.pdf"))
 
 
-@pytest.mark.parametrize("name", [name for name, action in ACTIONS.items() if action.charging])
+@pytest.mark.parametrize("name", [name for name in ACTIONS if "charging_" in name and "sites" not in name])
 async def test_what_is_not_shared_is_not_asked_for(
     hass: HomeAssistant, owner: Owner, name: str, tmp_path: Path
 ) -> None:

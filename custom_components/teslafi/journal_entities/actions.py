@@ -1,22 +1,22 @@
 """Actions about a car's journal: what it says of a period, the owner's tags and costs, and files for others."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 import csv
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 import json
 from typing import Any, BinaryIO, Concatenate, Final, cast
 
-from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 import probatio
 
+from ..car_actions import Asked, CarAction, async_register, moment_of
 from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
@@ -24,7 +24,6 @@ from ..journal.sessions import Charge, CostSource, Drive, Parking
 from ..journal.store import Store
 from ..journal.summary import costs_of
 from ..owner_files import async_ensure_allowed, async_save
-from ..services import target
 from .figures import Figures, charge_figures, drive_figures, moment, parking_figures
 from .statistics import async_forget
 
@@ -48,30 +47,16 @@ _FORMULA: Final = (
 """What a spreadsheet takes for the beginning of a formula, after blanks and line ends too."""
 MONTH: Final = 30 * 86_400
 
-type Asked = Mapping[str, Any]
-type Ask = Callable[[HomeAssistant, JournalCoordinator, Asked], Awaitable[Figures]]
-
-
-@dataclass(frozen=True, slots=True)
-class JournalAction:
-    """One action: what it takes besides the car, and how it is answered. `only`: of no use without its response."""
-
-    ask: Ask
-    fields: Mapping[Any, Any]
-    only: bool = True
+type JournalAction = CarAction[JournalCoordinator]
 
 
 def span_of(asked: Asked) -> tuple[datetime, datetime]:
-    """Return the period that is asked for, in local time: the last 30 days where nothing is said."""
-    end = _local(asked.get(END)) or dt_util.now()
-    start = _local(asked.get(START)) or end - timedelta(days=30)
+    """Return the period that is asked for: the last 30 days where nothing is said."""
+    end = moment_of(asked, END) or dt_util.utcnow()
+    start = moment_of(asked, START) or end - timedelta(days=30)
     if start > end:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="journal_period")
     return start, end
-
-
-def _local(moment: datetime | None) -> datetime | None:
-    return None if moment is None else dt_util.as_local(dt_util.as_utc(moment))
 
 
 type Tell[**P] = Callable[Concatenate[Store, str, int, int, P], list[Figures]]
@@ -282,13 +267,11 @@ _COST: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=CO
 _CURRENCY: Final = probatio.All(cv.string, probatio.Match(r"^[A-Z]{3}$"))
 
 ACTIONS: Final[Mapping[str, JournalAction]] = {
-    "get_drives": JournalAction(_drives, _SPAN),
-    "get_charges": JournalAction(_charges, _SPAN),
-    "get_parking": JournalAction(_parking, _SPAN),
-    "get_summary": JournalAction(
-        _summary, {**_SPAN, probatio.Optional(GROUP_BY, default="total"): probatio.In(PERIODS)}
-    ),
-    "tag_drive": JournalAction(
+    "get_drives": CarAction(_drives, _SPAN),
+    "get_charges": CarAction(_charges, _SPAN),
+    "get_parking": CarAction(_parking, _SPAN),
+    "get_summary": CarAction(_summary, {**_SPAN, probatio.Optional(GROUP_BY, default="total"): probatio.In(PERIODS)}),
+    "tag_drive": CarAction(
         _tag,
         {
             probatio.Required(SESSION): cv.datetime,
@@ -296,7 +279,7 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
         },
         only=False,
     ),
-    "set_charge_cost": JournalAction(
+    "set_charge_cost": CarAction(
         _set_cost,
         {
             probatio.Required(SESSION): cv.datetime,
@@ -305,9 +288,9 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
         },
         only=False,
     ),
-    "recompute_costs": JournalAction(_reprice, {}, only=False),
-    "delete_journal": JournalAction(_delete, {}, only=False),
-    "export_journal": JournalAction(
+    "recompute_costs": CarAction(_reprice, {}, only=False),
+    "delete_journal": CarAction(_delete, {}, only=False),
+    "export_journal": CarAction(
         _export,
         {
             **_SPAN,
@@ -323,23 +306,12 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
 @callback
 def async_setup_journal_actions(hass: HomeAssistant) -> None:
     """Register every action."""
-    for name, action in ACTIONS.items():
-        schema = probatio.Schema({probatio.Required(ATTR_DEVICE_ID): cv.string, **action.fields})
-        response = SupportsResponse.ONLY if action.only else SupportsResponse.OPTIONAL
-        hass.services.async_register(DOMAIN, name, _handler(hass, action), schema, supports_response=response)
+    async_register(hass, ACTIONS, lambda entry, vin: entry.runtime_data.journal_of(vin), _refusals)
 
 
-def _handler(
-    hass: HomeAssistant, action: JournalAction
-) -> Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]:
-    async def handle(call: ServiceCall) -> ServiceResponse:
-        entry, vin = target(hass, call.data[ATTR_DEVICE_ID])
-        if vin not in entry.runtime_data.vehicles:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
-        try:
-            told = await action.ask(hass, entry.runtime_data.journal_of(vin), call.data)
-        except JournalUnusable as error:
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="journal_unusable") from error
-        return told if call.return_response else None
-
-    return handle
+@contextmanager
+def _refusals(_car: JournalCoordinator) -> Iterator[None]:
+    try:
+        yield
+    except JournalUnusable as error:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="journal_unusable") from error

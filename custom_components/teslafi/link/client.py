@@ -10,9 +10,9 @@ import socket
 from typing import Any, ClassVar, Final, Protocol, Self
 
 import aiohttp
-from homeassistant.util import dt as dt_util
 from yarl import URL
 
+from ..moments import aware_moment
 from ..secret import Secret
 from .words import API_VERSION, CLIENT_ID, PROBLEM, PRODUCT, Acr, Scope, SubscriptionReason
 
@@ -439,10 +439,10 @@ def _status(said: Mapping[str, Any]) -> AccountStatus:
     subscription = subscription if isinstance(subscription, dict) else {}
     return AccountStatus(
         instance_name=str(link.get("instance_name", "")),
-        linked_at=_moment(link.get("linked_at")),
+        linked_at=aware_moment(link.get("linked_at")),
         two_factor=account.get("two_factor") is True,
         subscription=_subscription_reason(subscription.get("reason")),
-        until=_moment(subscription.get("until")),
+        until=aware_moment(subscription.get("until")),
         controls=isinstance(said.get("controls"), dict),
     )
 
@@ -459,11 +459,6 @@ def _refused(said: Mapping[str, Any]) -> PermitRefused:
     kind, detail = said.get("type"), said.get("detail")
     reason = kind.removeprefix(PROBLEM) if isinstance(kind, str) else ""
     return PermitRefused(reason, detail if isinstance(detail, str) else "")
-
-
-def _moment(value: object) -> datetime | None:
-    found = dt_util.parse_datetime(value) if isinstance(value, str) else None
-    return found if found is not None and found.tzinfo is not None else None
 
 
 def _subscription_reason(value: object) -> SubscriptionReason | None:

@@ -10,10 +10,10 @@ import re
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, LOGGER
+from ..moments import aware_moment
 from ..polling.ledger import Ledger
 from ..polling.month import is_month
 from ..tesla.decode import decode_vehicle, encode
@@ -69,16 +69,12 @@ class LastValues:
         return cls(
             state=next((state for state in CarState if state == data.get("state")), None),
             snapshot=decode_vehicle(data.get("snapshot") or {}).snapshot,
-            data_at=_moment(data.get("data_at")),
-            contact_at=_moment(data.get("contact_at")),
+            data_at=aware_moment(data.get("data_at")),
+            contact_at=aware_moment(data.get("contact_at")),
             ledger=Ledger.from_json(data.get("ledger")),
-            block_at={name: at for name, text in _items(data, "block_at") if (at := _moment(text)) is not None},
+            block_at={name: at for name, text in _items(data, "block_at") if (at := aware_moment(text)) is not None},
             polling=dict(_items(data, "polling")),
         )
-
-
-def _moment(text: object) -> datetime | None:
-    return dt_util.parse_datetime(text) if isinstance(text, str) else None
 
 
 @dataclass(frozen=True, slots=True)
