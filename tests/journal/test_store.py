@@ -7,7 +7,9 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
+from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.journal.recorder import CHECKPOINT_SECONDS
 from custom_components.teslafi.journal.replay import Cancelled
 from custom_components.teslafi.journal.rules import current
@@ -87,6 +89,42 @@ def test_two_cars_do_not_meet(store: Store, month: list[Sample]) -> None:
     record(alone, month[:600])
     assert told(alone) == told(store)
     alone.close()
+
+
+def test_what_is_seen_of_many_cars_is_one_transaction(store: Store, month: list[Sample]) -> None:
+    """A disk is made to write once for all cars of an account, and not once for each."""
+    commits: list[Connection] = []
+    event.listen(store._open_engine(), "commit", commits.append)  # noqa: SLF001 - counted from below
+    told_of = store.record_all({VIN: month[:300], OTHER: month[:300]})
+    assert len(commits) == 1
+    assert told_of[VIN] == told_of[OTHER]
+    assert told(store) == told(store, OTHER)
+    assert told(store)
+    store.record_all({VIN: (), OTHER: ()})
+    assert len(commits) == 1
+
+
+def test_what_one_transaction_could_not_take_is_written_with_the_next(path: Path, month: list[Sample]) -> None:
+    store, whole = Store(path), Store(path.with_name("whole.db"))
+    store.open()
+    whole.open()
+    refuses = [True]
+
+    def refuse(_connection: Connection) -> None:
+        if refuses:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    event.listen(store._open_engine(), "commit", refuse)  # noqa: SLF001 - a disk that fails, from below
+    with pytest.raises(JournalUnusable):
+        store.record_all({VIN: month[:200], OTHER: month[:100]})
+    refuses.clear()
+    store.record_all({VIN: month[200:300], OTHER: ()})
+    whole.record_all({VIN: month[:300], OTHER: month[:100]})
+    for vin in (VIN, OTHER):
+        assert store.samples(vin) == whole.samples(vin)
+        assert told(store, vin) == told(whole, vin)
+    store.close()
+    whole.close()
 
 
 def test_repetitions_are_left_out(store: Store, month: list[Sample]) -> None:

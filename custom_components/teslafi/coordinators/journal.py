@@ -165,18 +165,28 @@ class Journal:
     async def _write_out(self) -> None:
         if self._hopeless or not await self._open_file():
             return
-        vins = set(self._queues) | (set(self._states) if self._trouble else set())
-        for vin in sorted(vins):
-            samples = list(self._queues.pop(vin, ()))
-            try:
-                if addresses := self._addresses.pop(vin, None):
-                    await self._hass.async_add_executor_job(self.store.note_addresses, vin, addresses.items())
-                recorded = await self._hass.async_add_executor_job(self.store.record, vin, samples)
-            except JournalUnusable as error:
-                self._failed(error)
-                return
-            self._tell(vin, await self._priced(vin, recorded))
+        try:
+            await self._note_addresses()
+            recorded = await self._record()
+        except JournalUnusable as error:
+            self._failed(error)
+            return
+        for vin, one in recorded.items():
+            self._tell(vin, await self._priced(vin, one))
         self._note(None)
+
+    async def _note_addresses(self) -> None:
+        addresses, self._addresses = self._addresses, {}
+        for vin, told in addresses.items():
+            await self._hass.async_add_executor_job(self.store.note_addresses, vin, told.items())
+
+    async def _record(self) -> Mapping[str, Recorded]:
+        """Have what was seen of all cars written; after trouble, also what waits of those that nothing was seen of."""
+        vins = set(self._queues) | (set(self._states) if self._trouble else set())
+        if not vins:
+            return {}
+        seen = {vin: list(self._queues.pop(vin, ())) for vin in sorted(vins)}
+        return await self._hass.async_add_executor_job(self.store.record_all, seen)
 
     async def _priced(self, vin: str, recorded: Recorded) -> Recorded:
         """Return what was recorded with the costs of the charges that have ended."""

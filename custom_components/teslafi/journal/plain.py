@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import UnionType
-from typing import Any, TypeAliasType, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAliasType, get_args, get_origin, get_type_hints
 
 type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
 
@@ -16,20 +16,24 @@ class NotUnderstood(ValueError):
 
 def to_json(value: object) -> Json:
     """Return a value as JSON; fields that are as they are by default are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        told: dict[str, Json] = {}
-        for field in fields(value):
-            content = getattr(value, field.name)
-            if content is not None:
-                told[field.name] = to_json(content)
-        return told
+    if value is None or isinstance(value, _SCALARS):
+        return value
+    if names := _names(type(value)):
+        return {name: to_json(content) for name in names if (content := getattr(value, name)) is not None}
     if isinstance(value, Mapping):
         return {str(key): to_json(content) for key, content in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(content) for content in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     raise TypeError(type(value).__name__)
+
+
+_SCALARS: Final = (bool, int, float, str)
+
+
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; none of anything else."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def from_json[T](wanted: type[T], raw: object) -> T:

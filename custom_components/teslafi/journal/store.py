@@ -73,8 +73,7 @@ class Store:
             if engine is None:
                 return
             try:
-                for vin in list(self._recorders):
-                    self.record(vin, (), flush=True)
+                self.record_all(dict.fromkeys(self._recorders, ()), flush=True)
                 self.checkpoint()
             finally:
                 self._engine = None
@@ -95,14 +94,20 @@ class Store:
 
     def record(self, vin: str, samples: Iterable[Sample], *, flush: bool = False) -> Recorded:
         """Take in what was seen of a car, in order of time; `flush` keeps repetitions that are held back."""
+        return self.record_all({vin: samples}, flush=flush)[vin]
+
+    def record_all(self, seen: Mapping[str, Iterable[Sample]], *, flush: bool = False) -> dict[str, Recorded]:
+        """Do the same for several cars, by VIN, in one transaction: all of it is on disk then, or nothing."""
         with self._writing:
-            recorder = self._recorder(vin)
-            closed = [one for sample in samples for one in recorder.see(sample)]
-            if flush:
-                closed.extend(recorder.flush())
-            if recorder.unwritten:
-                self._write(vin, recorder)
-            return Recorded(recorder.state, self._named(vin, closed))
+            closed = {vin: self._take_in(self._recorder(vin), samples, flush=flush) for vin, samples in seen.items()}
+            self._write({vin: recorder for vin in seen if (recorder := self._recorder(vin)).unwritten})
+            return {vin: Recorded(self._recorder(vin).state, self._named(vin, told)) for vin, told in closed.items()}
+
+    def _take_in(self, recorder: Recorder, samples: Iterable[Sample], *, flush: bool) -> Sequence[Closed]:
+        closed = [one for sample in samples for one in recorder.see(sample)]
+        if flush:
+            closed.extend(recorder.flush())
+        return closed
 
     def state(self, vin: str) -> State:
         """Return the rules' state of a car."""
@@ -117,19 +122,25 @@ class Store:
             recorder = self._recorders[vin] = Recorder(state)
         return recorder
 
-    def _write(self, vin: str, recorder: Recorder) -> None:
-        unwritten = recorder.take_unwritten()
+    def _write(self, recorders: Mapping[str, Recorder]) -> None:
+        if not recorders:
+            return
+        unwritten = {vin: recorder.take_unwritten() for vin, recorder in recorders.items()}
         try:
             with self._transaction() as connection:
-                car = self._rows.new_car(connection, vin)
-                self._rows.write(connection, car, unwritten)
-                self._rows.keep_state(connection, car, recorder.state)
+                for vin, recorder in recorders.items():
+                    car = self._rows.new_car(connection, vin)
+                    self._rows.write(connection, car, unwritten[vin])
+                    self._rows.keep_state(connection, car, recorder.state)
         except JournalUnusable:
-            unwritten.samples[: max(len(unwritten.samples) - WAITING_MOST, 0)] = []
-            recorder.unwritten = unwritten
+            for vin, recorder in recorders.items():
+                samples = unwritten[vin].samples
+                samples[: max(len(samples) - WAITING_MOST, 0)] = []
+                recorder.unwritten = unwritten[vin]
             raise
-        if any(isinstance(one, Charge) for _, one in unwritten.closed):
-            self._forget_worth(vin)
+        for vin in recorders:
+            if any(isinstance(one, Charge) for _, one in unwritten[vin].closed):
+                self._forget_worth(vin)
 
     # Asking
 
