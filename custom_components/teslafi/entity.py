@@ -339,7 +339,7 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
                 entity.device_entry = device
             async_add_entities(entities)
 
-        return _add_when_due(coordinator, due, add)
+        return _add_when_due(due, add, coordinator.listen_to_news)
 
     _follow(entry, entry.runtime_data.vehicles, begin)
 
@@ -361,7 +361,7 @@ def async_setup_site_platform[DescriptionT: ShownDescription[SiteData]](
             reported = data.reported | energy_paths(data.info)
             return [entity_class(coordinator, description) for description in pending.take(reported)]
 
-        return _add_when_due(coordinator, due, async_add_entities)
+        return _add_when_due(due, async_add_entities, coordinator.async_add_listener)
 
     _follow(entry, entry.runtime_data.sites, begin)
 
@@ -387,7 +387,7 @@ def async_setup_wall_connector_platform[DescriptionT: ShownDescription[WallConne
             _make_site_device(entry, coordinator)
             return [entity_class(coordinator, description, din) for din in sorted(new) for description in descriptions]
 
-        return _add_when_due(coordinator, due, async_add_entities)
+        return _add_when_due(due, async_add_entities, coordinator.async_add_listener)
 
     _follow(entry, entry.runtime_data.sites, begin)
 
@@ -428,7 +428,7 @@ def async_setup_part_platform[DescriptionT: PartDescription](
             _make_site_device(entry, coordinator)
             return [entity_class(coordinator, row, part) for row, part in new.values()]
 
-        return _add_when_due(coordinator, due, async_add_entities)
+        return _add_when_due(due, async_add_entities, coordinator.async_add_listener)
 
     _follow(entry, entry.runtime_data.sites, begin)
 
@@ -475,11 +475,11 @@ class _Unfitted[DescriptionT: ShownDescription[Any]]:
 
 
 def _add_when_due(
-    coordinator: VehicleCoordinator | SiteCoordinator,
     due: Callable[[], list[Entity]],
     add: Callable[[list[Entity]], None],
+    listen: Callable[[CALLBACK_TYPE], CALLBACK_TYPE],
 ) -> CALLBACK_TYPE:
-    """Add what is due now and after each update; return how to stop."""
+    """Add what is due now and whenever `listen` says that more may be; return how to stop."""
 
     @callback
     def look() -> None:
@@ -487,7 +487,7 @@ def _add_when_due(
             add(entities)
 
     look()
-    return coordinator.async_add_listener(look)
+    return listen(look)
 
 
 @callback

@@ -1247,6 +1247,10 @@ class VehicleSensor(TeslaFiSensor, VehicleEntity):
             return self.coordinator.data.currency
         return super().native_unit_of_measurement
 
+
+class MeteredSensor(VehicleSensor):
+    """A sensor of a car whose readings go through a meter."""
+
     @override
     def _current_value(self) -> Any:
         return self._metered(super()._current_value())
@@ -1291,7 +1295,7 @@ class StateSensor(VehicleSensor):
         await self.async_device_update()
 
 
-class KeptSensor[MeterT: (SessionMeter, HomeMeter)](VehicleSensor, RestoreEntity):
+class KeptSensor[MeterT: (SessionMeter, HomeMeter)](MeteredSensor, RestoreEntity):
     """A sensor whose meter is kept over a restart, so that nothing counts twice."""
 
     _kind: type[MeterT]
@@ -1351,7 +1355,8 @@ def _vehicle_sensor(coordinator: VehicleCoordinator, description: VehicleSensorD
     """Return the sensor of a row."""
     if description.key == STATE:
         return StateSensor(coordinator, description)
-    return _KEPT.get(description.meter, VehicleSensor)(coordinator, description)
+    kind = VehicleSensor if description.meter is None else _KEPT.get(description.meter, MeteredSensor)
+    return kind(coordinator, description)
 
 
 class SiteSensor(TeslaFiSensor, SiteEntity):

@@ -53,6 +53,8 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         self._absent: dict[str, Absence] = {}
         self._listed_at: float | None = None
         self._shared: set[str] = set()
+        self._budget_is_fine = False
+        """Whether it was, when it was looked at last: then there is no issue to withdraw."""
         self._begun = False
         self.data = Products({}, {})
 
@@ -188,8 +190,10 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     @callback
     def look_at_budget(self) -> None:
         """Raise or withdraw the issues that the month's budget runs short or is used up."""
-        short = self.budget.runs_short(self.vehicles)
-        note_budget(self.hass, self.config_entry, short=short, reached=not self.budget.may_look)
+        short, reached = self.budget.runs_short(self.vehicles), not self.budget.may_look
+        if short or reached or not self._budget_is_fine:
+            note_budget(self.hass, self.config_entry, short=short, reached=reached)
+        self._budget_is_fine = not (short or reached)
 
     @callback
     def save_soon(self) -> None:

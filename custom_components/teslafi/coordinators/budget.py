@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 import time
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 
@@ -13,6 +13,9 @@ from ..polling.ledger import Ledger, month_of
 from ..polling.month import BillingMonth
 from ..polling.pace import Mode, Step
 from ..tesla.requests import Category, Currency, cost_of, price_of
+
+_MODES: Final[Mapping[object, Mode]] = {mode.value: mode for mode in Mode}
+_CURRENCIES: Final[Mapping[object, Currency]] = {currency.value: currency for currency in Currency}
 
 
 class Budget:
@@ -44,14 +47,12 @@ class Budget:
     @property
     def mode(self) -> Mode:
         """The owner's choice between detail and cost."""
-        chosen = self._entry.options.get(CONF_POLLING_MODE)
-        return next((mode for mode in Mode if mode == chosen), Mode.BALANCED)
+        return _MODES.get(self._entry.options.get(CONF_POLLING_MODE), Mode.BALANCED)
 
     @property
     def currency(self) -> Currency:
         """What Tesla bills the developer account in, as far as the owner said it."""
-        chosen = self._entry.options.get(CONF_CURRENCY)
-        return next((currency for currency in Currency if currency == chosen), Currency.USD)
+        return _CURRENCIES.get(self._entry.options.get(CONF_CURRENCY), Currency.USD)
 
     @property
     def learns_habits(self) -> bool:
@@ -92,12 +93,15 @@ class Budget:
 
     def step(self, vin: str) -> Step:
         """Return how much of the mode the limit leaves to a car."""
+        return self._steps([vin])[vin]
+
+    def _steps(self, vins: Iterable[str]) -> Mapping[str, Step]:
+        """Return how much of the mode the limit leaves to each car; what is under way counts, whoever asked for it."""
         if self.limit is None:
-            return Step.FULL
+            return dict.fromkeys(vins, Step.FULL)
         now = time.time()
-        cars = {known: self._spending(known, now) for known in {vin, *self._ledgers}}
-        cars[vin] = replace(cars[vin], spent=cars[vin].spent + self._under_way)
-        return steps(self.limit, cars, now)[vin]
+        cars = {vin: self._spending(vin, now) for vin in {*vins, *self._ledgers}}
+        return steps(self.limit, cars, now, under_way=self._under_way)
 
     def runs_short(self, vins: Iterable[str]) -> bool:
         """Whether a car gets less than all of its mode.
@@ -106,7 +110,7 @@ class Budget:
         or the limit is another and every car has all of its mode.
         """
         now = (month_of(time.time()), self.limit)
-        if any(self.step(vin) is not Step.FULL for vin in vins):
+        if any(step is not Step.FULL for step in self._steps(vins).values()):
             self._short = now
         elif now != self._short:
             self._short = None

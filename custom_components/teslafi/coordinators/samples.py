@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from ..journal.sample import KM_PER_MILE, Sample, Wake
-from ..polling.observation import Reason, fresh_blocks, observed_in
+from ..polling.observation import Reason
 from ..tesla.snapshot import CarState, ChargeState, ClimateState, DriveState, Snapshot, VehicleConfig, VehicleState
 
 PARKED: Final = frozenset({None, "", "P"})
 YEARS: Final = range(1_577_836_800, 4_102_444_800)
 """Epoch seconds of 2020 to 2099: what a car's clock may say."""
-BUSY: Final = (Reason.DRIVING, Reason.CHARGING)
+IDLE: Final = tuple(reason for reason in Reason if reason not in (Reason.DRIVING, Reason.CHARGING))
+"""Why a car is awake that neither drives nor charges, the liveliest first."""
 
 
 class CarClock:
@@ -39,9 +40,11 @@ def _told_at(answer: Snapshot) -> float | None:
     return newest if int(newest) in YEARS else None
 
 
-def sample_of(answer: Snapshot, at: int) -> Sample:
-    """Return what an answer with data says. Blocks that are leftovers of an earlier moment count as not sent."""
-    fresh = fresh_blocks(answer)
+def sample_of(answer: Snapshot, fresh: frozenset[str], reasons: frozenset[Reason], at: int) -> Sample:
+    """Return what an answer with data says. Blocks that are not `fresh` count as not sent.
+
+    `reasons` are those for which the car cannot sleep.
+    """
     charge = answer.charge_state if "charge_state" in fresh else ChargeState()
     climate = answer.climate_state if "climate_state" in fresh else ClimateState()
     drive = answer.drive_state if "drive_state" in fresh else DriveState()
@@ -50,7 +53,7 @@ def sample_of(answer: Snapshot, at: int) -> Sample:
     moving = None
     if "drive_state" in fresh:
         moving = drive.shift_state not in PARKED or (drive.speed or 0) > 0
-    reason = min(observed_in(answer).reasons.difference(BUSY), key=list(Reason).index, default=None)
+    reason = next((reason for reason in IDLE if reason in reasons), None)
     return Sample(
         at=at,
         state=Wake.ONLINE,

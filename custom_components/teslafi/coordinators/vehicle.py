@@ -10,7 +10,7 @@ import time
 from typing import Final, Protocol, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from ..journal.sample import Sample
@@ -134,6 +134,10 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._waking = False
         self._commands = 0
         """How many commands are under way."""
+        self._news: list[CALLBACK_TYPE] = []
+        self._stop_news: CALLBACK_TYPE = _nothing
+        self._known = (last.snapshot.reported, last.snapshot.vehicle_state.car_version)
+        """What was ever reported, and the firmware, when the listeners of news were called last."""
         self._clock_of_car = CarClock()
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
@@ -265,6 +269,30 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self.async_update_listeners()
 
     @callback
+    def listen_to_news(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Have `listener` called when the car reports what it never did, or has other firmware; return how to stop."""
+        if not self._news:
+            self._stop_news = self.async_add_listener(self._look_for_news)
+        self._news.append(listener)
+
+        @callback
+        def stop() -> None:
+            self._news.remove(listener)
+            if not self._news:
+                self._stop_news()
+
+        return stop
+
+    @callback
+    def _look_for_news(self) -> None:
+        snapshot = self.data.snapshot
+        known = (snapshot.reported, snapshot.vehicle_state.car_version)
+        if known != self._known:
+            self._known = known
+            for listener in list(self._news):
+                listener()
+
+    @callback
     def want_look(self) -> None:
         """Make the next refresh ask for everything. Does not wake the car."""
         self._wanted = True
@@ -349,9 +377,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         block_at = {**data.block_at, **dict.fromkeys(came, now)}
         self._base = without(merge(self._base, decoded.snapshot), _gone(block_at, now))
         self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
-        self._remember(rule.data_answered(self.polling, observed_in(decoded.snapshot), self._moment()))
+        observation = observed_in(decoded.snapshot, came)
+        self._remember(rule.data_answered(self.polling, observation, self._moment()))
         self._audience.data_received()
-        self._audience.seen(self.vin, sample_of(decoded.snapshot, self._seen_at(decoded.snapshot)))
+        seen_at = self._seen_at(decoded.snapshot)
+        self._audience.seen(self.vin, sample_of(decoded.snapshot, came, observation.reasons, seen_at))
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
     def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
@@ -402,7 +432,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return replace(
             data,
             snapshot=assume(self._base, assumed),
-            requests={category.value: page.get(category, 0) for category in Category},
+            requests={category: page.get(category, 0) for category in _CATEGORIES},
             cost=self._budget.cost_of_month(self.vin, month.month),
             currency=self._budget.currency,
             month_began=month.began,
@@ -415,6 +445,13 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def _moment(self) -> Moment:
         wall = time.time()
         return Moment(time.monotonic(), wall, *_local(int(wall // 60), dt_util.get_default_time_zone()))
+
+
+def _nothing() -> None:
+    """Stop nothing: nobody has listened yet."""
+
+
+_CATEGORIES: Final = tuple(Category)
 
 
 @lru_cache(maxsize=8)

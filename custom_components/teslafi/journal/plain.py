@@ -18,7 +18,8 @@ def to_json(value: object) -> Json:
     """Return a value as JSON; fields that are as they are by default are left out."""
     if value is None or isinstance(value, _SCALARS):
         return value
-    if names := _names(type(value)):
+    kind: type[Any] = type(value)
+    if names := _names(kind):
         return {name: to_json(content) for name in names if (content := getattr(value, name)) is not None}
     if isinstance(value, Mapping):
         return {str(key): to_json(content) for key, content in value.items()}
@@ -31,7 +32,7 @@ _SCALARS: Final = (bool, int, float, str)
 
 
 @lru_cache(maxsize=64)
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: type[Any]) -> tuple[str, ...]:
     """Return the names of a dataclass's fields; none of anything else."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 

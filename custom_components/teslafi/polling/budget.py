@@ -47,11 +47,16 @@ def for_looks(limit: float, spent: float) -> float:
     return limit - min(limit * RESERVE, RESERVE_MOST) - spent
 
 
-def steps(limit: float | None, cars: Mapping[str, Spending], now: float) -> Mapping[str, Step]:
-    """Return each car's step. `spent` of cars that are gone belongs in too; no limit means all of the mode."""
+def steps(
+    limit: float | None, cars: Mapping[str, Spending], now: float, *, under_way: float = 0.0
+) -> Mapping[str, Step]:
+    """Return each car's step. `spent` of cars that are gone belongs in too; no limit means all of the mode.
+
+    `under_way` is held back for requests that are not counted yet.
+    """
     if limit is None:
         return dict.fromkeys(cars, Step.FULL)
-    left = for_looks(limit, sum(car.spent for car in cars.values()))
+    left = for_looks(limit, sum(car.spent for car in cars.values()) + under_way)
     days = days_left(now)
     needs = {
         vin: max(USUAL_DAY * car.look if car.usual_day is None else car.usual_day, 0.0) * days

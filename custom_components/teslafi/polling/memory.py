@@ -29,7 +29,7 @@ class Memory:
 
     def with_polling(self, polling: PollingState) -> Self:
         """Return the memory with another state of the rule."""
-        return replace(self, polling=polling)
+        return type(self)(polling, self.day, self.asleep, self.watched, self.noted_at, self.was_asleep)
 
     def noting(self, asleep: bool, now: Moment) -> Self:  # noqa: FBT001 - what the car's state says
         """Take in whether the car sleeps now."""

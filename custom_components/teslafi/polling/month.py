@@ -23,7 +23,7 @@ class BillingMonth:
     def told(self, month: str, clock: float) -> Self:
         """Return the month to show when the wall clock tells `month` at the monotonic moment `clock`."""
         if month == self.month:
-            return replace(self, other=None)
+            return self if self.other is None else replace(self, other=None)
         if month != self.other:
             return replace(self, other=month, since=clock)
         return type(self)(month) if clock - self.since >= BELIEVED_AFTER else self

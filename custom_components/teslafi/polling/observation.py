@@ -106,9 +106,8 @@ _SIGNS: Final[Mapping[Reason, tuple[str, Callable[[Snapshot], object]]]] = {
 """Reason -> the block that says it, and how."""
 
 
-def observed_in(answer: Snapshot) -> Observation:
-    """Read the answer of one look. Blocks that did not come, or are far older than the others, say nothing."""
-    fresh = fresh_blocks(answer)
+def observed_in(answer: Snapshot, fresh: frozenset[str]) -> Observation:
+    """Read the answer of one look. Blocks that are not `fresh` say nothing."""
     reasons = frozenset(reason for reason, (block, says) in _SIGNS.items() if block in fresh and says(answer))
     vehicle = answer.vehicle_state
     openings = (vehicle.df, vehicle.dr, vehicle.pf, vehicle.pr, vehicle.ft, vehicle.rt)

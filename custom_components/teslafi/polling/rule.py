@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from .backoff import Backoff, Trouble
 from .learnt import PLACE_RADIUS, SHORT_STOP, Kind, Learnt, Place, is_night
@@ -94,8 +94,7 @@ class Unforced(StrEnum):
 type AwakeBecause = Reason | Unforced
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Now. `clock` is monotonic and decides alone when to ask; the others serve calendars and habits."""
 
     clock: float
@@ -107,8 +106,7 @@ class Moment:
     """The local date."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """The next request, when it is due (monotonic), and why."""
 
     ask: Ask

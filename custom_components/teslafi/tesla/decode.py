@@ -82,9 +82,15 @@ def _text(raw: object) -> object:
         return MALFORMED
     if raw in NOTHING or raw.isspace():
         return None
-    if not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
-        return MALFORMED
-    return raw
+    return raw if raw.isascii() or _is_utf8(raw) else MALFORMED
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _car_state(raw: object) -> object:
@@ -148,7 +154,7 @@ _SHAPES: Final = 16
 class Block[T]:
     """How one snapshot class is read from and written to a JSON object."""
 
-    __slots__ = ("_blocks", "_lists", "_model", "_scalars", "_shape", "path")
+    __slots__ = ("_blocks", "_direct", "_lists", "_model", "_scalars", "_shape", "path")
 
     def __init__(self, model: type[T], path: str, *, ours: frozenset[str] = frozenset({"reported"})) -> None:
         """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot.
@@ -170,6 +176,11 @@ class Block[T]:
                 self._lists[name] = Block(get_args(hint)[0], inner)
             else:
                 self._scalars[name] = (_READERS[_of_optional(hint)], inner)
+        self._direct = (
+            *((name, path) for name, (_, path) in self._scalars.items()),
+            *((name, block.path) for name, block in (self._blocks | self._lists).items()),
+        )
+        """Names and paths of the values and blocks that stand directly in this one."""
         self._shape = lru_cache(_SHAPES)(self._shape_of)
 
     def _shape_of(self, keys: tuple[str, ...]) -> _Shape:
@@ -246,19 +257,12 @@ class Block[T]:
 
     def merge(self, older: T, newer: T, reported: frozenset[str]) -> T:
         """Take each value from `newer` where the newer answer had its key (`reported`), else from `older`."""
-        return self._model(
-            **{name: getattr(newer if path in reported else older, name) for name, path in self._paths()}
-        )
+        return self._model(**{name: getattr(newer if path in reported else older, name) for name, path in self._direct})
 
     def paths(self) -> tuple[str, ...]:
         """Return the paths of all values, those of inner blocks included."""
         inner = (path for block in self._blocks.values() for path in block.paths())
         return (*(path for _, path in self._scalars.values()), *inner, *(block.path for block in self._lists.values()))
-
-    def _paths(self) -> list[tuple[str, str]]:
-        """Return names and paths of the values and blocks that stand directly in this one."""
-        direct = [(name, path) for name, (_, path) in self._scalars.items()]
-        return direct + [(name, block.path) for name, block in (self._blocks | self._lists).items()]
 
 
 def _json(value: object) -> Json:

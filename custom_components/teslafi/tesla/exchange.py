@@ -6,17 +6,18 @@ was sent where, what Tesla bills, and whether anything may have reached it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
 import json
-from typing import Any, Final, cast
+from typing import Any, Final, cast, override
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from multidict import CIMultiDictProxy
+import orjson
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.exceptions import ResponseError, raise_for_status
 from yarl import URL
@@ -111,9 +112,9 @@ class Answer:
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """Parse the body. A refusal counts by its status alone when its body is no object."""
         if self.ok:
-            return json.loads(self._body)
+            return _parsed(self._body)
         try:
-            body = json.loads(self._body)
+            body = _parsed(self._body)
         except ValueError, RecursionError:
             return {}
         return body if isinstance(body, dict) else {}
@@ -121,6 +122,14 @@ class Answer:
     def raise_for_status(self) -> None:
         """Refuse a status that the library has no name for."""
         raise ResponseError(status=self.status)
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Parse JSON; what the fast and strict parser refuses (NaN, half a character), as Python's own takes it."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)
 
 
 class Transport:
@@ -134,16 +143,31 @@ class Transport:
         self, method: str, url: str, *, headers: Mapping[str, str], json: object = None, params: object = None
     ) -> AbstractAsyncContextManager[Answer]:
         """Send a request; raises as aiohttp does, and TeslaErrors for what the library would mistake."""
-        return self._sent(method, url, {"headers": headers, "json": json, "params": params})
+        return _Sent(self._http, method, URL(url), {"headers": headers, "json": json, "params": params})
 
-    @asynccontextmanager
-    async def _sent(self, method: str, url: str, options: dict[str, Any]) -> AsyncIterator[Answer]:
+
+class _Sent(AbstractAsyncContextManager[Answer]):
+    """A request that is sent when it is entered. The answer is whole then, its connection given back."""
+
+    def __init__(self, http: aiohttp.ClientSession, method: str, url: URL, options: dict[str, Any]) -> None:
+        """Send nothing yet."""
+        self._http = http
+        self._method = method
+        self._url = url
+        self._options = options
+
+    @override
+    async def __aenter__(self) -> Answer:
         exchange = _exchange.get() or Exchange(_uncounted)
-        exchange.endpoint = URL(url).path
+        exchange.endpoint = self._url.path
         before, exchange.delivered = exchange.delivered, True
         try:
             response = await self._http.request(
-                method, url, allow_redirects=False, middlewares=(_counting(exchange.count),), **options
+                self._method,
+                self._url,
+                allow_redirects=False,
+                middlewares=(_counting(exchange.count),),
+                **self._options,
             )
         except aiohttp.ClientConnectorError, aiohttp.InvalidURL:
             exchange.delivered = before
@@ -155,7 +179,11 @@ class Transport:
             raise UnexpectedAnswer(f"Tesla's server sends us elsewhere ({answer.status})")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise rate_limited(*waits_said(answer.headers, body))
-        yield answer
+        return answer
+
+    @override
+    async def __aexit__(self, *_exception: object) -> None:
+        """There is nothing to close."""
 
 
 def _counting(count: Count) -> aiohttp.ClientMiddlewareType:

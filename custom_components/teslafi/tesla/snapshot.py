@@ -12,8 +12,9 @@ names and types: recorded answers of 2018 to 2024, Tesla's documentation and the
 (`vehicle.proto` of Tesla's vehicle-command).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from .record import record
 
 type Moment = int
 """Epoch milliseconds that some cars send as an object of seconds and nanoseconds."""
@@ -27,14 +28,14 @@ class CarState(StrEnum):
     OFFLINE = "offline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GranularAccess:
     """What the owner lets this driver see."""
 
     hide_private: bool | None = None  # the owner hides private data (the location) from this driver
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class VehicleRecord:
     """The vehicle object itself, as `/products`, `/vehicles` and every `vehicle_data` answer carry it.
 
@@ -62,7 +63,7 @@ class VehicleRecord:
     granular_access: GranularAccess = GranularAccess()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChargeState:
     """Battery and charging."""
 
@@ -143,7 +144,7 @@ class ChargeState:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClimateState:
     """Heating, cooling and seats. Temperatures in degrees Celsius, whatever the screen shows."""
 
@@ -196,7 +197,7 @@ class ClimateState:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DriveState:
     """Movement, place and active route. Place and route keys need the location scope and endpoint."""
 
@@ -222,7 +223,7 @@ class DriveState:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class GuiSettings:
     """What the car's screen shows. It changes no value elsewhere."""
 
@@ -236,7 +237,7 @@ class GuiSettings:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class VehicleConfig:
     """How the car was built. The text `None` is Tesla's word for "not fitted"."""
 
@@ -290,7 +291,7 @@ class VehicleConfig:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SoftwareUpdate:
     """Software that waits, downloads or installs."""
 
@@ -303,7 +304,7 @@ class SoftwareUpdate:
     warning_time_remaining_ms: float | None = None  # ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SpeedLimitMode:
     """Speed limit mode."""
 
@@ -314,7 +315,7 @@ class SpeedLimitMode:
     min_limit_mph: float | None = None  # mph
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MediaInfo:
     """What is playing."""
 
@@ -332,14 +333,14 @@ class MediaInfo:
     a2dp_source_name: str | None = None  # name of the phone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MediaState:
     """Whether media can be controlled from afar."""
 
     remote_control_enabled: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class VehicleState:
     """Body, software, tyres and the like. Doors, boots and windows: 0 closed, anything else open."""
 
@@ -414,7 +415,7 @@ class VehicleState:
     timestamp: int | None = None  # epoch milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChargeSchedule:
     """One charge schedule."""
 
@@ -431,7 +432,7 @@ class ChargeSchedule:
     longitude: float | None = None  # degrees
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreconditionSchedule:
     """One preconditioning schedule."""
 
@@ -445,7 +446,7 @@ class PreconditionSchedule:
     longitude: float | None = None  # degrees
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChargeScheduleData:
     """Charge schedules. Sent only when asked for by name."""
 
@@ -458,7 +459,7 @@ class ChargeScheduleData:
     timestamp: Moment | None = None  # epoch milliseconds; the car also sends {"seconds", "nanos"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PreconditioningScheduleData:
     """Preconditioning schedules. Sent only when asked for by name."""
 
@@ -469,7 +470,7 @@ class PreconditioningScheduleData:
     timestamp: Moment | None = None  # epoch milliseconds; the car also sends {"seconds", "nanos"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Snapshot:
     """A car at one moment, or the newest known of each block when several answers were merged.
 

@@ -20,6 +20,10 @@ def answer(**blocks: dict[str, object]) -> Snapshot:
     return decode_vehicle(raw).snapshot
 
 
+def seen(came: Snapshot) -> Observation:
+    return observed_in(came, fresh_blocks(came))
+
+
 @pytest.mark.parametrize(
     ("block", "values", "reasons"),
     [
@@ -53,12 +57,12 @@ def answer(**blocks: dict[str, object]) -> Snapshot:
 )
 def test_reasons(block: str, values: dict[str, object], reasons: set[Reason]) -> None:
     """A table of what keeps a car awake, and of what only looks like it."""
-    assert observed_in(answer(**{block: values})).reasons == reasons
+    assert seen(answer(**{block: values})).reasons == reasons
 
 
 def test_what_else_a_look_tells() -> None:
     """Durations in seconds, a cable, an open door, a place."""
-    observed = observed_in(
+    observed = seen(
         answer(
             charge_state={"charging_state": "Charging", "minutes_to_full_charge": 90, "fast_charger_present": True},
             drive_state={"active_route_minutes_to_arrival": 12.5, "latitude": 1.5, "longitude": -2.5},
@@ -67,14 +71,14 @@ def test_what_else_a_look_tells() -> None:
     )
     assert (observed.fast, observed.plugged, observed.open, observed.attended) == (True, True, True, True)
     assert (observed.charge_left, observed.arrival, observed.place) == (5400, 750, (1.5, -2.5))
-    older = observed_in(answer(charge_state={"charging_state": "Charging", "time_to_full_charge": 1.25}))
+    older = seen(answer(charge_state={"charging_state": "Charging", "time_to_full_charge": 1.25}))
     assert older.charge_left == 4500
     waiting = {
         "charging_state": "Stopped",
         "scheduled_charging_pending": True,
         "scheduled_charging_start_time": 1_795_100_000,
     }
-    assert observed_in(answer(charge_state=waiting)).charge_starts_at == 1_795_100_000
+    assert seen(answer(charge_state=waiting)).charge_starts_at == 1_795_100_000
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -87,12 +91,12 @@ def test_a_leftover_block_says_nothing(block: str) -> None:
         "vehicle_state": {"sentry_mode": True},
     }
     came = answer(**{block: lively[block]})
-    assert observed_in(came).reasons
+    assert seen(came).reasons
     old = answer(**{block: lively[block] | {"timestamp": NOW - STALE - 1}})
-    assert observed_in(old) == Observation()
+    assert seen(old) == Observation()
     assert fresh_blocks(old) == frozenset(BLOCKS) - {block}
     missing = replace(came, reported=frozenset(path for path in came.reported if path.split(".")[0] != block))
-    assert observed_in(missing).reasons == frozenset()
+    assert seen(missing).reasons == frozenset()
 
 
 VALUES: st.SearchStrategy[object] = (
@@ -119,6 +123,6 @@ NAMES = st.sampled_from(
 @given(raw=st.dictionaries(st.sampled_from(BLOCKS), st.dictionaries(NAMES, VALUES)))
 def test_any_answer_is_a_sight(raw: dict[str, dict[str, object]]) -> None:
     """No exception, and durations that can be planned with."""
-    observed = observed_in(decode_vehicle(raw).snapshot)
+    observed = seen(decode_vehicle(raw).snapshot)
     for duration in (observed.arrival, observed.charge_left):
         assert duration is None or (duration >= 0 and math.isfinite(duration))
