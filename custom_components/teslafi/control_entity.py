@@ -30,6 +30,7 @@ from .runtime import TeslaFiConfigEntry, enabled_controls
 
 CONTROL: Final = "control"
 """Part of the unique ids of entities that command, so that they are found when they have to go."""
+_MARK: Final = f"-{CONTROL}-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,16 @@ def _remove_from_registry(
 ) -> None:
     """Remove the registry's entries of these rows that are not enabled any more."""
     registry = er.async_get(hass)
-    for known in er.async_entries_for_config_entry(registry, entry.entry_id):
-        _, control, key = known.unique_id.rpartition(f"-{CONTROL}-")
-        if control and known.domain == platform and key in ours and not still_enabled(known.unique_id):
+    for known in _registered(registry, entry):
+        key = known.unique_id.rpartition(_MARK)[2]
+        if known.domain == platform and key in ours and not still_enabled(known.unique_id):
             registry.async_remove(known.entity_id)
+
+
+def _registered(registry: er.EntityRegistry, entry: TeslaFiConfigEntry) -> Sequence[er.RegistryEntry]:
+    """Return the entities that command as they were registered before this set-up: looked for once in it."""
+    data = entry.runtime_data
+    if data.registered_controls is None:
+        known = er.async_entries_for_config_entry(registry, entry.entry_id)
+        data.registered_controls = [one for one in known if _MARK in one.unique_id]
+    return data.registered_controls

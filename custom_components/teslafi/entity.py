@@ -316,10 +316,14 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
 
     One that is known to be disabled is not made at all; Home Assistant sets up anew what is enabled.
     """
+    if not descriptions:
+        return
     domain = async_get_current_platform().domain
 
     def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
-        pending = _Pending(descriptions if vins is None or coordinator.vin in vins else ())
+        if vins is not None and coordinator.vin not in vins:
+            return _add_nothing
+        pending = _Pending(descriptions)
         unfitted = _Unfitted[DescriptionT](
             lambda row: _is_known(coordinator.hass, domain, row.unique_id(coordinator.vin))
         )
@@ -472,6 +476,10 @@ class _Unfitted[DescriptionT: ShownDescription[Any]]:
         if len(fitted) < len(due):
             self._rows += [row for row in due if row not in fitted]
         return fitted
+
+
+def _add_nothing() -> None:
+    """End the following of a car that gets no entities."""
 
 
 def _add_when_due(

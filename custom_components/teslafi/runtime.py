@@ -1,11 +1,13 @@
 """What one config entry has while it is loaded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.entity_registry import RegistryEntry
 
 from .const import DOMAIN
 from .controls.enabled import EnabledControls
@@ -30,6 +32,8 @@ class TeslaFiData:
     hints: Hints | None = None
     summaries: dict[str, JournalCoordinator] = field(default_factory=dict)
     """Of the cars' journals, by VIN."""
+    registered_controls: Sequence[RegistryEntry] | None = None
+    """Entities that command and were registered when the first platform was set up; None before that."""
 
     @callback
     def journal_of(self, vin: str) -> JournalCoordinator:

@@ -18,7 +18,7 @@ def to_json(value: object) -> Json:
     """Return a value as JSON; fields that are as they are by default are left out."""
     if value is None or isinstance(value, _SCALARS):
         return value
-    kind: type[Any] = type(value)
+    kind: Any = type(value)
     if names := _names(kind):
         return {name: to_json(content) for name in names if (content := getattr(value, name)) is not None}
     if isinstance(value, Mapping):

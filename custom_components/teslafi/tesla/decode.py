@@ -332,7 +332,11 @@ def decode_vehicle(answer: object) -> Decoded[Snapshot]:
     malformed: list[str] = []
     vehicle = _VEHICLE.read(raw, reported, malformed)
     blocks = {name: block.read_own(raw[name], reported, malformed) for name, block in _BLOCKS.items() if name in raw}
-    return Decoded(Snapshot(vehicle=vehicle, reported=frozenset(reported), **blocks), tuple(malformed))
+    return Decoded(Snapshot(vehicle=vehicle, reported=_all_of(tuple(reported)), **blocks), tuple(malformed))
+
+
+_all_of: Final = lru_cache(maxsize=4 * _SHAPES)(frozenset[str])
+"""The paths as a set, the same one for all answers of one shape: cars send the same keys each time."""
 
 
 def assume(snapshot: Snapshot, values: Mapping[str, object]) -> Snapshot:
