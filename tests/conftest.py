@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Generator
+from datetime import datetime
 import gc
 import logging
 import sys
+import time
+from types import ModuleType
 from typing import Final
 
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import event
+from homeassistant.util.async_ import get_scheduled_timer_handles
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment
 import pytest
+from pytest_homeassistant_custom_component import common, patch_time  # type: ignore[import-untyped]
 
 # Python compiled every module anew at each start where the environment says so
 sys.dont_write_bytecode = False
@@ -20,9 +27,19 @@ DEBUGGED: Final = frozenset({"test_lapse", "test_whole_way", "test_fleet_api"})
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.
 """
 
-for chatty in ("aiosqlite", "alembic", "sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool"):
-    # PHACC has every logger write at INFO, which costs more than the statements written about
+for chatty in (
+    "aiosqlite",
+    "alembic",
+    "homeassistant.helpers.entity_registry",
+    "sqlalchemy",
+    "sqlalchemy.engine",
+    "sqlalchemy.pool",
+):
+    # PHACC has every logger write at INFO, which costs more than the statements and entities written about
     logging.getLogger(chatty).setLevel(logging.WARNING)
+for second in [handler for handler in logging.root.handlers if type(handler) is logging.StreamHandler]:
+    # PHACC's, to standard error, which pytest captures beside what its own handler has captured already
+    logging.root.removeHandler(second)
 
 # How long an example takes is the machine's business
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,6 +60,35 @@ def _compile_once(self: Environment, source: str, *how: object, **more: object) 
 
 
 Environment.compile = _compile_once  # type: ignore[assignment, method-assign] # the same, remembered
+
+
+def _fire_time_changed(hass: HomeAssistant, moment: datetime, fire_all: bool) -> None:
+    """Run what is due by then, as PHACC does; its two mocks for each timer took longer than what the timers do."""
+    by_stamp = moment.timestamp()
+    kept = event.time_tracker_utcnow, event.time_tracker_timestamp
+    for task in list(get_scheduled_timer_handles(hass.loop)):
+        if task.cancelled():
+            continue
+        if fire_all or by_stamp - time.time() >= task.when() - hass.loop.time() - _TICK:
+            event.time_tracker_utcnow = lambda: moment  # type: ignore[assignment] # PHACC has a function there already
+            event.time_tracker_timestamp = lambda: by_stamp
+            try:
+                task._run()  # noqa: SLF001 - as PHACC
+                task.cancel()
+            finally:
+                event.time_tracker_utcnow, event.time_tracker_timestamp = kept
+
+
+_TICK: Final = time.get_clock_info("monotonic").resolution
+common._async_fire_time_changed = _fire_time_changed  # noqa: SLF001 - the same, cheaper
+
+
+def _shape(module: ModuleType) -> str:
+    """Say when a module has to be looked through for clocks again: PHACC compares all names, at each freezing."""
+    return f"{id(module)}-{len(getattr(module, '__dict__', ()))}"
+
+
+patch_time.ha_get_module_attributes_hash = _shape
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,5 +112,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True)
 async def enable_event_loop_debug(request: pytest.FixtureRequest) -> None:
-    """Run the event loop in debug mode where that is worth it; PHACC would do so everywhere."""
-    asyncio.get_running_loop().set_debug(request.path.stem in DEBUGGED)
+    """Run the event loop in debug mode where that is worth it; PHACC would do so everywhere.
+
+    And let a timer for now be due now: a frozen clock stands at some 1.8e9 s, where a float has no nanoseconds, and
+    asyncio takes what is due within its clock's resolution. The loop would turn without rest as long as time stands.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_debug(request.path.stem in DEBUGGED)
+    loop._clock_resolution = 1e-6  # type: ignore[attr-defined] # noqa: SLF001 - asyncio has no public way
