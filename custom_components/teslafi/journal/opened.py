@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from .known import Known
 from .sample import Moment, Sample
@@ -53,6 +53,21 @@ class Seen:
     def mostly_cold(self) -> bool:
         """Whether charge was withheld in more than a quarter of the samples."""
         return self.cold > self.samples * COLD_SHARE
+
+
+def _bounds(before: Known, after: Known, seen: Seen) -> dict[str, Any]:
+    """Return the fields that every session has of what was known before and after it, and of what was seen of it."""
+    return {
+        "samples": seen.samples,
+        "soc_start": before.soc,
+        "soc_end": after.soc,
+        "range_start_km": before.range_km,
+        "range_end_km": after.range_km,
+        "odometer_km": after.odometer_km,
+        "outside_c": seen.outside_c,
+        "software": after.software or before.software,
+        "wheels": before.wheels or after.wheels,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,23 +127,16 @@ def drive_between(
 ) -> Drive:
     """Return the drive between two moments; one of which nothing was seen is reconstructed."""
     told = seen or Seen()
+    bounds = _bounds(before, after, told) | {"software": before.software or after.software}
     return Drive(
+        **bounds,
         start=start,
         end=end,
         earliest=earliest,
         latest=latest,
         reconstructed=seen is None,
-        samples=told.samples,
-        soc_start=before.soc,
-        soc_end=after.soc,
-        range_start_km=before.range_km,
-        range_end_km=after.range_km,
-        odometer_km=after.odometer_km,
-        outside_c=told.outside_c,
         inside_c=told.inside_c,
-        software=before.software or after.software,
         cold=told.mostly_cold,
-        wheels=before.wheels or after.wheels,
         distance_km=round(distance_km, 3),
         start_place=before.place or None,
         end_place=after.place or None,
@@ -186,31 +194,26 @@ class OpenCharge:
         added = self.added_kwh + more
         if added < LEAST_CHARGE_KWH:
             return None
-        before, supply = self.before, self.supply
         used, method = self._used(end, added)
-        return Charge(
-            start=self.start,
-            end=end,
-            earliest=self.earliest,
-            latest=latest,
-            samples=self.seen.samples,
-            soc_start=before.soc,
-            soc_end=after.soc,
-            usable_soc_start=before.usable_soc,
-            usable_soc_end=after.usable_soc,
-            range_start_km=before.range_km,
-            range_end_km=after.range_km,
-            odometer_km=after.odometer_km,
-            outside_c=self.seen.outside_c,
-            software=after.software or before.software,
+        supply = self.supply
+        return replace(
+            charge_between(
+                self.before,
+                after,
+                start=self.start,
+                end=end,
+                earliest=self.earliest,
+                latest=latest,
+                kwh=added,
+                where=None,
+                seen=self.seen,
+            ),
             cold=self.seen.mostly_cold,
-            wheels=before.wheels or after.wheels,
-            added_kwh=round(added, 3),
             used_kwh=used,
             used_method=method,
             seen_kwh=round(self._seen_kwh, 3),
-            place=after.place or before.place or None,
-            position=after.position or before.position,
+            place=after.place or self.before.place or None,
+            position=after.position or self.before.position,
             dc=supply.dc,
             phases=None if supply.dc else supply.corrected_phases(),
             power_max_kw=self.power_max_kw,
@@ -247,23 +250,21 @@ def charge_between(
     latest: Moment,
     kwh: float,
     where: Known | None,
+    seen: Seen | None = None,
 ) -> Charge:
-    """Return a charge of which nothing was seen but what it added; `where` is known when the car had not moved."""
+    """Return the charge between two moments; one of which nothing was seen but what it added is reconstructed.
+
+    `where` is known when the car had not moved.
+    """
     return Charge(
+        **_bounds(before, after, seen or Seen()),
         start=start,
         end=end,
         earliest=earliest,
         latest=latest,
-        reconstructed=True,
-        soc_start=before.soc,
-        soc_end=after.soc,
+        reconstructed=seen is None,
         usable_soc_start=before.usable_soc,
         usable_soc_end=after.usable_soc,
-        range_start_km=before.range_km,
-        range_end_km=after.range_km,
-        odometer_km=after.odometer_km,
-        software=after.software or before.software,
-        wheels=before.wheels or after.wheels,
         added_kwh=round(kwh, 3),
         place=(where.place or None) if where else None,
         position=where.position if where else None,
@@ -350,20 +351,12 @@ def parking_between(
     """Return the parking between two moments."""
     time = watched.within(end - start)
     return Parking(
+        **_bounds(before, after, seen),
         start=start,
         end=end,
         earliest=earliest,
         latest=latest,
-        samples=seen.samples,
-        soc_start=before.soc,
-        soc_end=after.soc,
-        range_start_km=before.range_km,
-        range_end_km=after.range_km,
-        odometer_km=after.odometer_km,
-        outside_c=seen.outside_c,
-        software=after.software or before.software,
         cold=before.cold or after.cold,
-        wheels=before.wheels or after.wheels,
         place=before.place or after.place or None,
         position=before.position or after.position,
         asleep_s=time.asleep_s,

@@ -137,26 +137,23 @@ class Rows:
 
     def checkpoint_before(self, connection: Connection, car: int, at: Moment) -> tuple[Moment, str] | None:
         """Return the last state that was kept before a moment by these rules."""
-        row = connection.exec_driver_sql(
-            "SELECT at, state FROM checkpoints WHERE car = ? AND rules = ? AND at < ? ORDER BY at DESC LIMIT 1",
-            (car, RULES, at),
-        ).first()
-        return None if row is None else (int(row[0]), str(row[1]))
+        return self._checkpoint(connection, car, "< ? ORDER BY at DESC", at)
 
     def checkpoint_from(self, connection: Connection, car: int, at: Moment) -> tuple[Moment, str] | None:
         """Return the first state that was kept at a moment or later by these rules."""
-        row = connection.exec_driver_sql(
-            "SELECT at, state FROM checkpoints WHERE car = ? AND rules = ? AND at >= ? ORDER BY at LIMIT 1",
-            (car, RULES, at),
-        ).first()
-        return None if row is None else (int(row[0]), str(row[1]))
+        return self._checkpoint(connection, car, ">= ? ORDER BY at", at)
 
     def checkpoint_at(self, connection: Connection, car: int, at: Moment) -> str | None:
         """Return the state that was kept at a moment by these rules."""
+        found = self._checkpoint(connection, car, "= ?", at)
+        return None if found is None else found[1]
+
+    def _checkpoint(self, connection: Connection, car: int, which: str, at: Moment) -> tuple[Moment, str] | None:
         row = connection.exec_driver_sql(
-            "SELECT state FROM checkpoints WHERE car = ? AND at = ? AND rules = ?", (car, at, RULES)
+            f"SELECT at, state FROM checkpoints WHERE car = ? AND rules = ? AND at {which} LIMIT 1",  # noqa: S608 - ours
+            (car, RULES, at),
         ).first()
-        return None if row is None else str(row[0])
+        return None if row is None else (int(row[0]), str(row[1]))
 
     def doubt_sessions(self, connection: Connection, car: int, since: Moment) -> None:
         """Mark what was told after a moment; what is told again loses the mark."""

@@ -46,52 +46,43 @@ SAMPLES: Final = Table(
     Column("imported", Integer),
     *(Column(name, Integer) for name in COLUMNS),
 )
-CHECKPOINTS: Final = Table(
+
+
+def _of_cars(name: str, *columns: Column[Any]) -> Table:
+    """Return a table of which each row is of one car; the rows lie in order of their keys."""
+    return Table(name, METADATA, Column("car", Integer, primary_key=True), *columns, sqlite_with_rowid=False)
+
+
+CHECKPOINTS: Final = _of_cars(
     "checkpoints",
-    METADATA,
-    Column("car", Integer, primary_key=True),
     Column("at", Integer, primary_key=True),
     Column("rules", Integer, nullable=False),
     Column("state", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
-VERSIONS: Final = Table(
+VERSIONS: Final = _of_cars(
     "versions",
-    METADATA,
-    Column("car", Integer, primary_key=True),
     Column("since", Integer, primary_key=True),
     Column("version", Text, nullable=False),
     Column("after", Integer),
     Column("told_at", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )
-TAGS: Final = Table(
+TAGS: Final = _of_cars(
     "tags",
-    METADATA,
-    Column("car", Integer, primary_key=True),
     Column("at", Integer, primary_key=True),
     Column("tag", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
-COSTS: Final = Table(
+COSTS: Final = _of_cars(
     "costs",
-    METADATA,
-    Column("car", Integer, primary_key=True),
     Column("at", Integer, primary_key=True),
     Column("cost", Float, nullable=False),
     Column("currency", Text, nullable=False),
     Column("source", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
-
-ADDRESSES: Final = Table(
+ADDRESSES: Final = _of_cars(
     "addresses",
-    METADATA,
-    Column("car", Integer, primary_key=True),
     Column("latitude", Integer, primary_key=True),
     Column("longitude", Integer, primary_key=True),
     Column("address", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 """Where the car stood, in steps of `ADDRESS_STEPS` to a degree, and what that place is called."""
 
@@ -163,14 +154,7 @@ def _fields(kind: Kind) -> tuple[_Field, ...]:
 
 def _table(kind: Kind) -> Table:
     columns = [column for field in _fields(kind) for column in field.columns]
-    return Table(
-        f"{kind}s",
-        METADATA,
-        Column("car", Integer, primary_key=True),
-        Column("told_at", Integer, nullable=False),
-        *columns,
-        sqlite_with_rowid=False,
-    )
+    return _of_cars(f"{kind}s", Column("told_at", Integer, nullable=False), *columns)
 
 
 SESSIONS: Final = {kind: _table(kind) for kind in Kind}
