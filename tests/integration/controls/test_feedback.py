@@ -251,7 +251,7 @@ def described(hass: HomeAssistant, event: Event[Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("language", "refused", "done"),
     [("en", "Unlock doors \N{EN DASH} refused: not paired", "Set charge limit"),
-     ("de", "Türen entriegeln \N{EN DASH} abgelehnt: nicht gekoppelt", "Ladegrenze einstellen")],
+     ("de", "Türen entriegeln \N{EN DASH} abgelehnt: nicht gekoppelt", "Ladelimit einstellen")],
 )  # fmt: skip
 async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent_it(
     hass: HomeAssistant, keeper: Keeper, language: str, refused: str, done: str

@@ -299,11 +299,22 @@ function carView(device, entities, text) {
   };
 }
 
+/** What a site's energy of the day is called in a tile: its own name says "today" and does not fit. */
+const TODAY = {
+  total_solar_generation: "solar",
+  total_home_usage: "home",
+  grid_energy_imported: "from_grid",
+  total_grid_energy_exported: "to_grid",
+  total_battery_charge: "battery_in",
+  total_battery_discharge: "battery_out",
+};
+
 function siteView(device, entities, text) {
   const name = device.name_by_user ?? device.name;
   const powers = SITE_POWERS.map((key) => entities.get(`sensor.${key}`)).filter((id) => id !== undefined);
-  const graph = { type: "history-graph", entities: powers, hours_to_show: 24, grid_options: { columns: 12 } };
-  const today = ["total_solar_generation", "total_home_usage", "total_grid_energy_exported", "total_battery_charge"];
+  const lines = powers.map((entity) => ({ entity, name: { type: "entity" } }));
+  const graph = { type: "history-graph", entities: lines, hours_to_show: 24, grid_options: { columns: 12 } };
+  const today = Object.entries(TODAY).map(([key, name]) => tile(entities.get(`sensor.${key}`), { name: text[name] }));
   return {
     title: name,
     path: `site-${device.id}`,
@@ -317,12 +328,15 @@ function siteView(device, entities, text) {
         graph,
       ]),
       section(text.battery, "mdi:home-battery", [
-        tile(entities.get("sensor.percentage_charged"), { features: [{ type: "bar-gauge", min: 0, max: 100 }] }),
+        tile(entities.get("sensor.percentage_charged"), {
+          features: [{ type: "bar-gauge", min: 0, max: 100 }],
+          grid_options: { columns: 12 },
+        }),
         tile(entities.get("number.backup_reserve", "sensor.backup_reserve_percent")),
-        tile(entities.get("select.operation_mode", "sensor.default_real_mode")),
+        tile(entities.get("select.operation_mode", "sensor.default_real_mode"), { name: text.mode }),
         tile(entities.get("switch.storm_watch", "binary_sensor.storm_mode_enabled")),
       ]),
-      section(text.today, "mdi:calendar-today", today.map((key) => tile(entities.get(`sensor.${key}`)))),
+      section(text.today, "mdi:calendar-today", today),
     ].filter((part) => part !== undefined),
   };
 }
