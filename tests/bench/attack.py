@@ -14,7 +14,7 @@ from typing import Final
 
 import aiohttp
 
-from tests.chaos.companion import OWNER, PASSWORD
+from tests.chaos.companion import OWNER, PASSWORD, database
 from tests.live.served import Browser, ServedCompanion
 
 SIGN_INS: Final = 20
@@ -62,20 +62,27 @@ async def measured(companion: ServedCompanion, session: aiohttp.ClientSession, n
 
 
 async def main() -> None:
-    """Measure without an attack, and with one from one network and from twenty."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        companion = ServedCompanion(folder, f"sqlite:///{folder / 'data' / 'companion.sqlite3'}")
-        await companion.command("migrate")
-        await companion.command("create-account", OWNER, "--password-stdin", stdin=f"{PASSWORD}\n")
-        await companion.start()
-        try:
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-                await sign_in(companion, session)
-                for networks in (0, 1, 20):
-                    await measured(companion, session, networks)
-        finally:
-            await companion.kill()
+    """Measure without an attack, and with one from one network and from twenty, on both databases."""
+    for kind in ("sqlite", "postgresql"):
+        print(kind, flush=True)
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            async with database(kind, folder) as address:
+                await attacked(ServedCompanion(folder, address))
+
+
+async def attacked(companion: ServedCompanion) -> None:
+    """Have all attacks on one companion."""
+    await companion.command("migrate")
+    await companion.command("create-account", OWNER, "--password-stdin", stdin=f"{PASSWORD}\n")
+    await companion.start()
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            await sign_in(companion, session)
+            for networks in (0, 1, 20):
+                await measured(companion, session, networks)
+    finally:
+        await companion.kill()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tests.live.served import free_port
 
 DISK_MIB: Final = {"sqlite": 24, "postgresql": 320}
 _BLOCK: Final = bytes(64 * 1024)
+_FORGET: Final = "DELETE FROM throttle"
 
 
 class NoDisk(Exception):
@@ -68,6 +69,10 @@ class Database(ABC):
         """Undo `make_read_only`."""
 
     @abstractmethod
+    async def forget_limits(self) -> None:
+        """Let everybody begin anew: what is tried next is not to be answered by a limit."""
+
+    @abstractmethod
     async def take_away(self) -> None:
         """Be out of reach."""
 
@@ -100,6 +105,13 @@ class Sqlite(Database):
     @override
     async def make_writable(self) -> None:
         """Do nothing."""
+
+    @override
+    async def forget_limits(self) -> None:
+        connection = sqlite3.connect(self._file, timeout=60)
+        with connection:
+            connection.execute(_FORGET)
+        connection.close()
 
     @override
     async def take_away(self) -> None:
@@ -147,11 +159,15 @@ class Postgresql(Database):
         await connection.execute('CREATE DATABASE "chaos"')
         await connection.close()
 
-    async def _says(self, *statements: str) -> None:
-        connection = await asyncpg.connect(host="127.0.0.1", port=self._port, user="companion", database="postgres")
+    async def _says(self, *statements: str, database: str = "postgres") -> None:
+        connection = await asyncpg.connect(host="127.0.0.1", port=self._port, user="companion", database=database)
         for statement in statements:
             await connection.execute(statement)
         await connection.close()
+
+    @override
+    async def forget_limits(self) -> None:
+        await self._says(_FORGET, database="chaos")
 
     @override
     async def make_read_only(self) -> None:

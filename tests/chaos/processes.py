@@ -145,16 +145,32 @@ async def pgbouncer(folder: Path, target: int, name: str) -> AsyncIterator[int]:
     said = re.sub(r"auth_type = .*\nauth_file = .*", "auth_type = any", said)
     configuration = folder / "pgbouncer.ini"
     configuration.write_text(said, encoding="ascii")
-    user = "postgres" if os.geteuid() == 0 else None
-    with (folder / "pgbouncer.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            "pgbouncer", str(configuration), stdout=log, stderr=log, env=_with_sbin(), user=user
-        )
+    keeper = asyncio.create_task(_kept_alive(configuration, folder / "pgbouncer.log"))
     try:
         yield port
     finally:
-        process.kill()
-        await process.wait()
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def _kept_alive(configuration: Path, log: Path) -> None:
+    """Run pgbouncer, and start it again when it ends, as its service has to.
+
+    Debian's 1.18 ends itself where a statement on a silent server is cancelled (pgbouncer/pgbouncer#801).
+    """
+    user = "postgres" if os.geteuid() == 0 else None
+    while True:
+        with log.open("ab") as said:
+            process = await asyncio.create_subprocess_exec(
+                "pgbouncer", str(configuration), stdout=said, stderr=said, env=_with_sbin(), user=user
+            )
+        try:
+            await process.wait()
+            print("  pgbouncer ended itself, and is started again", flush=True)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 class People(Busy):

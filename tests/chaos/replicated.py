@@ -75,6 +75,11 @@ class Server:
         with suppress(subprocess.CalledProcessError):
             self._do("pg_ctl", "-D", str(self._data), "-w", "-m", how, "stop")
 
+    @property
+    def pid(self) -> int:
+        """Return the process that all others of it began from."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+
     def promote(self) -> None:
         """Follow nobody any more."""
         self._do("pg_ctl", "-D", str(self._data), "-w", "promote")

@@ -34,6 +34,11 @@ from .wrapped import ORDERS
 ROUNDS: Final = 3
 """How often each trouble is had."""
 LASTS: Final = (1.0, 3.0)
+MAIL_HANGS = "mail server hangs for longer than a letter is waited for"
+CHARGEBEE_HANGS = "Chargebee hangs for longer than anybody waits"
+LASTING: Final = {MAIL_HANGS: 75.0, CHARGEBEE_HANGS: 45.0}
+"""Seconds of what is had once: a letter has 30 seconds and its lease 60, a request to Chargebee 10, a page 20."""
+CHECKOUT: Final = "/account/subscription/checkout"
 FELT_SECONDS: Final = 20
 RECOVERY_SECONDS: Final = 120
 PRICE: Final = "controls-USD-monthly"
@@ -49,6 +54,8 @@ class Held(ServedCompanion):
         """Begin with a clock that is right."""
         super().__init__(folder, database, **how)
         self.answers: Counter[int] = Counter()
+        self.without: Counter[str] = Counter()
+        """503 by path."""
         self.wrong: list[str] = []
         self.unavailable = asyncio.Event()
         self._orders = folder / ORDERS
@@ -62,6 +69,7 @@ class Held(ServedCompanion):
     def answered(self, method: str, path: str, status: int, retry_after: str) -> None:
         self.answers[status] += 1
         if status == 503:
+            self.without[path] += 1
             self.unavailable.set()
         if status >= 500 and not (status == 503 and retry_after.isdigit()):
             self.wrong.append(f"{status} {method} {path}, Retry-After {retry_after!r}")
@@ -116,7 +124,7 @@ class Busy(Load):
             _, _, page = await browser.ask("GET", "/account")
             found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
             if found is not None:
-                await browser.ask("POST", "/account/subscription/checkout", data={"csrf": found[1], "price": PRICE})
+                await browser.ask("POST", CHECKOUT, data={"csrf": found[1], "price": PRICE})
         await asyncio.sleep(0.3)
 
 
@@ -183,6 +191,8 @@ TROUBLES: Final[dict[str, tuple[Step, Step]]] = {
     "database gone": (lambda world: world.database.take_away(), lambda world: world.database.give_back()),
     "mail server hangs": (lambda world: _now(world.mail.hang), lambda world: _now(world.mail.flow)),
     "Chargebee hangs": (lambda world: _now(world.chargebee.hang), lambda world: _now(world.chargebee.flow)),
+    MAIL_HANGS: (lambda world: _now(world.mail.hang), lambda world: _now(world.mail.flow)),
+    CHARGEBEE_HANGS: (lambda world: _now(world.chargebee.hang), lambda world: _now(world.chargebee.flow)),
     AHEAD: (
         lambda world: _now(lambda: world.companion.order(wrong_by=TWO_DAYS)),
         lambda world: _now(world.companion.order),
@@ -205,13 +215,15 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
     for name in names:
         begin, end = TROUBLES[name]
         before, unavailable = set(load.said.sessions), companion.answers[503]
+        await world.database.forget_limits()
+        without, renewed = companion.without.copy(), load.said.refreshes
         async with asyncio.TaskGroup() as group:
             work = ("sign_up", "sign_in", "refresh", "status", "checkout")
             tasks = [group.create_task(load.go_on(what)) for what in work]
             await asyncio.sleep(load.random.uniform(0.3, 1.0))
             try:
                 await begin(world)
-                await asyncio.sleep(load.random.uniform(*LASTS))
+                await asyncio.sleep(LASTING.get(name) or load.random.uniform(*LASTS))
             except NoDisk:
                 left_out.add(name)
             else:
@@ -224,6 +236,8 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
             print(f"  {name}: {unavailable} times 503, ready again after {took:.1f} s", flush=True)
             for task in tasks:
                 task.cancel()
+        if name in LASTING:
+            _served_meanwhile(companion.without - without, load.said.refreshes - renewed, name)
         if name in {AHEAD, BACK}:
             # After two days, as far as the companion can know, every session is over; and those are that began then
             load.said.sessions = [one for one in load.said.sessions if name == BACK and one in before]
@@ -241,6 +255,16 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
         "left out": ", ".join(sorted(left_out)) or "nothing",
         "audit": report.strip().splitlines()[-1],
     }
+
+
+def _served_meanwhile(without: Counter[str], renewals: int, name: str) -> None:
+    """What hangs holds up nobody who does not need it: not the pages, not the links, not who waits for no answer."""
+    if others := without.keys() - {CHECKOUT}:
+        raise Broken(f"{name}: 503 at {', '.join(sorted(others))}")
+    if name == CHARGEBEE_HANGS and not without[CHECKOUT]:
+        raise Broken(f"{name}: nobody was told that the checkout is not to be had")
+    if renewals < LASTING[name]:
+        raise Broken(f"{name}: {renewals} renewals of a link in {LASTING[name]} s")
 
 
 async def _recovered(world: World, name: str) -> None:
@@ -320,7 +344,7 @@ async def main(count: int) -> int:
     """Print what was found; return the exit code."""
     code = 0
     for kind in ("sqlite", "postgresql"):
-        names = list(TROUBLES) * count
+        names = [name for name in TROUBLES if name not in LASTING] * count + list(LASTING)
         Random(1).shuffle(names)  # noqa: S311 - the order is no secret
         try:
             found = await troubled(kind, names, seed=1)

@@ -1,11 +1,14 @@
 """The hosting documents: sums that are right, a paragraph for each alarm, names that exist."""
 
+from math import ceil
 from pathlib import Path
 import re
 from typing import Final
 
 import pytest
 import yaml
+
+from tests.bench.scale import CONTACT, HOMES, REFRESH, Cost, need
 
 from .promises import ALARMS
 from .stack import SMALLEST, Stack, read_template
@@ -63,6 +66,35 @@ def test_the_costs_are_those_of_the_template(size: str, heading: str) -> None:
     assert f"Alarms | {len(stack.of('AWS::CloudWatch::Alarm'))} " in table
     assert f"Keys | {len(stack.of('AWS::KMS::Key'))} " in table
     assert f"{len(stack.one('AWS::WAFv2::WebACL')['Rules'])} rules" in table
+
+
+CORES: Final = {"db.t4g.small": 2, "db.m7g.large": 2, "db.r7g.2xlarge": 8}
+"""Processors of RDS's classes."""
+
+
+def test_what_homes_need_follows_from_what_was_measured() -> None:
+    bench = (ROOT / "docs" / "bench.md").read_text("utf-8")
+
+    def cost(what: str) -> Cost:
+        (row,) = re.findall(rf"^\| {what} \| 1 \|(?: [\d.]+ \|){{3}} ([\d.]+) \| ([\d.]+) \|", bench, re.MULTILINE)
+        return Cost(*map(float, row))
+
+    for homes in HOMES:
+        found = need(homes, cost(CONTACT), cost(REFRESH))
+        assert f"| {homes:,} | {found} |" in bench
+        (row,) = re.findall(
+            rf"^\| {homes:,} \| ([\d.]+) \| `(\w+)` \| (\d+) \| ([\d.]+) of (\d+) \|$", HOSTING, re.MULTILINE
+        )
+        requests, size, tasks, database, cores = row
+        stack = Stack(read_template(), {**SMALLEST, "Size": size})
+        limits = stack.one("AWS::ApplicationAutoScaling::ScalableTarget")
+        assert requests == f"{found.requests:.1f}"
+        assert int(tasks) == max(ceil(found.companion_cores), int(limits["MinCapacity"])) <= int(limits["MaxCapacity"])
+        assert database == f"{found.database_cores:.2f}"
+        assert found.database_cores < int(cores) == CORES[stack.one("AWS::RDS::DBInstance")["DBInstanceClass"]]
+    (entries,) = re.findall(r"^\| audit entry, all into one chain \| - \| (\d+) \|", bench, re.MULTILINE)
+    commands = int(entries) * 86_400 // max(HOMES)
+    assert f"{entries} entries a second are {commands} commands a day for each home" in HOSTING
 
 
 def test_every_alarm_has_its_paragraph() -> None:
