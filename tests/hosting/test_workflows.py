@@ -64,6 +64,20 @@ def test_both_ends_of_home_assistant_are_tried_weekly() -> None:
     assert "script/compat homeassistant" in ran
 
 
+def test_a_tag_makes_what_the_script_makes_and_attests_it() -> None:
+    """What is built has no rights; what has rights runs nothing of the project."""
+    parsed = read(ROOT / ".github" / "workflows" / "release.yaml")
+    assert parsed["on"] == {"push": {"tags": ["v*"]}}
+    build, publish = parsed["jobs"]["build"], parsed["jobs"]["publish"]
+    assert build["permissions"] == READ
+    assert 'script/release "${GITHUB_REF_NAME#v}"' in [step.get("run") for step in build["steps"]]
+    uses = [step.get("uses", "").partition("@")[0] for step in publish["steps"]]
+    assert "actions/checkout" not in uses
+    (attest,) = [step for step in publish["steps"] if "attest-build-provenance" in step.get("uses", "")]
+    assert attest["with"] == {"subject-checksums": "dist/SHA256SUMS"}
+    assert not any("script/" in step.get("run", "") for step in publish["steps"])
+
+
 def test_the_bill_of_materials_names_what_the_companion_brings(tmp_path: Path) -> None:
     subprocess.run([ROOT / "script" / "audit", "sbom", tmp_path], check=True, timeout=120)  # noqa: S603 - our own script
     bill = json.loads((tmp_path / "teslafi-companion.cdx.json").read_text("utf-8"))

@@ -82,6 +82,9 @@ class LiveHomeAssistant:
     simulator_url: str
     python: Path = field(default_factory=lambda: Path(sys.executable))
     skip_pip: bool = True
+    launcher: tuple[str, ...] = ("-m", "tests.live.launch")
+    """What starts it, in `place`, with the simulator's address and Home Assistant's own arguments."""
+    place: Path = ROOT
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -140,11 +143,10 @@ class LiveHomeAssistant:
         include = f"{sys.base_prefix}/include"
         self._process = await asyncio.create_subprocess_exec(
             str(self.python),
-            "-m",
-            "tests.live.launch",
+            *self.launcher,
             self.simulator_url,
             *arguments,
-            cwd=ROOT,
+            cwd=self.place,
             env={**os.environ, "CPATH": f"{include}/python3.14:{include}"},
             stdout=output,
             stderr=output,
