@@ -97,7 +97,7 @@ async def show(person: Person, cards: list[dict[str, Any]]) -> None:
 
 async def test_history_comes_in_and_is_shown(person: Person, tesla: TeslaSimulator, tmp_path: Path) -> None:
     odometer = float(tesla.control.car(VIN).data["vehicle_state"]["odometer"])
-    brought = archive(tmp_path, datetime.now(ZoneInfo(CORE["time_zone"])).replace(tzinfo=None), odometer)
+    brought = archive(tmp_path, datetime.now(ZoneInfo(str(CORE["time_zone"]))).replace(tzinfo=None), odometer)
     await person.page.set_viewport_size(DESKTOP)
     await person.add_integration()
     await person.choose("Sign in with Tesla")

@@ -308,7 +308,7 @@ def test_pressures_are_in_bar(unit: str | None, told: str) -> None:
 
 def test_a_tagged_place_has_its_name() -> None:
     snapshot = decode_vehicle(answer_of(recorded("charging"))).snapshot
-    assert sample_of(snapshot, 1).address == "Home"
+    assert sample_of(snapshot, frozenset({"drive_state"}), frozenset(), 1).address == "Home"
 
 
 def test_reused_columns_are_not_believed() -> None:

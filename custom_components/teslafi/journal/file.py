@@ -43,9 +43,13 @@ def _add_addresses(connection: Connection) -> None:
     ADDRESSES.create(connection)
 
 
+def _add_new_capacity(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE cars ADD COLUMN new_kwh FLOAT")
+
+
 type Migration = Callable[[Connection], None]
 
-MIGRATIONS: Final[Sequence[Migration]] = (_create, _add_addresses)
+MIGRATIONS: Final[Sequence[Migration]] = (_create, _add_addresses, _add_new_capacity)
 """The step at index n leads from version n to version n + 1."""
 
 

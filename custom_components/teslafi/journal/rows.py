@@ -88,6 +88,15 @@ class Rows:
         """Return until when a car's samples are thinned."""
         return int(connection.exec_driver_sql("SELECT thinned_until FROM cars WHERE id = ?", (car,)).scalar() or 0)
 
+    def new_capacity(self, connection: Connection, car: int) -> float | None:
+        """Return what a car's battery held when new, by its owner."""
+        kwh = connection.exec_driver_sql("SELECT new_kwh FROM cars WHERE id = ?", (car,)).scalar()
+        return None if kwh is None else float(kwh)
+
+    def keep_new_capacity(self, connection: Connection, car: int, kwh: float | None) -> None:
+        """Keep what a car's battery held when new."""
+        connection.exec_driver_sql("UPDATE cars SET new_kwh = ? WHERE id = ?", (kwh, car))
+
     # Texts
 
     def _number_of(self, connection: Connection, text: str) -> int:

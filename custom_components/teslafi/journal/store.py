@@ -242,8 +242,11 @@ class Store:
             car = self._rows.car(connection, vin)
             return Worth(kwh_per_km={}) if car is None else self._worth_of(connection, vin, car)
 
-    def health(self, vin: str, *, new_kwh: float | None = None) -> Health:
-        """Return a battery's health; `new_kwh` is the owner's number for the new battery."""
+    def health(self, vin: str) -> Health:
+        """Return a battery's health."""
+        with self._reading() as connection:
+            car = self._rows.car(connection, vin)
+            new_kwh = None if car is None else self._rows.new_capacity(connection, car)
         return health(self.charges(vin), new_kwh=new_kwh)
 
     def _worth_of(self, connection: Connection, vin: str, car: int) -> Worth:
@@ -312,6 +315,11 @@ class Store:
             row = (car, _middle(session), cost, currency, str(source))
             connection.exec_driver_sql("INSERT INTO costs VALUES (?, ?, ?, ?, ?)", row)
             return replace(charge, cost=cost, currency=currency, cost_source=source)
+
+    def set_new_capacity(self, vin: str, kwh: float | None) -> None:
+        """Set what the car's battery held when new; None has its first charges tell."""
+        with self._transaction() as connection:
+            self._rows.keep_new_capacity(connection, self._rows.new_car(connection, vin), kwh)
 
     def _session_at(
         self, connection: Connection, kind: Kind, car: int, start: Moment

@@ -185,6 +185,14 @@ async def _set_cost(hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
     return {"cost": cost, "currency": currency if cost is not None else None}
 
 
+async def _set_new_capacity(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) -> Figures:
+    capacity = asked.get("capacity")
+    await car.journal.async_query(car.journal.store.set_new_capacity, car.vin, capacity)
+    await car.async_refresh()
+    share = car.data.health.share
+    return {"capacity": capacity, "health": None if share is None else round(share, 3)}
+
+
 async def _reprice(_hass: HomeAssistant, car: JournalCoordinator, _asked: Asked) -> Figures:
     done = await car.journal.async_reprice(car.config_entry, car.vin)
     await car.async_brought_in()
@@ -264,6 +272,7 @@ def _cell(value: object) -> object:
 _SPAN: Final = {probatio.Optional(START): cv.datetime, probatio.Optional(END): cv.datetime}
 _FILE: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.(csv|json)$"))
 _COST: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=COST_MOST))
+_CAPACITY: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=10, max=300))
 _CURRENCY: Final = probatio.All(cv.string, probatio.Match(r"^[A-Z]{3}$"))
 
 ACTIONS: Final[Mapping[str, JournalAction]] = {
@@ -288,6 +297,7 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
         },
         only=False,
     ),
+    "set_new_capacity": CarAction(_set_new_capacity, {probatio.Optional("capacity"): _CAPACITY}, only=False),
     "recompute_costs": CarAction(_reprice, {}, only=False),
     "delete_journal": CarAction(_delete, {}, only=False),
     "export_journal": CarAction(

@@ -291,6 +291,33 @@ async def test_tags_and_costs_are_the_owners(
             await act(hass, entry, name, session="2020-01-01 00:00:00", **more)
 
 
+async def test_new_is_the_owners_number(
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    charging = [
+        parked(
+            minute,
+            1000.0,
+            min(max(30.0 + minute / 6, 30.0), 60.0),
+            HOME,
+            charging_state="Charging" if 0 < minute < 180 else "Disconnected",
+            energy_added_kwh=min(max(minute, 0), 180) / 9,
+            charger_power_kw=7.0,
+        )
+        for minute in range(-10, 200, 5)
+    ]
+    await live(hass, entry, freezer, charging)
+    measured = float(shown(hass, "journal_battery_capacity").state)
+    assert float(shown(hass, "journal_battery_health").state) == 100.0
+    told = await act(hass, entry, "set_new_capacity", capacity=measured * 1.25)
+    assert told["health"] == pytest.approx(0.8, abs=0.001)
+    assert float(shown(hass, "journal_battery_health").state) == pytest.approx(80.0, abs=0.1)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert float(shown(hass, "journal_battery_health").state) == pytest.approx(80.0, abs=0.1)
+    assert (await act(hass, entry, "set_new_capacity"))["health"] == 1.0
+
+
 async def test_exports_are_files_that_the_owner_allows(
     hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path
 ) -> None:
