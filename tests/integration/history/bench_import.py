@@ -37,10 +37,10 @@ SPAN: Final = {"start": "2021-12-01 00:00:00", "end": "2022-12-01 00:00:00"}
 
 @dataclass(slots=True)
 class Stalls:
-    """The longest stalls in seconds: of wall time, and of CPU time that this process had in one, all threads or the loop's.
+    """The longest stalls in seconds: wall time, and CPU time in one, of this process or of the event loop's thread.
 
-    Python runs one thread at a time: a worker that does not let go stalls the event loop as well. CPU time of the process
-    tells that from a machine that is busy with something else.
+    Python runs one thread at a time: a worker that does not let go stalls the event loop as well. CPU time of the
+    process tells that from a machine that is busy with something else.
     """
 
     wall: float = 0.0
