@@ -74,9 +74,10 @@ async def new(request: web.Request) -> web.Response:
         return await _ask(request, token, waiting(wait) or WRONG_FACTOR)
     async with parts.store.transaction() as transaction:
         device = await account.reset_password(transaction, token, phc, visitor)
-        if device is None:
-            return await render(request, "link_used.html", status=400)
-        await lockout.unlock(transaction, owner)
+        if device is not None:
+            await lockout.unlock(transaction, owner)
+    if device is None:
+        return await render(request, "link_used.html", status=400)
     response = await render(request, "confirmed.html", what="password")
     DEVICE.set(request, response, device)
     return response

@@ -90,11 +90,11 @@ async def _show_key(request: web.Request, visit: Visit, enrolment: Enrolment, er
 @fresh(Purpose.FACTORS)
 async def app(request: web.Request, visit: Visit) -> web.StreamResponse:
     """Switch the app on by its first code; recovery codes come next where there are none."""
+    code, visitor = await typed(request, "code"), visitor_of(request)
     async with services(request).store.transaction() as transaction:
         enrolment = await totp.pending(transaction, visit.owner.id, visit.owner.email)
         if enrolment is None:
             return see("/account/security/app")
-        code, visitor = await typed(request, "code"), visitor_of(request)
         right = await factors.enrol_totp(transaction, visit.owner, enrolment, code, visitor, keep=visit.session.id)
         made = await _first_codes(transaction, request, visit) if right else []
     if not right:
@@ -157,8 +157,9 @@ async def _show_codes(request: web.Request, visit: Visit, made: list[str]) -> we
 @signed_in
 async def codes_kept(request: web.Request, visit: Visit) -> web.Response:
     """Take one code back as a sign that they were written down; it is not spent by that."""
+    code = await typed(request, "code")
     async with services(request).store.transaction() as transaction:
-        kept = await recovery.prove_kept(transaction, visit.owner.id, await typed(request, "code"))
+        kept = await recovery.prove_kept(transaction, visit.owner.id, code)
     if not kept:
         return await render(request, "codes_kept.html", status=400, visit=visit, error=NOT_KEPT)
     return see("/account/security?done=app")
@@ -190,6 +191,7 @@ async def passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
         answer = parse_json(await typed(request, "passkey"))
     except ValueError as fault:
         raise web.HTTPBadRequest from fault
+    name = await typed(request, "name")
     try:
         async with services(request).store.transaction() as transaction:
             await factors.add_passkey(
@@ -197,7 +199,7 @@ async def passkey(request: web.Request, visit: Visit) -> web.StreamResponse:
                 visit.owner,
                 visit.token,
                 answer if isinstance(answer, dict) else {},
-                await typed(request, "name"),
+                name,
                 visitor_of(request),
                 keep=visit.session.id,
             )
