@@ -78,8 +78,7 @@ class SessionMeter:
         new = at is not None and self._is_new(value, at, apart=apart, unplugged=unplugged)
         if new and at is not None:
             began = at if began is None or at > began else began + timedelta(seconds=1)
-        return replace(
-            self,
+        return type(self)(
             value=value,
             began=began,
             last=value,
@@ -162,13 +161,13 @@ class HomeMeter:
         new = session.began != before.began
         fast = reading.fast is True or (self.fast and not new)
         if before.last is None:
-            return replace(self, session=session, value=self.value or 0.0, fast=fast)
+            return type(self)(session, self.value or 0.0, fast)
         added = charge.value if new else charge.value - before.last
         moved = session.odometer is not None and session.odometer - (before.odometer or session.odometer) > MOVED
         unseen = moved and charge.charging_state == DISCONNECTED
         here = reading.at_home is not False and not fast and not unseen
         total = (self.value or 0.0) + (added if here else 0.0)
-        return replace(self, session=session, value=round(max(total, 0.0), 3), fast=fast)
+        return type(self)(session, round(max(total, 0.0), 3), fast)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is kept over a restart."""
@@ -279,8 +278,8 @@ class OdometerMeter:
         if not value:
             return self
         if self.value is None or value >= self.value:
-            return replace(self, value=value, lower_since=None)
+            return type(self)(value)
         since = self.lower_since or at
         if since is not None and at is not None and at - since >= LOWER_FOR:
-            return replace(self, value=value, lower_since=None)
+            return type(self)(value)
         return replace(self, lower_since=since)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import fields
 import json
 import math
 from operator import attrgetter
@@ -255,7 +256,7 @@ def test_one_bad_value_spoils_nothing_else(place: tuple[str, ...], value: object
     put(answer, place, value)
     decoded = decode_vehicle(answer)
     after = held(decoded.snapshot)
-    path = ".".join(place if place[0] in Snapshot.__slots__ else ("vehicle", *place))
+    path = ".".join(place if place[0] in {one.name for one in fields(Snapshot)} else ("vehicle", *place))
     touched = {key for key in before if before[key] != after[key] and not (key == path or key.startswith(f"{path}."))}
     assert not touched
     assert all(key == path or key.startswith(f"{path}.") for key in decoded.malformed)

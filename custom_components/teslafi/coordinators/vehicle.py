@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from copy import replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 import random
 import time
-from typing import Final, Protocol, override
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -45,8 +46,7 @@ BLOCK_AGE_MOST: Final = timedelta(hours=1)
 """How much older than the car's newest answer a block may be: then it has stopped coming, and says nothing any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class VehicleData:
+class VehicleData(NamedTuple):
     """What is known of a car. `data_at` and `contact_at` are UTC; requests and cost are of the month shown."""
 
     state: CarState | None
@@ -56,7 +56,7 @@ class VehicleData:
     requests: Mapping[str, int]
     cost: float
     """In `currency`."""
-    block_at: Mapping[str, datetime] = field(default_factory=dict)
+    block_at: Mapping[str, datetime] = MappingProxyType({})
     """When each block of the snapshot last came, UTC."""
     polling: Step = Step.FULL
     awake_because: AwakeBecause | None = None

@@ -5,7 +5,7 @@ the 1st, UTC).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -55,7 +55,7 @@ class Ledger:
         if category is Category.DATA:
             day = day_of(now)
             days = _last({**days, day: days.get(day, 0) + 1}, DAYS_KEPT)
-        return replace(self, pages=_last(pages, MONTHS_KEPT), days=days)
+        return type(self)(_last(pages, MONTHS_KEPT), days)
 
     def counts(self, now: float) -> Mapping[Category, int]:
         """Return the requests of the month of `now`."""

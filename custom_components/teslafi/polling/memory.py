@@ -1,6 +1,6 @@
 """What is kept of watching one car: the rule's state, what it learnt, and how long the car slept today."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from .backoff import Backoff
@@ -37,8 +37,8 @@ class Memory:
         passed = now.clock - self.noted_at if self.noted_at is not None else 0.0
         between = passed if same_day and passed <= WATCHED else 0.0
         slept = between if self.was_asleep and asleep else 0.0
-        return replace(
-            self,
+        return type(self)(
+            polling=self.polling,
             day=now.day,
             asleep=(self.asleep if same_day else 0.0) + slept,
             watched=(self.watched if same_day else 0.0) + between,

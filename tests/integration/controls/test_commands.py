@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import replace
+from copy import deepcopy, replace
 from datetime import timedelta
 import logging
 from typing import Any, Final
