@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 import inspect
 import json
+import logging
 import math
 import time
 from typing import Any
@@ -230,6 +231,37 @@ async def test_a_set_up_that_fails_leaves_no_file_open(hass: HomeAssistant, feed
     await hass.async_block_till_done(wait_background_tasks=True)
     with pytest.raises(JournalUnusable):
         await hass.async_add_executor_job(store.vins)
+
+
+@pytest.mark.parametrize("answer", [web.Response(status=503), web.Response(status=403), web.Response(text="<html>")])
+async def test_trouble_is_a_line_and_its_end_another(
+    hass: HomeAssistant,
+    feed: TeslaFiFeedSimulator,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+    answer: web.Response,
+) -> None:
+    """For the account, not for each coordinator, whatever is reloaded between; and TeslaFi.com is asked less."""
+    entry = (await set_up(hass))["result"]
+    caplog.clear()
+
+    async def hours(count: float) -> None:
+        for _ in range(round(count * 12)):
+            freezer.tick(timedelta(minutes=5))
+            async_fire_time_changed(hass)
+            await hass.async_block_till_done(wait_background_tasks=True)
+
+    feed.answer = answer
+    before = len(feed.requests)
+    await hours(2)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hours(1)
+    assert len(feed.requests) - before <= 80
+    feed.answer = None
+    await hours(2)
+    ours = [record for record in caplog.records if DOMAIN in record.name and record.levelno >= logging.INFO]
+    assert [record.levelname for record in ours] == ["WARNING", "INFO"], [record.getMessage() for record in ours]
+    assert hass.states.get(BATTERY).state == "62"  # type: ignore[union-attr]
 
 
 async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed: TeslaFiFeedSimulator) -> None:

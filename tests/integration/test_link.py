@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
+import logging
 from pathlib import Path
 import socket
 from typing import Any
@@ -157,6 +158,12 @@ async def later(hass: HomeAssistant) -> None:
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
+def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Return what the log tells of the companion, from INFO upwards."""
+    ours = [record for record in caplog.records if DOMAIN in record.name and record.levelno >= logging.INFO]
+    return [(record.levelname, text) for record in ours if "companion" in (text := record.getMessage()).lower()]
+
+
 def issues(hass: HomeAssistant) -> set[str]:
     """Return the issues about the link."""
     return {
@@ -299,25 +306,37 @@ async def test_linking_again_leaves_one_link(hass: HomeAssistant, link: Link, ol
 
 
 async def test_a_companion_out_of_reach_is_a_state_and_nothing_more(
-    hass: HomeAssistant, owner: Owner, link: Link, stack: AsyncExitStack, entry: ConfigEntry, settings: Settings
+    hass: HomeAssistant,
+    owner: Owner,
+    link: Link,
+    stack: AsyncExitStack,
+    entry: ConfigEntry,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await link()
+    caplog.clear()
     await stack.aclose()
     await later(hass)
+    assert lines(caplog) == []
     assert shown(hass) == ("unreachable", "off", True)
     assert issues(hass) == set()
     level = hass.states.get("sensor.roadrunner_battery_level")
     assert level is not None
     assert level.state not in {"unavailable", "unknown"}
 
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert shown(hass)[0] == "unreachable"
+    for _ in range(3):
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        for _ in range(5):
+            await later(hass)
+        assert shown(hass)[0] == "unreachable"
 
     async with AsyncExitStack() as again:
         await started(again, settings)
         await later(hass)
         assert shown(hass)[0] == "linked"
+    # A line when the trouble begins, one when it is over, however often the entry is loaded between
+    assert [level for level, _ in lines(caplog)] == ["WARNING", "INFO"]
     flow = await reconfigure(hass, owner, entry, "unlink_companion")
     assert (await owner.answer(flow, {}))["reason"] == "companion_unlinked_here"
     await hass.async_block_till_done(wait_background_tasks=True)

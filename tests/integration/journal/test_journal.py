@@ -198,8 +198,11 @@ async def test_details_are_kept_as_long_as_the_owner_wants(
     assert asked[0][ANNAS_MODEL_3] == days
 
 
-async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(
+    car: Car, caplog: pytest.LogCaptureFixture
+) -> None:
     await car.look()
+    caplog.clear()
     path = Path(car.hass.config.path(FILE))
     issues = ir.async_get(car.hass)
     engine = car.journal.store._open_engine()  # noqa: SLF001 - the disk gets full from below
@@ -216,6 +219,10 @@ async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(car: Car, m
     assert issue is not None
     assert (issue.translation_key, issue.is_fixable) == ("journal_unusable", False)
     assert car.entry.runtime_data.vehicles[ANNAS_MODEL_3].last_update_success
+    for _ in range(5):
+        car.freezer.tick(61)
+        async_fire_time_changed(car.hass)
+        await car.hass.async_block_till_done(wait_background_tasks=True)
     event.remove(engine, "begin", full)
     engine.dispose()
     car.freezer.tick(61)
@@ -225,6 +232,8 @@ async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_lost(car: Car, m
     drives = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
     assert [one.distance_km for one in drives] == [pytest.approx(km, rel=0.002)]
     assert path.exists()
+    told = [record.levelname for record in caplog.records if "journal can" in record.getMessage()]
+    assert told == ["WARNING", "INFO"]
 
 
 async def test_a_damaged_file_waits_for_the_owners_word(car: Car) -> None:

@@ -100,7 +100,7 @@ class TeslaFiFeedSimulator:
         authorization = request.headers.get("Authorization", "")
         self.requests.append((request.path_qs, authorization))
         if self.answer is not None:
-            return self.answer
+            return _anew(self.answer)
         token = authorization.removeprefix("Bearer ") or request.query.get("token", "")
         account = self.accounts.get(token)
         if account is None:
@@ -123,3 +123,11 @@ class TeslaFiFeedSimulator:
             return -1, reset
         asked.append(now)
         return LIMIT - len(asked), reset
+
+
+def _anew(answer: web.Response) -> web.Response:
+    """Return the same answer, which aiohttp sends once alone."""
+    headers = {
+        name: value for name, value in answer.headers.items() if name not in {"Content-Length", "Date", "Server"}
+    }
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
