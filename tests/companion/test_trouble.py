@@ -104,6 +104,30 @@ async def test_a_fault_of_a_statement_stays_what_it_is(store: Store) -> None:
         assert not isinstance(caught.value, StoreUnreachable)
 
 
+@pytest.mark.parametrize(
+    ("state", "passes"),
+    [
+        *(
+            (state, True)
+            for state in ("08006", "25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "58030")
+        ),
+        *((state, False) for state in ("22001", "23505", "42P01", "42703", "25P02")),
+    ],
+)
+async def test_postgresql_s_word_tells_trouble_from_a_faulty_statement(
+    store: Store, state: str, *, passes: bool
+) -> None:
+    """In the middle of a statement: what would go away by asking again must not cost anybody an attempt."""
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("states of the other database")
+    raised = text(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+    for opened in (store.transaction, store.reading):
+        with pytest.raises(Exception, match=r".") as caught:
+            async with opened() as transaction:
+                await transaction.execute(raised)
+        assert isinstance(caught.value, StoreUnreachable) is passes
+
+
 @pytest.mark.parametrize("signed_in", [False, True])
 async def test_no_request_is_answered_with_500(store: Store, clock: ManualClock, *, signed_in: bool) -> None:
     parts = make_services(store)

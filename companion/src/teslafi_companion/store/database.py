@@ -53,9 +53,9 @@ class StoreUnreachable(Exception):
     """
 
 
-_POSTGRESQL_PASSING: Final = ("08", "25006", "53", "55000", "55P03", "57", "58")
-"""Beginnings of SQLSTATEs that say nothing about the statement: connection, read-only, resources, no connections
-accepted, a lock that was not had in time, operator, system."""
+_POSTGRESQL_PASSING: Final = ("08", "25006", "40", "53", "55000", "55P03", "57", "58")
+"""Beginnings of SQLSTATEs that say nothing about the statement: connection, read-only, undone because of others
+(deadlock, snapshot), resources, no connections accepted, a lock that was not had in time, operator, system."""
 _SQLITE_PASSING: Final = frozenset({5, 6, 8, 10, 11, 13, 14, 15, 26})
 """SQLite's primary result codes of the same kind: busy, locked, read-only, input or output, corrupt, full, not to be
 opened, protocol, no database."""
