@@ -176,9 +176,14 @@ class Journal:
         self._note(None)
 
     async def _note_addresses(self) -> None:
-        addresses, self._addresses = self._addresses, {}
-        for vin, told in addresses.items():
-            await self._hass.async_add_executor_job(self.store.note_addresses, vin, told.items())
+        """Write what places are called; what is not taken waits with the samples."""
+        for vin in list(self._addresses):
+            told = self._addresses.pop(vin)
+            try:
+                await self._hass.async_add_executor_job(self.store.note_addresses, vin, told.items())
+            except JournalUnusable:
+                self._addresses[vin] = told | self._addresses.get(vin, {})
+                raise
 
     async def _record(self) -> Mapping[str, Recorded]:
         """Have what was seen of all cars written; after trouble, also what waits of those that nothing was seen of."""

@@ -1,9 +1,11 @@
 """The journal in a real Home Assistant: what is seen is written, over restarts and troubles, and is nobody else's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import os
 from pathlib import Path
+import sqlite3
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -19,7 +21,8 @@ from custom_components.teslafi.backup import async_post_backup, async_pre_backup
 from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
 from custom_components.teslafi.coordinators.journal import FILE, THIN_EACH, Journal, get_journal
 from custom_components.teslafi.issues import JOURNAL
-from custom_components.teslafi.journal.sample import KM_PER_MILE
+from custom_components.teslafi.journal.file import JournalUnusable
+from custom_components.teslafi.journal.sample import KM_PER_MILE, Position
 from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
 from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.repairs import JournalFlow, async_create_fix_flow
@@ -260,6 +263,30 @@ async def test_a_damaged_file_waits_for_the_owners_word(car: Car) -> None:
     assert ir.async_get(car.hass).async_get_issue(DOMAIN, JOURNAL) is None
     await car.look()
     assert await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
+
+
+async def test_an_address_that_cannot_be_written_loses_nothing(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+    await car.look()
+    newest = (await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3))[-1]
+    taken = car.journal.store.note_addresses
+
+    def refused(vin: str, told: Iterable[tuple[Position, str]]) -> None:
+        raise JournalUnusable("no space left")
+
+    monkeypatch.setattr(car.journal.store, "note_addresses", refused)
+    there = replace(newest, at=newest.at + 600, latitude=40.0, longitude=10.0, zone=None, address="Mill", since=None)
+    car.journal.see(car.entry, ANNAS_MODEL_3, there)
+    await car.journal.async_flush()
+    assert car.journal.trouble is not None
+    monkeypatch.setattr(car.journal.store, "note_addresses", taken)
+    await car.journal.async_flush()
+    samples = await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
+    assert there.at in [sample.at for sample in samples]
+    assert car.journal.trouble is None
+    (row,) = await car.hass.async_add_executor_job(
+        lambda: sqlite3.connect(car.journal.store.path).execute("SELECT address FROM addresses").fetchall()
+    )
+    assert row == ("Mill",)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
