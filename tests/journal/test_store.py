@@ -163,6 +163,19 @@ def test_bringing_in_twice_changes_nothing(store: Store, month: list[Sample]) ->
     assert told(store) == sessions
 
 
+def test_a_day_at_a_time_comes_in_as_the_whole(store: Store, month: list[Sample]) -> None:
+    """Days in any order, and one of them twice: the sessions are those of one import."""
+    some = [sample for sample in month if sample.at < EPOCH + 8 * DAY]
+    whole = Store(store.path.with_name("whole.db"))
+    whole.open()
+    whole.bring_in(VIN, some)
+    for day in (0, 1, 4, 5, 2, 3, 7, 6, 4):
+        first, last = EPOCH + day * DAY, EPOCH + (day + 1) * DAY
+        store.bring_in(VIN, (sample for sample in some if first <= sample.at < last))
+    assert told(store) == told(whole)
+    whole.close()
+
+
 def test_own_records_win(store: Store, month: list[Sample]) -> None:
     record(store, month)
     store.record(VIN, (), flush=True)

@@ -27,7 +27,9 @@ from custom_components.teslafi import llm
 from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.sample import Sample, Wake
+from custom_components.teslafi.journal.sessions import Drive
 from custom_components.teslafi.journal.store import Recorded
+from custom_components.teslafi.journal_entities.actions import summaries
 from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
 from custom_components.teslafi.logbook import async_describe_events
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
@@ -421,9 +423,20 @@ async def test_cars_of_one_name_do_not_hide_each_other(
         assert (not answer.error) == is_known, name
 
 
-def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
-    from custom_components.teslafi.journal.sessions import Drive  # noqa: PLC0415 - of this test alone
+async def test_days_are_local_where_clocks_are_set(hass: HomeAssistant) -> None:
+    """A day of 25 hours is one day, and a drive over midnight is of the day on which it began."""
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    starts = ("2026-10-24T22:30+00:00", "2026-10-25T00:30+00:00", "2026-10-25T01:30+00:00", "2026-10-25T22:50+00:00")
+    drives = [
+        Drive(start=start, end=start + 1200, earliest=start, latest=start + 1200, distance_km=10.0)
+        for start in (int(datetime.fromisoformat(text).timestamp()) for text in starts)
+    ]
+    days = {one["period"]: one["drives"] for one in summaries(drives, [], [], "day")}
+    assert days == {"2026-10-25": 4}
+    assert [one["period"] for one in summaries(drives, [], [], "month")] == ["2026-10"]
 
+
+def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
     drives = [
         Drive(start=start, end=start + length, earliest=start, latest=start, distance_km=km)
         for start, length, km in ((3600 * 5 + 1800, 3600, 40.0), (3600 * 9, 0, 3.0), (3600 * 9 + 10, 600, 7.0))

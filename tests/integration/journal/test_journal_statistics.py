@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from homeassistant.components.recorder.statistics import get_metadata, statistics_during_period
+from homeassistant.components.recorder.statistics import get_metadata, list_statistic_ids, statistics_during_period
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.recorder import get_instance
 import pytest
@@ -107,6 +107,17 @@ async def test_what_is_told_anew_or_deleted_leaves_no_old_sums(hass: HomeAssista
     assert await sums(hass) == {}
     await async_fill(hass, VIN, "Roadrunner", [DRIVES[2]], at(24))
     assert (await sums(hass))["distance"] == [pytest.approx((20.0, 20.0))]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_the_energy_dashboard_takes_home_and_away(hass: HomeAssistant) -> None:
+    hass.states.async_set("zone.home", "0", {"latitude": 52.0, "longitude": 13.0, "friendly_name": "Home"})
+    await async_fill(hass, VIN, "Roadrunner", CHARGES, 0)
+    await sums(hass)
+    listed = await get_instance(hass).async_add_executor_job(lambda: list_statistic_ids(hass, statistic_type="sum"))
+    energy = {one["statistic_id"] for one in listed if one["unit_class"] == "energy" and one["has_sum"]}
+    assert {statistic_id(VIN, "charged_home"), statistic_id(VIN, "charged_away")} <= energy
 
 
 @pytest.mark.slow
