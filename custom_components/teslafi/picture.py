@@ -36,6 +36,9 @@ SHAPES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Model -> the outlines of its body and of its windows in a square of 100."""
 
+OUTLINE: Final = "868b90"
+"""Stands out from light and from dark cards, whatever the paint: a black car on a dark one is seen by it alone."""
+
 _COLOR: Final = re.compile(r"[0-9a-f]{6}", re.ASCII)
 _HEADERS: Final = {
     "Cache-Control": "public, max-age=86400",
@@ -55,7 +58,7 @@ def drawing(model: str, color: str) -> str:
     body, windows = SHAPES[model]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">'
-        f'<path d="{body}" fill="#{color}" stroke="#5b6066" stroke-width="1.2"/>'
+        f'<path d="{body}" fill="#{color}" stroke="#{OUTLINE}" stroke-width="1.6"/>'
         f'<path d="{windows}" fill="#2b3238" fill-opacity=".85"/>'
         '<g fill="#22262a" stroke="#c3c7ca" stroke-width="2.4">'
         '<circle cx="25" cy="66" r="8"/><circle cx="77" cy="66" r="8"/></g></svg>'

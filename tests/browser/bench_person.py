@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections.abc import Mapping
 import time
 from typing import Final
 
@@ -32,9 +33,10 @@ TEXT: Final = """
   const text = node => [...node.childNodes].map(child => child.nodeType === 3 ? child.textContent
     : (child.shadowRoot ? text(child.shadowRoot) : '') + text(child)).join('|');
 """
-AWAIT_CHANGE: Final = f"""card => {{ {TEXT}
+AWAIT_CHANGE: Final = f"""(card, name) => {{ {TEXT}
   const before = text(card.shadowRoot);
-  window.changed = new Promise(done => document.addEventListener('click', () => {{
+  window.changed = window.changed ?? {{}};
+  window.changed[name] = new Promise(done => document.addEventListener('click', () => {{
     const pressed = performance.now();
     const look = () => text(card.shadowRoot) !== before ? done(performance.now() - pressed)
       : requestAnimationFrame(look);
@@ -117,16 +119,19 @@ async def feedback(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulato
     doors = person.page.locator("hui-tile-card", has_text="Door lock")
     state = person.page.locator("hui-tile-card", has_text="Car state")
     tesla.control.fault(path="*/signed_command", kind="delay", seconds=DELAY, times=None)
-    await pressed(person, "Unlock", doors, "awake: press to the lock's first visible change")
+    await pressed(person, "Unlock", {"awake: press to the lock's first visible change": doors})
     await person.picture("controls-unlocking")
     await until(lambda: is_in(home, LOCK, "unlocked"))
     tesla.control.sleep(ANNAS_MODEL_3)
     await home.api("POST", "services/homeassistant/update_entity", {"entity_id": STATE})
     await until(lambda: is_in(home, STATE, "asleep"))
     begun = time.monotonic()
-    await pressed(person, "Lock", doors, "asleep: press to the lock's first visible change")
+    watched = {
+        "asleep: press to the lock's first visible change": doors,
+        "asleep: press to the car shown waking up": state,
+    }
+    await pressed(person, "Lock", watched)
     await state.get_by_text("Waking up").wait_for()
-    print(f"{'asleep: press to the car shown waking up':<62}{(time.monotonic() - begun) * 1000:>14.0f} ms")
     await person.picture("controls-waking")
     await until(lambda: is_in(home, LOCK, "locked"))
     print(f"{'asleep: press to the car locked':<62}{time.monotonic() - begun:>14.1f} s")
@@ -142,11 +147,13 @@ async def feedback(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulato
     await person.picture("activity-commands")
 
 
-async def pressed(person: Person, button: str, card: Locator, what: str) -> None:
-    """Press and print when the card's text changed, measured in the page."""
-    await card.evaluate(AWAIT_CHANGE)
+async def pressed(person: Person, button: str, watched: Mapping[str, Locator]) -> None:
+    """Press and print when each card's text changed, measured in the page."""
+    for what, card in watched.items():
+        await card.evaluate(AWAIT_CHANGE, what)
     await person.page.get_by_text(button, exact=True).first.click()
-    print(f"{what:<62}{await person.page.evaluate('() => window.changed'):>14.0f} ms")
+    for what in watched:
+        print(f"{what:<62}{await person.page.evaluate('(name) => window.changed[name]', what):>14.0f} ms")
 
 
 async def is_in(home: LiveHomeAssistant, entity: str, state: str) -> bool:

@@ -1,24 +1,30 @@
 """The dashboard TeslaFi: offered by Home Assistant, made of what exists, in words, on desktop and phone."""
 
+import re
 from typing import Final
 
-from playwright.async_api import ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, expect
 import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
-from .person import Person
+from .person import READY, Person
 
 pytestmark = pytest.mark.browser
 
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 1000}
+CUT: Final = (
+    "all => all.filter((one) => one.scrollWidth > one.clientWidth && one.clientWidth).map((one) => one.innerText)"
+)
 
 
 async def test_the_dashboard_is_offered_and_shows_the_car(
     person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
 ) -> None:
+    tesla.control.park(ANNAS_MODEL_3)
     await person.add_integration()
     await person.choose("Sign in with Tesla")
     await person.dialog.locator("step-flow-form").wait_for()
@@ -31,16 +37,56 @@ async def test_the_dashboard_is_offered_and_shows_the_car(
     await expect(offered).to_be_visible()
     await person.picture("dashboard-offered")
 
+    # A page that is open before there is a car finds it by itself
     await home.add_dashboard()
-    await person.page.set_viewport_size(DESKTOP)
-    await person.open("/")
-    await person.page.wait_for_url(f"**/{DASHBOARD}/**")
-    await expect(person.page.locator("hui-markdown-card").first).to_contain_text("Roadrunner")
-    await expect(person.page.locator("hui-tile-card", has_text="Battery level").first).to_contain_text("%")
-    await expect(person.page.locator("hui-picture-elements-card").first).to_contain_text("bar")
-    await expect(person.page.get_by_text("Controls are off.").first).to_be_visible()
-    await person.picture("teslafi-dashboard")
-    await person.page.emulate_media(color_scheme="dark")
-    await person.picture("teslafi-dashboard-dark")
-    await person.page.set_viewport_size(PHONE)
-    await person.picture("teslafi-dashboard-phone")
+    await set_disabled(home, True)
+    wall = await on_the_wall(person, home)
+    await expect(wall.get_by_text("No Tesla cars or energy sites yet.")).to_be_visible()
+    await set_disabled(home, False)
+    header = wall.locator(
+        "hui-markdown-card", has_text=re.compile(r"Roadrunner.*Parked.* · (just now|\d+ min ago)", re.DOTALL)
+    )
+    await expect(header).to_be_visible()
+    await expect(wall.locator("hui-tile-card", has_text="Battery level").first).to_contain_text("%")
+    await expect(wall.locator("hui-picture-elements-card").first).to_contain_text("bar")
+    await expect(wall.get_by_text("Controls are off.").first).to_be_visible()
+    await expect(wall.locator("ha-entity-marker .entity-picture").first).to_be_visible()
+    await fits(wall)
+    await person.picture("teslafi-dashboard", wall)
+    await wall.emulate_media(color_scheme="dark")
+    await person.picture("teslafi-dashboard-dark", wall)
+    await wall.emulate_media(color_scheme="light")
+    await wall.set_viewport_size(PHONE)
+    await fits(wall)
+    await person.picture("teslafi-dashboard-phone", wall)
+
+    await wall.goto(f"{home.url}/{DASHBOARD}/2")
+    await expect(wall.locator("hui-tile-card", has_text="From grid")).to_contain_text("kWh")
+    await fits(wall)
+    await wall.set_viewport_size(DESKTOP)
+    await fits(wall)
+    await person.picture("teslafi-dashboard-site", wall)
+
+
+async def set_disabled(home: LiveHomeAssistant, disabled: bool) -> None:
+    """Disable the integration's only entry, or enable it again."""
+    (entry,) = await home.call({"type": "config_entries/get", "domain": "teslafi"})
+    by = "user" if disabled else None
+    await home.call({"type": "config_entries/disable", "entry_id": entry["entry_id"], "disabled_by": by})
+
+
+async def on_the_wall(person: Person, home: LiveHomeAssistant) -> Page:
+    """Open the dashboard in a page of its own."""
+    page = await person.browser.new_page()
+    await page.set_viewport_size(DESKTOP)
+    await page.goto(f"{home.url}/{DASHBOARD}/0")
+    await page.wait_for_function(READY)
+    return page
+
+
+async def fits(page: Page) -> None:
+    """See that no name and no value is cut, and that nothing is wider than the page."""
+    texts = page.locator("hui-tile-card ha-tile-info span")
+    await expect(texts.first).to_be_visible()
+    assert await texts.evaluate_all(CUT) == []
+    assert await page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")

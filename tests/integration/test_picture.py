@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.typing import (  # type: ignore[impor
 from custom_components.teslafi.catalogue.models import MODELS, trim_of
 from custom_components.teslafi.catalogue.paint import BARE, PAINTS, UNKNOWN, paint_of
 from custom_components.teslafi.const import DOMAIN
-from custom_components.teslafi.picture import SHAPES, picture_path
+from custom_components.teslafi.picture import OUTLINE, SHAPES, drawing, picture_path
 from custom_components.teslafi.tesla.snapshot import Snapshot, VehicleConfig
 
 from .recorded import MODEL_3, VIN, RecordedReader, look_again, watch, watch_car
@@ -62,6 +62,21 @@ async def test_every_model_is_drawn_without_a_token(
     assert "#9c1b22" in drawn
     assert "script" not in drawn
     assert ET.fromstring(drawn).tag.endswith("svg")  # noqa: S314 - our own
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of WCAG 2.2."""
+    levels = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("card", ["ffffff", "fafafa", "1c1c1c", "111111"])
+def test_every_paint_is_seen_on_light_and_dark_cards(card: str) -> None:
+    """By the outline, in WCAG's contrast for what is no text (1.4.11)."""
+    assert f"#{OUTLINE}" in drawing("model_3", PAINTS["solidblack"])
+    dark, light = sorted((luminance(card), luminance(OUTLINE)))
+    assert (light + 0.05) / (dark + 0.05) >= 3
 
 
 @pytest.mark.parametrize(

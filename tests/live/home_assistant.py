@@ -28,6 +28,7 @@ START_SECONDS: Final = 600
 DASHBOARD: Final = "tesla-fi"
 """Where the dashboard TeslaFi is; Home Assistant wants a hyphen in it."""
 STOP_SECONDS: Final = 180
+MAP: Final = "map"
 OWNER_ID: Final = "1" * 32
 CREDENTIAL_ID: Final = "2" * 32
 
@@ -219,6 +220,15 @@ class LiveHomeAssistant:
         if not answer["success"]:
             raise RuntimeError(f"{message['type']}: {answer['error']}")
         return answer["result"]
+
+    async def add_map(self) -> None:
+        """Have the page that Home Assistant's onboarding makes, unless it is there already."""
+        present = await self.call({"type": "lovelace/dashboards/list"})
+        if any(dashboard["url_path"] == MAP for dashboard in present):
+            return
+        created = {"url_path": MAP, "title": "Map", "icon": "mdi:map", "allow_single_word": True}
+        await self.call({"type": "lovelace/dashboards/create", "mode": "storage", **created})
+        await self.call({"type": "lovelace/config/save", "url_path": MAP, "config": {"strategy": {"type": MAP}}})
 
     async def add_dashboard(self) -> None:
         """Have the dashboard TeslaFi in the sidebar and open with it, unless it is there already."""
