@@ -27,9 +27,9 @@ import pyotp
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
-from tests.live.served import ServedCompanion, free_port
+from tests.live.served import Browser, ServedCompanion, free_port
 
-from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, Broken, csrf
+from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, csrf
 from .replicated import Replicated, readable
 from .troubles import Busy
 
@@ -252,6 +252,16 @@ class People(Busy):
         self.codes = re.findall(r"<li>([0-9A-Z]{6}(?:-[0-9A-Z]{6}){3})</li>", page)
         if not self.codes:
             raise Broken("no recovery codes")
+
+    @override
+    async def alive(self, cookie: str) -> bool:
+        """Say whether a session opens the account; 503 says neither."""
+        while True:
+            async with aiohttp.ClientSession(cookies={"session": cookie}, timeout=TIMEOUT) as session:
+                status, _, _ = await Browser(session, self.fleet, self.address()).ask("GET", "/account")
+            if status != 503:
+                return status == 200
+            await asyncio.sleep(0.5)
 
     @override
     async def go_on(self, what: str) -> None:

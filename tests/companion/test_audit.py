@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
+from teslafi_companion import audit as companion_audit
 from teslafi_companion.audit import all_entries, check_chain, entries_of, head, page_of, purge, record
 from teslafi_companion.crypto import Place
 from teslafi_companion.domain.accounts import account
 from teslafi_companion.domain.accounts.visitor import Visitor
-from teslafi_companion.store.database import Store, new_id
+from teslafi_companion.store.database import Store, Transaction, new_id
 from teslafi_companion.store.tables import audit, audit_chain
 
 from .clock import ManualClock
@@ -44,6 +45,26 @@ async def test_what_was_rolled_back_is_not_in_the_log(store: Store) -> None:
             record(transaction, "sign_in_success")
             raise ZeroDivisionError
     assert (await check_chain(store)).rows == 0
+
+
+async def test_an_empty_log_has_a_head(store: Store) -> None:
+    async with store.reading() as transaction:
+        assert await head(transaction) == "0:"
+    assert (await check_chain(store)).head == "0:"
+
+
+async def test_a_check_while_people_come_in_finds_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends and rows are those of one moment, whatever is written in between."""
+    await note(store)
+    between = companion_audit._deleted_accounts  # noqa: SLF001 - asked after the ends were read, before the rows
+
+    async def meanwhile(transaction: Transaction) -> frozenset[UUID]:
+        await note(store)
+        return await between(transaction)
+
+    monkeypatch.setattr(companion_audit, "_deleted_accounts", meanwhile)
+    report = await check_chain(store)
+    assert (report.rows, report.faults) == (1, ())
 
 
 async def tampered(store: Store, statement: object) -> tuple[str, ...]:

@@ -8,12 +8,14 @@ from sqlalchemy import select
 
 from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, address_index, indexed_form
 from teslafi_companion.domain.accounts.throttle import (
+    LOCK_NOTED,
     SIGN_IN_NETWORK,
     SIGN_IN_STRANGER,
     Attempt,
     Rule,
     forgive,
     give_back,
+    is_first,
     mail_to_address,
     network_key,
     purge,
@@ -204,6 +206,32 @@ async def test_a_hundred_failures_are_remembered_for_a_month(store: Store, clock
         await purge(transaction)
     assert await admitted(store, attempt)
     assert await waits(store, attempt) == timedelta(days=1)
+    clock.advance(days=32)
+    async with store.transaction() as transaction:
+        await purge(transaction)
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+    assert await waits(store, attempt) == timedelta(minutes=1)
+
+
+async def test_a_day_of_our_own_trouble_makes_nobody_a_guesser(store: Store) -> None:
+    """A hundred failures in a row leave one attempt a day; attempts that were never judged are none of them."""
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for _ in range(150):
+        reservation = await reserve(store, [attempt])
+        assert reservation.admitted
+        await give_back(store, reservation)
+    assert await admitted(store, attempt)
+    assert await waits(store, attempt) == timedelta()
+
+
+async def test_what_is_told_once_an_hour_is_told_once(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(LOCK_NOTED, b"key")
+    told = []
+    for _ in range(3):
+        async with store.transaction() as transaction:
+            told.append([await is_first(transaction, attempt) for _ in range(2)])
+        clock.advance(hours=1)
+    assert told == [[True, False]] * 3
 
 
 async def test_counters_of_an_address_are_where_version_0_1_0_kept_them(store: Store) -> None:
