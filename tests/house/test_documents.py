@@ -10,6 +10,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
+from custom_components.teslafi.journal_entities.figures import charge_figures, drive_figures, parking_figures
+
 ROOT: Final = Path(__file__).parents[2]
 COMPONENT: Final = ROOT / "custom_components" / "teslafi"
 ENGLISH: Final[dict[str, Any]] = json.loads((COMPONENT / "translations" / "en.json").read_text("utf-8"))
@@ -45,6 +48,20 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_named_files_exist(document: Path) -> None:
     named = {name.partition("::")[0] for name in CODE.findall(document.read_text("utf-8"))}
     assert sorted(name for name in named if not (ROOT / name).exists() and "…" not in name) == []
+
+
+def test_the_columns_of_exports_are_documented() -> None:
+    """What all kinds have, then what each has, in the order of the columns."""
+    kinds = {
+        "Drives": drive_figures(Drive(start=0, end=1, earliest=0, latest=1, distance_km=1.0)),
+        "Charges": charge_figures(Charge(start=0, end=1, earliest=0, latest=1, added_kwh=1.0)),
+        "Parking": parking_figures(Parking(start=0, end=1, earliest=0, latest=1)),
+    }
+    page = (ROOT / "docs" / "journal.md").read_text("utf-8")
+    lines = re.findall(r"^\| (All|Drives|Charges|Parking) \| (`.*`) \|$", page, re.MULTILINE)
+    rows = {kind: re.findall(r"`(\w+)`", line) for kind, line in lines}
+    for kind, figures in kinds.items():
+        assert rows["All"] + rows[kind] == list(figures), kind
 
 
 def test_the_readme_fits_five_screens() -> None:

@@ -15,9 +15,7 @@ from ..const import (
     CONF_PER_MINUTE,
     CONF_PRICE_ENTITY,
     CONF_SESSION_FEE,
-    CONF_WINDOW_END,
-    CONF_WINDOW_PER_KWH,
-    CONF_WINDOW_START,
+    CONF_WINDOWS,
     CONF_ZONE,
     CONF_ZONE_NAME,
     TARIFF,
@@ -26,8 +24,10 @@ from ..journal.file import JournalUnusable
 from ..journal.sample import Moment
 from ..journal.sessions import Charge, CostSource
 from ..journal.store import Store
-from ..journal.tariff import Tariff, Window, cost_of, is_supercharger
+from ..journal.tariff import EVERY_DAY, Tariff, Window, cost_of, is_supercharger
 from .prices import async_prices, currency_of
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +92,23 @@ async def async_with_prices(hass: HomeAssistant, pricing: Pricing, charges: Sequ
 
 
 def _tariff(data: Mapping[str, Any], currency: str) -> Tariff:
-    windows: tuple[Window, ...] = ()
-    if CONF_WINDOW_START in data:
-        windows = (
-            Window(
-                start=_minutes(data[CONF_WINDOW_START]),
-                end=_minutes(data[CONF_WINDOW_END]),
-                per_kwh=data[CONF_WINDOW_PER_KWH],
-            ),
-        )
     return Tariff(
         currency=currency,
         per_kwh=data[CONF_PER_KWH],
         per_minute=data[CONF_PER_MINUTE],
         session_fee=data[CONF_SESSION_FEE],
-        windows=windows,
+        windows=tuple(_window(one) for one in data.get(CONF_WINDOWS, ())),
+    )
+
+
+def _window(data: Mapping[str, Any]) -> Window:
+    days = frozenset(WEEKDAYS.index(day) for day in data.get("days", ())) or EVERY_DAY
+    return Window(
+        start=_minutes(data["start"]),
+        end=_minutes(data["end"]),
+        days=days,
+        per_kwh=data.get("per_kwh"),
+        per_minute=data.get("per_minute"),
     )
 
 

@@ -1,5 +1,6 @@
 """What charging costs in a zone: a subentry of the account, which the owner may change at any time."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.components.zone.const import DOMAIN as ZONE
@@ -11,8 +12,14 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    ObjectSelector,
+    ObjectSelectorConfig,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
     TimeSelector,
 )
+from homeassistant.helpers.translation import async_get_cached_translations
 import probatio
 
 from ..const import (
@@ -20,30 +27,47 @@ from ..const import (
     CONF_PER_MINUTE,
     CONF_PRICE_ENTITY,
     CONF_SESSION_FEE,
-    CONF_WINDOW_END,
-    CONF_WINDOW_PER_KWH,
-    CONF_WINDOW_START,
+    CONF_WINDOWS,
     CONF_ZONE,
     CONF_ZONE_NAME,
+    DOMAIN,
 )
+from ..coordinators.costs import WEEKDAYS
 from ..coordinators.prices import unit_of
 
 PRICE: Final = NumberSelector(NumberSelectorConfig(min=0, max=1000, step="any", mode=NumberSelectorMode.BOX))
-SCHEMA: Final = probatio.Schema(
-    {
-        probatio.Required(CONF_ZONE): EntitySelector(EntitySelectorConfig(domain=ZONE)),
-        probatio.Required(CONF_PER_KWH, default=0): PRICE,
-        probatio.Optional(CONF_PRICE_ENTITY): EntitySelector(
-            EntitySelectorConfig(domain=["sensor", "number", "input_number"])
-        ),
-        probatio.Required(CONF_PER_MINUTE, default=0): PRICE,
-        probatio.Required(CONF_SESSION_FEE, default=0): PRICE,
-        probatio.Optional(CONF_WINDOW_START): TimeSelector(),
-        probatio.Optional(CONF_WINDOW_END): TimeSelector(),
-        probatio.Optional(CONF_WINDOW_PER_KWH): PRICE,
-    }
-)
-WINDOW: Final = frozenset({CONF_WINDOW_START, CONF_WINDOW_END, CONF_WINDOW_PER_KWH})
+
+
+def _schema(days: Mapping[str, str]) -> probatio.Schema:
+    """Return the form; `days` are the weekdays and what they are called, which Home Assistant can't do in a list."""
+    options = [SelectOptionDict(value=day, label=name) for day, name in days.items()]
+    windows = ObjectSelector(
+        ObjectSelectorConfig(
+            multiple=True,
+            translation_key="tariff_windows",
+            label_field="start",
+            description_field="per_kwh",
+            fields={
+                "start": {"required": True, "selector": TimeSelector()},
+                "end": {"required": True, "selector": TimeSelector()},
+                "per_kwh": {"selector": PRICE},
+                "per_minute": {"selector": PRICE},
+                "days": {"selector": SelectSelector(SelectSelectorConfig(options=options, multiple=True))},
+            },
+        )
+    )
+    return probatio.Schema(
+        {
+            probatio.Required(CONF_ZONE): EntitySelector(EntitySelectorConfig(domain=ZONE)),
+            probatio.Required(CONF_PER_KWH, default=0): PRICE,
+            probatio.Optional(CONF_PRICE_ENTITY): EntitySelector(
+                EntitySelectorConfig(domain=["sensor", "number", "input_number"])
+            ),
+            probatio.Required(CONF_PER_MINUTE, default=0): PRICE,
+            probatio.Required(CONF_SESSION_FEE, default=0): PRICE,
+            probatio.Optional(CONF_WINDOWS): windows,
+        }
+    )
 
 
 class TariffFlow(ConfigSubentryFlow):
@@ -71,7 +95,9 @@ class TariffFlow(ConfigSubentryFlow):
         return self._form("reconfigure", user_input or dict(subentry.data), errors)
 
     def _form(self, step: str, values: dict[str, Any] | None, errors: dict[str, str]) -> SubentryFlowResult:
-        schema = self.add_suggested_values_to_schema(SCHEMA, values or {})
+        texts = async_get_cached_translations(self.hass, self.hass.config.language, "selector", DOMAIN)
+        days = {day: texts.get(f"component.{DOMAIN}.selector.weekdays.options.{day}", day) for day in WEEKDAYS}
+        schema = self.add_suggested_values_to_schema(_schema(days), values or {})
         placeholders = {"currency": self.hass.config.currency}
         return self.async_show_form(
             step_id=step, data_schema=schema, errors=errors, description_placeholders=placeholders
@@ -80,15 +106,26 @@ class TariffFlow(ConfigSubentryFlow):
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values with the zone's name, by which charges know the zone."""
         state = self.hass.states.get(values[CONF_ZONE])
-        return {**values, CONF_ZONE_NAME: values[CONF_ZONE] if state is None else state.name}
+        return {
+            **values,
+            CONF_WINDOWS: _windows(values),
+            CONF_ZONE_NAME: values[CONF_ZONE] if state is None else state.name,
+        }
 
     def _errors(self, values: dict[str, Any] | None) -> dict[str, str]:
-        """A window needs all of its parts, or none; a price entity tells money for energy."""
+        """A window needs a price and differing times; a price entity tells money for energy."""
         if values is None:
             return {}
-        if len(WINDOW & values.keys()) not in (0, len(WINDOW)):
-            return {"base": "window_incomplete"}
+        for window in _windows(values):
+            if window["start"] == window["end"] or not {"per_kwh", "per_minute"} & window.keys():
+                return {CONF_WINDOWS: "window_incomplete"}
         state = self.hass.states.get(values.get(CONF_PRICE_ENTITY, ""))
         if state is not None and unit_of(state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)) is None:
             return {CONF_PRICE_ENTITY: "not_a_price"}
         return {}
+
+
+def _windows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the windows; the selector takes one by itself as well."""
+    windows = values.get(CONF_WINDOWS) or []
+    return [windows] if isinstance(windows, dict) else list(windows)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from io import TextIOWrapper
 import json
-from typing import Any, BinaryIO, Concatenate, Final, cast
+from typing import BinaryIO, Concatenate, Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -19,6 +19,7 @@ import probatio
 from ..car_actions import Asked, CarAction, async_register, moment_of
 from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalCoordinator
+from ..journal.addresses import place_name
 from ..journal.file import JournalUnusable
 from ..journal.sessions import Charge, CostSource, Drive, Parking
 from ..journal.store import Store
@@ -34,7 +35,6 @@ SESSION: Final = "session"
 FILENAME: Final = "filename"
 TAG_MOST: Final = 100
 COST_MOST: Final = 100_000.0
-PERIODS: Final = ("total", "day", "week", "month", "year")
 _FORMULA: Final = (
     "=",
     "+",
@@ -47,6 +47,7 @@ _FORMULA: Final = (
 """What a spreadsheet takes for the beginning of a formula, after blanks and line ends too."""
 MONTH: Final = 30 * 86_400
 
+type AnySession = Drive | Charge | Parking
 type JournalAction = CarAction[JournalCoordinator]
 
 
@@ -120,26 +121,47 @@ async def _summary(_hass: HomeAssistant, car: JournalCoordinator, asked: Asked) 
 def summaries(
     drives: Iterable[Drive], charges: Iterable[Charge], parkings: Iterable[Parking], group_by: str
 ) -> list[Figures]:
-    """Add sessions up by the local day, week, month or year in which each began."""
+    """Add sessions up by the local day, week, month or year in which each began, or by place, tag or software.
+
+    A drive's place is where it ended. Sessions that have none are in a group without a name.
+    """
     groups: defaultdict[str, tuple[list[Drive], list[Charge], list[Parking]]] = defaultdict(lambda: ([], [], []))
-    for place, sessions in enumerate((drives, charges, parkings)):
-        for session in sessions:
-            cast("list[Any]", groups[_period(session.start, group_by)][place]).append(session)
+    for drive in drives:
+        groups[_group(drive, group_by)][0].append(drive)
+    for charge in charges:
+        groups[_group(charge, group_by)][1].append(charge)
+    for parking in parkings:
+        groups[_group(parking, group_by)][2].append(parking)
     return [{"period": period, **_sums(*groups[period])} for period in sorted(groups)]
 
 
-def _period(at: int, group_by: str) -> str:
-    local = dt_util.as_local(dt_util.utc_from_timestamp(at))
-    match group_by:
-        case "day":
-            return local.strftime("%Y-%m-%d")
-        case "week":
-            return local.strftime("%G-W%V")
-        case "month":
-            return local.strftime("%Y-%m")
-        case "year":
-            return local.strftime("%Y")
-    return "total"
+def _place(session: AnySession) -> str | None:
+    if isinstance(session, Drive):
+        return place_name(session.end_place, session.end_position)
+    return place_name(session.place, session.position)
+
+
+_TIMES: Final = {
+    "hour": "%Y-%m-%dT%H:00%z",
+    "day": "%Y-%m-%d",
+    "week": "%G-W%V",
+    "month": "%Y-%m",
+    "year": "%Y",
+}
+_NAMES: Final[Mapping[str, Callable[[AnySession], str | None]]] = {
+    "place": _place,
+    "tag": lambda session: session.tag if isinstance(session, Drive) else None,
+    "software": lambda session: session.software,
+}
+PERIODS: Final = ("total", *_TIMES, *_NAMES)
+
+
+def _group(session: AnySession, group_by: str) -> str:
+    if (name := _NAMES.get(group_by)) is not None:
+        return name(session) or ""
+    if (form := _TIMES.get(group_by)) is not None:
+        return dt_util.as_local(dt_util.utc_from_timestamp(session.start)).strftime(form)
+    return group_by
 
 
 def _sums(drives: Sequence[Drive], charges: Sequence[Charge], parkings: Sequence[Parking]) -> Figures:

@@ -263,6 +263,14 @@ async def test_actions_answer(hass: HomeAssistant, entry: ConfigEntry, freezer: 
     for group, period in (("total", "total"), ("day", "2026-11-16"), ("week", "2026-W47"), ("year", "2026")):
         (summed,) = (await act(hass, entry, "get_summary", group_by=group))["periods"]
         assert (summed["period"], summed["drives"], summed["charges"]) == (period, 1, 1)
+    (drive_end,) = (await act(hass, entry, "get_drives"))["drives"]
+    await act(hass, entry, "tag_drive", session=drive_end["start"], tag="business")
+    groups = {"hour": "2026-11-16T12:00+0000", "place": "Home", "tag": "business", "software": "2026.38.7"}
+    for group, named in groups.items():
+        told = {one["period"]: one for one in (await act(hass, entry, "get_summary", group_by=group))["periods"]}
+        assert told[named]["drives"] == 1
+        assert sum(one["charges"] for one in told.values()) == 1
+        assert sum(one["distance_km"] for one in told.values()) == drive["distance_km"]
     with pytest.raises(ServiceValidationError, match="start must be before"):
         await act(hass, entry, "get_drives", start="2026-12-01 00:00:00", end="2026-11-01 00:00:00")
 

@@ -1,5 +1,6 @@
 """Tariffs of zones: added and changed in the UI, applied as charges end, and to the past when the owner asks."""
 
+from datetime import timedelta
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -7,9 +8,11 @@ from homeassistant.config_entries import ConfigEntry, SubentryFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.teslafi.const import CONF_FREE_SUPERCHARGING, DOMAIN, TARIFF
+from custom_components.teslafi.coordinators.costs import WEEKDAYS
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import Charge, CostSource
@@ -93,10 +96,25 @@ async def test_the_past_is_reckoned_anew_when_the_owner_asks(hass: HomeAssistant
     assert (await charges(hass))[0].cost == pytest.approx((first.cost or 0) / 5, abs=0.001)
 
 
-async def test_a_window_needs_all_of_its_parts(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    half = await add_tariff(hass, entry, window_start="22:00:00")
-    assert half["errors"] == {"base": "window_incomplete"}
-    whole = await add_tariff(hass, entry, window_start="00:00:00", window_end="23:59:00", window_per_kwh=0.1)
+async def test_windows_of_the_day_have_prices_of_their_own(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """The first that applies counts: not that of another day, nor one that is over."""
+    for half in ({"start": "22:00:00", "end": "06:00:00"}, {"start": "06:00:00", "end": "06:00:00", "per_kwh": 1}):
+        refused = await add_tariff(hass, entry, windows=[half])
+        assert refused["errors"] == {"windows": "window_incomplete"}
+    noon = dt_util.as_local(dt_util.utc_from_timestamp(NOON))
+    other = [day for day in WEEKDAYS if day != WEEKDAYS[noon.weekday()]]
+    over = {"start": f"{noon - timedelta(hours=3):%H:%M:%S}", "end": f"{noon - timedelta(minutes=10):%H:%M:%S}"}
+    windows = [
+        {"start": "00:00:00", "end": "23:59:00", "per_kwh": 5.0, "days": other},
+        {**over, "per_kwh": 7.0},
+        {
+            "start": f"{noon - timedelta(hours=1):%H:%M:%S}",
+            "end": f"{noon + timedelta(hours=2):%H:%M:%S}",
+            "per_kwh": 0.1,
+        },
+        {"start": "00:00:00", "end": "23:59:00", "per_kwh": 9.0},
+    ]
+    whole = await add_tariff(hass, entry, windows=windows)
     assert whole["type"] is FlowResultType.CREATE_ENTRY
     assert whole["title"] == "Home"
     assert (await add_tariff(hass, entry))["reason"] == "already_configured"
