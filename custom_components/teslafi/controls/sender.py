@@ -1,7 +1,8 @@
 """One command, from press to record: code, budget, gate, and a look at the car to see what came of it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -89,9 +90,9 @@ class CommandSender:
             record = await self._record(vin, name, parameters, context)
             try:
                 await self._code.async_check(name, parameters, context, code)
-                self._check_budget(vehicle)
-                under_way = True
-                answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs)
+                with self._reserving(vehicle):
+                    under_way = True
+                    answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs)
             except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
                 said = self._sentence(error, vehicle.vehicle_name)
                 self._tell(record, context, error, said, cost=cost)
@@ -142,12 +143,16 @@ class CommandSender:
         for vin in list(self._looks):
             self._call_off_look(vin)
 
-    def _check_budget(self, vehicle: VehicleCoordinator) -> None:
+    @contextmanager
+    def _reserving(self, vehicle: VehicleCoordinator) -> Iterator[None]:
+        """Hold the money for a command until it has ended; raise Forbidden when the month has none left."""
         asleep = vehicle.data.state not in (None, CarState.ONLINE)
         budget = self._account.budget
         price = budget.price(Category.COMMAND) + (budget.price(Category.WAKE) if asleep else 0.0)
         if not budget.may_spend_on(price):
             raise Forbidden("budget_reached")
+        with budget.under_way(price):
+            yield
 
     def _look_soon(self, vehicle: VehicleCoordinator, error: Exception | None = None) -> None:
         """Ask the car in a moment what came of it; not when nothing was sent."""

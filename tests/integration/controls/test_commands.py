@@ -433,6 +433,21 @@ async def test_the_budget(hass: HomeAssistant, keeper: Keeper) -> None:
     assert keeper.sent == before
 
 
+async def test_many_presses_at_once_stay_within_the_budget(hass: HomeAssistant, keeper: Keeper) -> None:
+    """Each holds its money before it is sent: fifty at once send what is left, and no more."""
+    await keeper.unlock()
+    budget = keeper.entry.runtime_data.budget
+    options = {"monthly_budget": budget.cost + 0.0051}
+    hass.config_entries.async_update_entry(keeper.entry, options=options)
+    sent = len(keeper.car().executed)
+    ends = await asyncio.gather(*(keeper.unlock() for _ in range(50)), return_exceptions=True)
+    done = len(keeper.car().executed) - sent
+    assert {end.translation_key for end in ends if isinstance(end, ServiceValidationError)} == {"budget_reached"}
+    assert done == ends.count(None)
+    assert 1 <= done <= 5
+    assert budget.cost <= options["monthly_budget"]
+
+
 async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> None:
     """Who, what, when, answer, cost: as an event, and in the companion's audit log; PINs in neither."""
     er.async_get(hass).async_update_entity("event.roadrunner_commands", disabled_by=None)
