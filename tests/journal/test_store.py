@@ -15,7 +15,7 @@ from custom_components.teslafi.journal.replay import Cancelled
 from custom_components.teslafi.journal.rules import current
 from custom_components.teslafi.journal.sample import Sample
 from custom_components.teslafi.journal.sessions import CostSource
-from custom_components.teslafi.journal.store import Store
+from custom_components.teslafi.journal.store import Store, move_aside
 
 from .conftest import VIN
 from .lives import EPOCH, World
@@ -125,6 +125,24 @@ def test_what_one_transaction_could_not_take_is_written_with_the_next(path: Path
         assert told(store, vin) == told(whole, vin)
     store.close()
     whole.close()
+
+
+def test_a_file_that_is_begun_anew_knows_its_own_cars_and_words(store: Store, month: list[Sample]) -> None:
+    """What stood in the damaged file that was moved aside says nothing about the numbers of the new one."""
+    store.record_all({OTHER: month[:600], VIN: month[:600]})
+    store.abandon()
+    move_aside(store.path)
+    store.open()
+    store.record(VIN, month[:600])
+    kept, versions = store.samples(VIN), store.versions(VIN)
+    store.close()
+    again = Store(store.path)
+    again.open()
+    assert again.samples(VIN) == kept
+    assert again.versions(VIN) == versions
+    assert any(sample.software for sample in kept)
+    assert again.vins() == [VIN]
+    again.close()
 
 
 def test_repetitions_are_left_out(store: Store, month: list[Sample]) -> None:

@@ -322,11 +322,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         try:
             for _ in Ask:
                 request = self.next_request
-                if request.at <= self._moment().clock + EARLY:
+                if request.at <= time.monotonic() + EARLY:
                     self.data = data = await self._ask(request.ask, data)
         finally:
             self.data = data = self._told(data)
-            self.plan(max(self.next_request.at - self._moment().clock, 0.0))
+            self.plan(max(self.next_request.at - time.monotonic(), 0.0))
         if (error := self._trouble_now()) is not None:
             raise StillInTrouble(error)
         return data

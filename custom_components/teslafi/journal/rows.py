@@ -45,9 +45,12 @@ class Rows:
         """Remember nothing yet."""
         self._numbers: dict[str, int] = {}
         self._texts: dict[int, str] = {}
+        self._cars: dict[str, int] = {}
+        """Cars that were written of."""
 
     def forget(self) -> None:
-        """Forget numbers: a transaction that gave some was rolled back."""
+        """Forget numbers: a transaction that gave some was rolled back, or the file is another."""
+        self._cars.clear()
         self._numbers.clear()
         self._texts.clear()
 
@@ -59,7 +62,12 @@ class Rows:
         return None if row is None else int(row[0])
 
     def new_car(self, connection: Connection, vin: str) -> int:
-        """Return the number of a car, a new one if need be."""
+        """Return the number of a car for whoever writes of it, a new one if need be."""
+        if (number := self._cars.get(vin)) is None:
+            number = self._cars[vin] = self._number_of_car(connection, vin)
+        return number
+
+    def _number_of_car(self, connection: Connection, vin: str) -> int:
         if (number := self.car(connection, vin)) is not None:
             return number
         taken = {int(row[0]) for row in connection.exec_driver_sql("SELECT id FROM cars")}
@@ -268,6 +276,7 @@ class Rows:
             connection.exec_driver_sql(f"DELETE FROM {table} WHERE car = ?", (car,))  # noqa: S608 - names of our own
         connection.exec_driver_sql("DELETE FROM samples WHERE id % ? = ?", (CARS_MOST, car))
         connection.exec_driver_sql("DELETE FROM cars WHERE id = ?", (car,))
+        self._cars.clear()
 
 
 def _within(session: Drive | Charge, rows: Sequence[Any]) -> Any:  # noqa: ANN401 - a row

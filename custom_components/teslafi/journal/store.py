@@ -65,6 +65,7 @@ class Store:
         with self._writing:
             if self._engine is None:
                 self._engine = open_file(self.path, self._migrations)
+                self._rows.forget()
 
     def close(self) -> None:
         """Keep what is held back, and close the file."""
