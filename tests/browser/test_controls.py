@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator
 import re
+from typing import Final
 
 import aiohttp
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
@@ -12,14 +13,16 @@ from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.live import companion as live
 from tests.live.check import states
 from tests.live.companion import LiveCompanion
-from tests.live.home_assistant import LiveHomeAssistant
+from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
 from .person import Person
-from .test_browser import dashboard, state_of, until
+from .test_browser import state_of, until
 from .test_companion import Clock, Visitor, chargebee, clock, companion, shows_the_link  # noqa: F401 - fixtures
+from .test_dashboard import fits
 
 pytestmark = pytest.mark.browser
 CONTROLS = "teslafi-controls"
+TALL: Final[ViewportSize] = {"width": 1280, "height": 1250}
 
 
 @pytest.fixture
@@ -165,7 +168,7 @@ async def grants(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator)
 
 
 async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator) -> None:
-    """Press *Unlock* on a dashboard and see the simulated car unlock."""
+    """Press *Unlock* on the dashboard TeslaFi and see the simulated car unlock."""
 
     async def locked() -> bool:
         rows = {row["entity_id"]: row["state"] for row in await states(home)}
@@ -173,9 +176,15 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
 
     await until(locked)
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is True
-    await dashboard(person, ["lock.roadrunner_door_lock", "switch.roadrunner_charge", "climate.roadrunner_climate"])
+    await home.add_dashboard()
+    await person.page.set_viewport_size(TALL)
+    await person.open(f"/{DASHBOARD}/0")
+    body = person.page.locator("hui-tile-card")
+    await expect(body.filter(has_text="Door lock").last).to_contain_text("Locked")
+    await expect(person.page.get_by_text("Controls are off.")).to_have_count(0)
+    await fits(person.page)
     await person.picture("controls-dashboard")
-    await person.page.get_by_text("Unlock", exact=True).first.click()
+    await person.page.get_by_role("button", name="Unlock", exact=True).first.click()
 
     async def unlocked() -> bool:
         return bool((await state_of(home, "lock.roadrunner_door_lock"))["state"] == "unlocked")
@@ -199,8 +208,10 @@ async def disables(person: Person, home: LiveHomeAssistant) -> None:
         return not any(row["entity_id"].startswith("lock.") for row in await states(home))
 
     await until(gone)
-    await person.open("/my-car/0")
-    await person.page.locator("hui-tile-card").first.wait_for()
+    await person.open(f"/{DASHBOARD}/0")
+    await expect(person.page.get_by_text("Controls are off.").first).to_be_visible()
+    await expect(person.page.locator("hui-tile-card", has_text="Locked").first).to_be_visible()
+    assert await person.page.get_by_text("Entity not found").count() == 0
     await person.picture("controls-gone")
 
 

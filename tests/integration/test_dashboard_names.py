@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
@@ -102,3 +103,18 @@ async def test_the_dashboard_is_made_anew_when_it_would_be_another_one(subtests:
     for (what, _, wanted), found in zip(CHANGES, await told(CHANGED, [before, changes]), strict=True):
         with subtests.test(what):
             assert found is wanted
+
+
+def test_each_language_has_every_text_and_nobody_has_more() -> None:
+    """What the module asks for by `text.…`, in a table of its own or out of it."""
+    texts = (FILES / "texts.js").read_text("utf-8")
+    languages = re.findall(r"^  (\w\w): \{\n(.*?)^  \},$", texts, re.DOTALL | re.MULTILINE)
+    assert [language for language, _ in languages] == ["en", "de"]
+    module = (FILES / MODULE).read_text("utf-8")
+    said = set(re.findall(r"\btext\.(\w+)", module))
+    for table in re.findall(r"^const (?:TODAY|BUTTONS) = \{\n(.*?)^\};$", module, re.DOTALL | re.MULTILINE):
+        said |= set(re.findall(r': "(\w+)",$', table, re.MULTILINE))
+    for language, rows in languages:
+        keys = re.findall(r"^    (\w+): ", rows, re.MULTILINE)
+        assert keys == sorted(keys), language
+        assert set(keys) == said, language

@@ -12,6 +12,7 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from playwright._impl._driver import compute_driver_executable
 import pytest
 
@@ -126,6 +127,29 @@ async def test_the_moment_is_in_no_row_of_the_recorder(hass: HomeAssistant) -> N
     assert state.state_info is not None
     assert "data_at" in state.attributes
     assert "data_at" in state.state_info["unrecorded_attributes"]
+
+
+AGES: Final[list[tuple[timedelta, str, str]]] = [
+    (timedelta(seconds=59), "just now", "gerade eben"),
+    (timedelta(minutes=1), "1 min ago", "vor 1 Min."),
+    (timedelta(minutes=119), "119 min ago", "vor 119 Min."),
+    (timedelta(hours=2), "2 h ago", "vor 2 Std."),
+    (timedelta(hours=47, minutes=59), "47 h ago", "vor 47 Std."),
+    (timedelta(days=2), "2 days ago", "vor 2 Tagen"),
+    (timedelta(days=400), "400 days ago", "vor 400 Tagen"),
+    (timedelta(hours=-1), "just now", "gerade eben"),
+]
+
+
+async def test_ages_in_words(hass: HomeAssistant, freezer: FrozenDateTimeFactory, subtests: pytest.Subtests) -> None:
+    """Also where the clock was set back since."""
+    await watch_car(hass, MODEL_3)
+    headers = [await header_of(hass, language) for language in ("en", "de")]
+    begun = dt_util.utcnow()
+    for age, *words in AGES:
+        with subtests.test(words[0]):
+            freezer.move_to(begun + age)
+            assert [header().rpartition(" · ")[2] for header in headers] == words
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,10 @@ function carHeader(name, entities, text) {
     `{%- else -%}`,
     `**${text.parked}**{% if zone %} · {{ zone }}{% endif -%}`,
     `{%- endif -%}`,
-    `{%- if minutes is not none %} · {% if minutes < 1 %}${text.just_now}{% elif minutes < 120 %}` +
-      `{{ minutes }} ${text.ago_minutes}{% else %}{{ (minutes / 60) | int }} ${text.ago_hours}{% endif %}{% endif %}`,
+    `{%- if minutes is not none %} · {% if minutes < 1 %}${text.just_now}` +
+      `{% elif minutes < 2 * 60 %}${text.ago_minutes.replace("#", "{{ minutes }}")}` +
+      `{% elif minutes < 48 * 60 %}${text.ago_hours.replace("#", "{{ minutes // 60 }}")}` +
+      `{% else %}${text.ago_days.replace("#", "{{ minutes // (24 * 60) }}")}{% endif %}{% endif %}`,
   ].join("\n");
 }
 
@@ -188,8 +190,8 @@ function climate(entities, text) {
     tile(entities.get("sensor.climate_state_inside_temp"), { name: text.inside }),
     tile(entities.get("sensor.climate_state_outside_temp"), { name: text.outside }),
     tile(entities.get("switch.defrost")),
-    tile(entities.get("select.seat_heater_left")),
-    tile(entities.get("select.seat_heater_right")),
+    tile(entities.get("select.seat_heater_left"), { name: text.seat_left }),
+    tile(entities.get("select.seat_heater_right"), { name: text.seat_right }),
   ];
 }
 
@@ -248,13 +250,24 @@ function schedules(entities) {
   ];
 }
 
-const BUTTONS = ["wake", "flash_lights", "honk_horn", "locate", "homelink", "remote_start"];
+/** Buttons, and what one is called whose own name does not fit. */
+const BUTTONS = {
+  wake: undefined,
+  flash_lights: undefined,
+  honk_horn: undefined,
+  locate: "locate",
+  homelink: undefined,
+  remote_start: "remote_start",
+};
 
 /** Return the controls that have no place above, or one line that says how to turn controls on. */
 function controls(entities, text) {
-  const buttons = BUTTONS.map((key) => tile(entities.get(`button.${key}`)));
+  const buttons = Object.entries(BUTTONS).map(([key, name]) =>
+    tile(entities.get(`button.${key}`), { hide_state: true, ...(name && { name: text[name] }) }),
+  );
   if (buttons.some((button) => button !== undefined) || entities.has("lock.doors")) {
-    return [...buttons, tile(entities.get("media_player.media"), { features: [{ type: "media-player-volume-slider" }] })];
+    const media = { features: [{ type: "media-player-volume-slider" }], grid_options: { columns: 12 } };
+    return [...buttons, tile(entities.get("media_player.media"), media)];
   }
   const link = `/config/integrations/integration/${DOMAIN}`;
   const content = `${text.controls_off} [${text.controls_on}](${link})`;
@@ -269,9 +282,9 @@ function journal(entities) {
   ];
 }
 
-function activity(entities) {
-  const event = entities.get("event.commands");
-  return event ? [{ type: "logbook", target: { entity_id: [event] }, hours_to_show: 48, grid_options: { columns: 12 } }] : [];
+/** Return what happened to the car, commands among it. */
+function activity(device) {
+  return [{ type: "logbook", target: { device_id: [device.id] }, hours_to_show: 24, grid_options: { columns: 12 } }];
 }
 
 function carView(device, entities, text) {
@@ -294,7 +307,7 @@ function carView(device, entities, text) {
       section(text.schedules, "mdi:calendar-clock", schedules(entities)),
       section(text.controls, "mdi:gesture-tap-button", controls(entities, text)),
       section(text.journal, "mdi:notebook-outline", journal(entities)),
-      section(text.activity, "mdi:history", activity(entities)),
+      section(text.activity, "mdi:history", activity(device)),
     ].filter((part) => part !== undefined),
   };
 }
