@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from hypothesis import given, strategies as st
 import pytest
@@ -36,7 +37,10 @@ from custom_components.teslafi.tesla.errors import TeslaError
 from custom_components.teslafi.tesla.grant import Grant
 from custom_components.teslafi.tesla.session import GrantSession
 from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from teslafi_simulators.teslafi_feed import TeslaFiFeedSimulator, recorded
+
+from .owner import Owner
 
 TOKEN = "marker-teslafi-api-token"
 VIN = "LRWYGCEKXNC000005"
@@ -274,6 +278,40 @@ async def test_another_cars_token_is_not_this_account(hass: HomeAssistant, feed:
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "feed"})
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"feed_token": "somebody-elses-token"})
     assert result["reason"] == "wrong_account"
+
+
+@pytest.mark.parametrize("first", ["tesla", "feed"])
+async def test_one_car_by_teslas_account_and_by_the_feed(
+    hass: HomeAssistant, owner: Owner, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory, first: str
+) -> None:
+    """One entry has it and the other says so; when the first goes the other takes over, with the same entities."""
+    feed.add(TOKEN, recorded("charging") | {"vin": ANNAS_MODEL_3, "display_name": "Roadrunner"})
+    entries: dict[str, ConfigEntry] = {}
+    for way in sorted(("tesla", "feed"), key=lambda way: way != first):
+        entries[way] = await owner.sign_in() if way == "tesla" else (await set_up(hass))["result"]
+    second = "feed" if first == "tesla" else "tesla"
+    assert [ANNAS_MODEL_3 in entries[way].runtime_data.vehicles for way in (first, second)] == [True, False]
+    issue_id = f"shared_{entries[second].entry_id}_{ANNAS_MODEL_3}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is not None
+    owner.tesla.state.requests.clear()
+    feed.requests.clear()
+    for _ in range(30):
+        freezer.tick(60)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+    asked = [path for _, path in owner.tesla.state.requests if ANNAS_MODEL_3 in path]
+    assert (asked == []) is (first == "feed")
+    assert len(feed.requests) <= (4 if first == "tesla" else 60)
+    battery = er.async_get(hass).async_get("sensor.roadrunner_battery_level")
+    assert battery is not None
+    assert battery.config_entry_id == entries[first].entry_id
+    await hass.config_entries.async_remove(entries[first].entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert ANNAS_MODEL_3 in entries[second].runtime_data.vehicles
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+    taken = er.async_get(hass).async_get("sensor.roadrunner_battery_level")
+    assert taken is not None
+    assert (taken.unique_id, taken.config_entry_id) == (battery.unique_id, entries[second].entry_id)
 
 
 class _Kept:
