@@ -224,6 +224,38 @@ async def test_a_day_of_our_own_trouble_makes_nobody_a_guesser(store: Store) -> 
     assert await waits(store, attempt) == timedelta()
 
 
+async def test_rows_that_refuse_nobody_are_dropped(store: Store, clock: ManualClock) -> None:
+    """After two days, since a lock of one may still be remembered; a hundred failures stay for a month."""
+    few, many = Attempt(MAIL_ADDRESS, b"few"), Attempt(SIGN_IN_STRANGER, b"many")
+    made = 0
+    while made < 100:
+        made += await admitted(store, many)
+        clock.advance(hours=1)
+    await admitted(store, few)
+    left = []
+    for days in (1, 1, 1, 26, 3):
+        clock.advance(days=days)
+        async with store.transaction() as transaction:
+            await purge(transaction)
+            left.append(sorted(row.scope for row in await transaction.rows(select(throttle))))
+    both = sorted([MAIL_ADDRESS.scope, SIGN_IN_STRANGER.scope])
+    assert left == [both, both, [SIGN_IN_STRANGER.scope], [SIGN_IN_STRANGER.scope], []]
+
+
+async def test_only_locks_are_told_as_locks(store: Store, clock: ManualClock) -> None:
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for attempts, told in ((0, 0), (1, 0), (5, 1)):
+        for _ in range(attempts):
+            await admitted(store, attempt)
+        async with store.transaction() as transaction:
+            assert await forgive(transaction, [attempt]) == told
+    for _ in range(5):
+        await admitted(store, attempt)
+    clock.advance(minutes=1)
+    async with store.transaction() as transaction:
+        assert await forgive(transaction, [attempt]) == 0
+
+
 async def test_what_is_told_once_an_hour_is_told_once(store: Store, clock: ManualClock) -> None:
     attempt = Attempt(LOCK_NOTED, b"key")
     told = []
