@@ -1,8 +1,8 @@
 """`script/demo` as a person and a terminal use it: processes, signals, exit codes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 import os
 from pathlib import Path
 import random
@@ -15,6 +15,9 @@ from typing import Any, Final
 
 import pytest
 
+from custom_components.teslafi.journal.store import Store
+
+from . import demo as live_demo
 from .home_assistant import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
@@ -47,11 +50,18 @@ def _free_ports() -> int:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Return a working tree of links, so that the state of somebody's own demo stays as it is."""
+    """Return a working tree of links, so that the state of somebody's own demo stays as it is.
+
+    The journal is one of no day: the check, which keeps its state elsewhere, writes the year, which takes two seconds.
+    """
     root = tmp_path / "tree"
     root.mkdir()
     (root / "custom_components").symlink_to(ROOT / "custom_components")
     shutil.copytree(ROOT / "tests" / "live", root / "tests" / "live", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / ".demo" / "config").mkdir(parents=True)
+    store = Store(root / ".demo" / "config" / "teslafi.journal.db")
+    store.open()
+    store.close()
     return root
 
 
@@ -140,11 +150,11 @@ async def test_the_check_signs_in_and_prints_the_entities(demo: Demo, tree: Path
     assert not _home_assistants(tree)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_while_it_starts_stops_all(demo: Demo, tree: Path, number: signal.Signals) -> None:
+async def test_a_signal_while_it_starts_stops_all(demo: Demo, tree: Path) -> None:
+    """SIGHUP, when its terminal is closed. SIGTERM comes to the check below, and Ctrl-C to the demo that goes on."""
     process = await demo("--port", str(_free_ports()))
     await _started(tree)
-    process.send_signal(number)
+    process.send_signal(signal.SIGHUP)
     _, errors = await _ended(process)
     assert process.returncode == 0
     assert errors.splitlines()[-1] == "Stopping …"
@@ -155,8 +165,9 @@ async def test_a_check_that_was_stopped_did_not_succeed(demo: Demo, tree: Path) 
     process = await demo("--check")
     await _started(tree)
     process.terminate()
-    await _ended(process)
+    _, errors = await _ended(process)
     assert process.returncode == 1
+    assert errors.splitlines()[-1] == "Stopping …"
     assert not _home_assistants(tree)
 
 
@@ -177,8 +188,9 @@ async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree
     await _restart(port, token)
     await _until(tree, lambda now: bool(now) and now != first)
     process.send_signal(signal.SIGINT)
-    await _ended(process)
+    _, errors = await _ended(process)
     assert process.returncode == 0
+    assert errors.splitlines()[-1] == "Stopping …"
     assert not _home_assistants(tree)
 
 
@@ -207,13 +219,38 @@ async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree:
     await _until(tree, lambda now: not now)
 
 
-@pytest.mark.parametrize("place", range(SERVED))
-async def test_a_port_that_is_taken_is_one_sentence(demo: Demo, place: int) -> None:
+async def test_a_port_that_is_taken_is_one_sentence(demo: Demo) -> None:
+    """The last of them: those before it are found free."""
     port = _free_ports()
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", port + place))
-        somebody.listen()
+    with _taken(port + SERVED - 1):
         process = await demo("--port", str(port))
         _, errors = await _ended(process)
     assert process.returncode == 1
-    assert errors == (f"demo: port {port + place} is taken: end what uses it, or choose another with --port\n")
+    assert errors == _sentence(port + SERVED - 1)
+
+
+@pytest.mark.parametrize("place", range(SERVED))
+def test_each_port_is_looked_at_first(
+    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: another one for each port would import all of Home Assistant to say one sentence."""
+    port = _free_ports()
+    monkeypatch.setattr(live_demo, "STATE", tmp_path / "state")
+    monkeypatch.setattr(live_demo, "_started", None)
+    monkeypatch.setattr(sys, "argv", ["demo", "--port", str(port)])
+    with _taken(port + place):
+        assert live_demo.main() == 1
+    assert capsys.readouterr() == ("", _sentence(port + place))
+    assert not (tmp_path / "state").exists()
+
+
+@contextmanager
+def _taken(port: int) -> Iterator[None]:
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", port))
+        somebody.listen()
+        yield
+
+
+def _sentence(port: int) -> str:
+    return f"demo: port {port} is taken: end what uses it, or choose another with --port\n"
