@@ -298,12 +298,17 @@ def _confirm_code(hass: HomeAssistant) -> Callable[[ServiceCall], Any]:
     return handle
 
 
+def _entries_of(device: dr.AnyDeviceEntry) -> set[str]:
+    """Return the entries of a device: only one from before 2026.10, which automations may still name, has several."""
+    return device.config_entries if device.is_composite_device else {device.config_entry_id}
+
+
 def target(hass: HomeAssistant, device_id: str) -> tuple[TeslaFiConfigEntry, str]:
     """Return the loaded entry and our identifier of a device."""
     device = dr.async_get(hass).async_get(device_id)
     found = next((name for domain, name in device.identifiers if domain == DOMAIN), None) if device else None
     entries: list[TeslaFiConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
-    entry = next((one for one in entries if device and one.entry_id in device.config_entries), None)
+    entry = next((one for one in entries if device and one.entry_id in _entries_of(device)), None)
     if found is None or entry is None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_vehicle")
     return entry, found

@@ -5,6 +5,7 @@ from pathlib import Path
 import time
 
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import frame
 import pytest
 
 import custom_components.teslafi  # noqa: F401 - before PHACC's own package of custom components shadows ours
@@ -19,6 +20,19 @@ from .owner import Owner
 @pytest.fixture(autouse=True)
 def _custom_components(enable_custom_integrations: None) -> None:
     """Let Home Assistant find the component of this working tree."""
+
+
+@pytest.fixture(autouse=True)
+def _deprecated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use nothing that Home Assistant is about to remove: it would tell every user's log, and walk the stack for it."""
+    told: list[str] = []
+
+    def tell(_hass: HomeAssistant | None, what: str, *_rest: object, **_more: object) -> None:
+        told.append(what)
+
+    monkeypatch.setattr(frame, "_report_usage_integration_frame", tell)
+    yield
+    assert told == []
 
 
 @pytest.fixture

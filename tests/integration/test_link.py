@@ -31,6 +31,7 @@ from teslafi_companion.http.services import Services
 from teslafi_companion.server import started
 from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.tables import access_token, authorization_code
+from tests.companion.prepared import prepare_sqlite
 from tests.companion.web.person import OLGA, PASSWORD, Person
 
 from .owner import Owner
@@ -81,6 +82,7 @@ def settings(tmp_path: Path, socket_enabled: None) -> Settings:
 @pytest.fixture
 async def companion(settings: Settings, stack: AsyncExitStack) -> Services:
     """Run a companion."""
+    prepare_sqlite(settings)
     return await started(stack, settings)
 
 
