@@ -184,3 +184,23 @@ async def test_an_outage_makes_data_neither_newer_nor_older(
     vehicle._failures = 0  # noqa: SLF001 - as after an answer about the car's state
     vehicle.async_update_listeners()
     assert header() == "**Parked** · 10 min ago"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("Office", "Office"),
+        ("![x](http://evil.example/a.png)", "x (http://evil.example/a.png)"),
+        ("<img src=x>", "img src=x"),
+        ("a\n\n# b", "a    b"),
+        ("**x** {{ 7 * 7 }} {% for one in states %}", "x   {{ 7   7 }} {% for one in states %}"),
+        ("Caf\u00e9 \u202elive", "Caf\u00e9 \u202elive"),
+    ],
+)
+async def test_a_destination_is_text(hass: HomeAssistant, sent: str, shown: str) -> None:
+    """Anybody to whom the car is shared can send one."""
+    entry, reader = await watch_car(hass, MODEL_3)
+    reader.cars[VIN]["drive_state"] |= {"shift_state": "D", "speed": 30, "active_route_destination": sent}
+    await look_again(hass, entry)
+    header = await header_of(hass)
+    assert header().partition(" · ")[0] == f"**Driving** to {shown}"

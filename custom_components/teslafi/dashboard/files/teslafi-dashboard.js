@@ -76,7 +76,9 @@ function carHeader(name, entities, text) {
     `{%- set state = ${value("sensor.state")} -%}`,
     `{%- set full = ${time("sensor.charge_state_minutes_to_full_charge")} -%}`,
     `{%- set arrival = ${time("sensor.drive_state_active_route_minutes_to_arrival")} -%}`,
-    `{%- set target = ${value("sensor.drive_state_active_route_destination")} -%}`,
+    // Whoever sends a destination to the car writes no link and no picture here
+    `{%- set target = ${value("sensor.drive_state_active_route_destination")}` +
+      ` | regex_replace('[][<>*_\`!#]', ' ') | replace('\\n', ' ') | trim -%}`,
     `{%- set place = ${place ? `states('${place}')` : "''"} -%}`,
     `{%- set zone = '' if place in nothing + ['not_home'] else ` +
       `(${place ? `state_translated('${place}')` : "''"} if place == 'home' else place) -%}`,
