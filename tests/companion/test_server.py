@@ -16,6 +16,8 @@ from teslafi_simulators.mail import MailCatcher
 from tests.chaos.companion import Load
 from tests.live.served import Browser, ServedCompanion, free_port
 
+from .prepared import migrate_now
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 EMAIL = "marker.quetzal@example.org"
@@ -49,7 +51,7 @@ async def companion(
         metrics_port=str(metrics_port),
         log_level="debug",
     )
-    await served.command("migrate")
+    migrate_now(database)
     await served.start()
     try:
         yield served
@@ -125,17 +127,23 @@ async def columns_of(database: str, folder: Path) -> bytes:
     return dump + b"".join(bytes.fromhex(part) for part in re.findall(r"\\x((?:[0-9a-f]{2})+)", dump.decode()))
 
 
-async def test_no_secret_in_database_log_or_metrics(
+async def test_a_whole_life_leaves_no_secret_in_database_log_or_metrics(
     companion: ServedCompanion, mails: MailCatcher, database: str, tmp_path: Path, metrics_port: int
 ) -> None:
+    """The metrics are on a port of their own alone, and each line of the log is JSON. One process for all of it."""
     secrets = await a_whole_life(companion, mails)
     async with aiohttp.ClientSession() as session:
         metrics = await (await session.get(f"http://127.0.0.1:{metrics_port}/metrics")).read()
+        assert (await session.get(f"http://127.0.0.1:{companion.port}/metrics")).status == 404
+        assert (await session.get(f"http://127.0.0.1:{metrics_port}/sign-in")).status == 404
+        await session.get(f"http://127.0.0.1:{companion.port}/sign-in?MARKER=query")
     assert b'companion_requests_total{method="POST",route="/sign-in",status="303"} 1.0' in metrics
     assert b'status="400"} 1.0' in metrics
     assert await companion.stop() == [0]
     log = (tmp_path / "companion.log").read_bytes()
-    assert b"answered" in log
+    lines = log.decode().splitlines()
+    assert {"listening", "serving", "answered", "stopping"} <= {json.loads(line)["event"] for line in lines}
+    assert b"MARKER" not in log
     shown = await columns_of(database, tmp_path)
     assert b"sign_in_success" in shown
     assert {name: secrets.found_in(text) for name, text in (("db", shown), ("log", log), ("metrics", metrics))} == {
@@ -144,23 +152,6 @@ async def test_no_secret_in_database_log_or_metrics(
         "metrics": [],
     }
     assert secrets.found_in(b"..." + EMAIL.encode() + b"...") == ["address"]  # the search finds what is there
-
-
-async def test_each_log_line_is_json(companion: ServedCompanion, tmp_path: Path) -> None:
-    async with aiohttp.ClientSession() as session:
-        await session.get(f"http://127.0.0.1:{companion.port}/sign-in?MARKER=query")
-    await companion.stop()
-    lines = (tmp_path / "companion.log").read_text().splitlines()
-    assert lines
-    assert {"listening", "serving", "answered", "stopping"} <= {json.loads(line)["event"] for line in lines}
-    assert "MARKER" not in "".join(lines)
-
-
-async def test_metrics_are_on_their_own_port_alone(companion: ServedCompanion, metrics_port: int) -> None:
-    async with aiohttp.ClientSession() as session:
-        assert (await session.get(f"http://127.0.0.1:{companion.port}/metrics")).status == 404
-        assert (await session.get(f"http://127.0.0.1:{metrics_port}/sign-in")).status == 404
-        assert (await session.get(f"http://127.0.0.1:{metrics_port}/metrics")).status == 200
 
 
 async def test_requests_under_way_are_finished_before_it_ends(companion: ServedCompanion) -> None:
@@ -188,7 +179,7 @@ async def test_it_is_alive_but_not_ready_without_its_database(
     tmp_path: Path, postgresql: int, postgresql_database: str
 ) -> None:
     served = ServedCompanion(tmp_path, postgresql_database)
-    await served.command("migrate")
+    migrate_now(postgresql_database)
     await served.start()
     name = postgresql_database.rsplit("/", maxsplit=1)[1]
     operator = await asyncpg.connect(host="127.0.0.1", port=postgresql, user="companion", database="postgres")
