@@ -12,8 +12,17 @@ from teslafi_simulators.tesla.applications import USER_SCOPES
 from tests.live.home_assistant import ROOT
 
 CARS: Final = (1, 10, 100)
-SUBJECTS: Final = {"teslafi": "teslafi-monitoring", "tesla_fleet": "core-tesla-fleet", "bare": "teslafi-monitoring"}
-"""Whom to measure -> its application. `bare` are the two calls of a refresh, with nothing around them."""
+SUBJECTS: Final = {
+    "teslafi": "teslafi-monitoring",
+    "tesla_fleet": "core-tesla-fleet",
+    "bare": "teslafi-monitoring",
+    "registry": "teslafi-monitoring",
+}
+"""Whom to measure -> its application.
+
+`bare` are the two calls of a refresh, with nothing around them; `registry` are the entries of our entities in Home
+Assistant's registry, and nothing else.
+"""
 READ_SCOPES: Final = {"openid", "offline_access", "vehicle_device_data", "vehicle_location"}
 COLUMNS: Final = (
     ("setup s", "setup_s", ".2f"),

@@ -1,7 +1,8 @@
 """One integration with so many cars, in a process of its own: sets up, refreshes, prints its figures as JSON.
 
-`python -m tests.bench.subject INTEGRATION SIMULATOR_URL CARS`, the token answer as JSON on standard input. `bare` is no
-integration but the library's two calls alone, of which a refresh consists in both integrations.
+`python -m tests.bench.subject INTEGRATION SIMULATOR_URL CARS`, the token answer as JSON on standard input. Two are no
+integrations: `bare` are the library's two calls alone, of which a refresh consists in both integrations; `registry` is
+what Home Assistant's registry takes for as many entities as ours registers.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from homeassistant import loader
 from homeassistant.components.application_credentials import ClientCredential, async_import_client_credential
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
     MockConfigEntry,
@@ -37,6 +39,9 @@ from tests.live.simulated_tesla import use_simulator
 
 ROUNDS: Final = 40
 """Tesla, and so the simulator, answers sixty data requests a minute for each car."""
+
+ENTRIES: Final = 276
+"""Entities that TeslaFi registers for each of these cars, nearly all of them disabled."""
 
 type Refresh = Callable[[], Awaitable[None]]
 
@@ -135,6 +140,37 @@ async def measure_bare(url: str, cars: int, token: dict[str, Any]) -> dict[str, 
         return await _refresh([looking(vehicle) for vehicle in vehicles])
 
 
+async def measure_registry(cars: int) -> dict[str, Any]:
+    """Return what it costs to register so many disabled entities by Home Assistant's own function."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with async_test_home_assistant(config_dir=folder) as hass:
+            entry = MockConfigEntry(domain="teslafi")
+            entry.add_to_hass(hass)
+            devices, entities = dr.async_get(hass), er.async_get(hass)
+            memory, cpu = _resident_megabytes(), time.process_time()
+            for car in range(cars):
+                device = devices.async_get_or_create(
+                    config_entry_id=entry.entry_id, identifiers={("teslafi", f"{car:017}")}, name=f"Car {car}"
+                )
+                for number in range(ENTRIES):
+                    entities.async_get_or_create(
+                        "sensor",
+                        "teslafi",
+                        f"{car:017}-some_state_some_value_{number}",
+                        config_entry=entry,
+                        device_id=device.id,
+                        disabled_by=er.RegistryEntryDisabler.INTEGRATION,
+                        has_entity_name=True,
+                        object_id_base=f"Name of value {number}",
+                        original_name=f"Name of value {number}",
+                        translation_key=f"some_state_some_value_{number}",
+                    )
+            await hass.async_block_till_done()
+            figures = {"setup_cpu_s": time.process_time() - cpu, "memory_mb": _resident_megabytes() - memory}
+            await hass.async_stop(force=True)
+    return figures
+
+
 async def _settled() -> None:
     """Wait for nothing: nobody listens."""
 
@@ -156,7 +192,9 @@ async def _refresh(refreshes: list[Refresh], settled: Refresh = _settled) -> dic
 
 
 async def main(integration: str, url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of an integration, or of the bare calls."""
+    """Return the figures of an integration, of the bare calls, or of the bare registry."""
+    if integration == "registry":
+        return await measure_registry(cars)
     return await (measure_bare(url, cars, token) if integration == "bare" else measure(integration, url, cars, token))
 
 

@@ -95,8 +95,8 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
             self.note_changed(min(_start(session) for session in recorded.closed))
         if recorded.closed or not self.readable:
             self._read_soon()
-        else:
-            self.async_set_updated_data(self._with_current(self.data))
+        elif (data := self._with_current(self.data)) != self.data:
+            self.async_set_updated_data(data)
 
     async def async_brought_in(self) -> None:
         """Read anew: the past was told anew."""
