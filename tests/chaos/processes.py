@@ -40,6 +40,8 @@ PATIENCE: Final = 120.0
 FAILOVER_SECONDS: Final = 20.0
 QUIET: Final = 2.0
 """For so long there must be no 503 any more before the last one is believed to have been it."""
+STUCK: Final = 3.0
+"""What has waited for longer is as good as not answered."""
 HOOKS: Final = "chargebee:a password for the chaos alone"
 PAUSES: Final = {"sign_in": 0.3, "sign_up": 0.2, "spend": 1.0}
 """Between two of the same: a password costs a tenth of a second of CPU on purpose, a mail some work."""
@@ -275,39 +277,46 @@ class People(Busy):
 
 
 class Watch:
-    """Asks and writes again and again, and knows since when all of it is answered."""
+    """Asks again and again without waiting for the answers before, and knows since when all of it is answered."""
 
     def __init__(self, load: People) -> None:
         """Begin."""
         self._load = load
-        self.failed_at = time.monotonic()
-        self.slowest = 0.0
+        self._failed_at = 0.0
+        self._open: dict[object, float] = {}
+        """Those that are not answered yet, and since when."""
 
     async def go_on(self) -> None:
-        """Ask for the status, and write, until cancelled."""
+        """Ask for the status of a link and for readiness, until cancelled."""
+        headers = {"Authorization": f"Bearer {self._load.said.access_token}"}
         async with asyncio.TaskGroup() as group:
-            for path, headers in (
-                ("/api/v1/status", {"Authorization": f"Bearer {self._load.said.access_token}"}),
-                ("/readyz", {}),
-            ):
-                group.create_task(self._ask(path, headers))
+            while True:
+                for path in ("/api/v1/status", "/readyz"):
+                    group.create_task(self._ask(path, headers))
+                await asyncio.sleep(0.25)
 
     async def _ask(self, path: str, headers: dict[str, str]) -> None:
-        while True:
-            begun = time.monotonic()
+        this = object()
+        self._open[this] = time.monotonic()
+        try:
             async with self._load.browser() as browser:
                 status, _, _ = await browser.ask("GET", path, headers=headers)
-            self.slowest = max(self.slowest, time.monotonic() - begun)
-            if status >= 500:
-                self.failed_at = time.monotonic()
-            await asyncio.sleep(0.05)
+        except NETWORK_FAULTS as fault:
+            self._load.fleet.wrong.append(f"{type(fault).__name__} at {path}")
+            status = 599
+        finally:
+            del self._open[this]
+        if status >= 500:
+            self._failed_at = time.monotonic()
 
     async def recovered(self, since: float) -> float:
-        """Wait until nothing has failed for a while; return how long after `since` the last failure was."""
+        """Wait until all has been answered for a while; return how long after `since` the last was not."""
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if time.monotonic() - max(self.failed_at, since) > QUIET:
-                return max(self.failed_at - since, 0.0)
+        while (now := time.monotonic()) < deadline:
+            if any(now - begun > STUCK for begun in self._open.values()):
+                self._failed_at = now
+            if now - max(self._failed_at, since) > QUIET:
+                return max(self._failed_at - since, 0.0)
             await asyncio.sleep(0.05)
         raise Broken(f"not answered again after {PATIENCE} s")
 
