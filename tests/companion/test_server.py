@@ -16,6 +16,7 @@ from teslafi_simulators.mail import MailCatcher
 from tests.chaos.companion import Load
 from tests.live.served import Browser, ServedCompanion, free_port
 
+from .postgresql import BIN
 from .prepared import migrate_now
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
@@ -119,7 +120,7 @@ async def columns_of(database: str, folder: Path) -> bytes:
     if database.startswith("sqlite"):
         return b"".join(file.read_bytes() for file in (folder / "data").iterdir())
     process = await asyncio.create_subprocess_exec(
-        "/usr/lib/postgresql/15/bin/pg_dump", "--inserts", database, stdout=asyncio.subprocess.PIPE
+        str(BIN / "pg_dump"), "--inserts", database, stdout=asyncio.subprocess.PIPE
     )
     dump, _ = await process.communicate()
     assert process.returncode == 0

@@ -7,6 +7,8 @@ import time
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import frame
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.amber import AmberSnapshotExtension
 
 import custom_components.teslafi  # noqa: F401 - before PHACC's own package of custom components shadows ours
 from custom_components.teslafi.tesla import pairing
@@ -51,6 +53,12 @@ def hass_storage() -> dict[str, object]:
 def storage(tmp_path: Path) -> Path:
     """Return the folder of Home Assistant's stores."""
     return tmp_path / ".storage"
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Keep snapshots as syrupy does: PHACC has a fixture of this name as well, and either may be loaded last."""
+    return snapshot.use_extension(AmberSnapshotExtension)
 
 
 @pytest.fixture

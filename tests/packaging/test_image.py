@@ -136,7 +136,7 @@ def inputs() -> str:
     made = sha256()
     for file in sorted(files):
         made.update(f"{file.relative_to(ROOT)}\0{file.stat().st_mode & 0o100}\0".encode() + file.read_bytes())
-    return made.hexdigest()[:24]
+    return made.hexdigest()
 
 
 def build(folder: Path, **environment: str) -> str:
@@ -156,13 +156,13 @@ def build(folder: Path, **environment: str) -> str:
 
 
 @contextmanager
-def cached() -> Iterator[Path]:
-    """Give the folder of images built from these inputs, to one worker at a time; those of other inputs go."""
-    place = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "teslafi" / "image"
+def cache(kind: str, made_of: str) -> Iterator[Path]:
+    """Give the folder of what was made of these inputs, to one worker at a time; that of other inputs goes."""
+    place = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "teslafi" / kind
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        mine = place / inputs()
+        mine = place / sha256(made_of.encode()).hexdigest()[:24]
         for other in place.iterdir():
             if other.is_dir() and other != mine:
                 shutil.rmtree(other)
@@ -173,7 +173,7 @@ def cached() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def image() -> Path:
     """Give the image's layout, built once for these inputs."""
-    with cached() as place:
+    with cache("image", inputs()) as place:
         if not (place / "first" / "index.json").exists():
             build(place / "first")
         return place / "first"
@@ -260,7 +260,7 @@ def container(files: Path, config: Tree) -> Iterator[Container]:
 @pytest.mark.slow
 def test_two_builds_are_the_same(image: Path, tmp_path: Path) -> None:
     """Elsewhere, by other habits of the machine: nothing of them is in it."""
-    with cached() as place:
+    with cache("image", inputs()) as place:
         again = place / "again"
         if not again.exists():
             other = {"TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "7", "TMPDIR": str(tmp_path)}
