@@ -102,6 +102,9 @@ def _detail(detail: Mapping[str, object]) -> bytes:
 
 
 async def _locked_chain(transaction: Transaction) -> Row[Any]:
+    chain = select(audit_chain).with_for_update()
+    if (row := await transaction.first(chain)) is not None:
+        return row
     root = transaction.cipher.index_root
     await transaction.execute(
         transaction.upsert(audit_chain)
@@ -116,7 +119,7 @@ async def _locked_chain(transaction: Transaction) -> Row[Any]:
         )
         .on_conflict_do_nothing(index_elements=["id"])
     )
-    return (await transaction.execute(select(audit_chain).with_for_update())).one()
+    return (await transaction.execute(chain)).one()
 
 
 def _place(row: UUID, account_id: UUID | None) -> Place:
