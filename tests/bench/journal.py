@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from custom_components.teslafi.history.teslafi_import import prepare, samples
 from custom_components.teslafi.journal.sample import KM_PER_MILE, Sample
 from custom_components.teslafi.journal.store import Store
+from custom_components.teslafi.journal_entities.actions import charges_told, drives_told, parkings_told, summary_told
 from tests.bench.policy.lives import LIVES
 from tests.journal.lives import World
 
@@ -189,6 +190,10 @@ def _queries(store: Store, since: int) -> dict[str, float]:
         "drives": lambda: store.drives(VIN, since, until),
         "charges": lambda: store.charges(VIN, since, until),
         "parkings": lambda: store.parkings(VIN, since, until),
+        "get_drives": lambda: drives_told(store, VIN, since, until),
+        "get_charges": lambda: charges_told(store, VIN, since, until),
+        "get_parking": lambda: parkings_told(store, VIN, since, until),
+        "get_summary by day": lambda: summary_told(store, VIN, since, until, "day"),
         "health": lambda: store.health(VIN),
         "last drive": lambda: store.last_drive(VIN),
     }

@@ -7,6 +7,8 @@ import inspect
 import json
 import logging
 import math
+from pathlib import Path
+import sqlite3
 import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +26,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     async_fire_time_changed,
 )
 
-from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.coordinators.samples import sample_of
 from custom_components.teslafi.feed.client import HOLD, SERVER
@@ -374,6 +376,42 @@ def test_a_recorded_sleep_says_nothing_else() -> None:
 def test_pressures_are_in_bar(unit: str | None, told: str) -> None:
     record = recorded("charging") | {"pressure": unit, "tpms_front_left": told}
     assert answer_of(record)["vehicle_state"]["tpms_pressure_fl"] == pytest.approx(2.648, abs=0.001)
+
+
+@pytest.mark.parametrize(("measure", "temperature"), [("metric", "C"), ("imperial", "F"), (None, None)])
+def test_what_the_account_shows_changes_no_value(measure: str | None, temperature: str | None) -> None:
+    record = recorded("charging") | {"measure": measure, "temperature": temperature, "rangeDisplay": "typical"}
+    told, plain = (decode_vehicle(answer_of(one)).snapshot for one in (record, recorded("charging")))
+    fresh = frozenset({"drive_state", "vehicle_state", "charge_state", "climate_state"})
+    assert sample_of(told, fresh, frozenset(), 1) == sample_of(plain, fresh, frozenset(), 1)
+
+
+@pytest.mark.parametrize("choice", ["none", "zones"])
+async def test_the_feed_keeps_no_more_of_a_place_than_the_owner_wants(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, freezer: FrozenDateTimeFactory, choice: str
+) -> None:
+    entry = (await set_up(hass))["result"]
+    journal = get_journal(hass)
+    await journal.async_delete(VIN)
+    hass.config_entries.async_update_entry(entry, options={CONF_JOURNAL_POSITIONS: choice})
+    for level in (70, 71, 72):
+        feed.tell(TOKEN, recorded("charging") | {"data_id": 2309700 + level, "battery_level": str(level)})
+        await pass_minutes(hass, freezer, 12)
+    await journal.async_flush()
+    samples = await journal.async_query(journal.store.samples, VIN)
+    assert samples
+    assert {(sample.latitude, sample.longitude, sample.zone or None) for sample in samples} == {(None, None, None)}
+    content = await hass.async_add_executor_job(journal.store.path.read_bytes)
+    state = await journal.async_query(journal.store.state, VIN)
+    assert state.known is not None
+    assert state.known.position is None
+    assert b"addresses" in content
+    assert await hass.async_add_executor_job(_addresses, journal.store.path) == []
+
+
+def _addresses(path: Path) -> list[tuple[str]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT address FROM addresses").fetchall()
 
 
 def test_a_tagged_place_has_its_name() -> None:

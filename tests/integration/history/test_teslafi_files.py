@@ -60,6 +60,14 @@ def test_a_row_is_a_sample_in_metric_units(bring: Bring) -> None:
     assert (sample.software, sample.wheels, sample.inside_c) == ("2022.8.10.16", "Pinwheel18", 20.5)
 
 
+@pytest.mark.parametrize(("distance", "temperature"), [("mi/hr", "F"), ("km/hr", "C"), ("", "")])
+def test_what_the_car_shows_changes_no_value(bring: Bring, distance: str, temperature: str) -> None:
+    """Files are in miles and °C, whatever units the car and the account show."""
+    shown = {"gui_distance_units": distance, "gui_charge_rate_units": distance, "gui_temperature_units": temperature}
+    (sample,) = of(bring(file_of([row("2022-01-10 08:00:05", **shown)])))
+    assert (sample.odometer_km, sample.inside_c) == (pytest.approx(1000 * KM_PER_MILE), 20.5)
+
+
 def test_what_the_reused_columns_hold_is_not_believed(bring: Bring) -> None:
     reused = {
         "vehicle_id": "566 17 0 0 0 0 0",
