@@ -71,9 +71,9 @@ def test_a_clock_that_is_set_moves_no_row(name: str) -> None:
     ],
 )
 def test_a_whole_file_keeps_its_order(tmp_path: Path, name: str, around: str) -> None:
-    """Going back by what a clock is set is not taken for rows in another order."""
+    """Going back by what a clock is set is not taken for rows in another order, though a gap goes the other way."""
     zone, middle = ZoneInfo(name), datetime.fromisoformat(around).replace(tzinfo=UTC)
-    moments = [middle + timedelta(minutes=20 * place) for place in range(-90, 90)]
+    moments = [middle + timedelta(minutes=20 * place) for place in range(-90, 90) if not -60 < place < -40]
     rows = [row(text, battery_level=str(place % 100)) for place, text in enumerate(texts(zone, moments))]
     path = tmp_path / "TeslaFi102025.csv"
     path.write_bytes(file_of(rows))
