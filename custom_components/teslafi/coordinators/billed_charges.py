@@ -16,7 +16,7 @@ from ..const import LOGGER
 from ..journal.bills import Bill, Billed, billed
 from ..journal.file import JournalUnusable
 from ..journal.sample import Moment
-from ..journal.sessions import Charge, CostSource
+from ..journal.sessions import Charge, Closed, CostSource
 from ..journal.store import Store
 from ..journal.tariff import is_supercharger
 from ..tesla.charging_history import ChargingSession
@@ -124,9 +124,14 @@ class BillFollower:
     def start(self) -> None:
         """Follow until the entry is unloaded."""
         entry = self._car.config_entry
-        entry.async_on_unload(self._car.async_add_listener(self._look_soon))
+        entry.async_on_unload(self._car.listen_to_closed(self._ended))
         entry.async_on_unload(self._cancel)
         self._look_soon()
+
+    @callback
+    def _ended(self, session: Closed) -> None:
+        if isinstance(session, Charge):
+            self._look_soon()
 
     @callback
     def _cancel(self) -> None:
