@@ -67,7 +67,7 @@ NEW_WEEKS: Final = 1.5
 """Weeks up to which other days of the week stand in for this one."""
 AROUND: Final = 60
 """Minutes around a departure on a day alike in which the car may well leave."""
-SPREADS: Final = ((15.0, 0.6), (45.0, 0.4))
+SPREADS: Final = ((8.0, 0.4), (20.0, 0.35), (60.0, 0.25))
 """Minutes by which the next departure may be off a known one, and the share of departures to which that applies."""
 OWN_DAY: Final = 0.8
 """How much more the same day of the week tells than other days alike, once it is known."""

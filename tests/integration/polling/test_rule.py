@@ -1,14 +1,16 @@
 """The polling rule: examples of what it does, and what it never does, whatever car, clock and Tesla do."""
 
 from collections.abc import Callable
+from copy import replace
 from itertools import pairwise
+from typing import Final
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.polling.backoff import Trouble
-from custom_components.teslafi.polling.learnt import Kind, Learnt
+from custom_components.teslafi.polling.learnt import WEEK, Kind, Learnt
 from custom_components.teslafi.polling.observation import Observation, Reason
 from custom_components.teslafi.polling.pace import PACES, Mode, Step, pace_of
 from custom_components.teslafi.polling.rule import Ask, Moment, PollingState, Unforced, Why
@@ -94,6 +96,60 @@ def test_a_car_that_never_sleeps_costs_a_look_an_hour() -> None:
     world.run(2 * DAY)
     assert len([at for at in world.times(Ask.DATA) if at > DAY]) <= 25
     assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.UNEXPLAINED
+
+
+WEEKDAYS: Final = tuple(week * WEEK + day * 1440 + 450 for week in range(5) for day in range(5))
+"""Half past seven on each working day of five weeks, in local minutes."""
+
+
+def test_departures_to_expect_add_up_to_those_that_were() -> None:
+    """One each working day at half past seven: one is expected on a Monday, around then, and hardly one on a Sunday."""
+    learnt = Learnt(departures=WEEKDAYS, since=WEEKDAYS[0])
+    week = 5 * WEEK
+    monday = [learnt.departures_a_minute(week + minute) for minute in range(1440)]
+    sunday = [learnt.departures_a_minute(week + 6 * 1440 + minute) for minute in range(1440)]
+    assert sum(monday) == pytest.approx(1.02, abs=0.05)
+    assert sum(monday[405:495]) == pytest.approx(1.0, abs=0.05)
+    assert max(monday) == monday[450]
+    assert sum(sunday) == pytest.approx(0.02, abs=0.01)
+
+
+@given(
+    departures=st.lists(st.integers(0, 10 * WEEK), max_size=40).map(sorted),
+    minute=st.integers(0, 20 * WEEK),
+    mode=st.sampled_from(Mode),
+    step=st.sampled_from([Step.FULL, Step.REDUCED, Step.STARTS_AND_ENDS]),
+)
+def test_a_car_that_is_kept_awake_is_looked_at_within_bounds(
+    departures: list[int], minute: int, mode: Mode, step: Step
+) -> None:
+    """Whatever was learnt: never oftener than where it nearly always leaves, never seldomer than at night."""
+    learnt = Learnt(departures=tuple(departures), since=departures[0] if departures else None)
+    assert learnt.departures_a_minute(minute) > 0
+    moment = Moment(0.0, EPOCH, minute)
+    polling = PollingState(online=True, state_at=0.0, turned_at=-9000.0, learnt=learnt)
+    for at in (-60.0, 0.0):
+        kept = Observation(reasons=frozenset({Reason.SENTRY}))
+        polling = rule.data_answered(polling, kept, replace(moment, clock=at))
+    pace = pace_of(mode, step)
+    at, why = rule._look(polling, moment, pace)  # noqa: SLF001 - the state's requests come between
+    assert why is Why.LINGERING
+    assert pace.departing <= at <= max(pace.lingering, pace.lingering_rest, pace.lingering_night)
+
+
+def test_a_car_that_is_kept_awake_is_watched_when_it_usually_leaves() -> None:
+    """Each minute about half past seven, each quarter of an hour or seldomer else."""
+    life = still(Spell(0, 2 * DAY, Reason.SENTRY))
+    learnt = Learnt(departures=WEEKDAYS, since=WEEKDAYS[0])
+    world = World(life, wall=lambda clock: EPOCH + 5 * WEEK * 60 + clock)
+    world.polling = replace(world.polling, learnt=learnt)
+    looks = world.run(DAY).times(Ask.DATA)
+    about = [at for at in looks if 7.4 * HOUR <= at <= 7.6 * HOUR]
+    night = [at for at in looks if HOUR <= at <= 5 * HOUR]
+    day = [at for at in looks if 9 * HOUR <= at <= 17 * HOUR]
+    assert 9 <= len(about) <= 13
+    assert len(night) <= 5
+    assert len(day) <= 16
 
 
 def read_by_another(start: float, end: float) -> Callable[[World], None]:
