@@ -527,6 +527,7 @@ async def test_the_budget_is_an_option(hass: HomeAssistant, owner: Owner) -> Non
         "currency": "EUR",
         "learn_habits": True,
         "journal_positions": "exact",
+        "journal_months": 13,
         "free_supercharging": False,
         "show_tokens": False,
     }
