@@ -20,7 +20,7 @@ from .person import Person
 
 pytestmark = pytest.mark.browser
 
-DAYS: Final = 75
+DAYS: Final = 50
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 1000}
 MILES: Final = 15.5
 """Of a drive to work, and of one back."""
