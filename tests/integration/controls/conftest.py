@@ -1,6 +1,8 @@
 """A linked Home Assistant with two simulated cars awake, and its owner in front of a browser."""
 
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from typing import Final
 
 import aiohttp
 from homeassistant.config_entries import ConfigEntry
@@ -17,6 +19,9 @@ from tests.integration.test_link import Link, companion, link, settings, stack  
 
 from .keeper import Keeper, Steps
 
+IN_REAL_ORDER: Final = frozenset({"test_enabling", "test_lapse", "test_twins"})
+"""Modules whose entities are there before the controls are, as an owner's: what becomes of them is their subject."""
+
 
 @pytest.fixture
 async def olga(companion: Services, settings: Settings, stack: AsyncExitStack) -> Person:  # noqa: F811
@@ -27,7 +32,32 @@ async def olga(companion: Services, settings: Settings, stack: AsyncExitStack) -
 
 
 @pytest.fixture
-async def entry(owner: Owner, tesla: TeslaSimulator) -> ConfigEntry:
+def platforms(request: pytest.FixtureRequest, hass: HomeAssistant) -> Callable[[], Iterator[None]]:
+    """Return what brings the entities, which wait for the controls where only those are the subject.
+
+    To sign in, to link and to enable are a reload each, and most of a reload is 300 entities that come and go again.
+    """
+    if "keeper" not in request.fixturenames or request.path.stem in IN_REAL_ORDER:
+        return lambda: iter((None, None))
+    entries = hass.config_entries
+    forward, unload = entries.async_forward_entry_setups, entries.async_unload_platforms
+
+    async def none(*_: object) -> bool:
+        return True
+
+    entries.async_forward_entry_setups = entries.async_unload_platforms = none  # type: ignore[assignment, method-assign]
+
+    def come() -> Iterator[None]:
+        entries.async_forward_entry_setups = forward  # type: ignore[method-assign]
+        yield
+        entries.async_unload_platforms = unload  # type: ignore[method-assign]
+        yield
+
+    return come
+
+
+@pytest.fixture
+async def entry(owner: Owner, tesla: TeslaSimulator, platforms: object) -> ConfigEntry:
     """Return Anna's account, whose cars stand awake."""
     for vin in (ANNAS_MODEL_3, ANNAS_MODEL_Y):
         tesla.control.car(vin).park()
@@ -61,9 +91,12 @@ async def linked(keeper_without_link: Keeper, link: Link) -> Keeper:  # noqa: F8
 
 
 @pytest.fixture
-async def keeper(linked: Keeper) -> Keeper:
+async def keeper(linked: Keeper, platforms: Callable[[], Iterator[None]]) -> Keeper:
     """Return an owner who has enabled every group of controls for both cars."""
+    steps = platforms()
+    next(steps)
     assert (await linked.enable())["reason"] == "controls_enabled"
+    next(steps)
     return linked
 
 
