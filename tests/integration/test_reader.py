@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 import logging
+from unittest.mock import AsyncMock, Mock
 
 import aiohttp
 from aiohttp import web
@@ -187,6 +188,18 @@ async def test_refusals_and_odd_answers(
     with pytest.raises(error):
         await (await reader_of(Shelf(valid()), http)).vehicle_data(VIN, seen.append)
     assert seen == counted
+
+
+async def test_what_never_left_is_not_counted(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a connection nothing has reached Tesla, which bills nothing."""
+    refused = aiohttp.ClientConnectorError(Mock(ssl=True, host="tesla", port=443), OSError("refused"))
+    monkeypatch.setattr(http.connector, "connect", AsyncMock(side_effect=refused))
+    seen: list[Category] = []
+    with pytest.raises(errors.Unreachable):
+        await (await reader_of(Shelf(valid()), http)).vehicle_data(VIN, seen.append)
+    assert seen == []
 
 
 async def test_a_request_does_not_hang(

@@ -114,6 +114,22 @@ def test_departures_to_expect_add_up_to_those_that_were() -> None:
     assert sum(sunday) == pytest.approx(0.02, abs=0.01)
 
 
+def test_other_days_alike_tell_something_too() -> None:
+    """Who has left on five Mondays may leave on a Tuesday at that time, though less surely."""
+    mondays = WEEKDAYS[::5]
+    learnt = Learnt(departures=mondays, since=mondays[0])
+    monday, tuesday = (learnt.departures_a_minute(5 * WEEK + day * 1440 + 450) for day in range(2))
+    assert monday / 50 < tuesday < monday / 10
+
+
+@pytest.mark.parametrize(("silence", "others"), [(749.0, False), (751.0, True)])
+def test_a_silence_a_quarter_longer_than_ever_needed_is_a_sign(silence: float, others: bool) -> None:
+    """Not one that the car has once needed."""
+    learnt = Learnt(sleeps=(560.0, 580.0, 600.0))
+    polling = PollingState(learnt=learnt, longest_silence=silence, silences=2)
+    assert rule.asked_by_others(polling, Moment(0.0, EPOCH)) is others
+
+
 @given(
     departures=st.lists(st.integers(0, 10 * WEEK), max_size=40).map(sorted),
     minute=st.integers(0, 20 * WEEK),
