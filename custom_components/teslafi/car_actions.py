@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
@@ -18,6 +18,19 @@ from .runtime import TeslaFiConfigEntry
 from .services import target
 
 type Asked = Mapping[str, Any]
+
+YEARS: Final = range(2000, 2100)
+"""Years of what can be asked about: any moment in them can be moved between zones."""
+
+
+def _in_years(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise probatio.Invalid(f"expected a year from {YEARS.start} to {YEARS.stop - 1}")
+    return moment
+
+
+MOMENT: Final = probatio.All(cv.datetime, _in_years)
+"""A moment that somebody names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,20 @@ from homeassistant.components.homeassistant.exposed_entities import async_should
 from homeassistant.components.llm import LLMTools
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv, device_registry as dr, entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.llm import LLMContext, Tool, ToolAnnotations, ToolInput, ToolResult
 import probatio
 
 from .const import DOMAIN
 from .coordinators.journal_summary import JournalCoordinator
 from .journal.file import JournalUnusable
-from .journal_entities.actions import GROUP_BY, PERIODS, charges_told, drives_told, span_of, summary_told, told_of
+from .journal_entities.actions import GROUP_BY, PERIODS, SPAN, charges_told, drives_told, span_of, summary_told, told_of
 from .journal_entities.figures import Figures
 from .runtime import TeslaFiConfigEntry
 
 MOST: Final = 50
 """Sessions that one answer lists at most, the newest."""
 CAR: Final = "car"
-SPAN: Final = {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime}
 
 
 class _JournalTool(Tool):

@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 import probatio
 
-from .car_actions import Asked, CarAction, async_register, moment_of
+from .car_actions import MOMENT, Asked, CarAction, async_register, moment_of
 from .const import DOMAIN
 from .coordinators.billed_charges import async_apply_bills
 from .coordinators.details import BudgetUsedUp, refusal
@@ -199,12 +199,12 @@ _PDF: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.pdf$"))
 ACTIONS: Final[Mapping[str, ResponseAction]] = {
     "get_charging_history": _action(
         _charging_history,
-        {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
+        {probatio.Optional("start"): MOMENT, probatio.Optional("end"): MOMENT},
         charging=True,
     ),
     "apply_charging_history": _action(
         _apply_charging_history,
-        {probatio.Optional("start"): cv.datetime, probatio.Optional("end"): cv.datetime},
+        {probatio.Optional("start"): MOMENT, probatio.Optional("end"): MOMENT},
         charging=True,
         only=False,
     ),

@@ -150,7 +150,7 @@ def reprice(store: Store, vin: str, pricing: Pricing) -> Repriced:
     """
     costed = 0
     without: list[Moment] = []
-    for charge in store.charges(vin):
+    for charge in store.charges(vin, addresses=False):
         if charge.cost_source in SAID:
             continue
         cost = cost_by(pricing, store, vin, charge)

@@ -172,7 +172,7 @@ class Journal:
             self._failed(error)
             return
         for vin, one in recorded.items():
-            self._tell(vin, await self._priced(vin, one))
+            self._tell(vin, await self._named(vin, await self._priced(vin, one)))
         self._note(None)
 
     async def _note_addresses(self) -> None:
@@ -209,6 +209,17 @@ class Journal:
         if by_entity:
             note_prices(self._hass, entry, sum(one.cost is None for one in by_entity))
         return replace(recorded, closed=closed)
+
+    async def _named(self, vin: str, recorded: Recorded) -> Recorded:
+        """Return what was recorded with addresses; after the costs, which go by zones."""
+        if not recorded.closed:
+            return recorded
+        try:
+            return replace(recorded, closed=await self.async_query(self.store.named, vin, recorded.closed))
+        except JournalUnusable as error:
+            # It is written and news: it is told without addresses
+            LOGGER.debug("No addresses (%s)", error)
+            return recorded
 
     def _tell(self, vin: str, recorded: Recorded) -> None:
         self._states[vin] = recorded.state
@@ -263,7 +274,7 @@ class Journal:
 
     async def async_reprice(self, entry: ConfigEntry, vin: str) -> Repriced:
         """Reckon the cost of all of a car's charges anew by an account's tariffs."""
-        charges = await self.async_query(self.store.charges, vin)
+        charges = await self.async_query(self.store.charges, vin, addresses=False)
         pricing = await async_with_prices(self._hass, pricing_of(self._hass, entry), charges)
         done = await self.async_rewrite(vin, lambda: reprice(self.store, vin, pricing))
         note_prices(self._hass, entry, len(done.without_price))

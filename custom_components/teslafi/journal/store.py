@@ -102,7 +102,7 @@ class Store:
         with self._writing:
             closed = {vin: self._take_in(self._recorder(vin), samples, flush=flush) for vin, samples in seen.items()}
             self._write({vin: recorder for vin in seen if (recorder := self._recorder(vin)).unwritten})
-            return {vin: Recorded(self._recorder(vin).state, self._named(vin, told)) for vin, told in closed.items()}
+            return {vin: Recorded(self._recorder(vin).state, told) for vin, told in closed.items()}
 
     def _take_in(self, recorder: Recorder, samples: Iterable[Sample], *, flush: bool) -> Sequence[Closed]:
         closed = [one for sample in samples for one in recorder.see(sample)]
@@ -161,14 +161,20 @@ class Store:
             addresses = self._rows.addresses(connection, car)
         return [named(with_drive_energy(drive, value), addresses) for drive in drives]
 
-    def charges(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Charge]:
-        """Return the closed charges that touch a period, with their costs."""
+    def charges(self, vin: str, start: Moment = 0, end: Moment = FOREVER, *, addresses: bool = True) -> list[Charge]:
+        """Return the closed charges that touch a period, with their costs.
+
+        Without `addresses`, a place is the name of a zone and nothing else: prices and "at home" go by zones.
+        """
         with self._reading() as connection:
             if (car := self._rows.car(connection, vin)) is None:
                 return []
             charges = cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, start, end))
-            addresses = self._rows.addresses(connection, car)
-            return [named(charge, addresses) for charge in self._rows.priced(connection, car, charges)]
+            charges = self._rows.priced(connection, car, charges)
+            if not addresses:
+                return charges
+            known = self._rows.addresses(connection, car)
+            return [named(charge, known) for charge in charges]
 
     def parkings(self, vin: str, start: Moment = 0, end: Moment = FOREVER) -> list[Parking]:
         """Return the closed parkings that touch a period, with the energy they lost."""
@@ -275,8 +281,8 @@ class Store:
                     self._rows.note_address(connection, car, position, name)
                     known = self._rows.addresses(connection, car)
 
-    def _named(self, vin: str, closed: Sequence[Closed]) -> Sequence[Closed]:
-        """Return sessions with the addresses of places that are no zones."""
+    def named(self, vin: str, closed: Sequence[Closed]) -> Sequence[Closed]:
+        """Return what was recorded with the addresses of places that are no zones."""
         if not closed:
             return closed
         with self._reading() as connection:
@@ -366,7 +372,7 @@ class Store:
     def thin(self, now: Moment, days: int = THIN_DAYS, *, of: Mapping[str, int | None] | None = None) -> int:
         """Leave one sample of ten minutes before so many days ago; return how many samples went.
 
-        `of`: days for cars of which the owner chose another number; None keeps all of a car's samples.
+        `of`: each car's own number of days. A car without one keeps all: what its owner wants is not known now.
 
         Days are counted back from the last look at a car, should `now` be later: a clock that is ahead thins nothing.
         """
@@ -376,7 +382,7 @@ class Store:
                 car = self._rows.new_car(connection, vin)
                 known = self._rows.state(connection, car).known
                 looked = min(now, known.at) if known is not None else 0
-                if (kept := (of or {}).get(vin, days)) is None:
+                if (kept := days if of is None else of.get(vin)) is None:
                     continue
                 before = (looked - kept * DAY) // CHECKPOINT_SECONDS * CHECKPOINT_SECONDS
                 since = self._rows.thinned_until(connection, car)

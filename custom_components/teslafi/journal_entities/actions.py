@@ -16,7 +16,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 import probatio
 
-from ..car_actions import Asked, CarAction, async_register, moment_of
+from ..car_actions import MOMENT, Asked, CarAction, async_register, moment_of
 from ..const import DOMAIN
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.addresses import place_name
@@ -291,21 +291,21 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
-_SPAN: Final = {probatio.Optional(START): cv.datetime, probatio.Optional(END): cv.datetime}
+SPAN: Final = {probatio.Optional(START): MOMENT, probatio.Optional(END): MOMENT}
 _FILE: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.(csv|json)$"))
 _COST: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=COST_MOST))
 _CAPACITY: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=10, max=300))
 _CURRENCY: Final = probatio.All(cv.string, probatio.Match(r"^[A-Z]{3}$"))
 
 ACTIONS: Final[Mapping[str, JournalAction]] = {
-    "get_drives": CarAction(_drives, _SPAN),
-    "get_charges": CarAction(_charges, _SPAN),
-    "get_parking": CarAction(_parking, _SPAN),
-    "get_summary": CarAction(_summary, {**_SPAN, probatio.Optional(GROUP_BY, default="total"): probatio.In(PERIODS)}),
+    "get_drives": CarAction(_drives, SPAN),
+    "get_charges": CarAction(_charges, SPAN),
+    "get_parking": CarAction(_parking, SPAN),
+    "get_summary": CarAction(_summary, {**SPAN, probatio.Optional(GROUP_BY, default="total"): probatio.In(PERIODS)}),
     "tag_drive": CarAction(
         _tag,
         {
-            probatio.Required(SESSION): cv.datetime,
+            probatio.Required(SESSION): MOMENT,
             probatio.Optional("tag"): probatio.All(cv.string, probatio.Length(max=TAG_MOST)),
         },
         only=False,
@@ -313,7 +313,7 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
     "set_charge_cost": CarAction(
         _set_cost,
         {
-            probatio.Required(SESSION): cv.datetime,
+            probatio.Required(SESSION): MOMENT,
             probatio.Optional("cost"): _COST,
             probatio.Optional("currency"): _CURRENCY,
         },
@@ -325,7 +325,7 @@ ACTIONS: Final[Mapping[str, JournalAction]] = {
     "export_journal": CarAction(
         _export,
         {
-            **_SPAN,
+            **SPAN,
             probatio.Required(FILENAME): _FILE,
             probatio.Optional("kind", default="drives"): probatio.In(KINDS),
         },

@@ -145,7 +145,7 @@ def rows(hours: Mapping[int, float], since: int) -> list[StatisticData]:
 
 def sessions_of(store: Store, vin: str) -> Sequence[Session]:
     """Return all sessions of a car. Blocks."""
-    return [*store.drives(vin), *store.charges(vin), *store.parkings(vin)]
+    return [*store.drives(vin), *store.charges(vin, addresses=False), *store.parkings(vin)]
 
 
 async def async_fill(hass: HomeAssistant, vin: str, name: str, sessions: Sequence[Session], since: int) -> None:

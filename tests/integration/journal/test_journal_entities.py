@@ -17,6 +17,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.llm import LLMContext, ToolInput
 from homeassistant.setup import async_setup_component
+import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
     async_capture_events,
@@ -273,6 +274,31 @@ async def test_actions_answer(hass: HomeAssistant, entry: ConfigEntry, freezer: 
         assert sum(one["distance_km"] for one in told.values()) == drive["distance_km"]
     with pytest.raises(ServiceValidationError, match="start must be before"):
         await act(hass, entry, "get_drives", start="2026-12-01 00:00:00", end="2026-11-01 00:00:00")
+
+
+NEVER: Final = ("0001-01-01 00:00:00", "1900-01-01 00:00:00", "9999-12-31 23:59:59", "9999-12-31T23:59:59-12:00")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "field"),
+    [
+        ("get_drives", {}, "start"),
+        ("get_charges", {}, "end"),
+        ("get_parking", {}, "start"),
+        ("get_summary", {}, "end"),
+        ("export_journal", {"filename": "x.json"}, "start"),
+        ("tag_drive", {"tag": "x"}, "session"),
+        ("set_charge_cost", {"cost": 1}, "session"),
+        ("get_charging_history", {}, "start"),
+        ("apply_charging_history", {}, "end"),
+    ],
+)
+async def test_moments_that_cannot_be_are_refused(
+    hass: HomeAssistant, entry: ConfigEntry, name: str, more: dict[str, Any], field: str
+) -> None:
+    for never in NEVER:
+        with pytest.raises(probatio.Invalid, match="expected a year"):
+            await act(hass, entry, name, **more, **{field: never})
 
 
 async def test_tags_and_costs_are_the_owners(

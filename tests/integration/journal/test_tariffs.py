@@ -17,6 +17,7 @@ from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import Charge, CostSource
 from custom_components.teslafi.journal_entities.figures import moment
+from custom_components.teslafi.journal_entities.statistics import SERIES, sessions_of
 from tests.integration.recorded import MODEL_3, VIN, watch_car
 
 NOON = 1_795_860_000
@@ -156,6 +157,19 @@ async def test_a_price_that_is_not_known_is_said(hass: HomeAssistant, entry: Con
     assert issue not in ir.async_get(hass).issues
     after = (await charges(hass))[1]
     assert (after.currency, after.cost_source) == ("CHF", CostSource.TARIFF)
+
+
+async def test_an_address_is_no_zone(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """TeslaFi's place Home of a house that its owner has left: neither a tariff nor "charged at home" is for it."""
+    await add_tariff(hass, entry)
+    left = {"latitude": 40.0, "longitude": 10.0, "address": "Home"}
+    told: list[Charge] = []
+    get_journal(hass).listen(VIN, lambda said: told.extend(one for one in said.closed if isinstance(one, Charge)))
+    await charge(hass, entry, NOON, **left)
+    assert (await get_journal(hass).async_reprice(entry, VIN)).costed == 0
+    assert [(one.place, one.cost) for one in (*told, *await charges(hass))] == [("Home", None)] * 2
+    home = next(series for series in SERIES if series.key == "charged_home")
+    assert sum(home.amount(one, "Home") for one in sessions_of(get_journal(hass).store, VIN)) == 0
 
 
 async def test_free_supercharging_is_free_elsewhere_too(hass: HomeAssistant, entry: ConfigEntry) -> None:
