@@ -12,10 +12,10 @@ from sqlalchemy import LargeBinary, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from teslafi_companion.service import DatabaseUnreachable, migrate_database
+from teslafi_companion.service import DatabaseUnreachable, migrate_database, opened_store
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import schema, tables
-from teslafi_companion.store.database import create_engine
+from teslafi_companion.store.database import DatabaseInUse, create_engine, serving_alone
 from teslafi_companion.store.schema import (
     OLDEST_TABLES,
     SchemaOutdated,
@@ -107,6 +107,44 @@ async def test_a_migration_holds_nobody_up_behind_a_lock_that_it_does_not_get(
     await migrate_database(settings)
     await prepare_schema(engine)
     await engine.dispose()
+
+
+async def test_no_command_changes_the_tables_of_a_file_that_another_process_serves(tmp_path: Path) -> None:
+    """A new version is installed, or its container started, while the old one is still at work with the old tables."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}", key_file=tmp_path / "key")
+    engine = create_engine(settings)
+    await migrate(engine)
+    with serving_alone(settings):
+        # Up to date: commands go on working beside the service
+        await migrate_database(settings)
+        async with opened_store(settings):
+            pass
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
+            await connection.execute(text("DROP TABLE schema_support"))
+        with pytest.raises(DatabaseInUse):
+            await migrate_database(settings)
+        with pytest.raises(DatabaseInUse):
+            async with opened_store(settings):
+                pass
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "0009"
+        async with opened_store(settings, patient=False):
+            pass
+    await prepare_schema(engine)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == newest_revision()
+    await engine.dispose()
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_no_sentence_about_the_database_holds_its_password() -> None:
+    """`serve --migrate` logs one every two seconds; a password may stand in the address's query as well."""
+    settings = Settings(database="postgresql://companion:marker@127.0.0.1:1/companion?password=marker")
+    with pytest.raises(DatabaseUnreachable) as caught:
+        await migrate_database(settings)
+    assert "127.0.0.1:1/companion" in str(caught.value)
+    assert "marker" not in f"{caught.value} {settings!r}"
 
 
 def test_each_revision_from_here_on_says_what_code_goes_on_working(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from teslafi_companion.audit import check_chain, record
 from teslafi_companion.settings import Settings
@@ -161,3 +161,17 @@ async def test_what_expired_is_dropped_in_parts(
         assert not (await check_chain(store)).faults
     assert turns == [True, True, False, False]
     assert left == [[3, 3], [1, 1], [0, 0], [0, 0]]
+
+
+async def test_a_log_with_a_gap_keeps_nobody_busy(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that somebody took out are for the check to find; housekeeping must not turn without a rest over them."""
+    monkeypatch.setattr("teslafi_companion.audit.DROPPED_AT_ONCE", 2)
+    async with store.transaction() as transaction:
+        for _ in range(5):
+            record(transaction, "signed_in", account_id=None)
+    async with store.transaction() as transaction:
+        await transaction.execute(delete(audit).where(audit.c.number == 2))
+    clock.advance(seconds=timedelta(days=401).total_seconds())
+    assert not await keep_house(store)

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, address_index, indexed_form
 from teslafi_companion.domain.accounts.throttle import (
@@ -273,3 +273,25 @@ async def test_counters_of_an_address_are_where_version_0_1_0_kept_them(store: S
     async with store.reading() as transaction:
         (row,) = await transaction.rows(select(throttle))
     assert row.key == store.cipher.mac("throttle", b"sign-in-stranger\0" + index)
+
+
+async def test_a_row_that_counts_again_while_it_is_being_dropped_stays(store: Store, clock: ManualClock) -> None:
+    """A purge that found it old has to wait for whoever is just counting under it, and then looks again."""
+    attempt = Attempt(SIGN_IN_NETWORK, b"key")
+    assert await admitted(store, attempt)
+    clock.advance(hours=49)
+
+    async def drop_old_rows() -> None:
+        async with store.transaction() as transaction:
+            await purge(transaction)
+
+    async with store.transaction() as transaction:
+        assert await is_first(transaction, attempt)
+        dropping = asyncio.create_task(drop_old_rows())
+        while store.engine.dialect.name == "postgresql":
+            async with store.reading() as looking:
+                if await looking.first(text("SELECT 1 FROM pg_locks WHERE NOT granted")) is not None:
+                    break
+    await dropping
+    async with store.reading() as transaction:
+        assert [row.attempts for row in await transaction.rows(select(throttle.c.attempts))] == [1]

@@ -276,6 +276,23 @@ async def test_strangers_who_ask_for_resets_do_not_take_hers_away(companion: Com
     assert page.heading == "Your password was changed"
 
 
+async def test_our_own_trouble_costs_nobody_a_mail(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the budget it would look as if a mail were sent."""
+
+    async def gone(*_: object) -> None:
+        raise StoreUnreachable
+
+    await olga.has_account()
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.account.ask_reset", gone)
+        for _ in range(12):
+            assert (await olga.send("POST", "/forgotten-password", {"email": OLGA})).status == 503
+    await olga.send("POST", "/forgotten-password", {"email": OLGA})
+    assert "Choose a new password" in [mail.subject for mail in await olga.mails()]
+
+
 async def test_our_own_trouble_costs_nobody_an_attempt(
     companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

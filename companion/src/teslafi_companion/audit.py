@@ -317,12 +317,13 @@ async def purge(transaction: Transaction, retention: timedelta) -> int:
     kept = await transaction.first(
         select(audit.c.number).where(audit.c.at >= transaction.now - retention).order_by(audit.c.number).limit(1)
     )
-    over = chain.head_number if kept is None else kept.number - 1
-    if over > chain.tail_number + DROPPED_AT_ONCE:
-        over, transaction.left_some = chain.tail_number + DROPPED_AT_ONCE, True
+    expired = chain.head_number if kept is None else kept.number - 1
+    over = min(expired, chain.tail_number + DROPPED_AT_ONCE)
     last = await transaction.first(select(audit.c.number, audit.c.hash).where(audit.c.number == over))
     if last is None:
+        # Somebody took it out: `check` says so, and what is left stays as it was found
         return 0
+    transaction.left_some |= over < expired
     deleted = await transaction.execute(delete(audit).where(audit.c.number <= last.number))
     await transaction.execute(
         update(audit_chain).values(

@@ -130,7 +130,7 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """0 takes a free port; -1 serves no metrics."""
-    database: str = "sqlite:///data/companion.sqlite3"
+    database: str = field(default="sqlite:///data/companion.sqlite3", repr=False)
     """`sqlite:///path` or `postgresql://user:password@host/name?sslmode=verify-full`, with `&sslrootcert=path`."""
     database_authority: str = ""
     """Certificate authority of the PostgreSQL server as PEM text, for hosts without a file of it."""

@@ -14,7 +14,7 @@ from teslafi_companion.domain.links.instance import Instance
 from teslafi_companion.domain.links.links import Proof
 from teslafi_companion.domain.links.scopes import STATUS, Acr
 from teslafi_companion.domain.links.tokens import Tokens
-from teslafi_companion.store.database import Store
+from teslafi_companion.store.database import Store, StoreUnreachable
 from teslafi_companion.store.tables import device_grant
 
 from ..clock import ManualClock
@@ -171,6 +171,19 @@ async def test_a_right_code_is_not_counted(store: Store) -> None:
     for number in range(8):
         codes = await ask(store, Instance("Home", f"instance-{number:012}"))
         assert isinstance(await claim(store, owner, codes.user_code, session=session), UUID)
+
+
+async def test_our_own_trouble_is_no_guess(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(*_: object) -> None:
+        raise StoreUnreachable
+
+    owner, session, codes = await make_account(store), uuid4(), await ask(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(devices, "_claim", gone)
+        for _ in range(8):
+            with pytest.raises(StoreUnreachable):
+                await claim(store, owner, codes.user_code, session=session)
+    assert isinstance(await claim(store, owner, codes.user_code, session=session), UUID)
 
 
 async def test_one_waiting_request_for_each_instance(store: Store) -> None:

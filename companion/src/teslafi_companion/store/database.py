@@ -260,7 +260,8 @@ class Transaction:
         """Delete rows, DROPPED_AT_ONCE at most; `left_some` says afterwards that there are more."""
         key = tuple(table.primary_key.columns)
         some = select(*key).where(where).limit(DROPPED_AT_ONCE)
-        deleted = await self.execute(delete(table).where(tuple_(*key).in_(some)))
+        # Asked twice: PostgreSQL looks again at a row that was changed while it waited for it, but not into `some`
+        deleted = await self.execute(delete(table).where(tuple_(*key).in_(some), where))
         self.left_some |= deleted.rowcount >= DROPPED_AT_ONCE
 
     def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -6,6 +6,7 @@ what new code needs and leaves old code at work (expand), and takes away only wh
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ OLDEST_TABLES: Final = "0009"
 LOCK_SECONDS: Final = 5
 """How long a migration waits for a table: everybody who comes after it waits as well."""
 
+_AS_IT_IS: Final = nullcontext()
 _MIGRATING: Final = 0x7E51A
 """Any number that no other program uses for a lock in this database."""
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -105,8 +107,11 @@ async def migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
 
 
-async def prepare_schema(engine: AsyncEngine) -> None:
-    """Make sure that this code can use the tables: migrate on SQLite, refuse on PostgreSQL. Raises SchemaOutdated."""
+async def prepare_schema(engine: AsyncEngine, alone: AbstractContextManager[None] = _AS_IT_IS) -> None:
+    """Make sure that this code can use the tables: migrate on SQLite, refuse on PostgreSQL. Raises SchemaOutdated.
+
+    `alone` is entered for the time of a migration, if there is one.
+    """
     async with engine.connect() as connection:
         revision = await connection.run_sync(_revision)
         if revision is not None and revision not in dict(revisions()):
@@ -116,7 +121,8 @@ async def prepare_schema(engine: AsyncEngine) -> None:
     if revision == wanted:
         return
     if engine.dialect.name == "sqlite":
-        await migrate(engine)
+        with alone:
+            await migrate(engine)
         return
     if revision is None or revision < OLDEST_TABLES:
         raise SchemaOutdated(

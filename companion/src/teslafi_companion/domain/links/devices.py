@@ -154,7 +154,7 @@ async def claim(store: Store, account_id: UUID, session_id: UUID, typed: str, vi
     reservation = await throttle.reserve(store, attempts)
     if not reservation.admitted:
         return Claim.LOCKED
-    async with store.transaction() as transaction:
+    async with throttle.judging(store, reservation), store.transaction() as transaction:
         claimed = await _claim(transaction, account_id, typed)
         if claimed is not None:
             await throttle.refund(transaction, reservation.reserved)

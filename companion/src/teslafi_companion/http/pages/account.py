@@ -132,9 +132,10 @@ async def email(request: web.Request, visit: Visit) -> web.Response:
         address = parse_address(text)
     except AddressRefused as refusal:
         return await render(request, "email.html", status=400, visit=visit, email=text, error=str(refusal))
-    if await may_mail(request, CHANGE_EMAIL, address):
-        async with parts.store.transaction() as transaction:
-            await account.ask_change_email(transaction, visit.owner, address, visitor_of(request))
+    async with may_mail(request, CHANGE_EMAIL, address) as may:
+        if may:
+            async with parts.store.transaction() as transaction:
+                await account.ask_change_email(transaction, visit.owner, address, visitor_of(request))
     return see("/account?done=email")
 
 

@@ -29,9 +29,10 @@ async def send(request: web.Request) -> web.Response:
         address = parse_address(email)
     except AddressRefused as refusal:
         return await render(request, "forgotten_password.html", status=400, email=email, error=str(refusal))
-    if await may_mail(request, RESET, address):
-        async with parts.store.transaction() as transaction:
-            await account.ask_reset(transaction, address)
+    async with may_mail(request, RESET, address) as may:
+        if may:
+            async with parts.store.transaction() as transaction:
+                await account.ask_reset(transaction, address)
     return await render(request, "check_mail.html", email=address, again="/forgotten-password")
 
 

@@ -1,5 +1,8 @@
 """Mails that strangers can ask for, and the links in them: how many of each, and by whom."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from aiohttp import web
 
 from teslafi_companion.crypto import token_hash
@@ -17,11 +20,12 @@ from teslafi_companion.domain.accounts.throttle import (
 from teslafi_companion.http.services import services, visitor_of
 
 
-async def may_mail(request: web.Request, purpose: str, address: str) -> bool:
+@asynccontextmanager
+async def may_mail(request: web.Request, purpose: str, address: str) -> AsyncIterator[bool]:
     """Say whether another mail for this purpose is to go to an address; raises HTTPTooManyRequests for a network.
 
     An address that has had its mails is answered as if another one were sent: the last of them still helps, and
-    whoever asked for them does not take it away.
+    whoever asked for them does not take it away. A mail that trouble of ours keeps from being written is not counted.
     """
     store = services(request).store
     by_network = mail_from_network(purpose)
@@ -34,7 +38,8 @@ async def may_mail(request: web.Request, purpose: str, address: str) -> bool:
     )
     if reservation.refused_by == by_network:
         raise web.HTTPTooManyRequests
-    return reservation.admitted
+    async with throttle.judging(store, reservation):
+        yield reservation.admitted
 
 
 async def used_link(request: web.Request, purpose: str, token: str) -> MailLink | None:

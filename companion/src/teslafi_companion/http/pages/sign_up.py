@@ -30,9 +30,10 @@ async def send(request: web.Request) -> web.Response:
         address = parse_address(email)
     except AddressRefused as refusal:
         return await render(request, "sign_up.html", status=400, email=email, error=str(refusal))
-    if await may_mail(request, SIGN_UP, address):
-        async with parts.store.transaction() as transaction:
-            await account.ask_sign_up(transaction, address, language_of(request))
+    async with may_mail(request, SIGN_UP, address) as may:
+        if may:
+            async with parts.store.transaction() as transaction:
+                await account.ask_sign_up(transaction, address, language_of(request))
     return await render(request, "check_mail.html", email=address, again="/sign-up")
 
 
