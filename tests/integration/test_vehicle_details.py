@@ -119,6 +119,24 @@ def test_energy_and_cost() -> None:
     assert (second.energy, second.cost, second.currency) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("codes", "currency"),
+    [
+        (("eur", "EUR"), "EUR"),
+        (("US dollars",), None),
+        (("€",), None),
+        (("\N{FULLWIDTH LATIN CAPITAL LETTER E}UR",), None),
+        (("EUR\n",), None),
+        (("E" * 10_000,), None),
+    ],
+)
+def test_a_currency_is_one_of_iso_4217(codes: tuple[str, ...], currency: str | None) -> None:
+    """Names of statistics are made of it, and two spellings are one currency."""
+    fees = [{"feeType": "CHARGING", "totalDue": 1, "currencyCode": code} for code in codes]
+    (told,) = decode_page({"data": [session(1, fees=fees)]}).snapshot.sessions
+    assert (told.currency, told.cost) == (currency, None if currency is None else float(len(codes)))
+
+
 @pytest.fixture
 async def tesla(socket_enabled: None) -> AsyncIterator[ScriptedServer]:
     """Be all of Tesla."""

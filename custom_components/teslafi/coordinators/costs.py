@@ -25,7 +25,7 @@ from ..journal.sample import Moment
 from ..journal.sessions import Charge, CostSource
 from ..journal.store import Store
 from ..journal.tariff import EVERY_DAY, Tariff, Window, cost_of, is_supercharger
-from .prices import async_prices, currency_of
+from .prices import async_prices
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -85,8 +85,7 @@ async def async_with_prices(hass: HomeAssistant, pricing: Pricing, charges: Sequ
         there = [charge for charge in charges if charge.place == name]
         if there:
             start, end = min(charge.start for charge in there), max(charge.end for charge in there)
-            prices = await async_prices(hass, entity_id, start, end)
-            currency = currency_of(hass, entity_id) or pricing.currency
+            prices, currency = await async_prices(hass, entity_id, start, end)
             tariffs[name] = replace(tariffs[name], prices=prices, currency=currency)
     return replace(pricing, tariffs=tariffs)
 
@@ -104,15 +103,16 @@ def _tariff(data: Mapping[str, Any], currency: str) -> Tariff:
 def _window(data: Mapping[str, Any]) -> Window:
     days = frozenset(WEEKDAYS.index(day) for day in data.get("days", ())) or EVERY_DAY
     return Window(
-        start=_minutes(data["start"]),
-        end=_minutes(data["end"]),
+        start=minutes_of(data["start"]),
+        end=minutes_of(data["end"]),
         days=days,
         per_kwh=data.get("per_kwh"),
         per_minute=data.get("per_minute"),
     )
 
 
-def _minutes(time: str) -> int:
+def minutes_of(time: str) -> int:
+    """Return the minutes after midnight of a time that a form tells: seconds don't count, and zeros may be missing."""
     hours, minutes = time.split(":")[:2]
     return int(hours) * 60 + int(minutes)
 

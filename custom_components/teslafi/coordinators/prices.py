@@ -37,8 +37,20 @@ NAMES: Final = frozenset({"kr", "zł", "kč", "ft", "lei", "fr", "r"})
 _UNIT: Final = re.compile(r"\s*([^/\s]+)\s*(?:/\s*(\w+)\s*)?")
 _CODE: Final = re.compile(r"[A-Z]{3}")
 
+MOST: Final = 1_000_000.0
+"""Money for a kWh from which on nobody sells it, in any currency."""
+
 type Point = tuple[Moment, float | None]
 """From when on, and which price; None where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A price per kWh from a moment on, None where none is told, and the currency that its unit names."""
+
+    at: Moment
+    price: float | None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +85,28 @@ def _is_money(text: str) -> bool:
     )
 
 
-async def async_prices(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> Prices:
-    """Return an entity's prices between two moments, as far as they are known."""
-    points: list[Point] = []
+async def async_prices(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> tuple[Prices, str]:
+    """Return an entity's prices between two moments, as far as they are known, and their currency.
+
+    The currency is that of the newest price, not that of the entity now: it may be gone. Prices in others don't count.
+    """
+    told: list[Told] = []
     if "recorder" in hass.config.components:
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                points = await get_instance(hass).async_add_executor_job(_recorded, hass, entity_id, start, end)
+                told = await get_instance(hass).async_add_executor_job(_recorded, hass, entity_id, start, end)
         except (SQLAlchemyError, RuntimeError, TimeoutError) as error:
             # Full, or closed since Home Assistant stops: charges without a price are told as such
             LOGGER.debug("No history of %s (%s)", entity_id, type(error).__name__)
     now = hass.states.get(entity_id)
     if now is not None and now.last_changed.timestamp() <= end:
         # What the recorder has not written yet
-        points = [point for point in points if point[0] < now.last_changed.timestamp()]
-        points.append(_point(now))
-    return prices_of(points, end)
-
-
-def currency_of(hass: HomeAssistant, entity_id: str) -> str | None:
-    """Return the currency that an entity's unit names."""
-    state = hass.states.get(entity_id)
-    unit = None if state is None else unit_of(state.attributes.get(ATTR_UNIT_OF_MEASUREMENT))
-    return None if unit is None else unit.currency
+        told = [one for one in told if one.at < now.last_changed.timestamp()]
+        told.append(_told(now))
+    home = hass.config.currency
+    currency = next((one.currency or home for one in reversed(told) if one.price is not None), home)
+    points = [(one.at, one.price if (one.currency or home) == currency else None) for one in told]
+    return prices_of(points, end), currency
 
 
 def prices_of(points: Sequence[Point], end: Moment) -> Prices:
@@ -117,16 +128,16 @@ def _held(points: Sequence[Point]) -> Iterator[Point]:
             yield unknown_since, None
 
 
-def _recorded(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> list[Point]:
+def _recorded(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> list[Told]:
     """Return what the recorder has of an entity. Blocks."""
     begin, until = _utc(start), _utc(end + 1)
     states = history.state_changes_during_period(hass, begin, until, entity_id).get(entity_id, [])
-    points = [_point(state) for state in states]
-    first = points[0][0] if points else end + 1
-    return [*_means(hass, entity_id, start, first), *points] if first > start else points
+    told = [_told(state) for state in states]
+    first = told[0].at if told else end + 1
+    return [*_means(hass, entity_id, start, first), *told] if first > start else told
 
 
-def _means(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> Iterator[Point]:
+def _means(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> Iterator[Told]:
     """Yield the hourly means, which the recorder keeps forever, of the time before its states begin."""
     known = statistics.get_metadata(hass, statistic_ids={entity_id}).get(entity_id)
     unit = None if known is None else unit_of(known[1]["unit_of_measurement"])
@@ -137,19 +148,24 @@ def _means(hass: HomeAssistant, entity_id: str, start: Moment, end: Moment) -> I
         hass, begin, _utc(end), {entity_id}, "hour", None, {"mean", "state"}
     ).get(entity_id, [])
     for row in rows:
-        told = row.get("mean") if row.get("mean") is not None else row.get("state")
-        yield int(row["start"]), None if told is None else told * unit.factor
-        yield int(row["end"]), None
+        mean = row.get("mean") if row.get("mean") is not None else row.get("state")
+        yield Told(int(row["start"]), _price(mean, unit), unit.currency)
+        yield Told(int(row["end"]), None)
 
 
-def _point(state: State) -> Point:
+def _told(state: State) -> Told:
     unit = unit_of(state.attributes.get(ATTR_UNIT_OF_MEASUREMENT))
     try:
         price = float(state.state)
     except ValueError:
         price = math.nan
     at = int(state.last_changed.timestamp())
-    return at, price * unit.factor if unit is not None and math.isfinite(price) else None
+    return Told(at, None) if unit is None else Told(at, _price(price, unit), unit.currency)
+
+
+def _price(told: float | None, unit: PriceUnit) -> float | None:
+    price = math.nan if told is None else told * unit.factor
+    return price if abs(price) < MOST else None
 
 
 def _utc(at: Moment) -> datetime:

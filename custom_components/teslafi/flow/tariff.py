@@ -1,7 +1,8 @@
 """What charging costs in a zone: a subentry of the account, which the owner may change at any time."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+import math
+from typing import Any, Final, override
 
 from homeassistant.components.zone.const import DOMAIN as ZONE
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
@@ -32,10 +33,25 @@ from ..const import (
     CONF_ZONE_NAME,
     DOMAIN,
 )
-from ..coordinators.costs import WEEKDAYS
+from ..coordinators.costs import WEEKDAYS, minutes_of
 from ..coordinators.prices import unit_of
 
-PRICE: Final = NumberSelector(NumberSelectorConfig(min=0, max=1000, step="any", mode=NumberSelectorMode.BOX))
+PRICE_MOST: Final = 100_000
+"""In every currency: in Bogotá a kWh costs over a thousand pesos."""
+
+
+class _PriceSelector(NumberSelector):
+    """A number that is one: Home Assistant's takes NaN too."""
+
+    @override
+    def __call__(self, data: Any) -> float:
+        price = super().__call__(data)
+        if math.isnan(price):
+            raise probatio.Invalid("Value is not a number")
+        return price
+
+
+PRICE: Final = _PriceSelector(NumberSelectorConfig(min=0, max=PRICE_MOST, step="any", mode=NumberSelectorMode.BOX))
 
 
 def _schema(days: Mapping[str, str]) -> probatio.Schema:
@@ -117,7 +133,10 @@ class TariffFlow(ConfigSubentryFlow):
         if values is None:
             return {}
         for window in _windows(values):
-            if window["start"] == window["end"] or not {"per_kwh", "per_minute"} & window.keys():
+            if (
+                minutes_of(window["start"]) == minutes_of(window["end"])
+                or not {"per_kwh", "per_minute"} & window.keys()
+            ):
                 return {CONF_WINDOWS: "window_incomplete"}
         state = self.hass.states.get(values.get(CONF_PRICE_ENTITY, ""))
         if state is not None and unit_of(state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)) is None:
@@ -126,6 +145,9 @@ class TariffFlow(ConfigSubentryFlow):
 
 
 def _windows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the windows; the selector takes one by itself as well."""
+    """Return the windows, prices as numbers; the selector takes one by itself as well, and leaves texts as they are."""
     windows = values.get(CONF_WINDOWS) or []
-    return [windows] if isinstance(windows, dict) else list(windows)
+    return [
+        {**window, **{name: PRICE(window[name]) for name in ("per_kwh", "per_minute") if name in window}}
+        for window in ([windows] if isinstance(windows, dict) else windows)
+    ]

@@ -34,7 +34,7 @@ GROUP_BY: Final = "group_by"
 SESSION: Final = "session"
 FILENAME: Final = "filename"
 TAG_MOST: Final = 100
-COST_MOST: Final = 100_000.0
+COST_MOST: Final = 100_000_000.0
 _FORMULA: Final = (
     "=",
     "+",

@@ -67,13 +67,16 @@ class _Follower:
         self._entry.async_create_background_task(self._hass, self._fill(), "teslafi statistics")
 
     async def _fill(self) -> None:
+        since: int | None = None
         try:
             while (since := self._car.take_changed_since()) is not None:
                 await self._fill_from(since - HOUR)
         except JournalUnusable as error:
-            # The journal's own repair tells of it; the hour is filled in with the next session.
+            # The journal's own repair tells of it; the hours are filled in with the next session.
             LOGGER.debug("No statistics: %s", error)
         finally:
+            if since is not None:
+                self._car.note_changed(since)
             self._filling = False
 
     async def _fill_from(self, since: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 import math
+import re
 from typing import Final
 
 from .decode import Block, Decoded, snake_cased
@@ -91,9 +92,10 @@ class ChargingSession:
 
     @property
     def currency(self) -> str | None:
-        """The currency of the fees; None when there is none or more than one."""
-        named = {fee.currency_code for fee in self.fees if fee.currency_code is not None}
-        return named.pop() if len(named) == 1 else None
+        """The currency of the fees by ISO 4217; None when there is none or more than one, or it is no such code."""
+        named = {fee.currency_code.upper() for fee in self.fees if fee.currency_code is not None}
+        code = named.pop() if len(named) == 1 else ""
+        return code if _CODE.fullmatch(code) else None
 
     @property
     def cost(self) -> float | None:
@@ -124,6 +126,7 @@ class ChargingHistory:
 
 
 _SESSION: Final = Block(ChargingSession, "charging_history.data")
+_CODE: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _LEVELS: Final = 5
 """Depth of an answer: an object, its list of sessions, a session, its list of fees, a fee."""
 

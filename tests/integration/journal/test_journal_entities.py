@@ -27,10 +27,12 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 from custom_components.teslafi import llm
 from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
 from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import Drive
 from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.journal_entities.actions import summaries
+from custom_components.teslafi.journal_entities.follow import _Follower
 from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
 from custom_components.teslafi.logbook import async_describe_events
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
@@ -482,3 +484,20 @@ def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
     assert whole[-1]["sum"] == later[-1]["sum"] == pytest.approx(50.0)
     assert whole[-1:] == later
     assert statistic_id(VIN, "distance") == f"teslafi:{VIN.lower()}_distance"
+
+
+async def test_hours_that_could_not_be_added_up_are_not_forgotten(
+    hass: HomeAssistant, entry: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next session begins later: what an import changed years ago would never be added up."""
+    car = entry.runtime_data.journal_of(VIN)
+    car.take_changed_since()
+
+    def refused(*_: object) -> None:
+        raise JournalUnusable("disk I/O error")
+
+    monkeypatch.setattr(car.journal.store, "drives", refused)
+    car.note_changed(at(0))
+    await _Follower(hass, entry, VIN)._fill()  # noqa: SLF001 - as what is recorded calls it
+    car.note_changed(at(600))
+    assert car.take_changed_since() == at(0)

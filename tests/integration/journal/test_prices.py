@@ -108,7 +108,8 @@ async def test_the_recorder_knows_the_past(hass: HomeAssistant) -> None:
     for at, state in ((-2 * HOUR, "20"), (-HOUR, "30"), (-1800, "unavailable"), (-1700, "40"), (600, "50")):
         hass.states.async_set(PRICE, state, unit if state != "unavailable" else None, timestamp=NOON + at)
     await async_wait_recording_done(hass)
-    prices = await async_prices(hass, PRICE, NOON - 40 * HOUR, NOON)
+    prices, currency = await async_prices(hass, PRICE, NOON - 40 * HOUR, NOON)
+    assert currency == "EUR"
     assert [prices.at(NOON + at) for at in (-31 * HOUR, -30 * HOUR, -28 * HOUR + 10, -20 * HOUR, -9 * HOUR)] == [
         None,
         0.07,
@@ -117,6 +118,24 @@ async def test_the_recorder_knows_the_past(hass: HomeAssistant) -> None:
         0.091,
     ]
     assert [prices.at(NOON + at) for at in (-2 * HOUR, -HOUR, -1750, -1700, 0, 1)] == [0.2, 0.3, 0.3, 0.4, 0.4, None]
-    later = await async_prices(hass, PRICE, NOON - 60, NOON + 3000)
+    later, _ = await async_prices(hass, PRICE, NOON - 60, NOON + 3000)
     assert (later.at(NOON), later.at(NOON + 599), later.at(NOON + 601)) == (0.4, 0.4, 0.5)
-    assert (await async_prices(hass, "sensor.nobody", NOON, NOON + 60)).at(NOON) is None
+    nobody, _ = await async_prices(hass, "sensor.nobody", NOON, NOON + 60)
+    assert nobody.at(NOON) is None
+
+
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_prices_are_in_the_currency_in_which_they_were_told(hass: HomeAssistant) -> None:
+    """Not in that of an entity that tells nothing now, or is gone: kronor are no euros."""
+    hass.states.async_set(PRICE, "0.3", {"unit_of_measurement": "EUR/kWh"}, timestamp=NOON - HOUR)
+    for at, price in ((-1800, "2.5"), (-1500, "1e308"), (-1300, "2.5")):
+        unit = "SEK/Wh" if price == "1e308" else "SEK/kWh"
+        hass.states.async_set(PRICE, price, {"unit_of_measurement": unit}, timestamp=NOON + at)
+    hass.states.async_set(PRICE, "unavailable", timestamp=NOON - 60)
+    await async_wait_recording_done(hass)
+    hass.states.async_remove(PRICE)
+    for _ in range(2):
+        prices, currency = await async_prices(hass, PRICE, NOON - HOUR, NOON)
+        assert currency == "SEK"
+        assert [prices.at(NOON + at) for at in (-HOUR, -1800, -1400, -1300, 0)] == [None, 2.5, 2.5, 2.5, 2.5]
+        hass.states.async_set(PRICE, "unknown", timestamp=NOON - 30)

@@ -6,7 +6,7 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, SubentryFlowResult
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.util import dt as dt_util
 import pytest
@@ -99,7 +99,11 @@ async def test_the_past_is_reckoned_anew_when_the_owner_asks(hass: HomeAssistant
 
 async def test_windows_of_the_day_have_prices_of_their_own(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """The first that applies counts: not that of another day, nor one that is over."""
-    for half in ({"start": "22:00:00", "end": "06:00:00"}, {"start": "06:00:00", "end": "06:00:00", "per_kwh": 1}):
+    for half in (
+        {"start": "22:00:00", "end": "06:00:00"},
+        {"start": "06:00:00", "end": "06:00:00", "per_kwh": 1},
+        {"start": "06:00:00", "end": "6:00", "per_kwh": 1},
+    ):
         refused = await add_tariff(hass, entry, windows=[half])
         assert refused["errors"] == {"windows": "window_incomplete"}
     noon = dt_util.as_local(dt_util.utc_from_timestamp(NOON))
@@ -111,7 +115,7 @@ async def test_windows_of_the_day_have_prices_of_their_own(hass: HomeAssistant, 
         {
             "start": f"{noon - timedelta(hours=1):%H:%M:%S}",
             "end": f"{noon + timedelta(hours=2):%H:%M:%S}",
-            "per_kwh": 0.1,
+            "per_kwh": "0.1",  # as the selector lets it through
         },
         {"start": "00:00:00", "end": "23:59:00", "per_kwh": 9.0},
     ]
@@ -134,6 +138,27 @@ async def test_a_price_entity_tells_money_for_energy(hass: HomeAssistant, entry:
     (one,) = await charges(hass)
     assert one.cost == pytest.approx(1.0 + 0.25 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
     assert (one.currency, one.cost_source) == ("EUR", CostSource.TARIFF)
+
+
+@pytest.mark.parametrize(("per_kwh", "taken"), [(1250.5, True), (1e9, False), (float("nan"), False), (-1, False)])
+async def test_a_price_may_be_in_any_currency(
+    hass: HomeAssistant, entry: ConfigEntry, per_kwh: float, taken: bool
+) -> None:
+    """Pesos of Colombia count in thousands, a whole charge in hundreds of thousands."""
+    if not taken:
+        window = {"start": "00:00:00", "end": "23:59:00", "per_kwh": per_kwh}
+        for refused in ({"per_kwh": per_kwh}, {"per_kwh": str(per_kwh)}, {"windows": [window]}):
+            with pytest.raises(InvalidData):
+                await add_tariff(hass, entry, **refused)
+        return
+    await add_tariff(hass, entry, per_kwh=per_kwh)
+    await charge(hass, entry, NOON)
+    (one,) = await charges(hass)
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, VIN), entry.entry_id)
+    assert device is not None
+    asked = {"device_id": device.id, "session": moment(one.start), "cost": 125_050.0, "currency": "COP"}
+    await hass.services.async_call(DOMAIN, "set_charge_cost", asked, blocking=True)
+    assert (await charges(hass))[0].cost == 125_050.0
 
 
 async def test_a_price_that_is_not_known_is_said(hass: HomeAssistant, entry: ConfigEntry) -> None:
