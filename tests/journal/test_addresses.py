@@ -42,6 +42,18 @@ def test_the_nearest_address_counts() -> None:
     )
 
 
+PLACES = st.tuples(st.integers(-3, 3), st.integers(-3, 3)).map(lambda at: (at[0] / 500, 10 + at[1] / 500))
+
+
+@given(st.lists(st.tuples(PLACES, st.sampled_from(["Mill", "Bakery", "School"])), max_size=30), PLACES)
+def test_what_is_noted_one_by_one_is_known_as_the_whole(told: list[tuple[Position, str]], at: Position) -> None:
+    """The last name of a place counts."""
+    known = Addresses()
+    for position, address in told:
+        known.note(position, address)
+    assert known.at(at) == Addresses(dict(told).items()).at(at) == dict(told).get(at)
+
+
 @pytest.fixture(scope="module")
 def life() -> Sequence[Sample]:
     return [replace(one, zone="" if one.position else None) for one in World("commuter", seed=4, days=4).samples()]

@@ -21,6 +21,7 @@ from ..journal.store import Store
 from ..journal.tariff import is_supercharger
 from ..tesla.charging_history import ChargingSession
 from ..tesla.errors import TeslaError
+from ..tesla.vin import vin_of
 from .details import BudgetUsedUp, VehicleDetails
 from .journal_summary import JournalCoordinator
 
@@ -52,20 +53,28 @@ async def async_apply_bills(
     Raise a TeslaError, BudgetUsedUp, or JournalUnusable.
     """
     history = await details.charging_history(begin, end)
-    bills = [bill for session in history.sessions if (bill := _bill(session)) is not None]
+    bills = [bill for session in history.sessions if (bill := _bill(session, car.vin)) is not None]
     if not bills:
         return Applied((), 0, (), history.complete)
     store = car.journal.store
-    since, until = min(bill.start for bill in bills) - DAY, max(bill.end for bill in bills) + DAY
-    charges = await car.journal.async_query(store.charges, car.vin, since, until)
-    found, rest = billed(charges, bills)
-    kept = await car.journal.async_query(_set, store, car.vin, found)
-    if places := [(one.position, one.site) for one in found if one.position is not None and one.site]:
-        await car.journal.async_query(store.note_addresses, car.vin, places)
+    found, kept, rest = await car.journal.async_rewrite(car.vin, lambda: _apply(store, car.vin, bills))
     if found:
         car.note_changed(min(one.charge.start for one in found))
         await car.async_refresh()
     return Applied(found, kept, rest, history.complete)
+
+
+def _apply(store: Store, vin: str, bills: Sequence[Bill]) -> tuple[Sequence[Billed], int, Sequence[Bill]]:
+    """Keep what bills say; return the charges, how many stay the owner's, and the bills that fit none.
+
+    Blocks: a thousand bills and the charges of years take a second.
+    """
+    since, until = min(bill.start for bill in bills) - DAY, max(bill.end for bill in bills) + DAY
+    found, rest = billed(store.charges(vin, since, until), bills)
+    kept = _set(store, vin, found)
+    if places := [(one.position, one.site) for one in found if one.position is not None and one.site]:
+        store.note_addresses(vin, places)
+    return found, kept, rest
 
 
 def _set(store: Store, vin: str, found: Iterable[Billed]) -> int:
@@ -77,9 +86,10 @@ def _set(store: Store, vin: str, found: Iterable[Billed]) -> int:
     return kept
 
 
-def _bill(session: ChargingSession) -> Bill | None:
+def _bill(session: ChargingSession, vin: str) -> Bill | None:
+    """Return the bill for a session of a car; None for another car's, and for one without a time."""
     start, end = session.charge_start_date_time, session.charge_stop_date_time
-    if start is None:
+    if start is None or vin_of(session.vin or vin) != vin:
         return None
     begun = int(start.timestamp())
     return Bill(
@@ -117,6 +127,7 @@ class BillFollower:
         self._details = details
         self._begun = _now()
         self._asked = 0
+        self._stopped = False
         self._later: CALLBACK_TYPE | None = None
         self._due: Moment | None = None
 
@@ -125,13 +136,19 @@ class BillFollower:
         """Follow until the entry is unloaded."""
         entry = self._car.config_entry
         entry.async_on_unload(self._car.listen_to_closed(self._ended))
-        entry.async_on_unload(self._cancel)
+        entry.async_on_unload(self._stop)
         self._look_soon()
 
     @callback
     def _ended(self, session: Closed) -> None:
         if isinstance(session, Charge):
             self._look_soon()
+
+    @callback
+    def _stop(self) -> None:
+        """Ask no more, also when a question is under way: whoever follows next asks."""
+        self._stopped = True
+        self._cancel()
 
     @callback
     def _cancel(self) -> None:
@@ -142,7 +159,7 @@ class BillFollower:
 
     @callback
     def _look_soon(self) -> None:
-        if self._details.reads_charging_history:
+        if self._details.reads_charging_history and not self._stopped:
             self._car.config_entry.async_create_background_task(self._hass, self._look(), "teslafi bills")
 
     async def _look(self) -> None:

@@ -36,6 +36,8 @@ FILE: Final = "teslafi.journal.db"
 BATCH_SECONDS: Final = 2.0
 """What is seen within so many seconds is written at once."""
 RETRY_SECONDS: Final = 60.0
+PLACE_DIGITS: Final = 4
+"""Digits of degrees to which places of addresses are told apart: eleven meters."""
 MONTHS_KEPT: Final = 13
 """Months for which all samples are kept where the owner chose no other number; 0 means forever."""
 DAYS_OF_MONTH: Final = 365.25 / 12
@@ -149,7 +151,9 @@ class Journal:
         sample = self._with_zone(entry, sample)
         queue.append(sample)
         if (address := address_of(sample)) is not None:
-            self._addresses.setdefault(vin, {})[address[0]] = address[1]
+            (latitude, longitude), name = address
+            # As it is kept: a parked car whose place is told anew each minute is one place
+            self._addresses.setdefault(vin, {})[round(latitude, PLACE_DIGITS), round(longitude, PLACE_DIGITS)] = name
         self._write_within(BATCH_SECONDS)
 
     def _with_zone(self, entry: ConfigEntry, sample: Sample) -> Sample:

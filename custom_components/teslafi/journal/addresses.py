@@ -33,6 +33,11 @@ class Addresses:
         for position, address in known:
             self._cells[_cell(position)].append((position, address))
 
+    def note(self, position: Position, address: str) -> None:
+        """Know one more; another address of the very place goes."""
+        cell = self._cells[_cell(position)]
+        cell[:] = [*(one for one in cell if one[0] != position), (position, address)]
+
     def at(self, position: Position | None) -> str | None:
         """Return the nearest address, None when there is none near by."""
         if position is None or not self._cells:

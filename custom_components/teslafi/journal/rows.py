@@ -258,10 +258,11 @@ class Rows:
         rows = connection.exec_driver_sql("SELECT latitude, longitude, address FROM addresses WHERE car = ?", (car,))
         return Addresses(((row[0] / ADDRESS_STEPS, row[1] / ADDRESS_STEPS), row[2]) for row in rows)
 
-    def note_address(self, connection: Connection, car: int, position: Position, address: str) -> None:
-        """Keep what a place is called."""
-        row = (car, round(position[0] * ADDRESS_STEPS), round(position[1] * ADDRESS_STEPS), address)
-        connection.exec_driver_sql(_insert("addresses", 4), row)
+    def note_address(self, connection: Connection, car: int, position: Position, address: str) -> Position:
+        """Keep what a place is called; return the place as it is kept."""
+        latitude, longitude = round(position[0] * ADDRESS_STEPS), round(position[1] * ADDRESS_STEPS)
+        connection.exec_driver_sql(_insert("addresses", 4), (car, latitude, longitude, address))
+        return latitude / ADDRESS_STEPS, longitude / ADDRESS_STEPS
 
     def delete(self, connection: Connection, car: int) -> None:
         """Delete everything of a car."""

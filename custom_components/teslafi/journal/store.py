@@ -278,8 +278,7 @@ class Store:
             known = self._rows.addresses(connection, car)
             for position, address in told:
                 if known.at(position) != (name := address.strip()[:ADDRESS_MOST]) and name:
-                    self._rows.note_address(connection, car, position, name)
-                    known = self._rows.addresses(connection, car)
+                    known.note(self._rows.note_address(connection, car, position, name), name)
 
     def named(self, vin: str, closed: Sequence[Closed]) -> Sequence[Closed]:
         """Return what was recorded with the addresses of places that are no zones."""

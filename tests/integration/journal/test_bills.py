@@ -1,8 +1,10 @@
 """What Tesla billed becomes what charges cost: on request and after a charge, with consent, never over the owner."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+import threading
+from typing import Any, cast
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry
@@ -14,10 +16,15 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 )
 
 from custom_components.teslafi.const import CONF_FREE_SUPERCHARGING, CONF_MONTHLY_BUDGET
-from custom_components.teslafi.coordinators.billed_charges import AT_START, WAITS, next_question
+from custom_components.teslafi.coordinators import billed_charges
+from custom_components.teslafi.coordinators.billed_charges import AT_START, WAITS, async_apply_bills, next_question
+from custom_components.teslafi.coordinators.details import VehicleDetails
 from custom_components.teslafi.coordinators.journal import get_journal
+from custom_components.teslafi.journal import bills
 from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import Charge, CostSource
+from custom_components.teslafi.tesla.charging_history import ChargingFee, ChargingHistory, ChargingSession
+from custom_components.teslafi.tesla.errors import Unreachable
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3 as VIN
 from tests.integration.owner import Owner
 from tests.integration.test_offers import ask, billed, sharing
@@ -122,6 +129,64 @@ async def test_a_bill_that_never_comes_is_asked_for_three_times(
     await pass_hours(hass, freezer, 0.6, 0.6, 6, 6, 12, 12, 12, 12, 12)
     assert billed(owner, "/charging/history") == len(WAITS)
     assert costs(await charges(hass)) == [(None, None, None)]
+
+
+async def test_whoever_is_reloaded_while_asking_asks_no_more(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each reload would leave one more that asks, and each question is billed."""
+    freezer.move_to("2026-11-13 12:00:00")
+    entry = await sharing(owner)
+    freezer.move_to("2026-11-13 12:41:00")
+    await see_charge(hass, entry)
+    asked: list[VehicleDetails] = []
+
+    async def reloaded_meanwhile(_car: object, details: VehicleDetails, *_: object) -> None:
+        asked.append(details)
+        if len(asked) == 1:
+            assert await hass.config_entries.async_reload(entry.entry_id)
+        raise Unreachable("no answer")
+
+    monkeypatch.setattr(billed_charges, "async_apply_bills", reloaded_meanwhile)
+    await pass_hours(hass, freezer, 0.5, 1, 6, 26, 26)
+    assert [one is asked[0] for one in asked].count(True) == 1
+    assert len(asked) > 1
+
+
+async def test_bills_of_another_car_are_not_this_ones(hass: HomeAssistant, owner: Owner) -> None:
+    """Whatever car Tesla was asked for; and nothing of years is reckoned on the event loop."""
+    entry = await sharing(owner)
+    await see_charge(hass, entry)
+    start = datetime.fromtimestamp(BILLED, UTC)
+    fee = ChargingFee(fee_type="CHARGING", uom="kwh", usage_base=37.0, total_due=9.0, currency_code="USD")
+    car = entry.runtime_data.journal_of(VIN)
+
+    class Details:
+        async def charging_history(self, *_: object) -> ChargingHistory:
+            session = ChargingSession(
+                charge_start_date_time=start, charge_stop_date_time=start + timedelta(minutes=30), fees=(fee,)
+            )
+            return ChargingHistory(tuple(replace(session, vin=vin) for vin in self.vins), complete=True)
+
+        def __init__(self, *vins: str | None) -> None:
+            self.vins = vins
+
+    other = await async_apply_bills(car, cast("VehicleDetails", Details("5YJ3E1EA7KF000999")), None, None)
+    assert (other.charges, other.bills) == ((), ())
+    assert costs(await charges(hass)) == [(None, None, None)]
+    threads: list[int] = []
+    taken = bills.billed
+
+    def noted(*args: Any) -> Any:  # noqa: ANN401 - as it is
+        threads.append(threading.get_ident())
+        return taken(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("custom_components.teslafi.coordinators.billed_charges.billed", noted)
+        await async_apply_bills(car, cast("VehicleDetails", Details(VIN.lower())), None, None)
+    assert costs(await charges(hass)) == [(9.0, "USD", CostSource.TESLA)]
+    assert threading.get_ident() not in threads
+    assert len(threads) == 1
 
 
 async def test_without_consent_or_budget_nothing_is_asked(

@@ -278,6 +278,10 @@ async def test_an_address_that_cannot_be_written_loses_nothing(car: Car, monkeyp
     car.journal.see(car.entry, ANNAS_MODEL_3, there)
     await car.journal.async_flush()
     assert car.journal.trouble is not None
+    jitter = [replace(there, at=there.at + n, latitude=40.0 + n / 1e8) for n in range(1, 200)]
+    for sample in jitter:
+        car.journal.see(car.entry, ANNAS_MODEL_3, sample)
+    assert len(car.journal._addresses[ANNAS_MODEL_3]) == 1, "no disk takes them for a week"  # noqa: SLF001
     monkeypatch.setattr(car.journal.store, "note_addresses", taken)
     await car.journal.async_flush()
     samples = await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
