@@ -204,4 +204,10 @@ async def test_readiness_notices_a_database_that_takes_no_writes(store: Store, c
         assert (await client.get("/healthz")).status == 200
         words.append(writable)
         assert (await client.get("/readyz")).status == 200
+        # What was written while the clock was ahead says nothing about the present
+        clock.advance(days=2)
+        assert (await client.get("/readyz")).status == 200
+        clock.advance(days=-2)
+        words.append(read_only)
+        assert (await client.get("/readyz")).status == 503
     parts.passwords.close()

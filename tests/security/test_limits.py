@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 from teslafi_companion.audit import check_chain, entries_of, record
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.factors import ask_removal
-from teslafi_companion.domain.accounts.passwords import PasswordsBusy
+from teslafi_companion.domain.accounts.passwords import Passwords, PasswordsBusy
 from teslafi_companion.store.database import Store, StoreUnreachable
-from teslafi_companion.store.tables import audit
+from teslafi_companion.store.tables import audit, throttle
 from teslafi_companion.work.housekeeping import keep_house
 
 from ..companion.web.person import OLGA, OTHER_PASSWORD, PASSWORD, Companion, Page, Person
@@ -274,6 +274,48 @@ async def test_strangers_who_ask_for_resets_do_not_take_hers_away(companion: Com
     await olga.opens(link)
     page = await olga.fills("/forgotten-password/new", password=OTHER_PASSWORD)
     assert page.heading == "Your password was changed"
+
+
+async def test_a_request_that_took_too_long_costs_its_owner_no_attempt(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline of requests is trouble of ours as well. Her network has had the work, and that stays counted."""
+
+    async def hangs(*_: object, **__: object) -> bool:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await olga.has_account()
+    with monkeypatch.context() as patch:
+        patch.setattr("teslafi_companion.domain.accounts.passwords.Passwords.verify", hangs)
+        patch.setattr("teslafi_companion.http.door.REQUEST_SECONDS", 0.3)
+        for _ in range(7):
+            page = await olga.signs_in()
+            assert (page.status, page.headers["Retry-After"]) == (503, "30")
+    async with olga.store.reading() as transaction:
+        rows = await transaction.rows(select(throttle.c.scope, throttle.c.attempts))
+    assert {row.scope: row.attempts for row in rows}["sign-in-stranger"] == 0
+    assert {row.scope: row.attempts for row in rows}["sign-in-network"] > 0
+    assert (await olga.signs_in()).heading == "Your account"
+
+
+async def test_an_owner_who_is_signed_in_waits_for_no_stranger(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Confirming who she is has the threads of known devices, however many strangers guess."""
+    await olga.has_account()
+    await olga.signs_in()
+    await olga.opens("/account/export")
+    verify = Passwords.verify
+
+    async def full_of_strangers(passwords: Passwords, phc: str | None, password: str, *, known: bool = False) -> bool:
+        if not known:
+            raise PasswordsBusy
+        return await verify(passwords, phc, password, known=known)
+
+    monkeypatch.setattr(Passwords, "verify", full_of_strangers)
+    assert (await companion.person().signs_in()).status == 503
+    assert (await olga.confirms()).status == 200
 
 
 async def test_our_own_trouble_costs_nobody_a_mail(

@@ -37,7 +37,8 @@ class Probe:
             raise StoreUnreachable("TimeoutError") from None
 
     def _is_due(self) -> bool:
-        return self._written_at is None or self._store.clock() - self._written_at >= WRITTEN
+        # A write of a moment to come was one of a clock that was ahead
+        return self._written_at is None or not timedelta() <= self._store.clock() - self._written_at < WRITTEN
 
     async def _write(self) -> datetime:
         """Write one row and wait until it is on the disk: that alone shows one that is full or read-only."""

@@ -8,6 +8,7 @@ No lock is for ever (NIST SP 800-63B-4, 3.2.2: throttle): after a hundred failur
 What a stranger can lock is the way of strangers: known devices, step-ups and resets by mail have their own counters.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -216,26 +217,31 @@ async def refund(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
             await _take_back(transaction, attempt)
 
 
-async def give_back(store: Store, reservation: Reservation) -> None:
-    """Undo a reservation whose attempt was never judged, because we could not."""
+async def give_back(store: Store, reservation: Reservation, *, worked: bool = False) -> None:
+    """Undo a reservation whose attempt was never judged, because we could not.
+
+    When we `worked` at it nevertheless, what counts by network stays: a client that is slow on purpose causes work.
+    """
     async with store.transaction() as transaction:
         for attempt in _in_order(reservation.reserved):
-            await _take_back(transaction, attempt)
+            if attempt.rule.ladder or not worked:
+                await _take_back(transaction, attempt)
 
 
 @asynccontextmanager
 async def judging(store: Store, reservation: Reservation | None, *ours: type[Exception]) -> AsyncIterator[None]:
     """Judge an attempt inside the block: when trouble of ours keeps it from an answer, it has not been one.
 
-    Nobody learns anything from such an attempt: what was right and what was wrong end alike.
+    Nobody learns anything from such an attempt: what was right and what was wrong end alike. The deadline of the
+    request, which cancels, is such trouble as well.
     """
-    trouble: tuple[type[Exception], ...] = (StoreUnreachable, *ours)
+    trouble: tuple[type[BaseException], ...] = (StoreUnreachable, asyncio.CancelledError, *ours)
     try:
         yield
-    except trouble:
+    except trouble as fault:
         if reservation is not None:
             with suppress(StoreUnreachable):  # the count passes by itself
-                await give_back(store, reservation)
+                await give_back(store, reservation, worked=isinstance(fault, asyncio.CancelledError))
         raise
 
 
