@@ -291,7 +291,11 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
-SPAN: Final = {probatio.Optional(START): MOMENT, probatio.Optional(END): MOMENT}
+SPAN: Final = {
+    probatio.Optional(START, description="Begin of the period, ISO 8601; 30 days before its end if not given"): MOMENT,
+    probatio.Optional(END, description="When the period ends, ISO 8601; now if not given"): MOMENT,
+}
+"""Assistants are told the descriptions."""
 _FILE: Final = probatio.All(cv.string, probatio.Match(r"(?i)^.+\.(csv|json)$"))
 _COST: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=COST_MOST))
 _CAPACITY: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=10, max=300))

@@ -1,11 +1,13 @@
 """What Home Assistant shows of the journal: entities, calendars, actions, activity, statistics, tools, imports."""
 
+import asyncio
 from collections.abc import Iterable
 import csv
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
+import sqlite3
 from typing import Any, Final
 
 from freezegun.api import FrozenDateTimeFactory
@@ -430,6 +432,9 @@ async def test_assistants_ask_only_of_cars_that_are_exposed_to_them(
     found = llm.async_get_tools(hass, context, "assist")
     assert found is not None
     tools = {tool.name: tool for tool in found.tools}
+    for tool in tools.values():
+        told = probatio.to_openapi(tool.parameters)["properties"]
+        assert all("ISO 8601" in told[name]["description"] for name in ("start", "end"))
     assert all(tool.annotations.read_only and not tool.annotations.destructive for tool in tools.values())
     asked = ToolInput(tool_name="teslafi__get_summary", tool_args={"car": "Roadrunner", "group_by": "month"})
     answer: Any = await tools["teslafi__get_summary"].async_call(hass, asked, context)
@@ -501,3 +506,30 @@ async def test_hours_that_could_not_be_added_up_are_not_forgotten(
     await _Follower(hass, entry, VIN)._fill()  # noqa: SLF001 - as what is recorded calls it
     car.note_changed(at(600))
     assert car.take_changed_since() == at(0)
+
+
+async def test_two_hundred_at_once(hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory) -> None:
+    """Each is done or refused in words, the last one holds, and what is shown is what is kept."""
+    await live(hass, entry, freezer, day())
+    (drive,) = (await act(hass, entry, "get_drives"))["drives"]
+    (charge,) = (await act(hass, entry, "get_charges"))["charges"]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        each
+        for number in range(50)
+        for each in (
+            ("set_new_capacity", {"capacity": 50 + number}),
+            ("set_charge_cost", {"session": charge["start"], "cost": number, "currency": "EUR"}),
+            ("tag_drive", {"session": drive["start"], "tag": f"tag {number}"}),
+            ("get_summary", {"group_by": "tag"}),
+        )
+    ]
+    told = await asyncio.gather(*(act(hass, entry, name, **more) for name, more in asked))
+    for (name, _), answer in zip(asked, told, strict=True):
+        if name == "get_summary":
+            assert sum(group["drives"] for group in answer["periods"]) == 1
+            assert all(len(group["costs"]) <= 1 for group in answer["periods"])
+    (kept,) = (await act(hass, entry, "get_charges"))["charges"]
+    assert shown(hass, "journal_charge_cost").state == str(kept["cost"])
+    with sqlite3.connect(get_journal(hass).store.path) as file:
+        counted = file.execute("SELECT (SELECT COUNT(*) FROM costs), (SELECT COUNT(*) FROM tags)").fetchone()
+    assert counted == (1, 1)
