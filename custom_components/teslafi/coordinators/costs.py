@@ -96,8 +96,15 @@ def _tariff(data: Mapping[str, Any], currency: str) -> Tariff:
         per_kwh=data[CONF_PER_KWH],
         per_minute=data[CONF_PER_MINUTE],
         session_fee=data[CONF_SESSION_FEE],
-        windows=tuple(_window(one) for one in data.get(CONF_WINDOWS, ())),
+        windows=tuple(_window(one) for one in windows_of(data)),
     )
+
+
+def windows_of(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the windows of a stored tariff; those of before 2026-11-26 have one, in keys of its own."""
+    if CONF_WINDOWS in data or "window_start" not in data:
+        return data.get(CONF_WINDOWS) or ()
+    return [{"start": data["window_start"], "end": data["window_end"], "per_kwh": data["window_per_kwh"]}]
 
 
 def _window(data: Mapping[str, Any]) -> Window:

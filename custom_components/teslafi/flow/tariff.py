@@ -33,7 +33,7 @@ from ..const import (
     CONF_ZONE_NAME,
     DOMAIN,
 )
-from ..coordinators.costs import WEEKDAYS, minutes_of
+from ..coordinators.costs import WEEKDAYS, minutes_of, windows_of
 from ..coordinators.prices import unit_of
 
 PRICE_MOST: Final = 100_000
@@ -108,7 +108,9 @@ class TariffFlow(ConfigSubentryFlow):
             return self.async_update_and_abort(
                 self._get_entry(), subentry, data=data, title=data[CONF_ZONE_NAME], unique_id=user_input[CONF_ZONE]
             )
-        return self._form("reconfigure", user_input or dict(subentry.data), errors)
+        return self._form(
+            "reconfigure", user_input or {**subentry.data, CONF_WINDOWS: windows_of(subentry.data)}, errors
+        )
 
     def _form(self, step: str, values: dict[str, Any] | None, errors: dict[str, str]) -> SubentryFlowResult:
         texts = async_get_cached_translations(self.hass, self.hass.config.language, "selector", DOMAIN)

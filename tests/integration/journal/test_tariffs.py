@@ -128,6 +128,22 @@ async def test_windows_of_the_day_have_prices_of_their_own(hass: HomeAssistant, 
     assert one.cost == pytest.approx(1.0 + 0.1 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
 
 
+async def test_a_window_of_before_there_could_be_several_holds(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """It prices, and stands in the form."""
+    await add_tariff(hass, entry, session_fee=0)
+    subentry = next(iter(entry.subentries.values()))
+    kept = {name: value for name, value in subentry.data.items() if name != "windows"}
+    window = {"start": "00:00:00", "end": "23:59:00", "per_kwh": 0.1}
+    old = {**kept, **{f"window_{name}": value for name, value in window.items()}}
+    hass.config_entries.async_update_subentry(entry, subentry, data=old)
+    await charge(hass, entry, NOON)
+    (one,) = await charges(hass)
+    assert one.cost == pytest.approx(0.1 * max(one.used_kwh or 0.0, one.added_kwh), abs=0.001)
+    form = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)  # type: ignore[attr-defined]
+    suggested = {str(field): (field.description or {}).get("suggested_value") for field in form["data_schema"].schema}
+    assert suggested["windows"] == [window]
+
+
 async def test_a_price_entity_tells_money_for_energy(hass: HomeAssistant, entry: ConfigEntry) -> None:
     hass.states.async_set("sensor.outside", "12", {"unit_of_measurement": "°C"})
     refused = await add_tariff(hass, entry, price_entity="sensor.outside")
