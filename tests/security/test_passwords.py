@@ -9,7 +9,7 @@ import time
 
 from aiohttp import web
 from argon2 import PasswordHasher
-from hypothesis import given, settings as hypothesis_settings, strategies as st
+from hypothesis import example, given, settings as hypothesis_settings, strategies as st
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from zxcvbn import zxcvbn
@@ -97,6 +97,8 @@ def test_a_common_password_over_and_over_stays_common(word: str, between: str, t
 SIGNS = "48({[<3691!|70$5+%2@abxyzAB "
 
 
+@example(SIGNS * 9)
+@example("1!|70$5+%2@" * 20)
 @given(st.text(st.sampled_from(SIGNS) | st.characters(), max_size=256))
 @hypothesis_settings(max_examples=200, deadline=None, derandomize=True, database=None)
 def test_judging_tries_a_bounded_number_of_readings(text: str) -> None:
@@ -116,8 +118,8 @@ def test_judging_tries_a_bounded_number_of_readings(text: str) -> None:
             strength.guesses(text, CONTEXT)
     assert len(seen) <= 2
     for password in seen:
-        assert len(password) <= strength.JUDGED
-        assert strength.readings(password) <= strength.MOST_READINGS
+        assert len(password) <= 40
+        assert strength.readings(password) <= 16
 
 
 async def test_judging_keeps_no_sign_in_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
