@@ -6,6 +6,7 @@ from typing import Any
 import pyotp
 import pytest
 from sqlalchemy import select
+import structlog
 
 from teslafi_companion import audit
 from teslafi_companion.domain.accounts import account, factors, sessions, throttle, totp
@@ -183,3 +184,15 @@ async def test_once_the_clock_went_evenly_for_an_hour_what_is_over_goes(store: S
     await machine.runs(10)
     async with store.reading() as transaction:
         assert await factors.removal_due(transaction, owner_id) is None
+
+
+async def test_the_audit_head_is_logged_each_day_whatever_the_clock_does(store: Store, clock: ManualClock) -> None:
+    """What was cut off the log is found by a head that somebody else keeps."""
+    housekeeping = Housekeeping(store)
+    heads = []
+    for hours in (0, 23, 1, 48, -48, 23, 1):
+        clock.advance(hours=hours)
+        with structlog.testing.capture_logs() as lines:
+            await housekeeping.turn()
+        heads.append(sum(line["event"] == "audit_head" for line in lines))
+    assert heads == [1, 0, 1, 1, 1, 0, 1]

@@ -88,7 +88,7 @@ class Housekeeping:
         """Keep the house; returns 1 when more has expired than is dropped at once, otherwise 0."""
         left_some = await keep_house(self._store, deletes=self._steadiness.holds())
         now = self._store.clock()
-        if self._head_logged_at is None or now - self._head_logged_at >= HEAD_LOGGED:
+        if not _is_within(HEAD_LOGGED, self._head_logged_at, now):
             async with self._store.reading() as transaction:
                 _log.info("audit_head", head=await audit.head(transaction))
             self._head_logged_at = now
@@ -101,13 +101,18 @@ class Housekeeping:
         return int(left_some)
 
     async def _tell_of_waiting_mail(self, now: datetime) -> None:
-        if self._waiting_logged_at is not None and now - self._waiting_logged_at < WAITING_LOGGED:
+        if _is_within(WAITING_LOGGED, self._waiting_logged_at, now):
             return
         async with self._store.reading() as transaction:
             waiting = await outbox.waiting(transaction)
         if waiting.seconds >= WAITING_LOGGED.total_seconds():
             _log.warning("mail_waiting", oldest_seconds=int(waiting.seconds), rows=waiting.rows)
             self._waiting_logged_at = now
+
+
+def _is_within(span: timedelta, since: datetime | None, now: datetime) -> bool:
+    """Say whether a moment is less than a span ago; one that is yet to come is of a clock that was ahead."""
+    return since is not None and timedelta() <= now - since < span
 
 
 async def keep_house(store: Store, *, deletes: bool = True) -> bool:
