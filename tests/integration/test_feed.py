@@ -1,5 +1,6 @@
 """TeslaFi.com's feed as a source: set up by its token, read like Tesla's own answers, refusals told, nothing leaked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.coordinators.samples import sample_of
-from custom_components.teslafi.feed.client import HOLD, SERVER
+from custom_components.teslafi.feed.client import HOLD, SERVER, FeedClient
 from custom_components.teslafi.feed.reader import FeedReader
 from custom_components.teslafi.feed.record import age_of, answer_of
 from custom_components.teslafi.journal.file import JournalUnusable
@@ -356,6 +357,20 @@ async def test_one_answer_serves_questions_that_come_together(hass: HomeAssistan
     await set_up(hass)
     assert HOLD == 20
     assert len(feed.requests) <= 3
+
+
+@pytest.mark.parametrize(("token", "refused"), [(TOKEN, 0), ("nobodys", 200)])
+async def test_two_hundred_questions_at_once_are_one_request(
+    hass: HomeAssistant, feed: TeslaFiFeedSimulator, token: str, refused: int
+) -> None:
+    """Also when it fails: TeslaFi allows fifteen a minute. A later question asks anew."""
+    client = FeedClient(async_get_clientsession(hass), lambda: Secret(token), time.monotonic)
+    feed.requests.clear()
+    told = await asyncio.gather(*(client.newest() for _ in range(200)), return_exceptions=True)
+    assert len(feed.requests) == 1
+    assert sum(isinstance(one, TeslaError) for one in told) == refused
+    await asyncio.gather(client.newest(), return_exceptions=True)
+    assert len(feed.requests) == (2 if refused else 1)
 
 
 @pytest.mark.parametrize("name", ["charging", "online_nopower", "online_stopped_sleepattempt", "idling"])

@@ -1,5 +1,6 @@
 """Asks TeslaFi.com's feed for the newest record. The token travels in a header, never in the address."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 import json
@@ -10,7 +11,7 @@ import aiohttp
 
 from ..secret import Secret
 from ..tesla.body import body_of, waits_said
-from ..tesla.errors import Reason, SignInRequired, UnexpectedAnswer, Unreachable, rate_limited, translated
+from ..tesla.errors import Reason, SignInRequired, TeslaError, UnexpectedAnswer, Unreachable, rate_limited, translated
 from .record import identity_of, vin_of
 
 SERVER: dict[str, str] = {"feed": "https://www.teslafi.com/feed.php"}
@@ -41,19 +42,40 @@ class FeedClient:
         self._clock = clock
         self._age_of = age_of
         self._newest: tuple[float, Record] | None = None
+        self._asking = asyncio.Lock()
+        self._failure: TeslaError | None = None
+        """The last one, for questions that waited for it."""
+        self._failed = 0
+        """How often there was one."""
         self._changed: tuple[tuple[str | None, str | None], float] | None = None
 
     async def newest(self) -> Record:
-        """Return the newest record, at most `HOLD` seconds old; raise a TeslaError when there is none."""
-        if self._newest is None or self._clock() - self._newest[0] > HOLD:
-            asked = self._clock()
-            record = await self.ask(NEWEST)
-            self._newest = asked, record
-            if self._changed is None:
-                self._changed = identity_of(record), asked - self._age_of(record)
-            elif self._changed[0] != identity_of(record):
-                self._changed = identity_of(record), asked
-        return self._newest[1]
+        """Return the newest record, at most `HOLD` seconds old; raise a TeslaError when there is none.
+
+        Questions that come while one is under way take its answer, or its failure.
+        """
+        failed = self._failed
+        async with self._asking:
+            if self._newest is not None and self._clock() - self._newest[0] <= HOLD:
+                return self._newest[1]
+            if self._failure is not None and failed != self._failed:
+                raise self._failure
+            try:
+                return await self._ask_newest()
+            except TeslaError as error:
+                self._failure = error
+                self._failed += 1
+                raise
+
+    async def _ask_newest(self) -> Record:
+        asked = self._clock()
+        record = await self.ask(NEWEST)
+        self._newest = asked, record
+        if self._changed is None:
+            self._changed = identity_of(record), asked - self._age_of(record)
+        elif self._changed[0] != identity_of(record):
+            self._changed = identity_of(record), asked
+        return record
 
     @property
     def unchanged_for(self) -> float:
