@@ -27,6 +27,7 @@ from tests.integration.controls.conftest import (  # noqa: F401 - fixtures
     keeper_without_link,
     linked,
     olga,
+    platforms,
 )
 from tests.integration.controls.keeper import Keeper
 from tests.integration.test_link import companion, link, settings, stack  # noqa: F401 - fixtures
