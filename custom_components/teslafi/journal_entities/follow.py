@@ -1,8 +1,6 @@
 """What follows from a car's journal without any entity: lines of activity, and long-term statistics."""
 
-from homeassistant.components.recorder.statistics import get_last_statistics
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.recorder import get_instance
 
 from ..const import LOGGER
 from ..coordinators.billed_charges import BillFollower
@@ -10,7 +8,7 @@ from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.file import JournalUnusable
 from ..runtime import TeslaFiConfigEntry
 from .activity import fire_for_activity
-from .statistics import HOUR, async_fill, sessions_of, statistic_id
+from .statistics import HOUR, async_fill, async_first_untold, sessions_of
 
 
 @callback
@@ -49,13 +47,15 @@ class _Follower:
             self._entry.async_create_background_task(self._hass, self._catch_up(), "teslafi statistics")
 
     async def _catch_up(self) -> None:
-        """Fill in what was told while nobody added it up: from the last hour that there is, or from the first."""
-        newest = statistic_id(self._vin, "distance")
-        found = await get_instance(self._hass).async_add_executor_job(
-            lambda: get_last_statistics(self._hass, 1, newest, convert_units=False, types={"sum"})
-        )
-        rows = next(iter(found.values()), [])
-        self._car.note_changed(int(rows[0]["start"]) if rows else 0)
+        """Fill in what was told while nobody added it up, and what a fill did not come to."""
+        journal = self._car.journal
+        try:
+            sessions = await journal.async_query(sessions_of, journal.store, self._vin)
+            untold = await async_first_untold(self._hass, self._vin, sessions)
+        except JournalUnusable:
+            untold = 0  # nobody knows, until it can be read
+        if untold is not None:
+            self._car.note_changed(untold)
         self._changed()
 
     @callback

@@ -8,11 +8,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+import math
 from typing import Final
 
 from homeassistant.components.recorder.models import StatisticData, StatisticMeanType, StatisticMetaData
 from homeassistant.components.recorder.statistics import (
     async_add_external_statistics,
+    get_last_statistics,
     get_metadata,
     statistics_during_period,
 )
@@ -28,6 +30,8 @@ from ..journal.store import Store
 HOUR: Final = 3600
 COST: Final = "cost_"
 """What the keys of costs begin with; the currency follows."""
+SMALLEST: Final = 0.001
+"""Sums that differ by less are the same sum, added up in another order."""
 ROWS_AT_ONCE: Final = 2000
 """Rows that are handed to the recorder in one go of the event loop."""
 
@@ -153,12 +157,9 @@ async def async_fill(hass: HomeAssistant, vin: str, name: str, sessions: Sequenc
 
     Hours that are in the recorder and into which nothing falls any more become zero: sessions are told anew.
     """
-    home = hass.states.get("zone.home")
-    zone = home.name if home is not None else ""
+    zone = _home(hass)
     recorded = await get_instance(hass).async_add_executor_job(_recorded, hass, vin, since)
-    currencies = {one.currency for one in sessions if isinstance(one, Charge) and one.currency is not None}
-    currencies |= {key.removeprefix(COST).upper() for key in recorded if key.startswith(COST)}
-    for series in (*SERIES, *(cost_series(currency) for currency in sorted(currencies))):
+    for series in _all_series(sessions, recorded):
         known = recorded.get(series.key, ())
         told = await hass.async_add_executor_job(_rows_of, sessions, series, zone, known, since)
         if not told:
@@ -175,6 +176,41 @@ async def async_fill(hass: HomeAssistant, vin: str, name: str, sessions: Sequenc
         for first in range(0, len(told), ROWS_AT_ONCE):
             async_add_external_statistics(hass, metadata, told[first : first + ROWS_AT_ONCE])
             await asyncio.sleep(0)
+
+
+async def async_first_untold(hass: HomeAssistant, vin: str, sessions: Sequence[Session]) -> int | None:
+    """Return the first hour that the recorder does not have as the sessions tell it; None when it has all.
+
+    A fill that was broken off left an old sum behind the hours that it wrote: then everything is untold.
+    """
+    return await get_instance(hass).async_add_executor_job(_first_untold, hass, vin, sessions, _home(hass))
+
+
+def _first_untold(hass: HomeAssistant, vin: str, sessions: Sequence[Session], home: str) -> int | None:
+    untold: list[int] = []
+    for series in _all_series(sessions, _ids(hass, vin).values()):
+        newest = statistic_id(vin, series.key)
+        found = get_last_statistics(hass, 1, newest, convert_units=False, types={"sum"})
+        last = next(iter(found.get(newest, ())), None)
+        told_until, told = (-1, 0.0) if last is None else (int(last["start"]), last["sum"] or 0.0)
+        hours = _hours_of(sessions, series, home)
+        if not math.isclose(sum(hours[hour] for hour in hours if hour <= told_until), told, abs_tol=SMALLEST):
+            return 0
+        untold.extend(hour for hour in hours if hour > told_until)
+    return min(untold, default=None)
+
+
+def _home(hass: HomeAssistant) -> str:
+    home = hass.states.get("zone.home")
+    return home.name if home is not None else ""
+
+
+def _all_series(sessions: Iterable[Session], recorded: Iterable[str]) -> Iterator[Series]:
+    """Yield all statistics of a car. A currency has one while a session or a key of the recorder's tells of it."""
+    currencies = {one.currency for one in sessions if isinstance(one, Charge) and one.currency is not None}
+    currencies |= {key.removeprefix(COST).upper() for key in recorded if key.startswith(COST)}
+    yield from SERIES
+    yield from (cost_series(currency) for currency in sorted(currencies))
 
 
 async def async_forget(hass: HomeAssistant, vin: str) -> None:
@@ -203,8 +239,12 @@ def _rows_of(
     sessions: Sequence[Session], series: Series, home: str, known: Iterable[int], since: int
 ) -> list[StatisticData]:
     """Return the rows of a statistic, for the hours of `known` as well. Takes long for years of sessions."""
-    hours = spread(sessions, lambda session: series.amount(session, home))
+    hours = _hours_of(sessions, series, home)
     return rows(dict.fromkeys(known, 0.0) | hours, since)
+
+
+def _hours_of(sessions: Iterable[Session], series: Series, home: str) -> Hours:
+    return spread(sessions, lambda session: series.amount(session, home))
 
 
 def statistic_id(vin: str, key: str) -> str:

@@ -15,7 +15,12 @@ from pytest_homeassistant_custom_component.components.recorder.common import (  
 
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.journal.sessions import Charge, Drive
-from custom_components.teslafi.journal_entities.statistics import async_fill, async_forget, statistic_id
+from custom_components.teslafi.journal_entities.statistics import (
+    async_fill,
+    async_first_untold,
+    async_forget,
+    statistic_id,
+)
 
 VIN = "5YJ3E1EA7KF000001"
 BEGIN = datetime(2026, 11, 16, 8, tzinfo=UTC)
@@ -136,3 +141,24 @@ async def test_money_of_two_currencies_is_never_one_sum(hass: HomeAssistant) -> 
         statistic_id(VIN, "cost_eur"): "EUR",
         statistic_id(VIN, "cost_chf"): "CHF",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hass_begins_recording")
+async def test_a_fill_that_was_broken_off_is_made_up_for(hass: HomeAssistant) -> None:
+    """Home Assistant may stop between two series, or between two thousand rows and the next."""
+    sessions: list[Drive | Charge] = [*DRIVES, *CHARGES]
+    assert await async_first_untold(hass, VIN, []) is None
+    assert await async_first_untold(hass, VIN, sessions) == at(0)
+    await async_fill(hass, VIN, "Roadrunner", DRIVES, 0)
+    await async_wait_recording_done(hass)
+    assert await async_first_untold(hass, VIN, sessions) == at(11), "charges were not come to"
+    await async_fill(hass, VIN, "Roadrunner", sessions, 0)
+    await async_wait_recording_done(hass)
+    assert await async_first_untold(hass, VIN, sessions) is None
+    late = Drive(start=at(30), end=at(31), earliest=at(30), latest=at(30), distance_km=1.0)
+    assert await async_first_untold(hass, VIN, [*sessions, late]) == at(30)
+    brought_in = Drive(start=at(-20), end=at(-19), earliest=at(-20), latest=at(-20), distance_km=5.0)
+    assert await async_first_untold(hass, VIN, [brought_in, *sessions]) == 0, "all sums after it are old"
+    dearer: list[Drive | Charge] = [*DRIVES, replace(CHARGES[0], cost=7.0), CHARGES[1]]
+    assert await async_first_untold(hass, VIN, dearer) == 0
