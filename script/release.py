@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 import re
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -23,6 +24,8 @@ ROOT: Final = Path(__file__).parents[1]
 COMPONENT: Final = Path("custom_components") / "teslafi"
 PROJECTS: Final = ("pyproject.toml", "companion/pyproject.toml", "simulators/pyproject.toml")
 CONTRACT: Final = Path("contract") / "companion-api.yaml"
+PACKED: Final = (COMPONENT, Path("companion") / "src", CONTRACT.parent)
+"""What goes into the zip, the wheel and the image."""
 VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(alpha|beta|rc)\.\d+)?", re.ASCII)
 RELEASED: Final = re.compile(r"^## \[?(\d[^\s\]]*)\]?(?: - (\d{4}-\d{2}-\d{2}))?$", re.MULTILINE)
 OLDEST: Final = (1980, 1, 1, 0, 0, 0)
@@ -89,6 +92,18 @@ def _examples(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _examples(value)
+
+
+def strays(root: Path) -> list[str]:
+    """Return files of what is packed that git doesn't have: those that it ignores as well, which `git status` hides."""
+    listed = subprocess.run(  # noqa: S603 - git
+        ["git", "ls-files", "-z", "--others", "--", *PACKED],  # noqa: S607 - git
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [name for name in listed.stdout.split("\0") if name and "__pycache__" not in Path(name).parts]
 
 
 def write_zip(root: Path, target: Path) -> None:
@@ -167,6 +182,14 @@ def check(version: str) -> int:
     return 1 if found else 0
 
 
+def look_for_strays() -> int:
+    """Print what would be packed and isn't in git; returns the exit code."""
+    found = strays(ROOT)
+    for name in found:
+        print(f"release: {name!r} isn't in git: commit it or take it away.", file=sys.stderr)
+    return 1 if found else 0
+
+
 def write(version: str, image: Path, folder: Path) -> None:
     """Write the zip, the image, its bill of materials and the checksums into the folder that has the rest already."""
     write_zip(ROOT, folder / "teslafi.zip")
@@ -178,11 +201,13 @@ def write(version: str, image: Path, folder: Path) -> None:
     write_checksums(folder)
 
 
-def main(command: str, version: str, *rest: str) -> int:
-    """Run `check VERSION` or `write VERSION IMAGE FOLDER`."""
+def main(command: str, *rest: str) -> int:
+    """Run `check VERSION`, `strays` or `write VERSION IMAGE FOLDER`."""
     if command == "check":
-        return check(version)
-    image, folder = rest
+        return check(*rest)
+    if command == "strays":
+        return look_for_strays()
+    version, image, folder = rest
     write(version, Path(image), Path(folder))
     return 0
 

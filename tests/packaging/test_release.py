@@ -142,6 +142,60 @@ def tracked() -> set[str]:
     return {name for name in listed.stdout.splitlines() if (folder / name).exists()}
 
 
+def test_what_git_ignores_is_not_released(tmp_path: Path) -> None:
+    """`git status` says nothing of a file that somebody's own settings ignore; the zip or the image would have it."""
+    kept = (
+        f"{release.COMPONENT}/manifest.json",
+        "companion/src/teslafi_companion/cli.py",
+        "contract/companion-api.yaml",
+    )
+    ignored = (
+        f"{release.COMPONENT}/.env",
+        "companion/src/teslafi_companion/\u00e4 key.pem",
+        "contract/companion-api.yaml~",
+    )
+    compiled = (f"{release.COMPONENT}/__pycache__/const.cpython-314.pyc",)
+    for name in (*kept, *ignored, *compiled, "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("secret", "utf-8")
+    for words in (["init", "--quiet"], ["add", "--", *kept]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)  # noqa: S603, S607 - git
+    (tmp_path / ".git/info/exclude").write_text("*\n", "utf-8")
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files"],  # noqa: S607 - git
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "??" not in status.stdout
+    assert set(release.strays(tmp_path)) == set(ignored)
+    script = (ROOT / "script" / "release").read_text("utf-8")
+    assert script.index("release.py strays") < script.index('rm -rf "$folder"')
+
+
+@pytest.mark.parametrize("script", ["image", "release"])
+@pytest.mark.parametrize("kind", ["folder", "hidden", "link", "file"])
+def test_no_folder_of_somebody_s_is_replaced(script: str, kind: str, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    letter = mine / (".letter" if kind == "hidden" else "letter")
+    letter.write_text("dear", "utf-8")
+    named = letter if kind == "file" else mine
+    if kind == "link":
+        named = tmp_path / "link"
+        named.symlink_to(mine)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for program in ("bash", "dirname", "ls"):
+        (programs / program).symlink_to(shutil.which(program) or "")
+    words: list[str | Path] = [ROOT / "script" / script, *([NEXT] if script == "release" else []), named]
+    ended = subprocess.run(words, env={"PATH": str(programs)}, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert ended.returncode == 2, ended.stderr
+    assert re.fullmatch(rf"{script}: {named} holds something .*: name another folder\.\n", ended.stderr)
+    assert letter.read_text("utf-8") == "dear"
+
+
 def test_the_zip_is_what_hacs_takes(tmp_path: Path) -> None:
     """Its content is put into custom_components/teslafi as it is; the same files make the same bytes."""
     name = json.loads((ROOT / "hacs.json").read_text("utf-8"))["filename"]
