@@ -137,11 +137,13 @@ class AccountCoordinator(TeslaCoordinator[Products]):
     async def _note_discounts(self) -> None:
         """Learn once a day which cars' data are cheap; only older ones can be. Without an answer, nothing changes."""
         vins = [vin for vin in self.vehicles if kind_of(vin) is Kind.OLDER]
-        if not vins or self._discounts.wait() or not self.budget.may_spend_on(self.budget.price(Category.DETAILS)):
+        price = self.budget.price(Category.DETAILS)
+        if not vins or self._discounts.wait() or not self.budget.may_spend_on(price):
             return
         try:
-            asked = self.reader.discounted(vins, partial(self.budget.count, vins[0]))
-            self.budget.discounted = await self._discounts.ask(asked)
+            with self.budget.under_way(price):
+                asked = self.reader.discounted(vins, partial(self.budget.count, vins[0]))
+                self.budget.discounted = await self._discounts.ask(asked)
         except SignInRequired:
             raise
         except TeslaError as error:

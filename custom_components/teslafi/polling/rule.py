@@ -302,17 +302,30 @@ def _preparing(polling: PollingState, now: Moment, pace: Pace) -> float:
 
 
 def _lingering(polling: PollingState, now: Moment, pace: Pace) -> float:
+    """Return the interval of looks at a car that something keeps awake, by when it usually leaves."""
+    return min(_best_interval(polling, now, pace), _lingering_most(polling, now, pace))
+
+
+def _shared(polling: PollingState, now: Moment, pace: Pace) -> float:
+    """Return the same for a car that others read; but for usual departures it may sleep once they have stopped."""
+    most = max(_lingering_most(polling, now, pace), polling.learnt.silence(polling.kind))
+    return min(_best_interval(polling, now, pace), most)
+
+
+def _lingering_most(polling: PollingState, now: Moment, pace: Pace) -> float:
+    if polling.learnt.may_leave(now.minute):
+        return pace.lingering
+    return pace.lingering_night if is_night(now.minute) else pace.lingering_rest
+
+
+def _best_interval(polling: PollingState, now: Moment, pace: Pace) -> float:
     """Return the interval at which looks and lateness together cost the least, by when the car usually leaves.
 
     Looks `d` seconds apart see a start `d / 2` late on the average: their sum is least where `d` is the root of twice
     what a look is worth, in seconds, over the departures a second.
     """
-    if polling.learnt.may_leave(now.minute):
-        most = pace.lingering
-    else:
-        most = pace.lingering_night if is_night(now.minute) else pace.lingering_rest
     best = math.sqrt(2 * pace.look_worth * MINUTE / polling.learnt.departures_a_minute(now.minute))
-    return min(max(best, pace.departing), most)
+    return max(best, pace.departing)
 
 
 def stop_watched(polling: PollingState, pace: Pace) -> float:
@@ -370,7 +383,7 @@ _CASES: Final[tuple[tuple[_Applies, _Interval, Why], ...]] = (
     (_in_short_stop, lambda _w, _n, p: p.stop, Why.SHORT_STOP),
     (lambda w, _n, _p: bool(w.observed.reasons), _lingering, Why.LINGERING),
     (lambda w, _n, _p: w.looks == 1 and not w.active, lambda _w, _n, p: p.follow_up, Why.FOLLOW_UP),
-    (lambda w, n, _p: _kept_awake_by_others(w, n), _lingering, Why.LINGERING),
+    (lambda w, n, _p: _kept_awake_by_others(w, n), _shared, Why.LINGERING),
 )
 """The first case that applies says how long after the last look the next one is due; none means silence."""
 

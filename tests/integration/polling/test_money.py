@@ -108,6 +108,28 @@ async def test_a_discounted_car_costs_a_tenth(
     assert entry.runtime_data.account.last_update_success
 
 
+async def test_the_question_after_discounts_holds_its_money(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before it is sent: what somebody asks meanwhile cannot spend the same money."""
+    monkeypatch.setattr("custom_components.teslafi.coordinators.account.kind_of", lambda _vin: Kind.OLDER)
+    entry = await owner.sign_in()
+    budget, account = entry.runtime_data.budget, entry.runtime_data.account
+    price = budget.price(Category.DETAILS)
+    hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: budget.cost + 1.5 * price})
+    room: list[bool] = []
+
+    async def asked(_vins: object, _count: object) -> frozenset[str]:
+        room.append(budget.may_spend_on(price))
+        return frozenset()
+
+    monkeypatch.setattr(account.reader, "discounted", asked)
+    freezer.tick(90_000)
+    await account.async_refresh()
+    assert room == [False]
+    assert budget.may_spend_on(price)
+
+
 async def test_a_budget_that_runs_short_is_told_until_it_is_raised(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
 ) -> None:

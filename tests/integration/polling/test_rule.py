@@ -202,6 +202,19 @@ def test_another_app_is_told_from_an_unknown_reason() -> None:
     assert not rule.asked_by_others(world.polling, world.moment(world.now))
 
 
+@pytest.mark.parametrize(("quiet", "kind"), [(540.0, Kind.CURRENT), (780.0, Kind.CURRENT), (1500.0, Kind.OLDER)])
+@pytest.mark.parametrize("mode", Mode)
+def test_a_car_sleeps_by_day_when_the_other_app_is_gone(quiet: float, kind: Kind, mode: Mode) -> None:
+    """Looking at a car that others keep awake never becomes what keeps it awake, however long it needs."""
+    doors = tuple(Span(start, start + 5) for start in range(0, int(2.2 * DAY), int(5 * HOUR)))
+    world = World(still(doors=doors), quiet=quiet, mode=mode)
+    world.polling = replace(world.polling, kind=kind)
+    world.run(2.5 * DAY, between=read_by_another(2 * DAY, 2.5 * DAY))
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.ANOTHER_APP
+    world.run(2 * HOUR)
+    assert rule.awake_because(world.polling, world.moment(world.now)) is Unforced.NOT_AWAKE
+
+
 def test_a_car_that_was_never_seen_to_sleep_has_an_unknown_reason() -> None:
     """It may be one that cannot sleep."""
     world = World(still(doors=(Span(0, 5),))).run(9 * HOUR, between=read_by_another(0, DAY))
