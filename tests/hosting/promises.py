@@ -21,6 +21,15 @@ HOUR: Final = 3600
 LONGEST_SSH_PREFIX: Final = 28
 SHORTEST_RETENTION: Final = 365
 """Days that logs are kept at least."""
+WAYS_OUT: Final = frozenset(
+    {
+        ("TaskAccess", "tcp", 443, 443),
+        ("TaskAccess", "tcp", 587, 587),
+        ("ConsoleAccess", "tcp", 443, 443),
+        ("SshAccess", "tcp", 443, 443),
+    }
+)
+"""Security groups and what they may reach in the whole internet."""
 TLS: Final = ("ELBSecurityPolicy-TLS13-1-2-Res-2021-06", "ELBSecurityPolicy-TLS13-1-3-2021-06")
 """AWS's policies with TLS 1.3 whose older ciphers all have forward secrecy."""
 ALARMS: Final = frozenset(
@@ -47,6 +56,42 @@ LIMITED: Final = ("/sign-in", "/oauth/", "/webhooks/")
 """Beginnings of the paths that have a rate rule of their own."""
 TASK_MAY: Final = frozenset({"secretsmanager:GetSecretValue", "kms:Decrypt"})
 """All that the serving tasks' role may do; FieldKey's own policy adds two more, with their context."""
+OPERATOR_MAY: Final = frozenset(
+    {
+        "ecs:DescribeTasks",
+        "ecs:ExecuteCommand",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        "iam:PassRole",
+        "logs:DescribeLogStreams",
+        "logs:FilterLogEvents",
+        "logs:GetLogEvents",
+    }
+)
+"""All that the role for people may do."""
+OWN_SECOND_FACTOR: Final = frozenset(
+    {
+        "iam:ChangePassword",
+        "iam:CreateVirtualMFADevice",
+        "iam:EnableMFADevice",
+        "iam:GetUser",
+        "iam:ListMFADevices",
+        "iam:ResyncMFADevice",
+    }
+)
+"""What somebody without a second factor has to be able to do to get one."""
+HIGHEST_LIMIT: Final = 3000
+"""Requests of one address in five minutes."""
+GUARDS: Final[dict[str, tuple[str, ...]]] = {
+    "OperatorCame": ("AssumeRole",),
+    "GuardsChanged": (
+        *("StopLogging", "DeleteTrail", "UpdateTrail", "DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy"),
+        *("DeleteDetector", "UpdateDetector", "DeleteFlowLogs", "DisassociateWebACL", "DeleteWebACL"),
+        *("DeleteDBInstance", "ModifyDBInstance", "AuthorizeSecurityGroupIngress", "Disable"),
+    ),
+    "SignInWithoutSecondFactor": ("ConsoleLogin",),
+}
+"""Alarms that hear of calls in the whole account -> the calls."""
 UNBOUND: Final = frozenset(
     {
         "ecr:GetAuthorizationToken",
@@ -323,9 +368,12 @@ def ssh_is_by_key(stack: Stack) -> Iterator[str]:
 @promise
 def people_need_a_second_factor(stack: Stack) -> Iterator[str]:
     """There is one role for people; it is assumed with MFA of the last hour, for an hour."""
+    account = stack.worked_out({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"})
     for name, statement in _trusted_people(stack):
         if name != "OperatorRole":
             yield f"{name} can be assumed by people"
+        if statement["Principal"] != {"AWS": account}:
+            yield f"{name} can be assumed from other accounts"
         condition = statement.get("Condition", {})
         if condition.get("Bool", {}).get("aws:MultiFactorAuthPresent") != "true":
             yield f"{name} can be assumed without MFA"
@@ -334,7 +382,12 @@ def people_need_a_second_factor(stack: Stack) -> Iterator[str]:
     if int(stack.properties("OperatorRole").get("MaxSessionDuration", HOUR)) > HOUR:
         yield "a session of the operator lasts longer than an hour"
     without = [one for name, one in stack.policies() if name == "Developers" and one["Effect"] == "Deny"]
-    if not any(one["Condition"] == {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}} for one in without):
+    if not any(
+        one["Condition"] == {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}
+        and set(as_list(one.get("NotAction", "*"))) <= OWN_SECOND_FACTOR | {"sts:AssumeRole", "sts:GetSessionToken"}
+        and one.get("Resource") == "*"
+        for one in without
+    ):
         yield "developers need no second factor"
 
 
@@ -354,8 +407,29 @@ def people_come_from_a_listed_network(stack: Stack) -> Iterator[str]:
         for name, one in stack.policies()
         if name == "OperatorPolicy" and one["Effect"] == "Deny" and one.get("Action") == one.get("Resource") == "*"
     ]
-    if not any(one.get("Condition", {}).get("NotIpAddress", {}).get("aws:SourceIp") == listed for one in denied):
+    elsewhere = {"NotIpAddress": {"aws:SourceIp": listed}, "Bool": {"aws:ViaAWSService": "false"}}
+    if not any(one.get("Condition") == elsewhere for one in denied):
         yield "the operator's credentials work from anywhere"
+
+
+@promise
+def people_may_little(stack: Stack) -> Iterator[str]:
+    """People run, enter, see and stop tasks and read logs; no right of theirs changes a right, a key or a guard."""
+    may = {
+        "OperatorRole": OPERATOR_MAY,
+        "Developers": OWN_SECOND_FACTOR | {"sts:AssumeRole"},
+        "MailUser": frozenset({"ses:SendRawEmail"}),
+    }
+    for name in stack.of("AWS::IAM::User", "AWS::IAM::Group", "AWS::IAM::AccessKey"):
+        if name not in may:
+            yield f"{name} is a way in of its own"
+    for name, statement in stack.policies():
+        if statement["Effect"] != "Allow" or "Principal" in statement:
+            continue
+        said = stack.properties(name)
+        named = [one for key in ("RoleName", "Roles", "Groups", "Users") for one in as_list(said.get(key))]
+        for carrier in {name, *(str(one).strip("<>") for one in named)} & may.keys():
+            yield from (f"{carrier} may {one}" for one in set(as_list(statement.get("Action"))) - may[carrier])
 
 
 @promise
@@ -399,6 +473,33 @@ def no_wildcard_action_on_a_wildcard_resource(stack: Stack) -> Iterator[str]:
         for arn in carrier.get("ManagedPolicyArns", []):
             if not arn.endswith("service-role/AmazonRDSEnhancedMonitoringRole"):
                 yield f"{name} carries {arn}"
+
+
+@promise
+def rights_name_people_and_secrets(stack: Stack) -> Iterator[str]:
+    """No policy allows everybody anything, no function has an address, and rights on secrets name the secret."""
+    for name, statement in stack.policies():
+        if statement["Effect"] != "Allow":
+            continue
+        if statement.get("Principal") in ("*", {"AWS": "*"}):
+            yield f"{name} allows everybody"
+        if any(one.startswith("secretsmanager:") for one in as_list(statement.get("Action"))):
+            for resource in as_list(statement.get("Resource")):
+                if not re.fullmatch(r"<[\w.]+>", resource):
+                    yield f"{name} may do something with {resource}"
+    yield from (f"{name} lets anybody call a function" for name in stack.of("AWS::Lambda::Url"))
+
+
+@promise
+def ways_out_are_few(stack: Stack) -> Iterator[str]:
+    """What runs in the network reaches out for HTTPS alone, tasks for mail as well, and the database not at all."""
+    for name, group in stack.of("AWS::EC2::SecurityGroup").items():
+        if not group.get("SecurityGroupEgress"):
+            yield f"{name} has every way out"
+        for rule in group.get("SecurityGroupEgress", []):
+            way = rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort")
+            if rule.get("CidrIp", rule.get("CidrIpv6")) in WORLD and (name, *way) not in WAYS_OUT:
+                yield f"{name} has a way out: {way}"
 
 
 @promise
@@ -490,6 +591,9 @@ def firewall_stands_before_everything(stack: Stack) -> Iterator[str]:
     for rule in limits:
         if "Block" not in rule.get("Action", {}):
             yield f"{rule['Name']} only counts"
+        rate = rule["Statement"]["RateBasedStatement"]
+        if rate["Limit"] > HIGHEST_LIMIT or rate.get("EvaluationWindowSec", 300) < 300:
+            yield f"{rule['Name']} stops nobody"
     for path in LIMITED:
         if not any(path in _paths(rule["Statement"]["RateBasedStatement"]) for rule in limits):
             yield f"{path} has no limit"
@@ -695,8 +799,11 @@ def findings_are_delivered(stack: Stack) -> Iterator[str]:
 def the_account_is_watched_in_every_region(stack: Stack) -> Iterator[str]:
     """Signing in, taking the role and touching a guard is seen wherever it happens, by the trail of all regions."""
     filters = stack.of("AWS::Logs::MetricFilter")
-    for name in ("OperatorCame", "GuardsChanged", "SignInWithoutSecondFactor"):
+    for name, calls in GUARDS.items():
         item = filters.get(f"{name}Filter", {})
+        for call in calls:
+            if f'$.eventName = "{call}"' not in item.get("FilterPattern", ""):
+                yield f"{name} does not hear of {call}"
         fed = [one["MetricName"] for one in item.get("MetricTransformations", [])]
         if item.get("LogGroupName") != "<TrailLogs>" or fed != [name]:
             yield f"{name} does not hear of other regions"
@@ -745,6 +852,7 @@ FIELD: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "no_network_leads_in_for_people",
             "nothing_for_people_has_a_public_address",
             "people_come_from_a_listed_network",
+            "people_may_little",
             "sessions_are_recorded",
             "ssh_comes_from_small_networks",
             "ssh_is_by_key",

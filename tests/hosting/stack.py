@@ -167,7 +167,7 @@ class Stack:
 
 
 def _documents(properties: Tree) -> Iterator[Tree]:
-    for key in ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"):
+    for key in ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy", "RepositoryPolicyText"):
         if key in properties:
             yield properties[key]
     for policy in properties.get("Policies", []):

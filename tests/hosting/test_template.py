@@ -339,6 +339,54 @@ MUTANTS: Final = (
         drop("Developers.Policies.0.PolicyDocument.Statement.2"),
     ),
     Mutant(
+        "operator of another account",
+        promises.people_need_a_second_factor,
+        put("OperatorRole.AssumeRolePolicyDocument.Statement.0.Principal", {"AWS": "arn:aws:iam::999999999999:root"}),
+    ),
+    Mutant(
+        "a second factor for nothing",
+        promises.people_need_a_second_factor,
+        put("Developers.Policies.0.PolicyDocument.Statement.2.NotAction", ["*"]),
+    ),
+    Mutant(
+        "stolen session works elsewhere, mostly",
+        promises.people_come_from_a_listed_network,
+        put("OperatorPolicy.PolicyDocument.Statement.0.Condition.Bool", {"aws:ViaAWSService": "true"}),
+    ),
+    Mutant(
+        "operator may change who may be it",
+        promises.people_may_little,
+        add(
+            "OperatorPolicy.PolicyDocument.Statement",
+            {"Effect": "Allow", "Action": "iam:UpdateAssumeRolePolicy", "Resource": {"Fn::GetAtt": "OperatorRole.Arn"}},
+        ),
+    ),
+    Mutant(
+        "developers read a secret",
+        promises.people_may_little,
+        add(
+            "Developers.Policies.0.PolicyDocument.Statement",
+            {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": {"Ref": "MailSecret"}},
+        ),
+    ),
+    Mutant(
+        "developers may more by a policy beside",
+        promises.people_may_little,
+        new(
+            "Beside",
+            {
+                "Type": "AWS::IAM::Policy",
+                "Properties": {
+                    "Groups": [{"Ref": "Developers"}],
+                    "PolicyDocument": {
+                        "Statement": [{"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "arn:x"}]
+                    },
+                },
+            },
+        ),
+    ),
+    Mutant("a user with a key", promises.people_may_little, new("Robot", {"Type": "AWS::IAM::User", "Properties": {}})),
+    Mutant(
         "sessions unrecorded",
         promises.sessions_are_recorded,
         put("Cluster.Configuration.ExecuteCommandConfiguration.Logging", "NONE"),
@@ -377,6 +425,35 @@ MUTANTS: Final = (
             {"Effect": "Allow", "NotAction": "iam:CreateUser", "Resource": "arn:x"},
         ),
     ),
+    Mutant(
+        "starting tasks reads every secret",
+        promises.rights_name_people_and_secrets,
+        put("ExecutionRole.Policies.0.PolicyDocument.Statement.3.Resource", "arn:aws:secretsmanager:::secret:*"),
+    ),
+    Mutant(
+        "a key for everybody",
+        promises.rights_name_people_and_secrets,
+        put("LogKey.KeyPolicy.Statement.1.Principal", "*"),
+    ),
+    Mutant(
+        "images by everybody",
+        promises.rights_name_people_and_secrets,
+        put(
+            "Repository.RepositoryPolicyText",
+            {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["ecr:PutImage"]}]},
+        ),
+    ),
+    Mutant(
+        "a function at an address",
+        promises.rights_name_people_and_secrets,
+        new("Open", {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}}),
+    ),
+    Mutant(
+        "tasks reach everything",
+        promises.ways_out_are_few,
+        add("TaskAccess.SecurityGroupEgress", {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
+    ),
+    Mutant("no rule for ways out", promises.ways_out_are_few, put("DatabaseAccess.SecurityGroupEgress", [])),
     Mutant(
         "administrators' policy",
         promises.no_wildcard_action_on_a_wildcard_resource,
@@ -443,6 +520,11 @@ MUTANTS: Final = (
     Mutant("tokens without limit", promises.firewall_stands_before_everything, drop("Wall.Rules.1")),
     Mutant("webhooks without limit", promises.firewall_stands_before_everything, drop("Wall.Rules.2")),
     Mutant("floods without limit", promises.firewall_stands_before_everything, drop("Wall.Rules.3")),
+    Mutant(
+        "a limit that nobody reaches",
+        promises.firewall_stands_before_everything,
+        put("Wall.Rules.0.Statement.RateBasedStatement.Limit", 2_000_000),
+    ),
     Mutant(
         "limits that only count", promises.firewall_stands_before_everything, put("Wall.Rules.0.Action", {"Count": {}})
     ),
@@ -550,6 +632,11 @@ MUTANTS: Final = (
         "sign-ins unwatched",
         promises.the_account_is_watched_in_every_region,
         drop("/Resources/SignInWithoutSecondFactorFilter"),
+    ),
+    Mutant(
+        "guards unwatched",
+        promises.the_account_is_watched_in_every_region,
+        put("GuardsChangedFilter.FilterPattern", '{ $.eventName = "StopLogging" }'),
     ),
     Mutant(
         "trail without log group",
