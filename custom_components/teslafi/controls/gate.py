@@ -7,6 +7,7 @@ time why it is shut. Nothing here is about Home Assistant.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -18,7 +19,7 @@ from ..const import CONTROLS
 from ..link.client import CheckedIn, CompanionError, PermitRefused, Unlinked, Vouched
 from ..secret import Secret
 from ..storage.vault import SealBroken, Vault
-from ..tesla.commander import Answer, Commander, Count, Look, WakingTold
+from ..tesla.commander import Answer, Commander, Count, Hold, Look, WakingTold
 from ..tesla.errors import CommandRefused, SignInRequired
 from ..tesla.session import GrantSession
 from ..tesla.token import TokenEndpoint
@@ -268,9 +269,16 @@ class Gate:
         await self._context.vault.wipe(self._context.entry_id, CONTROLS)
 
     async def command(
-        self, vin: str, name: str, parameters: Mapping[str, Any], count: Count, *, signed: bool
+        self,
+        vin: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        count: Count,
+        *,
+        signed: bool,
+        waking: Hold = nullcontext,
     ) -> Answer:
-        """Send a command to a car; raise GateShut, Forbidden or a TeslaError.
+        """Send a command to a car; raise GateShut, Forbidden or a TeslaError. It is woken within `waking` alone.
 
         The companion is asked first whether the owner still allows it, so that a lock there holds from that moment on.
         """
@@ -285,10 +293,11 @@ class Gate:
         self._keep_pace(vin)
         try:
             if command is None:
-                await opened.commander.wake(vin, count)
+                with waking():
+                    await opened.commander.wake(vin, count)
                 return {"result": True}
             return await opened.commander.send(
-                vin, name, parameters, count, signed=signed, still_allowed=self._vouched_for
+                vin, name, parameters, count, signed=signed, still_allowed=self._vouched_for, waking=waking
             )
         except CommandRefused as refusal:
             if command is not None and refusal.reason in command.done:

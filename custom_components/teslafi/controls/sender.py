@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -19,7 +20,7 @@ from homeassistant.util import dt as dt_util
 from ..const import DOMAIN, EVENT_COMMAND, LOGGER
 from ..coordinators.account import AccountCoordinator
 from ..coordinators.vehicle import VehicleCoordinator
-from ..tesla.commander import UNSIGNED, Answer
+from ..tesla.commander import UNSIGNED, Answer, Hold
 from ..tesla.errors import CommandRefused, CommandUncertain, TeslaError
 from ..tesla.requests import PRICES_USD, Category
 from ..tesla.snapshot import CarState
@@ -90,9 +91,9 @@ class CommandSender:
             record = await self._record(vin, name, parameters, context)
             try:
                 await self._code.async_check(name, parameters, context, code)
-                with self._reserving(vehicle):
+                with self._reserving(vehicle) as waking:
                     under_way = True
-                    answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs)
+                    answer = await self._gate.command(vin, name, parameters, count, signed=vehicle.signs, waking=waking)
             except (GateShut, Forbidden, TeslaError, HomeAssistantError) as error:
                 said = self._sentence(error, vehicle.vehicle_name)
                 self._tell(record, context, error, said, cost=cost)
@@ -144,11 +145,21 @@ class CommandSender:
             self._call_off_look(vin)
 
     @contextmanager
-    def _reserving(self, vehicle: VehicleCoordinator) -> Iterator[None]:
-        """Hold the money for a command until it has ended; raise Forbidden when the month has none left."""
-        asleep = vehicle.data.state not in (None, CarState.ONLINE)
+    def _reserving(self, vehicle: VehicleCoordinator) -> Iterator[Hold]:
+        """Hold the money for a command until it has ended; raise Forbidden when the month has none left.
+
+        What is given holds the money for waking: from now on for a car that is known to sleep, else when it turns out
+        that it does, which raises Forbidden then.
+        """
         budget = self._account.budget
-        price = budget.price(Category.COMMAND) + (budget.price(Category.WAKE) if asleep else 0.0)
+        command, wake = budget.price(Category.COMMAND), budget.price(Category.WAKE)
+        asleep = vehicle.data.state not in (None, CarState.ONLINE)
+        with self._holding(command + wake if asleep else command):
+            yield nullcontext if asleep else partial(self._holding, wake)
+
+    @contextmanager
+    def _holding(self, price: float) -> Iterator[None]:
+        budget = self._account.budget
         if not budget.may_spend_on(price):
             raise Forbidden("budget_reached")
         with budget.under_way(price):

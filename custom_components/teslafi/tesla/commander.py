@@ -10,6 +10,7 @@ repeated.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -64,6 +65,7 @@ type Count = Callable[[Category], None]
 type Look = Callable[[str, Count], Awaitable[Snapshot]]
 type Sleep = Callable[[float], Awaitable[None]]
 type WakingTold = Callable[[str, bool], None]
+type Hold = Callable[[], AbstractContextManager[None]]
 type Answer = Mapping[str, Any]
 
 
@@ -110,18 +112,21 @@ class Commander:
         *,
         signed: bool,
         still_allowed: Callable[[], Awaitable[object]],
+        waking: Hold = nullcontext,
     ) -> Answer:
         """Send a command to a car that is thought awake, waking it when it is not; return the answer's body.
 
         `signed` is what Tesla says of the car; the car's own refusal of one way is believed, and the other taken.
-        Waking takes up to a minute: `still_allowed` is asked after it, and raises when the command may not go any more.
+        Waking takes up to a minute and costs more than a command: it is done within `waking`, which raises when it may
+        not be, and `still_allowed` is asked after it, which raises when the command may not go any more.
         """
         sign = (self._speaks.get(vin, signed) or name in SIGNED_ONLY) and name not in UNSIGNED
         try:
             return await self._try(vin, name, parameters, count, sign=sign)
         except VehicleAsleep:
             # Refused before it reached the car
-            await self.wake(vin, count)
+            with waking():
+                await self.wake(vin, count)
             await still_allowed()
         except SigningRequired:
             self._speaks[vin] = sign = True

@@ -448,6 +448,22 @@ async def test_many_presses_at_once_stay_within_the_budget(hass: HomeAssistant, 
     assert budget.cost <= options["monthly_budget"]
 
 
+@pytest.mark.parametrize("name", ["honk_horn", "wake"])
+async def test_no_wake_beyond_the_budget_at_a_car_that_was_thought_awake(
+    hass: HomeAssistant, keeper: Keeper, name: str
+) -> None:
+    """It fell asleep since it was last asked: what is left pays for the command, not for waking."""
+    await keeper.unlock()
+    keeper.tesla.control.sleep(ANNAS_MODEL_3)
+    budget = keeper.entry.runtime_data.budget
+    options = {"monthly_budget": budget.cost + 0.0051}
+    hass.config_entries.async_update_entry(keeper.entry, options=options)
+    press = {"entity_id": f"button.roadrunner_{name}"}
+    assert await refusal(hass.services.async_call("button", "press", press, blocking=True)) == "budget_reached"
+    assert budget.cost <= options["monthly_budget"]
+    assert keeper.car().state.value == "asleep"
+
+
 async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> None:
     """Who, what, when, answer, cost: as an event, and in the companion's audit log; PINs in neither."""
     er.async_get(hass).async_update_entity("event.roadrunner_commands", disabled_by=None)
