@@ -36,6 +36,12 @@ def test_a_dependency_begins_with_what_was_tested_and_is_capped(requirement: Req
     assert tested < bounds["<"] <= Version(f"{tested.major}.{tested.minor + 1}")
 
 
+def test_what_builds_the_wheel_is_one_version() -> None:
+    """It writes its version into the wheel, which stands in the image: the digest is of one builder."""
+    (builder,) = (Requirement(one) for one in project()["build-system"]["requires"])
+    assert [one.operator for one in builder.specifier] == ["=="]
+
+
 def closure() -> dict[str, str]:
     """Return all that the companion brings along, out of the lock."""
     packages, waiting = locked(), ["teslafi-companion"]
