@@ -1,10 +1,12 @@
 """Signing in: on Tesla's pages with two-factor, with a pasted token, again after an end, and all that is refused."""
 
 from collections.abc import Callable
+from datetime import timedelta
 import json
 from typing import Any, Final
 from urllib.parse import parse_qs, urlparse
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -15,9 +17,11 @@ import pytest
 
 from custom_components.teslafi.const import DOMAIN, MONITORING
 from custom_components.teslafi.flow.token import KEPT, sorted_out
+from custom_components.teslafi.polling.pace import Mode
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
+from custom_components.teslafi.tesla.requests import Category
 from custom_components.teslafi.tesla.servers import Server
 from custom_components.teslafi.tesla.token import TokenEndpoint
 from teslafi_simulators.tesla import TeslaSimulator
@@ -569,6 +573,28 @@ async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: Home
     flow = await options.async_init(entry.entry_id)
     flow = await options.async_configure(flow["flow_id"], {"next_step_id": "tokens"})
     assert flow["reason"] == "no_tokens"
+
+
+async def test_each_mode_says_what_it_would_cost_this_account(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
+) -> None:
+    """Estimated from the looks of the last days, in the mode used so far; unknown before a whole day is known."""
+    entry = await owner.sign_in()
+    options = hass.config_entries.options
+    flow = await options.async_init(entry.entry_id)
+    shown = flow["description_placeholders"]
+    assert shown is not None
+    assert {shown[mode.value] for mode in Mode} == {"?"}
+    budget = entry.runtime_data.budget
+    vin = next(iter(entry.runtime_data.vehicles))
+    before = sum(sum(ledger.days.values()) for ledger in budget.ledgers.values())
+    for _ in range(50 - before):
+        budget.count(vin, Category.DATA)
+    freezer.tick(timedelta(days=1))
+    shown = (await options.async_init(entry.entry_id))["description_placeholders"]
+    assert shown is not None
+    assert shown["balanced"] == "3.00"
+    assert float(shown["economy"]) < 3 < float(shown["detailed"])
 
 
 async def test_the_first_step_is_a_menu(hass: HomeAssistant) -> None:

@@ -11,7 +11,7 @@ from ..const import CONF_CURRENCY, CONF_HABITS, CONF_MONTHLY_BUDGET, CONF_POLLIN
 from ..polling.budget import Spending, for_looks, steps
 from ..polling.ledger import Ledger, month_of
 from ..polling.month import BillingMonth
-from ..polling.pace import Mode, Step
+from ..polling.pace import USUAL_MONTH, Mode, Step
 from ..tesla.requests import Category, Currency, cost_of, price_of
 
 _MODES: Final[Mapping[object, Mode]] = {mode.value: mode for mode in Mode}
@@ -134,12 +134,15 @@ class Budget:
         """Return what a month's requests about a car come to, in the account's currency."""
         return cost_of(self.ledger(vin).page(month), self.currency, discounted=vin in self.discounted)
 
-    @property
-    def usual_month(self) -> float | None:
-        """What the looks of thirty days like the last ones cost; None before a whole day is known."""
+    def usual_month(self, mode: Mode) -> float | None:
+        """What thirty days like the last would cost in a mode; None before a whole day is known.
+
+        What the looks of the mode used so far came to, times what the modes cost beside each other.
+        """
         now = time.time()
-        usual = [day for vin in self._ledgers if (day := self._spending(vin, now).usual_day) is not None]
-        return sum(usual) * 30 if usual else None
+        looks = {vin: ledger.usual_month(now) for vin, ledger in self._ledgers.items()}
+        usual = [count * self.price(Category.DATA, vin) for vin, count in looks.items() if count is not None]
+        return sum(usual) * USUAL_MONTH[mode] / USUAL_MONTH[self.mode] if usual else None
 
     @property
     def may_look(self) -> bool:

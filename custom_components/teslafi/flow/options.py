@@ -131,14 +131,14 @@ class TeslaFiOptionsFlow(OptionsFlow):
                 "look": f"{price_of(Category.DATA, chosen):.4f}".rstrip("0"),
                 "credit": str(CREDIT[chosen]),
                 "currency": chosen.value,
-                "usual_month": self._usual_month(),
+                **{mode.value: self._usual_month(mode) for mode in Mode},
             },
         )
 
-    def _usual_month(self) -> str:
-        """Return what a month like the last days costs, "?" before that is known."""
+    def _usual_month(self, mode: Mode) -> str:
+        """Return what a month like the last thirty days costs in a mode, "?" before that is known."""
         entry: TeslaFiConfigEntry = self.config_entry
-        usual = entry.runtime_data.budget.usual_month if entry.state is ConfigEntryState.LOADED else None
+        usual = entry.runtime_data.budget.usual_month(mode) if entry.state is ConfigEntryState.LOADED else None
         return "?" if usual is None else f"{usual:.2f}"
 
     async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,12 @@ class Ledger:
         before = [count for day, count in self.days.items() if day < today]
         return sum(before) / len(before) if before else None
 
+    def usual_month(self, now: float) -> float | None:
+        """Return the looks of thirty days like the last thirty, days without any included; None while none is known."""
+        looks = [self.days.get(day_of(now - ago * DAY)) for ago in range(1, 31)]
+        known = max((ago for ago, count in enumerate(looks, 1) if count is not None), default=None)
+        return None if known is None else 30 * sum(count or 0 for count in looks) / known
+
     def to_json(self) -> dict[str, Any]:
         """Return what is kept between restarts; `month` and `counts` are what version 0.1.0 reads."""
         month = ["", *self.pages][-1]

@@ -19,6 +19,10 @@ class Mode(StrEnum):
     DETAILED = "detailed"
 
 
+USUAL_MONTH: Final[Mapping[Mode, float]] = {Mode.ECONOMY: 1.23, Mode.BALANCED: 2.33, Mode.DETAILED: 5.89}
+"""US dollars of a car-month on the average of the bench's lives (docs/bench.md): how the modes compare."""
+
+
 class Step(StrEnum):
     """How much of the mode the monthly limit still allows, from all to nothing."""
 

@@ -161,3 +161,25 @@ def test_a_month_is_never_over(now: float) -> None:
     """There is always a little of it left, and never more than all."""
     assert 1 / 24 <= days_left(now) <= 31
     assert month_of(now)
+
+
+@pytest.mark.parametrize(
+    ("looks", "month"),
+    [
+        ({}, None),
+        ({0: 50}, None),
+        ({1: 20}, 600),
+        ({1: 20, 2: 10}, 450),
+        ({10: 30}, 90),  # a car that has slept since
+        ({30: 30}, 30),
+        ({31: 300}, None),
+        ({31: 300, 5: 10}, 60),
+    ],
+)
+def test_a_month_like_the_last_thirty_days(looks: dict[int, int], month: float | None) -> None:
+    """Days without a look count as well; today, which is not over, and what is older do not."""
+    ledger = Ledger()
+    for ago in sorted(looks, reverse=True):
+        for _ in range(looks[ago]):
+            ledger = ledger.counted(Category.DATA, START - ago * DAY)
+    assert ledger.usual_month(START) == (None if month is None else pytest.approx(month))
