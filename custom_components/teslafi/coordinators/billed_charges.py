@@ -27,8 +27,6 @@ from .journal_summary import JournalCoordinator
 
 WAITS: Final = (1_800, 6 * 3_600, 26 * 3_600)
 """Seconds after the end of a charge at which Tesla is asked for its bill, until there is one."""
-AT_START: Final = 600
-"""Seconds after the start of Home Assistant before which nothing is asked: restarts in a row cost nothing."""
 AROUND: Final = timedelta(days=1)
 """How much more than the charges' time is asked for: Tesla takes sessions by their beginning."""
 DAY: Final = 86_400
@@ -105,14 +103,15 @@ def _bill(session: ChargingSession, vin: str) -> Bill | None:
 def next_question(charges: Iterable[Charge], asked: Moment, begun: Moment) -> Moment | None:
     """Return when to ask for bills that are still missing, None when there is no charge to ask for.
 
-    `asked`: when it was done last; `begun`: when Home Assistant started.
+    `asked`: when it was done last; `begun`: when Home Assistant started. What was due before that is not made up for,
+    so that no restart adds a question to those of `WAITS`.
     """
     times = [
         at
         for charge in charges
         if is_supercharger(charge) and charge.cost_source in (None, CostSource.TARIFF)
-        for at in (max(charge.end + wait, begun + AT_START) for wait in WAITS if charge.end + WAITS[-1] > begun)
-        if at > max(asked, charge.end)
+        for at in (charge.end + wait for wait in WAITS)
+        if at > max(asked, begun)
     ]
     return min(times, default=None)
 
