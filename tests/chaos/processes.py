@@ -27,6 +27,7 @@ import pyotp
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
+from tests.live.proxied import haproxy, with_sbin
 from tests.live.served import Browser, ServedCompanion, free_port
 
 from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, csrf
@@ -71,23 +72,8 @@ class Fleet(ServedCompanion):
         """Start every process and what stands in front, and wait until all of them serve."""
         self._processes = [await self._serve(listen_port=str(port)) for port in self.ports]
         await asyncio.gather(*(self._ready(port) for port in self.ports))
-        configuration = self._folder / "haproxy.cfg"
-        configuration.write_text(self._configured(), encoding="ascii")
-        with (self._folder / "haproxy.log").open("ab") as log:
-            self._haproxy = await asyncio.create_subprocess_exec(
-                "haproxy", "-db", "-f", str(configuration), stdout=log, stderr=log, env=_with_sbin()
-            )
+        self._haproxy = await haproxy(self._folder, self.port, self.ports, self._socket)
         await self._ready(self.port)
-
-    def _configured(self) -> str:
-        """Return the file that operators get, with the addresses of this run."""
-        said = (HOSTING / "haproxy" / "haproxy.cfg").read_text(encoding="ascii")
-        said = said.replace("/etc/haproxy/", f"{HOSTING}/haproxy/").replace(
-            "/run/haproxy/admin.sock", str(self._socket)
-        )
-        said = re.sub(r"bind :443 .*", f"bind 127.0.0.1:{self.port}", said)
-        servers = "\n".join(f"    server p{number} 127.0.0.1:{port}" for number, port in enumerate(self.ports))
-        return re.sub(r"(?:    server .*\n)+", f"{servers}\n", said)
 
     async def _ready(self, port: int) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -133,10 +119,6 @@ class Fleet(ServedCompanion):
         await super().kill()
 
 
-def _with_sbin() -> dict[str, str]:
-    return {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
-
-
 @asynccontextmanager
 async def pgbouncer(folder: Path, target: int, name: str) -> AsyncIterator[int]:
     """Run pgbouncer as hosting/pgbouncer/ has it, with fewer connections than the processes want; gives its port."""
@@ -164,7 +146,7 @@ async def _kept_alive(configuration: Path, log: Path) -> None:
     while True:
         with log.open("ab") as said:
             process = await asyncio.create_subprocess_exec(
-                "pgbouncer", str(configuration), stdout=said, stderr=said, env=_with_sbin(), user=user
+                "pgbouncer", str(configuration), stdout=said, stderr=said, env=with_sbin(), user=user
             )
         try:
             await process.wait()
