@@ -88,6 +88,7 @@ async def test_tables_of_the_version_before_are_used_until_they_are_migrated(pos
     await engine.dispose()
 
 
+@pytest.mark.timeout(90)  # without the bound it waits for ever
 async def test_a_migration_holds_nobody_up_behind_a_lock_that_it_does_not_get(
     postgresql_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

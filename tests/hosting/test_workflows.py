@@ -49,6 +49,12 @@ def test_what_it_uses_is_pinned(workflow: Path) -> None:
             assert PINNED.match(line), line
 
 
+def test_a_test_that_hangs_fails_before_its_job_is_ended(pytestconfig: pytest.Config) -> None:
+    """It then says where it stood."""
+    job = read(ROOT / ".github" / "workflows" / "tests.yaml")["jobs"]["tests"]
+    assert 0 < float(pytestconfig.getini("timeout")) <= job["timeout-minutes"] * 60 / 2
+
+
 def test_vulnerabilities_are_looked_for_weekly_and_at_each_push() -> None:
     """They are what Amazon Inspector does not see: Python packages in a virtual environment."""
     parsed = read(ROOT / ".github" / "workflows" / "vulnerabilities.yaml")
