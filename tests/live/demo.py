@@ -149,6 +149,7 @@ async def _started(
     )
     home = LiveHomeAssistant(folder=folder, port=home_port, simulator_url=simulator.url, **_interpreter(version))
     home.prepare(credential(simulator))
+    home.load_dashboard_early()
     simulator.control.serve_domain(CONTROLS_DOMAIN, home.url)
     await asyncio.to_thread(_write_year, simulator, folder)
     stack.push_async_callback(home.stop)
@@ -201,7 +202,7 @@ def _table(simulator: TeslaSimulator, companion: LiveCompanion, home: LiveHomeAs
             "",
             f"  Open      {home.url}",
             f"  Log in    {USER} / {PASSWORD}",
-            "  Then      Settings > Devices & services > Add integration > TeslaFi > Sign in with Tesla",
+            "  Then      Add your Tesla account > Sign in with Tesla",
             "",
             "  Tesla account        password               two-factor code now",
             *accounts,

@@ -9,10 +9,12 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+import hashlib
 import json
 import os
 from pathlib import Path
 import secrets
+import shutil
 import signal
 import sys
 from typing import Any, Final
@@ -29,12 +31,13 @@ DASHBOARD: Final = "tesla-fi"
 """Where the dashboard TeslaFi is; Home Assistant wants a hyphen in it."""
 STOP_SECONDS: Final = 180
 MAP: Final = "map"
+DASHBOARD_FILES: Final = Path("custom_components") / "teslafi" / "dashboard" / "files"
 OWNER_ID: Final = "1" * 32
 CREDENTIAL_ID: Final = "2" * 32
 
 CONFIGURATION: Final = """\
 # Made by tests/live. No default_config: it would look for devices and clouds on the network.
-frontend:
+frontend: !include frontend.yaml
 history:
 logbook:
 energy:
@@ -110,6 +113,7 @@ class LiveHomeAssistant:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "configuration.yaml").write_text(CONFIGURATION)
+        (self.folder / "frontend.yaml").touch()
         tokens = [
             _refresh_token("3" * 32, "normal", f"{self.url}/", None),
             _refresh_token("4" * 32, "long_lived_access_token", None, "tests"),
@@ -122,6 +126,18 @@ class LiveHomeAssistant:
         self._store("application_credentials", {"items": [_credential_item(credential)]})
         (self.folder / "access-token.txt").write_text(_long_lived(tokens[1]))
         self._keep_brands_offline()
+
+    def load_dashboard_early(self) -> None:
+        """Have pages load the dashboard's module from the first start on, not only once the integration is added.
+
+        An owner meets the dashboard after the integration; the demo opens with it.
+        """
+        served = self.folder / "www" / "teslafi"
+        shutil.copytree(self.place / DASHBOARD_FILES, served, dirs_exist_ok=True)
+        # Browsers keep what `/local` serves for a month
+        content = b"".join(path.read_bytes() for path in sorted(served.iterdir()))
+        module = f"/local/teslafi/teslafi-dashboard.js?{hashlib.sha256(content).hexdigest()[:12]}"
+        (self.folder / "frontend.yaml").write_text(f"extra_module_url: [{json.dumps(module)}]\n")
 
     def _store(self, key: str, data: Mapping[str, Any], *, version: int = 1, minor: int = 1) -> None:
         path = self.folder / ".storage" / key

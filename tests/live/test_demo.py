@@ -13,6 +13,7 @@ import socket
 import sys
 from typing import Any, Final
 
+import aiohttp
 import pytest
 
 from custom_components.teslafi.journal.store import Store
@@ -180,6 +181,7 @@ async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree
     assert re.search(r"anna@example\.com +nine purple teapots on a hill +\d{6}\b", table)
     assert f"http://localhost:{port + 2}" in table
     assert f"http://127.0.0.1:{port + 3}" in table
+    assert "ll-strategy-dashboard-" in await _dashboard_module(port)
     first = _home_assistants(tree)
     assert len(first) == 1
 
@@ -192,6 +194,17 @@ async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree
     assert process.returncode == 0
     assert errors.splitlines()[-1] == "Stopping …"
     assert not _home_assistants(tree)
+
+
+async def _dashboard_module(port: int) -> str:
+    """Load what the first page loads, before anybody has added the integration: the page that the demo opens with."""
+    timeout = aiohttp.ClientTimeout(total=LONG_SECONDS)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=timeout) as browser:
+        async with browser.get("/") as page:
+            (module,) = re.findall(r'import\("([^"]*teslafi[^"]*)"\)', await page.text())
+        async with browser.get(module) as response:
+            assert response.ok
+            return await response.text()
 
 
 async def _restart(port: int, token: str) -> None:
