@@ -498,40 +498,108 @@ def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
 
 def data_answered(polling: PollingState, observed: Observation, now: Moment) -> PollingState:
     """Take in an answer of `vehicle_data`."""
+    change = _change(polling, observed)
+    polling = _with_silence(polling, observed, now)
+    polling = _with_stop(polling, observed, change, now)
+    return _with_look(polling, observed, change, now)
+
+
+class _Change(NamedTuple):
+    """What began or ended between two looks since the car came online."""
+
+    departed: bool
+    arrived: bool
+    charge_ended: bool
+    plugged_in: bool
+
+
+def _change(polling: PollingState, observed: Observation) -> _Change:
+    before, looked = polling.observed, polling.data_at is not None
+    return _Change(
+        departed=observed.driving and not before.driving,
+        arrived=looked and before.driving and not observed.driving,
+        charge_ended=looked and before.charging and not (observed.charging or observed.driving),
+        plugged_in=observed.plugged and not before.plugged,
+    )
+
+
+def _with_silence(polling: PollingState, observed: Observation, now: Moment) -> PollingState:
+    """Take in whether a silence before this look brought no sleep, though nothing was going on."""
     before = polling.observed
-    departed = observed.driving and not before.driving
-    arrived = polling.data_at is not None and before.driving and not observed.driving
-    charge_ended = polling.data_at is not None and before.charging and not (observed.charging or observed.driving)
-    learnt, parked_at, place, charged = polling.learnt, polling.parked_at, polling.parked_place, polling.stop_charged
-    departed_at, counted = polling.departed_at, polling.stop_counted
-    if departed:
-        learnt = learnt.departed(now.minute - round((now.clock - _left_at(polling, now)) / MINUTE))
-        if parked_at is not None:
-            lasted = _left_at(polling, now) - parked_at
-            learnt = learnt.stop_lasted(lasted)
-            learnt = learnt if counted else learnt.stopped(place, lasted, charged=charged)
-        parked_at, departed_at, charged, counted = None, now.clock, False, False
-    elif arrived or (charge_ended and parked_at is None):
-        if arrived and departed_at is not None:
-            learnt = learnt.drove(place, now.clock - departed_at)
-        parked_at, place, departed_at, counted = now.clock, observed.place, None, False
-    elif parked_at is not None and not observed.driving and _is_elsewhere(place, observed.place):
-        # A whole drive went by unseen: the stop before it ended in the silence
-        lasted = _left_at(polling, now) - parked_at
-        learnt = learnt.stop_lasted(lasted)
-        learnt = learnt if counted else learnt.stopped(place, lasted, charged=charged)
-        parked_at, place, charged, counted = now.clock, observed.place, False, False
-    if parked_at is not None and not counted and now.clock - parked_at > SHORT_STOP:
-        learnt, counted = learnt.stopped(place, None, charged=charged or observed.charging), True
+    if observed.reasons or observed.open or before.reasons or before.open:
+        return replace(polling, silences=0, longest_silence=0.0)
     quiet_for = now.clock - polling.data_at if polling.data_at is not None else 0.0
-    silent = polling.data_at is not None and quiet_for >= silence_of(polling)
+    if polling.data_at is None or quiet_for < silence_of(polling):
+        return polling
+    return replace(polling, silences=polling.silences + 1, longest_silence=max(polling.longest_silence, quiet_for))
+
+
+def _with_stop(polling: PollingState, observed: Observation, change: _Change, now: Moment) -> PollingState:
+    """Take in where the car stands and since when; learn from the stops and drives that ended."""
+    parked_at = polling.parked_at
+    if change.departed:
+        polling = _departed(polling, now)
+    elif change.arrived or (change.charge_ended and parked_at is None):
+        polling = _arrived(polling, observed, change, now)
+    elif parked_at is not None and not observed.driving and _is_elsewhere(polling.parked_place, observed.place):
+        # A whole drive went by unseen: the stop before it ended in the silence
+        polling = replace(
+            polling,
+            learnt=_stop_learnt(polling, parked_at, now),
+            parked_at=now.clock,
+            parked_place=observed.place,
+            stop_charged=False,
+            stop_counted=False,
+        )
+    if observed.charging:
+        polling = replace(polling, stop_charged=True)
+    if polling.parked_at is None or polling.stop_counted or now.clock - polling.parked_at <= SHORT_STOP:
+        return polling
+    learnt = polling.learnt.stopped(polling.parked_place, None, charged=polling.stop_charged)
+    return replace(polling, learnt=learnt, stop_counted=True)
+
+
+def _departed(polling: PollingState, now: Moment) -> PollingState:
+    left_at = _left_at(polling, now)
+    learnt = polling.learnt if polling.parked_at is None else _stop_learnt(polling, polling.parked_at, now)
+    learnt = learnt.departed(now.minute - round((now.clock - left_at) / MINUTE))
+    return replace(
+        polling, learnt=learnt, parked_at=None, departed_at=now.clock, stop_charged=False, stop_counted=False
+    )
+
+
+def _arrived(polling: PollingState, observed: Observation, change: _Change, now: Moment) -> PollingState:
+    learnt = polling.learnt
+    if change.arrived and polling.departed_at is not None:
+        learnt = learnt.drove(polling.parked_place, now.clock - polling.departed_at)
+    return replace(
+        polling,
+        learnt=learnt,
+        parked_at=now.clock,
+        parked_place=observed.place,
+        departed_at=None,
+        stop_counted=False,
+    )
+
+
+def _stop_learnt(polling: PollingState, parked_at: float, now: Moment) -> Learnt:
+    """Return what is learnt with the stop that ended since the last look."""
+    lasted = _left_at(polling, now) - parked_at
+    learnt = polling.learnt.stop_lasted(lasted)
+    if polling.stop_counted:
+        return learnt
+    return learnt.stopped(polling.parked_place, lasted, charged=polling.stop_charged)
+
+
+def _with_look(polling: PollingState, observed: Observation, change: _Change, now: Moment) -> PollingState:
+    """Take in what the look itself says, and when the next is due by it."""
+    before = polling.observed
     idle_now = not (observed.reasons or observed.open)
     idle = idle_now and not (before.reasons or before.open)
-    plugged_in = observed.plugged and not before.plugged
-    unexplained = silent and idle
+    begins_anew = change.arrived or change.charge_ended or change.plugged_in
+    goes_on = before.driving == observed.driving and before.charging == observed.charging
     starts = observed.charge_starts_at
     overdue = polling.overdue + 1 if _expected_end_is_over(polling, observed, now) else 0
-    fast_charged = charge_ended and before.fast
     return replace(
         polling,
         online=True,
@@ -543,23 +611,13 @@ def data_answered(polling: PollingState, observed: Observation, now: Moment) -> 
         observed=observed,
         reasons_since=_since(polling, observed, now),
         overdue=min(overdue, OVERDUE_MOST),
-        empty_looks=polling.empty_looks + 1 if idle and not (arrived or charge_ended or plugged_in) else int(idle_now),
-        departed_at=departed_at,
-        idle_hints=polling.idle_hints
-        if before.driving == observed.driving and before.charging == observed.charging
-        else 0,
-        expecting_until=now.clock + EXPECTED if fast_charged else polling.expecting_until,
+        empty_looks=polling.empty_looks + 1 if idle and not begins_anew else int(idle_now),
+        idle_hints=polling.idle_hints if goes_on else 0,
+        expecting_until=now.clock + EXPECTED if change.charge_ended and before.fast else polling.expecting_until,
         active=polling.active or observed.driving or observed.charging,
         visited=polling.visited or bool(observed.reasons) or observed.open,
-        parked_at=parked_at,
-        parked_place=place,
-        stop_charged=charged or observed.charging,
-        stop_counted=counted,
-        silences=polling.silences + unexplained if idle else 0,
-        longest_silence=max(polling.longest_silence, quiet_for if unexplained else 0.0) if idle else 0.0,
         charge_starts_at=now.clock + min(starts - now.wall, 86_400.0) if starts is not None else None,
         data_backoff=polling.data_backoff.succeeded(),
-        learnt=learnt,
     )
 
 
