@@ -4,7 +4,7 @@ from functools import partial
 import time
 
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -33,7 +33,7 @@ from .services import async_setup_actions
 from .storage.file import StorageFailed
 from .storage.last_values import last_values_file
 from .storage.uploads import async_forget_uploads
-from .storage.vault import VaultKeeper, async_get_vault
+from .storage.vault import Vault, VaultKeeper, async_get_vault
 from .tesla.errors import SignInRequired, TeslaError
 from .tesla.session import GrantSession
 from .tesla.token import TokenEndpoint
@@ -89,9 +89,25 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     await journal.async_join(entry)
     # Also after a set-up that failed, which nobody unloads
     entry.async_on_unload(partial(journal.async_leave, entry))
+    account = await _load_account(hass, entry, session)
+    entry.runtime_data = data = TeslaFiData(account, journal)
+    for vin in account.vehicles:
+        await journal.async_take_up(vin)
+    public_keys(hass)
+    _follow_companion(hass, entry, vault, session)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    follow_journals(hass, entry)
+    data.hints = Hints(hass, entry, data.vehicles.values)
+    entry.async_on_unload(data.hints.close)
+    entry.async_on_unload(follow_options(hass, entry))
+    return True
+
+
+async def _load_account(hass: HomeAssistant, entry: TeslaFiConfigEntry, session: GrantSession) -> AccountCoordinator:
+    """Return the account with its cars and sites as Tesla lists them; raise what Home Assistant resolves."""
     try:
         await session.load()
-        account = AccountCoordinator(hass, entry, reader_of(session.grant, http, session))
+        account = AccountCoordinator(hass, entry, reader_of(session.grant, async_get_clientsession(hass), session))
         await account.async_start()
     except SignInRequired as error:
         raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=f"sign_in_{error.reason}") from error
@@ -101,24 +117,21 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN, translation_key=error.key, translation_placeholders={"name": entry.title}
         ) from error
-    entry.runtime_data = data = TeslaFiData(account, journal)
-    for vin in account.vehicles:
-        await journal.async_take_up(vin)
-    public_keys(hass)
-    if CONF_COMPANION in entry.data:
-        data.link = LinkCoordinator(hass, entry, vault)
-        # Watching does not wait for the companion
-        entry.async_create_background_task(hass, data.link.async_refresh(), "teslafi companion")
-        if CONF_CONTROLS in entry.data:
-            data.controls = EnabledControls(hass, entry, account, data.link, vault, session)
-            entry.async_on_unload(data.controls.async_close)
-            entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    follow_journals(hass, entry)
-    data.hints = Hints(hass, entry, data.vehicles.values)
-    entry.async_on_unload(data.hints.close)
-    entry.async_on_unload(follow_options(hass, entry))
-    return True
+    return account
+
+
+@callback
+def _follow_companion(hass: HomeAssistant, entry: TeslaFiConfigEntry, vault: Vault, monitoring: GrantSession) -> None:
+    """Begin with the link to a companion and with controls, where the owner has them; watching waits for neither."""
+    if CONF_COMPANION not in entry.data:
+        return
+    data = entry.runtime_data
+    data.link = LinkCoordinator(hass, entry, vault)
+    entry.async_create_background_task(hass, data.link.async_refresh(), "teslafi companion")
+    if CONF_CONTROLS in entry.data:
+        data.controls = EnabledControls(hass, entry, data.account, data.link, vault, monitoring)
+        entry.async_on_unload(data.controls.async_close)
+        entry.async_create_background_task(hass, data.controls.coordinator.async_refresh(), "teslafi controls")
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:

@@ -65,7 +65,7 @@ def _plans(key: str) -> VehicleCalendarDescription:
         key=key,
         paths=("vehicle_state.car_version",),
         fitted=schedules,
-        kept=True,
+        keep_registered=True,
         entity_registry_enabled_default=False,
         value_fn=lambda data: [plan for plan in plans_of(data.snapshot) if plan.kind in KINDS[key]],
     )

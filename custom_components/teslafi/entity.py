@@ -44,13 +44,13 @@ class ShownDescription[SourceT](EntityDescription):
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
     entity to exist; an entity with none always exists. One that is `expected` (None: if it is enabled by default)
     exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is about;
-    one that is `kept` stays where an earlier version made it all the same.
+    `keep_registered` keeps one that an earlier version made.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
     fitted: Fitted | None = None
-    kept: bool = False
+    keep_registered: bool = False
     expected: bool | None = False
 
     def unique_id(self, owner: str) -> str:
@@ -324,7 +324,7 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
         if vins is not None and coordinator.vin not in vins:
             return _add_nothing
         pending = _Pending(descriptions)
-        unfitted = _Unfitted[DescriptionT](
+        missing = _MissingEquipment[DescriptionT](
             lambda row: _is_known(coordinator.hass, domain, row.unique_id(coordinator.vin))
         )
 
@@ -333,7 +333,7 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
             due = pending.take(snapshot.reported)
             if not coordinator.reads_location:
                 due = [row for row in due if PLACE not in row.paths or not snapshot.reported.isdisjoint(row.paths)]
-            due = unfitted.sort_out(due, snapshot)
+            due = missing.fitted(due, snapshot)
             due = [row for row in due if not _is_disabled(coordinator.hass, domain, row.unique_id(coordinator.vin))]
             return [entity_class(coordinator, row) for row in due]
 
@@ -457,7 +457,7 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
         return due
 
 
-class _Unfitted[DescriptionT: ShownDescription[Any]]:
+class _MissingEquipment[DescriptionT: ShownDescription[Any]]:
     """The rows of what a car is not fitted with; another firmware may bring it."""
 
     def __init__(self, is_known: Callable[[DescriptionT], bool]) -> None:
@@ -465,17 +465,22 @@ class _Unfitted[DescriptionT: ShownDescription[Any]]:
         self._rows: list[DescriptionT] = []
         self._version: str | None = None
 
-    def sort_out(self, due: list[DescriptionT], snapshot: Snapshot) -> list[DescriptionT]:
+    def fitted(self, due: list[DescriptionT], snapshot: Snapshot) -> list[DescriptionT]:
         """Return the rows of what the car is fitted with; keep the others until its firmware changes."""
         version = snapshot.vehicle_state.car_version
         if version != self._version:
             due, self._rows, self._version = [*due, *self._rows], [], version
         fitted = [
-            row for row in due if row.fitted is None or row.fitted(snapshot) or (row.kept and self._is_known(row))
+            row
+            for row in due
+            if row.fitted is None or row.fitted(snapshot) or (row.keep_registered and self._is_known(row))
         ]
         if len(fitted) < len(due):
             self._rows += [row for row in due if row not in fitted]
         return fitted
+
+    def _is_fitted(self, row: DescriptionT, snapshot: Snapshot) -> bool:
+        return row.fitted is None or row.fitted(snapshot) or (row.keep_registered and self._is_known(row))
 
 
 def _add_nothing() -> None:

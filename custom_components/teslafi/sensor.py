@@ -1295,7 +1295,7 @@ class StateSensor(VehicleSensor):
         await self.async_device_update()
 
 
-class KeptSensor[MeterT: (SessionMeter, HomeMeter)](MeteredSensor, RestoreEntity):
+class RestoredSensor[MeterT: (SessionMeter, HomeMeter)](MeteredSensor, RestoreEntity):
     """A sensor whose meter is kept over a restart, so that nothing counts twice."""
 
     _kind: type[MeterT]
@@ -1315,13 +1315,13 @@ class KeptSensor[MeterT: (SessionMeter, HomeMeter)](MeteredSensor, RestoreEntity
         return RestoredExtraData(self._meter.to_json()) if isinstance(self._meter, self._kind) else None
 
 
-class SessionSensor(KeptSensor[SessionMeter]):
+class SessionSensor(RestoredSensor[SessionMeter]):
     """A sensor of charging sessions."""
 
     _kind = SessionMeter
 
 
-class HomeSensor(KeptSensor[HomeMeter]):
+class HomeSensor(RestoredSensor[HomeMeter]):
     """The energy charged at home, which is Home Assistant's own place."""
 
     _kind = HomeMeter

@@ -65,9 +65,9 @@ async def test_a_companion_of_the_previous_contract_is_asked_by_parts(http: Clie
     companion, other = await _asked(http, OLD)
     checked = await companion.check_in(TOKENS, permit=True)
     await other.server.close()
-    assert checked.vouched is not None
-    assert (checked.vouched.permit, checked.vouched.key_share.reveal()) == ("a.b.c", "c2hhcmU=")
-    assert checked.vouched.keys == KEYS
+    assert checked.permit is not None
+    assert (checked.permit.jwt, checked.permit.key_share.reveal()) == ("a.b.c", "c2hhcmU=")
+    assert checked.permit.keys == KEYS
     assert checked.status.controls
     assert other.asked == ["GET /api/v1/status", "POST /api/v1/permit", "GET /api/v1/permit-keys"]
 
@@ -83,7 +83,7 @@ async def test_a_refusal_of_the_previous_contract_keeps_its_reason(http: ClientS
 
 async def test_without_a_permit_one_question_is_enough(http: ClientSession) -> None:
     companion, other = await _asked(http, {("POST", "/api/v1/status"): {**STATUS, "permit": None, "refusal": None}})
-    assert (await companion.check_in(TOKENS, permit=False)).vouched is None
+    assert (await companion.check_in(TOKENS, permit=False)).permit is None
     await other.server.close()
     assert other.asked == ["POST /api/v1/status"]
 
@@ -134,7 +134,7 @@ async def test_a_refusal_that_nobody_knows_yet_locks(http: ClientSession) -> Non
     companion, other = await _asked(http, {("POST", "/api/v1/status"): {**STATUS, "permit": None, "refusal": refusal}})
     checked = await companion.check_in(TOKENS, permit=True)
     await other.server.close()
-    assert checked.vouched is None
+    assert checked.permit is None
     assert checked.refused is not None
     assert checked.refused.reason == "moon-is-full"
 

@@ -47,7 +47,7 @@ class Stranger:
             return b""
 
     @property
-    def is_let_go(self) -> bool:
+    def is_disconnected(self) -> bool:
         """Say whether the other side has ended it."""
         return self.reader.at_eof() or self.reader.exception() is not None
 
@@ -91,7 +91,7 @@ async def test_half_requests_of_many_networks_stop_nobody(port: int, said: bytes
     assert await is_answered(port, "127.0.0.1")
     assert await is_answered(port, "127.0.0.1")
     await asyncio.sleep(0)
-    assert sum(stranger.is_let_go for stranger in strangers) >= MOST
+    assert sum(stranger.is_disconnected for stranger in strangers) >= MOST
 
 
 async def test_one_network_takes_no_more_than_its_share(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ async def test_one_network_takes_no_more_than_its_share(port: int, monkeypatch: 
     strangers = await crowd(port, networks=1, each=3 * MOST_OF_NETWORK, said=HALF)
     gone = asyncio.gather(*(stranger.gets() for stranger in strangers[MOST_OF_NETWORK:]))
     assert set(await gone) == {b""}
-    assert not any(stranger.is_let_go for stranger in strangers[:MOST_OF_NETWORK])
+    assert not any(stranger.is_disconnected for stranger in strangers[:MOST_OF_NETWORK])
     assert not await is_answered(port, "127.0.1.1")
     assert await is_answered(port, "127.0.0.1")
 
@@ -112,7 +112,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(
     stranger = await Stranger.at(port, "127.0.1.1", said)
 
     async def drips() -> None:
-        while not stranger.is_let_go:
+        while not stranger.is_disconnected:
             stranger.writer.write(b"x" if said else b"")
             await asyncio.sleep(0.02)
 
@@ -131,7 +131,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatc
     assert b"Server: companion" in answer
 
 
-async def test_an_idle_connection_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_connection_is_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "REST_SECONDS", 0.2)
     stranger = await Stranger.at(port, "127.0.1.1", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     # Long before aiohttp, which lets a connection rest for as long as a proxy's may, would have ended it

@@ -224,7 +224,7 @@ async def the_link_holds(home: HomeAssistant) -> None:
 
 
 async def the_gate_opens(home: HomeAssistant, its_tesla: TeslaSimulator, known: Known) -> None:
-    """See that the companion vouches, that its share opens the key, and that the code is asked for."""
+    """See that the companion gives a permit, that its share opens the key, and that the code is asked for."""
     doors = home.states.get("lock.roadrunner_doors")
     assert doors is not None
     assert doors.state == "locked"

@@ -22,40 +22,40 @@ class CodeCheck:
         self._hass = hass
         self._entry = entry
         self._confirmations = Confirmations()
-        self._confirmed_with = self._kept
+        self._confirmed_with = self._stored_hash
 
     @property
-    def _kept(self) -> str | None:
+    def _stored_hash(self) -> str | None:
         """The code's hash of the moment; it changes with the options."""
         return self._entry.options.get(CONF_COMMAND_CODE)
 
     @property
     def required(self) -> bool:
         """Whether sensitive commands ask for a code."""
-        return bool(self._kept)
+        return bool(self._stored_hash)
 
     async def async_confirm(self, code: str, context: Context | None) -> None:
         """Take the code; it counts for this person for a minute. Raise ServiceValidationError when it is wrong."""
-        user, kept = user_id(context), self._kept
-        if not kept:
+        user, stored = user_id(context), self._stored_hash
+        if not stored:
             return
         if not self._confirmations.reserve(user, time.monotonic()):
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="code_wait")
-        right = await self._hass.async_add_executor_job(matches, code, kept)
-        if not right or kept != self._kept:
+        right = await self._hass.async_add_executor_job(matches, code, stored)
+        if not right or stored != self._stored_hash:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="code_wrong")
-        self._forget_others(kept)
+        self._forget_others(stored)
         self._confirmations.confirm(user, time.monotonic())
 
     def _confirmed(self, user: str | None) -> bool:
-        self._forget_others(self._kept)
+        self._forget_others(self._stored_hash)
         return self._confirmations.confirmed(user, time.monotonic())
 
-    def _forget_others(self, kept: str | None) -> None:
+    def _forget_others(self, stored: str | None) -> None:
         """Let a code that the owner has replaced no longer count."""
-        if kept != self._confirmed_with:
+        if stored != self._confirmed_with:
             self._confirmations.forget()
-            self._confirmed_with = kept
+            self._confirmed_with = stored
 
     async def async_check(
         self, name: str, parameters: Mapping[str, Any], context: Context | None, code: str | None

@@ -36,7 +36,7 @@ class CompanionOverLink:
     async def check_in(self, *, permit: bool) -> CheckedIn:
         """Ask how controls are, and for a permit where one is wanted; the link learns from the same answer."""
         checked = await self._link.session.ask(lambda tokens: self._link.companion.check_in(tokens, permit=permit))
-        self._link.async_take(checked.status)
+        self._link.note_account(checked.status)
         return checked
 
 

@@ -1,4 +1,4 @@
-"""The gate: shut until the companion vouches and its key share opens what commands are sent with.
+"""The gate: shut until the companion gives a permit and its key share opens what commands are sent with.
 
 The only place that makes a commander. It asks for the permit, holds it and the share in memory alone, and knows at any
 time why it is shut. Nothing here is about Home Assistant.
@@ -16,7 +16,7 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from ..const import CONTROLS
-from ..link.client import CheckedIn, CompanionError, PermitRefused, Unlinked, Vouched
+from ..link.client import CheckedIn, CompanionError, PermitRefused, SignedPermit, Unlinked
 from ..secret import Secret
 from ..storage.vault import SealBroken, Vault
 from ..tesla.commander import Answer, Commander, Count, Hold, Look, WakingTold
@@ -100,7 +100,7 @@ class CompanionSide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateContext:
-    """What the gate works with besides the voucher."""
+    """What the gate works with besides the companion."""
 
     http: aiohttp.ClientSession
     endpoint: TokenEndpoint
@@ -209,8 +209,8 @@ class Gate:
         try:
             if checked.refused is not None:
                 raise checked.refused
-            if checked.vouched is not None:
-                await self._take_permit(checked.vouched)
+            if checked.permit is not None:
+                await self._open_with(checked.permit)
             elif due or not checked.status.controls:
                 await self._shut(Lock.NOT_ALLOWED)
         except PermitRefused as refusal:
@@ -220,19 +220,19 @@ class Gate:
         except SealBroken:
             await self._shut(Lock.SEAL_BROKEN)
 
-    async def _take_permit(self, vouched: Vouched) -> None:
-        permit = verified(vouched.permit, vouched.keys, self._expected, self._context.now())
-        if self._open is not None and self._open.share == vouched.key_share:
+    async def _open_with(self, signed: SignedPermit) -> None:
+        permit = verified(signed.jwt, signed.keys, self._expected, self._context.now())
+        if self._open is not None and self._open.share == signed.key_share:
             self._open.permit = permit
             return
         if not self._context.vault.holds(self._context.entry_id, CONTROLS):
             await self._shut(Lock.GRANT_ENDED)
             return
-        sealed = unseal(self._context.vault, self._context.entry_id, vouched.key_share)
+        sealed = unseal(self._context.vault, self._context.entry_id, signed.key_share)
         if sealed is None:
             raise SealBroken("nothing is sealed for controls")
         await self._forget_opened()
-        self._open = await self._opened(permit, vouched.key_share, sealed)
+        self._open = await self._opened(permit, signed.key_share, sealed)
 
     async def _opened(self, permit: Permit, share: Secret, sealed: SealedControls) -> _Open:
         context = self._context
@@ -285,7 +285,7 @@ class Gate:
         command = COMMANDS.get(name)
         if command is None and name != WAKE:
             raise Forbidden("command_unknown")
-        opened = await self._vouched_for()
+        opened = await self._open_now()
         if vin not in opened.permit.vehicles:
             raise Forbidden("vehicle_not_allowed")
         if command is not None and command.group not in opened.permit.groups:
@@ -297,7 +297,7 @@ class Gate:
                     await opened.commander.wake(vin, count)
                 return {"result": True}
             return await opened.commander.send(
-                vin, name, parameters, count, signed=signed, still_allowed=self._vouched_for, waking=waking
+                vin, name, parameters, count, signed=signed, still_allowed=self._open_now, waking=waking
             )
         except CommandRefused as refusal:
             if command is not None and refusal.reason in command.done:
@@ -311,7 +311,7 @@ class Gate:
         """Send a command to an energy site; raise as `command` does."""
         if name not in SITE_COMMANDS:
             raise Forbidden("command_unknown")
-        opened = await self._vouched_for()
+        opened = await self._open_now()
         if ControlGroup.ENERGY not in opened.permit.groups:
             raise Forbidden("group_not_allowed")
         self._keep_pace(str(site_id))
@@ -327,7 +327,7 @@ class Gate:
         if renewal is not None and renewal is not asyncio.current_task():
             renewal.cancel()
 
-    async def _vouched_for(self) -> _Open:
+    async def _open_now(self) -> _Open:
         if self._open is not None and self.lock is None:
             await self._ask_briefly()
         if (lock := self.lock) is not None:

@@ -250,7 +250,7 @@ class ControlsFlow(SignInFlow, TokenFlow, LinkFlow):
             refused = _REFUSED.get(str(returned.get("error")), "companion_refused")
             return self._mend_first(refused) or self.async_abort(reason=refused)
         try:
-            await self._take_permit(returned)
+            await self._fetch_permit(returned)
         except Unlinked:
             return self.async_abort(reason="companion_link_lost")
         except PermitRefused as refusal:
@@ -294,7 +294,7 @@ class ControlsFlow(SignInFlow, TokenFlow, LinkFlow):
         address = self._get_reconfigure_entry().data[CONF_COMPANION][CONF_ADDRESS]
         return self.async_abort(reason=f"controls_{lock.value}", description_placeholders={"address": address})
 
-    async def _take_permit(self, returned: Mapping[str, Any]) -> None:
+    async def _fetch_permit(self, returned: Mapping[str, Any]) -> None:
         entry = self._get_reconfigure_entry()
         tokens = await self._consent.async_redeem(returned)
         account = self._loaded
@@ -303,12 +303,12 @@ class ControlsFlow(SignInFlow, TokenFlow, LinkFlow):
         address = entry.data[CONF_COMPANION][CONF_ADDRESS]
         companion = Companion(async_get_clientsession(self.hass), address)
         checked = await companion.check_in(tokens, permit=True)
-        if checked.vouched is None:
+        if checked.permit is None:
             raise checked.refused or PermitRefused("")
-        vouched = checked.vouched
+        signed = checked.permit
         expected = Expected(address, entry.data[CONF_COMPANION][CONF_INSTANCE_ID], str(entry.unique_id))
         now = Moment(time.time(), time.monotonic())
-        self._allowed = Allowed(verified(vouched.permit, vouched.keys, expected, now), vouched.key_share)
+        self._allowed = Allowed(verified(signed.jwt, signed.keys, expected, now), signed.key_share)
 
     async def async_step_controls_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Recommend a developer application, and open Tesla's page at it or at another that the owner chooses."""

@@ -85,7 +85,7 @@ class OtherName(CompanionError):
 
 
 class PermitRefused(CompanionError):
-    """The companion does not vouch for controls now; `reason` is the last word of its problem's type."""
+    """The companion refuses a permit for controls now; `reason` is the last word of its problem's type."""
 
     key = "companion_permit_refused"
 
@@ -168,13 +168,13 @@ class AccountStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
+class SignedPermit:
     """A permit as the companion signed it, its key share (base64), and the keys to verify it with (a JWK set).
 
-    Permit and share are for memory alone.
+    Permit (a JWT) and share are for memory alone.
     """
 
-    permit: str = field(repr=False)
+    jwt: str = field(repr=False)
     key_share: Secret
     keys: Mapping[str, Any]
 
@@ -184,7 +184,7 @@ class CheckedIn:
     """How link and account are; where a permit was asked for, the permit or why there is none."""
 
     status: AccountStatus
-    vouched: Vouched | None = None
+    permit: SignedPermit | None = None
     refused: PermitRefused | None = None
 
 
@@ -327,7 +327,7 @@ class Companion:
             return CheckedIn(status)
         given, refusal = said.get("permit"), said.get("refusal")
         if isinstance(given, dict):
-            return CheckedIn(status, _vouched(given, given))
+            return CheckedIn(status, _signed_permit(given, given))
         if not isinstance(refusal, dict):
             raise CompanionError
         return CheckedIn(status, refused=_refused(refusal))
@@ -340,7 +340,7 @@ class Companion:
             given = await self._json("POST", "/api/v1/permit", tokens=tokens)
         except PermitRefused as refused:
             return CheckedIn(status, refused=refused)
-        return CheckedIn(status, _vouched(given, await self._json("GET", "/api/v1/permit-keys")))
+        return CheckedIn(status, _signed_permit(given, await self._json("GET", "/api/v1/permit-keys")))
 
     async def lock_controls(self, tokens: LinkTokens) -> None:
         """Withdraw the owner's consent to controls; the companion forgets the key share."""
@@ -402,7 +402,7 @@ class Companion:
         ):
             raise Unlinked
         if status == HTTPStatus.FORBIDDEN:
-            raise _not_vouched(body)
+            raise _forbidden(body)
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             raise NotKnown
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -447,11 +447,11 @@ def _status(said: Mapping[str, Any]) -> AccountStatus:
     )
 
 
-def _vouched(given: Mapping[str, Any], keys: Mapping[str, Any]) -> Vouched:
+def _signed_permit(given: Mapping[str, Any], keys: Mapping[str, Any]) -> SignedPermit:
     permit, share = given.get("permit"), given.get("key_share")
     if not isinstance(permit, str) or not isinstance(share, str):
         raise CompanionError
-    return Vouched(permit, Secret(share), keys)
+    return SignedPermit(permit, Secret(share), keys)
 
 
 def _refused(said: Mapping[str, Any]) -> PermitRefused:
@@ -466,7 +466,7 @@ def _subscription_reason(value: object) -> SubscriptionReason | None:
     return SubscriptionReason(value) if isinstance(value, str) and value in SubscriptionReason else None
 
 
-def _not_vouched(body: bytes) -> CompanionError:
+def _forbidden(body: bytes) -> CompanionError:
     """Tell why a request was forbidden (RFC 9457)."""
     said = _object(body) or {}
     kind = said.get("type")

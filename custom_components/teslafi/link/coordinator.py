@@ -84,7 +84,7 @@ class LinkCoordinator(DataUpdateCoordinator[LinkStatus]):
         return self._linked(account)
 
     @callback
-    def async_take(self, account: AccountStatus) -> None:
+    def note_account(self, account: AccountStatus) -> None:
         """Take in what the companion told when controls asked, which saves a question of ours."""
         self.async_set_updated_data(self._linked(account))
 

@@ -1,4 +1,4 @@
-"""Permits and key shares over HTTP, on both databases: what is vouched for, and each way in which it ends."""
+"""Permits and key shares over HTTP, on both databases: what is permitted, and each way in which it ends."""
 
 import base64
 from datetime import datetime, timedelta

@@ -198,15 +198,15 @@ def forged(**changed: Any) -> Callable[[Keeper, pytest.MonkeyPatch], Awaitable[N
 
         async def check_in(*, permit: bool) -> CheckedIn:
             checked = await original(permit=permit)
-            vouched = checked.vouched
-            if vouched is None:
+            given = checked.permit
+            if given is None:
                 return checked
-            claims = jwt.decode(vouched.permit, options={"verify_signature": False}) | changed
+            claims = jwt.decode(given.jwt, options={"verify_signature": False}) | changed
             ours = signing_key(keeper.companion.store.cipher)
             key = Ed25519PrivateKey.generate() if "tampered" in changed else ours
-            header = jwt.get_unverified_header(vouched.permit)
+            header = jwt.get_unverified_header(given.jwt)
             signed = jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": header["typ"], "kid": header["kid"]})
-            return replace(checked, vouched=replace(vouched, permit=signed))
+            return replace(checked, permit=replace(given, jwt=signed))
 
         monkeypatch.setattr(keeper.controls.gate._companion, "check_in", check_in)  # noqa: SLF001
 

@@ -50,8 +50,8 @@ from custom_components.teslafi.link.client import (
     CheckedIn,
     CompanionError,
     PermitRefused,
+    SignedPermit,
     Unlinked,
-    Vouched,
 )
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import SealBroken, Vault
@@ -220,9 +220,9 @@ class World:
             raise self.says
         return self.says
 
-    def vouch(self, share: Secret = SHARE, **changed: Any) -> None:  # noqa: ANN401
+    def give_permit(self, share: Secret = SHARE, **changed: Any) -> None:  # noqa: ANN401
         """Let the companion give a permit."""
-        self.says = CheckedIn(status(), Vouched(permit(self.wall, **changed), share, JWKS))
+        self.says = CheckedIn(status(), SignedPermit(permit(self.wall, **changed), share, JWKS))
 
     async def lock(self) -> Lock | None:
         """Have the companion asked; return why the gate is shut then."""
@@ -287,7 +287,7 @@ async def test_a_gate_begins_shut(world: World) -> None:
 
 
 async def test_a_permit_opens_it(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
     assert world.gate.permit is not None
     assert world.gate.share == SHARE
@@ -297,7 +297,7 @@ async def test_a_permit_opens_it(world: World) -> None:
 
 
 async def test_what_a_permit_does_not_name_does_not_go(world: World) -> None:
-    world.vouch(groups=["charging"], vehicles=[VIN])
+    world.give_permit(groups=["charging"], vehicles=[VIN])
     assert await world.lock() is None
     assert await world.refused("charge_start", "5YJ3E1EA7KF000002") == "vehicle_not_allowed"
     assert await world.refused("door_unlock") == "group_not_allowed"
@@ -310,20 +310,20 @@ async def test_what_a_permit_does_not_name_does_not_go(world: World) -> None:
 
 
 async def test_a_site_is_commanded_with_its_group(world: World) -> None:
-    world.vouch(groups=["energy"])
+    world.give_permit(groups=["energy"])
     assert await world.lock() is None
     await world.gate.command_site(1, "storm_mode", {"enabled": True})
     assert world.server.requests[-1].path.endswith("/energy_sites/1/storm_mode")
 
 
 async def test_it_is_asked_for_a_permit_when_half_is_over(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
     world.says = CheckedIn(status())
     world.steady += DAY / 2 - 1
     assert await world.lock() is None
     world.steady += 1
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
     assert world.asked == [True, False, True]
     world.steady += DAY / 2 - 1
@@ -333,7 +333,7 @@ async def test_it_is_asked_for_a_permit_when_half_is_over(world: World) -> None:
 
 
 async def test_a_companion_out_of_reach_ends_nothing_before_the_permit_does(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     await world.lock()
     world.says = CompanionError()
     assert await world.lock() is None
@@ -349,7 +349,7 @@ async def test_a_companion_out_of_reach_ends_nothing_before_the_permit_does(worl
     assert (world.gate.permit, world.gate.command_key) == (None, None)
     assert await world.lock() is Lock.UNREACHABLE
     assert world.gate.share is None
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
 
 
@@ -373,7 +373,7 @@ async def test_what_the_companion_says_of_an_open_gate(
     world: World, says: CheckedIn | Exception, lock: Lock | None
 ) -> None:
     """Shut, it forgets permit, share and key."""
-    world.vouch()
+    world.give_permit()
     await world.lock()
     world.says = says
     assert await world.lock() is lock
@@ -400,33 +400,33 @@ async def test_no_permit_where_one_was_wanted_is_no_consent(world: World) -> Non
     ],
 )
 async def test_a_faulty_permit_shuts(world: World, changed: dict[str, Any], fault: Fault) -> None:
-    world.vouch()
+    world.give_permit()
     await world.lock()
     world.steady += DAY / 2
-    world.vouch(**changed)
+    world.give_permit(**changed)
     assert await world.lock() is FAULTS[fault]
     assert world.gate.share is None
 
 
 async def test_a_share_that_does_not_open_what_is_sealed(world: World) -> None:
-    world.vouch(OTHER_SHARE)
+    world.give_permit(OTHER_SHARE)
     assert await world.lock() is Lock.SEAL_BROKEN
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
     world.steady += DAY / 2
-    world.vouch(OTHER_SHARE)
+    world.give_permit(OTHER_SHARE)
     assert await world.lock() is Lock.SEAL_BROKEN
     assert world.gate.share is None
 
 
 async def test_nothing_sealed_is_a_grant_that_ended(world: World) -> None:
     await world.vault.wipe(ENTRY, CONTROLS)
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is Lock.GRANT_ENDED
 
 
 async def test_closing_forgets_memory_and_wiping_the_disk_as_well(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     await world.lock()
     await world.gate.close()
     assert (world.gate.lock, world.gate.share) == (Lock.STARTING, None)
@@ -440,7 +440,7 @@ async def test_closing_forgets_memory_and_wiping_the_disk_as_well(world: World) 
 async def test_the_pace_is_each_cars_own(world: World) -> None:
     """Thirty in any sixty seconds, by the clock that nobody sets."""
     other = "5YJ3E1EA7KF000002"
-    world.vouch(vehicles=[VIN, other])
+    world.give_permit(vehicles=[VIN, other])
     await world.lock()
     for _ in range(PER_MINUTE):
         await world.press()
@@ -454,7 +454,7 @@ async def test_the_pace_is_each_cars_own(world: World) -> None:
 
 
 async def test_the_pace_is_each_sites_own_as_well(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     await world.lock()
     for _ in range(PER_MINUTE):
         await world.gate.command_site(1, "storm_mode", {"enabled": True})
@@ -465,7 +465,7 @@ async def test_the_pace_is_each_sites_own_as_well(world: World) -> None:
 
 async def test_waking_is_counted_and_told(world: World) -> None:
     """For its own sake, by whoever may do anything with the car."""
-    world.vouch(groups=["charging"])
+    world.give_permit(groups=["charging"])
     await world.lock()
     counted: list[Category] = []
     assert await world.gate.command(VIN, WAKE, {}, counted.append, signed=False) == {"result": True}
@@ -476,7 +476,7 @@ async def test_waking_is_counted_and_told(world: World) -> None:
 
 
 async def test_a_car_that_has_done_it_already_has_done_it(world: World) -> None:
-    world.vouch()
+    world.give_permit()
     await world.lock()
     world.server.answers = [web.json_response({"response": {"result": False, "reason": "is_charging"}})]
     assert await world.press("charge_start") == {"result": True, "reason": "is_charging"}
@@ -491,7 +491,7 @@ async def test_a_grant_that_tesla_ended_shuts_when_it_is_the_controls_own(
     """The monitoring grant sees to itself."""
     if own:
         await seal(world.vault, ENTRY, SealedControls(valid(), new_command_key()), SHARE)
-    world.vouch()
+    world.give_permit()
     assert await world.lock() is None
     dead = web.json_response({"error": "login_required"}, status=401)
     world.server.answers = [web.Response(status=401), dead]

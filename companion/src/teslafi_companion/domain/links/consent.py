@@ -83,7 +83,7 @@ async def of_account(transaction: Transaction, account_id: UUID) -> dict[UUID, C
 
 
 async def withdraw(transaction: Transaction, held: Link, visitor: Visitor, *, actor: Actor) -> bool:
-    """Wipe a link's consent with its share; from then on nothing vouches for it. False when there was none."""
+    """Wipe a link's consent with its share; from then on it gets no permit. False when there was none."""
     if not await transaction.changed_one(delete(controls).where(controls.c.link_id == held.id)):
         return False
     left = written(held.scopes - {Scope.CONTROLS})

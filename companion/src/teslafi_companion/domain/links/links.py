@@ -221,7 +221,7 @@ async def open_link(transaction: Transaction, owner: Account, approval: Approval
     else:
         await transaction.execute(update(link).where(link.c.id == row).values(values))
         await transaction.execute(delete(access_token).where(access_token.c.link_id == row))
-        # Controls are allowed anew each time: what an earlier consent vouched for ends with it
+        # Controls are allowed anew each time: what an earlier consent allowed ends with it
         await transaction.execute(delete(controls).where(controls.c.link_id == row))
     await _tell_opened(transaction, owner, approval, requester, renewed=known is not None)
     made = (await transaction.execute(select(link).where(link.c.id == row))).one()
