@@ -1,8 +1,11 @@
-"""Sessions that go on: what has been seen of them, in sums, and how they are closed."""
+"""Sessions that go on: what has been seen of them, in sums, and how they are closed.
+
+`with_sample` names all fields: `replace` takes twice as long, for each of the half million samples of a year's import.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .known import Known
 from .sample import Moment, Sample
@@ -55,9 +58,19 @@ class Seen:
         return self.cold > self.samples * COLD_SHARE
 
 
-def _bounds(before: Known, after: Known, seen: Seen) -> dict[str, Any]:
-    """Return the fields that every session has of what was known before and after it, and of what was seen of it."""
+class Span(NamedTuple):
+    """When a session began and ended as it is told, and the looks before and after, between which it surely lies."""
+
+    start: Moment
+    end: Moment
+    earliest: Moment
+    latest: Moment
+
+
+def _bounds(before: Known, after: Known, span: Span, seen: Seen) -> dict[str, Any]:
+    """Return what every session has: when it was, what was known before and after it, and what was seen of it."""
     return {
+        **span._asdict(),
         "samples": seen.samples,
         "soc_start": before.soc,
         "soc_end": after.soc,
@@ -103,10 +116,7 @@ class OpenDrive:
         return drive_between(
             self.before,
             after,
-            start=self.start,
-            end=end,
-            earliest=self.earliest,
-            latest=latest,
+            Span(self.start, end, self.earliest, latest),
             distance_km=distance,
             seen=self.seen,
             speed_max_kmh=self.speed_max_kmh,
@@ -116,24 +126,17 @@ class OpenDrive:
 def drive_between(
     before: Known,
     after: Known,
+    span: Span,
     *,
-    start: Moment,
-    end: Moment,
-    earliest: Moment,
-    latest: Moment,
     distance_km: float,
     seen: Seen | None = None,
     speed_max_kmh: float | None = None,
 ) -> Drive:
     """Return the drive between two moments; one of which nothing was seen is reconstructed."""
     told = seen or Seen()
-    bounds = _bounds(before, after, told) | {"software": before.software or after.software}
+    bounds = _bounds(before, after, span, told) | {"software": before.software or after.software}
     return Drive(
         **bounds,
-        start=start,
-        end=end,
-        earliest=earliest,
-        latest=latest,
         reconstructed=seen is None,
         inside_c=told.inside_c,
         cold=told.mostly_cold,
@@ -200,10 +203,7 @@ class OpenCharge:
             charge_between(
                 self.before,
                 after,
-                start=self.start,
-                end=end,
-                earliest=self.earliest,
-                latest=latest,
+                Span(self.start, end, self.earliest, latest),
                 kwh=added,
                 where=None,
                 seen=self.seen,
@@ -243,11 +243,8 @@ class OpenCharge:
 def charge_between(
     before: Known,
     after: Known,
+    span: Span,
     *,
-    start: Moment,
-    end: Moment,
-    earliest: Moment,
-    latest: Moment,
     kwh: float,
     where: Known | None,
     seen: Seen | None = None,
@@ -257,11 +254,7 @@ def charge_between(
     `where` is known when the car had not moved.
     """
     return Charge(
-        **_bounds(before, after, seen or Seen()),
-        start=start,
-        end=end,
-        earliest=earliest,
-        latest=latest,
+        **_bounds(before, after, span, seen or Seen()),
         reconstructed=seen is None,
         usable_soc_start=before.usable_soc,
         usable_soc_end=after.usable_soc,
@@ -325,37 +318,15 @@ class OpenParking:
 
     def closed(self, end: Moment, latest: Moment, after: Known, watched: Watched) -> Parking:
         """Return the parking."""
-        return parking_between(
-            self.before,
-            after,
-            start=self.start,
-            end=end,
-            earliest=self.earliest,
-            latest=latest,
-            seen=self.seen,
-            watched=watched,
-        )
+        span = Span(self.start, end, self.earliest, latest)
+        return parking_between(self.before, after, span, seen=self.seen, watched=watched)
 
 
-def parking_between(
-    before: Known,
-    after: Known,
-    *,
-    start: Moment,
-    end: Moment,
-    earliest: Moment,
-    latest: Moment,
-    seen: Seen,
-    watched: Watched,
-) -> Parking:
+def parking_between(before: Known, after: Known, span: Span, *, seen: Seen, watched: Watched) -> Parking:
     """Return the parking between two moments."""
-    time = watched.within(end - start)
+    time = watched.within(span.end - span.start)
     return Parking(
-        **_bounds(before, after, seen),
-        start=start,
-        end=end,
-        earliest=earliest,
-        latest=latest,
+        **_bounds(before, after, span, seen),
         cold=before.cold or after.cold,
         place=before.place or after.place or None,
         position=before.position or after.position,

@@ -15,6 +15,7 @@ from .opened import (
     OpenDrive,
     OpenParking,
     Seen,
+    Span,
     Watched,
     charge_between,
     drive_between,
@@ -658,71 +659,35 @@ def _missed(look: Look, low: Moment, begins: Moment) -> tuple[Drive | Charge, ..
     end = look.after if look.kind is Kind.PARKING else _before_new(look, start)
     if not look.missed_kwh:
         start = _drained(look, drive_km) if look.kind is look.opened.kind is Kind.PARKING else start
-        return (_missed_drive(look, low, high, start, end, (low, high), drive_km),)
+        return (_missed_drive(look, Span(low, high, low, high), start, end, drive_km),)
     if not drive_km:
         where = look.before if look.moved < LEAST_MISSED_KM else None
-        return (_missed_charge(look, low, high, start, end, (low, high), where),)
+        return (_missed_charge(look, Span(low, high, low, high), start, end, where),)
     middle = (low + high) // 2
     if look.after.plugged and look.kind is Kind.PARKING:
         between = look.state.with_energy(end, -look.missed_kwh)
         return (
-            _missed_drive(look, low, middle, start, between, (low, high), drive_km),
-            _missed_charge(look, middle, high, between, end, (low, high), look.after),
+            _missed_drive(look, Span(low, middle, low, high), start, between, drive_km),
+            _missed_charge(look, Span(middle, high, low, high), between, end, look.after),
         )
     between = look.state.with_energy(start, look.missed_kwh)
     return (
-        _missed_charge(look, low, middle, start, between, (low, high), None),
-        _missed_drive(look, middle, high, between, end, (low, high), drive_km),
+        _missed_charge(look, Span(low, middle, low, high), start, between, None),
+        _missed_drive(look, Span(middle, high, low, high), between, end, drive_km),
     )
 
 
-def _missed_drive(
-    look: Look, start: Moment, end: Moment, before: Known, after: Known, bounds: tuple[Moment, Moment], km: float
-) -> Drive:
-    return drive_between(
-        before,
-        replace(after, odometer_km=look.after.odometer_km),
-        start=start,
-        end=end,
-        earliest=bounds[0],
-        latest=bounds[1],
-        distance_km=km,
-    )
+def _missed_drive(look: Look, span: Span, before: Known, after: Known, km: float) -> Drive:
+    return drive_between(before, replace(after, odometer_km=look.after.odometer_km), span, distance_km=km)
 
 
-def _missed_charge(
-    look: Look,
-    start: Moment,
-    end: Moment,
-    before: Known,
-    after: Known,
-    bounds: tuple[Moment, Moment],
-    where: Known | None,
-) -> Charge:
-    return charge_between(
-        before,
-        after,
-        start=start,
-        end=end,
-        earliest=bounds[0],
-        latest=bounds[1],
-        kwh=look.missed_kwh,
-        where=where,
-    )
+def _missed_charge(look: Look, span: Span, before: Known, after: Known, where: Known | None) -> Charge:
+    return charge_between(before, after, span, kwh=look.missed_kwh, where=where)
 
 
 def _filler(look: Look, start: Moment, end: Moment, known: Known, watched: Watched) -> Parking:
     """Tell the parking between two sessions that one gap between looks holds."""
-    return parking_between(
-        known,
-        known,
-        start=start,
-        end=end,
-        earliest=look.before.at,
-        latest=look.after.at,
-        seen=Seen(),
-        watched=watched,
-    )
+    return parking_between(known, known, Span(start, end, look.before.at, look.after.at), seen=Seen(), watched=watched)
 
 
 def _learnt(state: State, closed: Sequence[Drive | Charge | Parking]) -> State:
