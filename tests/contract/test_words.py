@@ -1,7 +1,6 @@
 """The words of both houses are the contract's."""
 
 from importlib.resources import files
-import json
 from pathlib import Path
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import yaml
 
 from teslafi_companion.http.pages.command_words import COMMANDS, REASONS, RESULTS
 from teslafi_companion.language import translate
+from tests.translations import translations
 
 ROOT: Final = Path(__file__).parents[2]
 CONTRACT: Final = ROOT / "contract" / "companion-api.yaml"
@@ -77,6 +77,5 @@ def _words(node: Any) -> list[str]:  # noqa: ANN401 - any part of a document
 def test_the_companion_tells_commands_as_home_assistant_does(
     language: str, subject: str, words: dict[str, str]
 ) -> None:
-    translations = ROOT / "custom_components" / "teslafi" / "translations" / f"{language}.json"
-    said = json.loads(translations.read_text(encoding="utf-8"))["selector"][subject]["options"]
+    said = translations(language)["selector"][subject]["options"]
     assert {name: translate(language, text) for name, text in words.items()} == said

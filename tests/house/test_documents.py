@@ -12,10 +12,11 @@ import yaml
 
 from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
 from custom_components.teslafi.journal_entities.figures import charge_figures, drive_figures, parking_figures
+from tests.translations import translations
 
 ROOT: Final = Path(__file__).parents[2]
 COMPONENT: Final = ROOT / "custom_components" / "teslafi"
-ENGLISH: Final[dict[str, Any]] = json.loads((COMPONENT / "translations" / "en.json").read_text("utf-8"))
+ENGLISH: Final[dict[str, Any]] = translations()
 README: Final = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS: Final = [
     *sorted(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"),

@@ -47,9 +47,10 @@ from custom_components.teslafi.tesla.tariff import Side
 from tests.integration.recorded import CARS, ENERGY_TODAY, POWERWALL, SITE_INFO, recorded
 from tests.integration.test_decode import PLACES, anything, put, resembling
 from tests.integration.test_energy_site import resembling as resembling_sites
+from tests.translations import translations
 
 COMPONENT = Path(sensor.__file__).parent
-TEXTS: dict[str, Any] = json.loads((COMPONENT / "translations" / "en.json").read_text("utf-8"))["entity"]
+TEXTS: dict[str, Any] = translations()["entity"]
 ICONS: dict[str, Any] = json.loads((COMPONENT / "icons.json").read_text("utf-8"))["entity"]
 
 ICON_LIST = Path(hass_frontend.__file__).parent / "static" / "mdi" / "iconList.json"

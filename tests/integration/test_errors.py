@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
-import json
-from pathlib import Path
 import time
 from typing import Final
 
@@ -21,6 +19,7 @@ from tesla_protocol.command.vcsec_pb2 import SignedMessage_information_E
 
 from custom_components.teslafi.tesla import errors
 from custom_components.teslafi.tesla.errors import TeslaError, meaning, translated
+from tests.translations import translations
 
 MISSING_SCOPES = {"response": None, "error": "Unauthorized missing scopes vehicle_location", "error_description": ""}
 EXCEEDED = {"error": "account disabled: EXCEEDED_LIMIT"}
@@ -233,8 +232,7 @@ def test_reasons(reason: object, ours: type[TeslaError], key: str) -> None:
 
 def test_every_reason_that_is_explained_has_its_sentence() -> None:
     """In English; other languages fall back to it."""
-    folder = Path(errors.__file__).parents[1] / "translations"
-    sentences = json.loads((folder / "en.json").read_text("utf-8"))["exceptions"]
+    sentences = translations()["exceptions"]
     wanted = {f"command_refused_{name}" for name in errors.EXPLAINED.values()}
     assert wanted == {key for key in sentences if key.startswith("command_refused_")}
     assert {kind.key for kind in every_error()} <= {*sentences, "tesla_error", "sign_in_required"}

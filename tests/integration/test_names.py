@@ -1,13 +1,10 @@
 """What entities are called: no two that a new set-up enables share a name on a car, in whichever language."""
 
 from collections.abc import Iterator
-import json
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-import custom_components.teslafi
 from custom_components.teslafi import (
     binary_sensor,
     button,
@@ -29,8 +26,8 @@ from custom_components.teslafi.controls.groups import ControlGroup
 from custom_components.teslafi.controls.twins import enabled_by_default
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.journal_entities import calendars as journal_calendars, sensors as journal_sensors
+from tests.translations import translations
 
-TRANSLATIONS: Final = Path(custom_components.teslafi.__file__).parent / "translations"
 NOTHING: Final = frozenset[ControlGroup]()
 EVERYTHING: Final = frozenset(ControlGroup)
 
@@ -68,7 +65,7 @@ def enabled(tables: dict[str, Any], groups: frozenset[ControlGroup]) -> Iterator
 @pytest.mark.parametrize("groups", [NOTHING, EVERYTHING], ids=["reading", "commanding"])
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_no_two_enabled_entities_of_a_car_share_a_name(language: str, groups: frozenset[ControlGroup]) -> None:
-    texts = json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8"))["entity"]
+    texts = translations(language)["entity"]
     shown = [*enabled(READS, groups), *(enabled(COMMANDS, groups) if groups else ())]
     assert len(shown) > 30
     by_name: dict[str, list[str]] = {}

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -19,12 +18,13 @@ from custom_components.teslafi.diagnostics import async_get_config_entry_diagnos
 from custom_components.teslafi.flow import account
 from custom_components.teslafi.tesla.errors import Reason, TeslaError
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
+from tests.translations import translations
 
 from .owner import Owner
 from .test_errors import every_error
 
 COMPONENT = Path(custom_components.teslafi.__file__).parent
-TEXTS: dict[str, Any] = json.loads((COMPONENT / "translations" / "en.json").read_text())
+TEXTS = translations()
 
 
 async def test_diagnostics_show_what_helps_and_nothing_personal(hass: HomeAssistant, owner: Owner) -> None:

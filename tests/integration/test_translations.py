@@ -1,18 +1,15 @@
 """Each language says all that English says, with the same placeholders, and the way Home Assistant's own texts do."""
 
 from collections.abc import Iterator, Mapping
-import json
-from pathlib import Path
 import re
 from typing import Any, Final
 
 import pytest
 
-import custom_components.teslafi
+from tests import translations
 
-TRANSLATIONS: Final = Path(custom_components.teslafi.__file__).parent / "translations"
 ENGLISH: Final = "en"
-LANGUAGES: Final = sorted(path.stem for path in TRANSLATIONS.glob("*.json") if path.stem != ENGLISH)
+LANGUAGES: Final = [language for language in translations.LANGUAGES if language != ENGLISH]
 PLACEHOLDER: Final = re.compile(r"\{\w+\}")
 
 STIFF: Final = {
@@ -26,7 +23,7 @@ STIFF: Final = {
 
 
 def _texts(language: str) -> Mapping[str, str]:
-    return dict(_flat(json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8"))))
+    return dict(_flat(translations.translations(language)))
 
 
 def _flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

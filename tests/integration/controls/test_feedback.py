@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Callable
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from custom_components.teslafi.controls.sentences import sentence
 from custom_components.teslafi.tesla import errors
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.test_errors import every_error
+from tests.translations import translations
 
 from .keeper import Keeper
 
@@ -281,8 +281,7 @@ async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent
 
 def words(kind: str) -> set[str]:
     """Return the keys of a kind of words; that German has the same is tested with all translations."""
-    texts = json.loads((ROOT / "translations" / "en.json").read_text("utf-8"))
-    return set(texts["selector"][kind]["options"])
+    return set(translations()["selector"][kind]["options"])
 
 
 def test_every_command_and_result_has_its_words() -> None:

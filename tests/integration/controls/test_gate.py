@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-import json
-from pathlib import Path
 import time
 from typing import Any, Final
 
@@ -35,6 +33,7 @@ from teslafi_companion.store.tables import controls, link
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_SITE
 from tests.companion.web.person import Person
+from tests.translations import translations
 
 from .keeper import Keeper
 
@@ -47,7 +46,7 @@ def _firmware_with_schedules(tesla: TeslaSimulator) -> None:
     tesla.control.set_values(ANNAS_MODEL_3, {"vehicle_state.car_version": "2026.2.9 0a1b2c3d"})
 
 
-TEXTS: Final = json.loads((Path(actions.__file__).parent / "translations" / "en.json").read_text())
+TEXTS: Final = translations()
 
 ENTITIES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "lock": ("lock", "lock.roadrunner_door_lock", {}),

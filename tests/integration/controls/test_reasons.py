@@ -1,22 +1,19 @@
 """Each reason for which a command is not carried out has a sentence, with the way out where there is one."""
 
 from collections.abc import Mapping
-import json
-from pathlib import Path
 import re
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-import custom_components.teslafi
 from custom_components.teslafi.controls.gate import GateShut, Lock
 from custom_components.teslafi.controls.sentences import OF_COMMANDS, sentence
 from custom_components.teslafi.tesla import errors
 from tests.integration.test_errors import every_error
+from tests.translations import translations
 
 from .test_feedback import keys_in_code
 
-TRANSLATIONS: Final = Path(custom_components.teslafi.__file__).parent / "translations"
 AGAIN: Final = ("Try again", r"Versuche es (\w+ )?erneut")
 IN_CAR: Final = ("in the car", "im Fahrzeug")
 RECONFIGURE: Final = ("TeslaFi > Reconfigure", "TeslaFi > Neu konfigurieren")
@@ -103,7 +100,7 @@ NO_WAY: Final[Mapping[str, str]] = {
 
 def sentences(language: str) -> dict[str, str]:
     """Return the sentences by their keys."""
-    texts: dict[str, Any] = json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8"))
+    texts = translations(language)
     return {key: text["message"] for key, text in texts["exceptions"].items()}
 
 

@@ -1,12 +1,12 @@
 """docs/polling.md tells the rule's own numbers and names."""
 
-import json
 from pathlib import Path
 from typing import Final
 
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.polling.learnt import DEPARTURES_KEPT, PLACES_KEPT, SLEEPS_KEPT, WEEKS_REMEMBERED
 from custom_components.teslafi.polling.pace import PACES, Mode
+from tests.translations import translations
 
 ROOT: Final = Path(__file__).parents[3]
 DOCUMENT: Final = (ROOT / "docs/polling.md").read_text("utf-8")
@@ -40,9 +40,7 @@ def test_every_state_of_the_picture_is_left_and_reached() -> None:
 
 def test_every_state_of_the_sensors_is_explained() -> None:
     """By the name that the owner reads."""
-    sensors = json.loads((ROOT / "custom_components/teslafi/translations/en.json").read_text("utf-8"))["entity"][
-        "sensor"
-    ]
+    sensors = translations()["entity"]["sensor"]
     for reason in rule.Unforced:
         assert f"| {sensors['awake_because']['state'][reason]} |" in DOCUMENT
     for name in sensors["polling"]["state"].values():
