@@ -1,16 +1,18 @@
 """The dashboard TeslaFi: offered by Home Assistant, made of what exists, in words, on desktop and phone."""
 
+import asyncio
 import re
 from typing import Final
 
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import Page, Route, ViewportSize, expect
 import pytest
 
+from custom_components.teslafi.dashboard import MODULE
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
-from .person import READY, Person
+from .person import READY, TOO_LATE, Person
 
 pytestmark = pytest.mark.browser
 
@@ -37,10 +39,10 @@ async def test_the_dashboard_is_offered_and_shows_the_car(
     await expect(offered).to_be_visible()
     await person.picture("dashboard-offered")
 
-    # A page that is open before there is a car finds it by itself
     await home.add_dashboard()
     await set_disabled(home, True)
-    wall = await on_the_wall(person, home)
+    wall = await on_a_slow_wall(person, home)
+    # A page that is open before there is a car finds it by itself
     await expect(wall.get_by_text("No Tesla cars or energy sites yet.")).to_be_visible()
     await set_disabled(home, False)
     header = wall.locator(
@@ -75,12 +77,25 @@ async def set_disabled(home: LiveHomeAssistant, disabled: bool) -> None:
     await home.call({"type": "config_entries/disable", "entry_id": entry["entry_id"], "disabled_by": by})
 
 
-async def on_the_wall(person: Person, home: LiveHomeAssistant) -> Page:
-    """Open the dashboard in a page of its own."""
+async def on_a_slow_wall(person: Person, home: LiveHomeAssistant) -> Page:
+    """Open the dashboard on a tablet that is too slow for Home Assistant: once the module is there, all is well."""
     page = await person.browser.new_page()
     await page.set_viewport_size(DESKTOP)
+    given_up = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await given_up.wait()
+        await route.continue_()
+
+    await page.route(f"**/{MODULE}*", late)
     await page.goto(f"{home.url}/{DASHBOARD}/0")
     await page.wait_for_function(READY)
+    error = page.get_by_text(TOO_LATE)
+    await expect(error).to_be_visible()
+    given_up.set()
+    await page.wait_for_function("() => customElements.get('ll-strategy-dashboard-teslafi') !== undefined")
+    await home.api("POST", "states/sensor.anything", {"state": "changed"})
+    await expect(error).to_have_count(0)
     return page
 
 

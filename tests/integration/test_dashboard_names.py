@@ -1,16 +1,22 @@
 """The dashboard: a car's name is text in it, whatever Tesla says that it is; and when it is made anew."""
 
 import asyncio
+from http import HTTPStatus
 import json
+from pathlib import Path
 import re
+import shutil
 from typing import Any, Final
 
+from homeassistant.components.frontend import DATA_EXTRA_MODULE_URL, UrlManager
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.template import Template
+from homeassistant.setup import async_setup_component
 from playwright._impl._driver import compute_driver_executable
 import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator  # type: ignore[import-untyped]
 
-from custom_components.teslafi.dashboard import FILES, MODULE
+from custom_components.teslafi.dashboard import FILES, MODULE, async_serve_dashboard
 
 LOADED: Final = """
 globalThis.HTMLElement = class {};
@@ -28,18 +34,24 @@ for (const one of [before, ...changes].filter((one) => one.states)) {{
 }}
 // As long as there are no entities at all, nothing of ours changes
 const NOTHING = {{entities: {{}}, devices: {{}}, states: {{}}}};
-globalThis.kind.shouldRegenerate({{}}, NOTHING, {{...NOTHING, states: {{}}}});
+const quiet = () => globalThis.kind.shouldRegenerate({{}}, NOTHING, {{...NOTHING, states: {{}}}});
+const made = [quiet()];
+for (const hass of [NOTHING, {{}}, NOTHING]) {{
+  await globalThis.kind.generate({{}}, hass).catch(() => undefined);
+  made.push(quiet());
+}}
+console.log(JSON.stringify(made));
 console.log(JSON.stringify(changes.map((c) => globalThis.kind.shouldRegenerate({{}}, before, {{...before, ...c}}))));
 """
 
 
-async def told(script: str, argument: object) -> Any:  # noqa: ANN401 - JSON of any shape
-    """Return what a script prints that has loaded the dashboard's module."""
+async def told(script: str, argument: object) -> list[Any]:
+    """Return the lines of JSON that a script prints that has loaded the dashboard's module."""
     node, _ = compute_driver_executable()
     arguments = ("--input-type=module", "-e", script, str(FILES / MODULE), json.dumps(argument))
     process = await asyncio.create_subprocess_exec(node, *arguments, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
-    return json.loads(printed)
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 async def headers_of(name: str) -> list[str]:
@@ -57,7 +69,7 @@ async def headers_of(name: str) -> list[str]:
     }
     devices = {key: {"id": key, "name": name, "identifiers": [["teslafi", key]]} for key in keys}
     hass = {"devices": devices, "entities": entities, "states": {key: {} for key in entities}, "language": "en"}
-    views: list[dict[str, Any]] = (await told(SCRIPT, hass))["views"]
+    views: list[dict[str, Any]] = (await told(SCRIPT, hass))[0]["views"]
     return [view["header"]["card"]["content"] for view in views]
 
 
@@ -100,9 +112,39 @@ async def test_the_dashboard_is_made_anew_when_it_would_be_another_one(subtests:
         "states": {"sensor.ours": {}, "sensor.waits": None, "sensor.other": {}},
     }
     changes = [change for _, change, _ in CHANGES]
-    for (what, _, wanted), found in zip(CHANGES, await told(CHANGED, [before, changes]), strict=True):
+    errors, answers = await told(CHANGED, [before, changes])
+    with subtests.test("Home Assistant shows an error instead: it did not wait, or making the dashboard failed"):
+        assert errors == [True, False, True, False]
+    for (what, _, wanted), found in zip(CHANGES, answers, strict=True):
         with subtests.test(what):
             assert found is wanted
+
+
+def test_what_every_page_loads_waits_for_nothing_else() -> None:
+    """Home Assistant waits five seconds for the element: each module imported first is one more round trip."""
+    module = (FILES / MODULE).read_text("utf-8")
+    assert re.findall(r"^\s*(?:import\b|export\b.*\bfrom\b)(?!\().*", module, re.MULTILINE) == []
+    assert len(module) < 4096
+
+
+async def test_browsers_keep_the_files_until_one_of_them_changes(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await async_setup_component(hass, "http", {})
+    hass.config.components.add("frontend")
+    loaded = hass.data[DATA_EXTRA_MODULE_URL] = UrlManager(lambda *_: None, [])
+    await async_serve_dashboard(hass)
+    (module,) = loaded.urls
+    changed = tmp_path / "files"
+    shutil.copytree(FILES, changed)
+    with (changed / "texts.js").open("a") as texts:
+        texts.write("\n")
+    monkeypatch.setattr("custom_components.teslafi.dashboard.FILES", changed)
+    await async_serve_dashboard(hass)
+    assert len(loaded.urls) == 2
+    answer = await (await hass_client()).get(module)
+    assert answer.status == HTTPStatus.OK
+    assert "max-age" in answer.headers["Cache-Control"]
 
 
 def test_each_language_has_every_text_and_nobody_has_more() -> None:
@@ -110,7 +152,7 @@ def test_each_language_has_every_text_and_nobody_has_more() -> None:
     texts = (FILES / "texts.js").read_text("utf-8")
     languages = re.findall(r"^  (\w\w): \{\n(.*?)^  \},$", texts, re.DOTALL | re.MULTILINE)
     assert [language for language, _ in languages] == ["en", "de"]
-    module = (FILES / MODULE).read_text("utf-8")
+    module = (FILES / "views.js").read_text("utf-8")
     said = set(re.findall(r"\btext\.(\w+)", module))
     for table in re.findall(r"^const (?:TODAY|BUTTONS) = \{\n(.*?)^\};$", module, re.DOTALL | re.MULTILINE):
         said |= set(re.findall(r': "(\w+)",$', table, re.MULTILINE))

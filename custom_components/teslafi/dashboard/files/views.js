@@ -1,13 +1,16 @@
 /**
- * The dashboard strategy TeslaFi: one view for each car and one for each energy site, made of Home Assistant's own
+ * The views of the dashboard TeslaFi: one for each car and one for each energy site, made of Home Assistant's own
  * cards from the entities that exist. Entities are found by their device and translation key, so renaming them changes
  * nothing. The header's words are a template, which Home Assistant renders again whenever a state in it changes.
  */
 
-import { TEXTS } from "./texts.js";
-
 const DOMAIN = "teslafi";
-const FILES = new URL(".", import.meta.url).pathname;
+
+/** Return the path of a drawing beside this module, of the same version. */
+function drawing(name) {
+  const { pathname, search } = new URL(name + new URL(import.meta.url).search, import.meta.url);
+  return pathname + search;
+}
 
 /** The entities of one device: `get("sensor.charge_state_battery_level", …)` is the id of the first that exists. */
 class Entities {
@@ -227,7 +230,7 @@ function tires(entities) {
     const style = { left: `${left}%`, top: `${top}%`, "font-weight": "500", color: "var(--primary-text-color)" };
     return entity ? [{ type: "state-label", entity, style }] : [];
   });
-  const pictures = { image: `${FILES}car.svg`, dark_mode_image: `${FILES}car-dark.svg` };
+  const pictures = { image: drawing("car.svg"), dark_mode_image: drawing("car-dark.svg") };
   const picture = elements.length && { type: "picture-elements", ...pictures, elements, grid_options: { columns: 12 } };
   return [picture || undefined, tile(entities.get("binary_sensor.tire_warning"))];
 }
@@ -356,54 +359,19 @@ function siteView(device, entities, text) {
   };
 }
 
-const REGISTRIES = ["entities", "devices"];
-
-/** Return the ids of all our entities. The list is kept: it is wanted at each change of any state. */
-const ours = (() => {
-  let from, ids;
-  return ({ entities }) => {
-    if (entities !== from) {
-      from = entities;
-      ids = Object.keys(entities).filter((id) => entities[id].platform === DOMAIN);
-    }
-    return ids;
-  };
-})();
-
-class TeslaFiDashboard extends HTMLElement {
-  /** Return whether the dashboard is another one now: an entity may be registered well before it has a state. */
-  static shouldRegenerate(_config, before, after) {
-    if (REGISTRIES.some((registry) => before[registry] !== after[registry])) return true;
-    return before.states !== after.states && ours(after).some((id) => (id in before.states) !== (id in after.states));
+/** Return all views for what Home Assistant has, in the words of its language. */
+export function viewsOf(hass, texts) {
+  const text = texts[(hass.locale?.language ?? hass.language ?? "en").split("-")[0]] ?? texts.en;
+  const devices = Object.values(hass.devices)
+    .filter((device) => device.identifiers?.some(([domain]) => domain === DOMAIN))
+    .map((device) => ({ device, entities: new Entities(hass, device.id) }))
+    .sort((one, other) => (one.device.name ?? "").localeCompare(other.device.name ?? ""));
+  const views = [
+    ...devices.filter(({ entities }) => isCar(entities)).map((one) => carView(one.device, one.entities, text)),
+    ...devices.filter(({ entities }) => isSite(entities)).map((one) => siteView(one.device, one.entities, text)),
+  ];
+  if (!views.length) {
+    views.push({ title: "TeslaFi", cards: [{ type: "markdown", content: text.none }] });
   }
-
-  /** Return the dashboard's configuration; Home Assistant calls it whenever the dashboard is opened. */
-  static async generate(_config, hass) {
-    const text = TEXTS[(hass.locale?.language ?? hass.language ?? "en").split("-")[0]] ?? TEXTS.en;
-    const devices = Object.values(hass.devices)
-      .filter((device) => device.identifiers?.some(([domain]) => domain === DOMAIN))
-      .map((device) => ({ device, entities: new Entities(hass, device.id) }))
-      .sort((one, other) => (one.device.name ?? "").localeCompare(other.device.name ?? ""));
-    const views = [
-      ...devices.filter(({ entities }) => isCar(entities)).map((one) => carView(one.device, one.entities, text)),
-      ...devices.filter(({ entities }) => isSite(entities)).map((one) => siteView(one.device, one.entities, text)),
-    ];
-    if (!views.length) {
-      views.push({ title: "TeslaFi", cards: [{ type: "markdown", content: text.none }] });
-    }
-    return { title: "TeslaFi", views };
-  }
-}
-
-const ELEMENT = `ll-strategy-dashboard-${DOMAIN}`;
-if (!customElements.get(ELEMENT)) {
-  customElements.define(ELEMENT, TeslaFiDashboard);
-  window.customStrategies = window.customStrategies ?? [];
-  window.customStrategies.push({
-    type: DOMAIN,
-    strategyType: "dashboard",
-    name: "TeslaFi",
-    description: "Your Tesla cars and energy sites",
-    documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
-  });
+  return views;
 }
