@@ -25,6 +25,8 @@ from .clock import ManualClock
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 CONNECTIONS = 3
+PATIENCE = 2.0
+"""Seconds, far more than what is asked takes on a slow machine."""
 
 
 @asynccontextmanager
@@ -58,7 +60,7 @@ async def test_who_gives_up_on_a_silent_server_takes_no_connection_to_it_again(
 ) -> None:
     """All but one of the pool's connections lie idle when the server vanishes: nobody waits on each of them in turn."""
     valve = Valve()
-    with patch.object(store_database, "STATEMENT_SECONDS", 0.5):
+    with patch.object(store_database, "STATEMENT_SECONDS", PATIENCE):
         async with behind(valve, postgresql_database, tmp_path, clock) as store:
             valve.abandon()
             with pytest.raises(StoreUnreachable):
@@ -88,7 +90,7 @@ async def test_a_new_connection_is_not_waited_for_long(
     postgresql_database: str, tmp_path: Path, clock: ManualClock
 ) -> None:
     valve = Valve()
-    with patch.object(store_database, "CONNECT_SECONDS", 0.5):
+    with patch.object(store_database, "CONNECT_SECONDS", PATIENCE):
         async with behind(valve, postgresql_database, tmp_path, clock) as store:
             await store.engine.dispose()
             valve.hang()
@@ -99,15 +101,15 @@ async def test_a_new_connection_is_not_waited_for_long(
 
 
 async def test_an_operators_command_may_take_its_time(postgresql_database: str) -> None:
-    with patch.object(store_database, "STATEMENT_SECONDS", 0.1):
+    with patch.object(store_database, "STATEMENT_SECONDS", PATIENCE):
         for patient in (True, False):
             engine = create_engine(Settings(database=postgresql_database), patient=patient)
             async with engine.connect() as connection:
                 if patient:
-                    await connection.execute(text("SELECT pg_sleep(0.3)"))
+                    await connection.execute(text("SELECT pg_sleep(4)"))
                 else:
                     with pytest.raises(TimeoutError):
-                        await connection.execute(text("SELECT pg_sleep(0.3)"))
+                        await connection.execute(text("SELECT pg_sleep(4)"))
             await engine.dispose()
 
 
