@@ -26,6 +26,7 @@ from teslafi_companion.domain.links.links import links_of
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
+from teslafi_companion.store.schema import MIGRATING
 from teslafi_companion.store.tables import audit, outbox
 from tests.live.served import free_port
 
@@ -35,6 +36,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 EMAIL = "olga@example.org"
 PASSWORD = "nine purple teapots on a hill"
+SERVICE_SECONDS = 120
+"""For a process to begin and to end."""
+WAITING = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid
+    WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
 
 
 class Ended(NamedTuple):
@@ -52,6 +59,14 @@ async def until_it_logs(process: Process, event: str) -> None:
         if json.loads(line)["event"] == event:
             return
     pytest.fail(f"the service ended before {event}")
+
+
+async def until_so_many_wait(connection: asyncpg.Connection[asyncpg.Record], number: int) -> None:
+    """Look until so many wait for the lock of whoever migrates."""
+    while True:
+        if await connection.fetchval(WAITING) == number:
+            return
+        await asyncio.sleep(0.05)
 
 
 class Operator:
@@ -276,6 +291,28 @@ async def test_serving_waits_for_its_database_and_migrates_it(postgresql_databas
                 process.kill()
                 await process.wait()
         await connection.execute(f"DROP DATABASE IF EXISTS {sqlalchemy.make_url(later).database} WITH (FORCE)")
+        await connection.close()
+
+
+async def test_sigterm_ends_the_waiting_for_another_process_that_migrates(
+    tmp_path: Path, postgresql_database: str
+) -> None:
+    """The other may need long; what waits for it has changed nothing, and holds no lock that somebody waits for."""
+    operator = Operator(Settings(database=postgresql_database, key_file=tmp_path / "keys" / "companion.key"))
+    connection = await asyncpg.connect(postgresql_database)
+    await connection.execute("SELECT pg_advisory_lock($1)", MIGRATING)
+    process = await operator.serves()
+    try:
+        async with asyncio.timeout(SERVICE_SECONDS):
+            await until_so_many_wait(connection, 1)
+            process.terminate()
+            assert await process.wait() == 0
+            await until_so_many_wait(connection, 0)
+        assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
         await connection.close()
 
 

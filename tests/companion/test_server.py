@@ -176,6 +176,26 @@ async def test_requests_under_way_are_finished_before_it_ends(companion: ServedC
         await sign_in()
 
 
+async def test_a_request_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """After `shutdown_seconds` it is cut off: without an answer, long before its own deadline would give it one."""
+    served = ServedCompanion(
+        tmp_path, f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}", shutdown_seconds="1", log_level="info"
+    )
+    await served.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        head = f"POST /sign-in HTTP/1.1\r\nHost: localhost:{served.port}\r\nOrigin: {served.url}\r\n"
+        form = "Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 100\r\n"
+        writer.write(f"{head}{form}\r\n".encode())
+        # The handler has begun, and waits for a form that never comes
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert await served.stop() == [0]
+        assert await reader.read() == b""
+        writer.close()
+    finally:
+        await served.kill()
+
+
 async def test_it_is_alive_but_not_ready_without_its_database(
     tmp_path: Path, postgresql: int, postgresql_database: str
 ) -> None:

@@ -1,7 +1,7 @@
 """The running service: listens, serves, and ends in order when it is told to."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 import logging
 import resource
 import signal
@@ -65,17 +65,32 @@ async def serve(settings: Settings, *, migrates: bool = False) -> None:
 
 
 async def _migrated(settings: Settings, stop: asyncio.Event) -> bool:
-    """Update the tables as soon as the database answers; returns whether that was before the end."""
-    while not stop.is_set():
+    """Update the tables as soon as the database answers; returns whether that was before the end.
+
+    The end breaks it off wherever it is, also where it waits for another process that migrates: a migration is one
+    transaction.
+    """
+    migrating, ending = asyncio.create_task(_migrate(settings)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((migrating, ending), return_when=asyncio.FIRST_COMPLETED)
+        if migrating.done():
+            await migrating
+            return True
+        return False
+    finally:
+        for task in (migrating, ending):
+            task.cancel()
+        await asyncio.wait((migrating, ending))
+
+
+async def _migrate(settings: Settings) -> None:
+    """Update the tables; a database that does not answer is waited for."""
+    while True:
         try:
-            await migrate_database(settings)
+            return await migrate_database(settings)
         except DatabaseUnreachable as fault:
             _log.warning("waiting_for_database", reason=str(fault))
-        else:
-            return True
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), DATABASE_RETRY_SECONDS)
-    return False
+        await asyncio.sleep(DATABASE_RETRY_SECONDS)
 
 
 async def started(stack: AsyncExitStack, settings: Settings, clock: Clock = system_clock) -> Services:

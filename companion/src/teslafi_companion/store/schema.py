@@ -26,10 +26,10 @@ OLDEST_TABLES: Final = "0009"
 """The revision of the oldest tables that this code works with, so that it can start before they are migrated."""
 LOCK_SECONDS: Final = 5
 """How long a migration waits for a table: everybody who comes after it waits as well."""
+MIGRATING: Final = 0x7E51A
+"""The lock of whoever migrates: any number that no other program uses in this database."""
 
 _AS_IT_IS: Final = nullcontext()
-_MIGRATING: Final = 0x7E51A
-"""Any number that no other program uses for a lock in this database."""
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ def newest_revision() -> str:
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Several processes of a new version may migrate at once: the others wait, and find it done
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+        connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
     revision = _revision(connection)
     if revision is not None and revision not in dict(revisions()):
