@@ -79,7 +79,9 @@ OWN_SECOND_FACTOR: Final = frozenset(
         "iam:ResyncMFADevice",
     }
 )
-"""What somebody without a second factor has to be able to do to get one."""
+"""What people may do about their own second factor, if they have one."""
+WITHOUT_SECOND_FACTOR: Final = frozenset({"iam:GetUser", "iam:ListMFADevices", "sts:AssumeRole", "sts:GetSessionToken"})
+"""What it takes to name one's second factor and to show it. None of it enrolls one."""
 HIGHEST_LIMIT: Final = 3000
 """Requests of one address in five minutes."""
 GUARDS: Final[dict[str, tuple[str, ...]]] = {
@@ -367,7 +369,7 @@ def ssh_is_by_key(stack: Stack) -> Iterator[str]:
 
 @promise
 def people_need_a_second_factor(stack: Stack) -> Iterator[str]:
-    """There is one role for people; it is assumed with MFA of the last hour, for an hour."""
+    """One role for people is assumed with MFA of the last hour, for an hour. Nobody enrolls MFA without MFA."""
     account = stack.worked_out({"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"})
     for name, statement in _trusted_people(stack):
         if name != "OperatorRole":
@@ -384,7 +386,7 @@ def people_need_a_second_factor(stack: Stack) -> Iterator[str]:
     without = [one for name, one in stack.policies() if name == "Developers" and one["Effect"] == "Deny"]
     if not any(
         one["Condition"] == {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}
-        and set(as_list(one.get("NotAction", "*"))) <= OWN_SECOND_FACTOR | {"sts:AssumeRole", "sts:GetSessionToken"}
+        and set(as_list(one.get("NotAction", "*"))) <= WITHOUT_SECOND_FACTOR
         and one.get("Resource") == "*"
         for one in without
     ):
@@ -450,6 +452,19 @@ def sessions_are_recorded(stack: Stack) -> Iterator[str]:
             yield f"{name} may enter tasks"
         if statement.get("Condition", {}).get("StringEquals", {}).get("ecs:container-name") != "console":
             yield f"{name} may enter other containers than the console"
+
+
+@promise
+def console_ends(stack: Stack) -> Iterator[str]:
+    """A database console that nobody stops ends by itself after an hour."""
+    for name, container in _containers(stack):
+        if name != "console":
+            continue
+        (command,) = container["Command"]
+        # The shell becomes what it waits for, so nothing comes after it
+        sleeps = re.fullmatch(r"(?:[^;&|]+; )?exec sleep (\d+)", command)
+        if container["EntryPoint"] != ["sh", "-c"] or sleeps is None or int(sleeps[1]) > HOUR:
+            yield "the console outlives its hour"
 
 
 # Rights

@@ -1,4 +1,4 @@
-"""`script/hosting check` fails for what is wrong, and under CI for what could not be checked."""
+"""`script/hosting check` fails for what is wrong, and for what could not be checked."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -45,17 +45,24 @@ def test_a_changed_file_fails(
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
-def test_a_missing_tool_is_told_and_fails_under_ci(
-    ci: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("fault", "code"), [([], 3), (["a fault"], 1)])
+def test_what_could_not_be_checked_is_told_and_passes_nowhere(
+    fault: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> list[str]:
         raise Missing("promtool is part of Prometheus")
 
     monkeypatch.setattr(check, "_promtool", missing)
-    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(check, "_zizmor", lambda: fault)
     assert check.main([]) == code
-    assert "promtool: SKIPPED: promtool is part of Prometheus" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "promtool: SKIPPED: promtool is part of Prometheus" in said.out
+    assert ("NOT CHECKED: promtool" in said.err) is not bool(fault)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_all_is_well_when_all_was_checked() -> None:
+    assert check.main([]) == 0
 
 
 @pytest.mark.parametrize("name", ["promtool", "cfn-lint", "checkov", "zizmor"])

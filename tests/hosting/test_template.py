@@ -349,6 +349,21 @@ MUTANTS: Final = (
         put("Developers.Policies.0.PolicyDocument.Statement.2.NotAction", ["*"]),
     ),
     Mutant(
+        "a stolen password enrolls its own second factor",
+        promises.people_need_a_second_factor,
+        add("Developers.Policies.0.PolicyDocument.Statement.2.NotAction", "iam:EnableMFADevice"),
+    ),
+    Mutant(
+        "a stolen password makes a second factor",
+        promises.people_need_a_second_factor,
+        add("Developers.Policies.0.PolicyDocument.Statement.2.NotAction", "iam:CreateVirtualMFADevice"),
+    ),
+    Mutant(
+        "a stolen password is changed",
+        promises.people_need_a_second_factor,
+        add("Developers.Policies.0.PolicyDocument.Statement.2.NotAction", "iam:ChangePassword"),
+    ),
+    Mutant(
         "stolen session works elsewhere, mostly",
         promises.people_come_from_a_listed_network,
         put("OperatorPolicy.PolicyDocument.Statement.0.Condition.Bool", {"aws:ViaAWSService": "true"}),
@@ -400,6 +415,26 @@ MUTANTS: Final = (
         "tasks may enter tasks",
         promises.sessions_are_recorded,
         add("TaskPolicy.PolicyDocument.Statement", {"Effect": "Allow", "Action": "ecs:Execute*", "Resource": "arn:x"}),
+    ),
+    Mutant(
+        "a console for a day",
+        promises.console_ends,
+        put("ConsoleTask.ContainerDefinitions.0.Command.0", "exec sleep 86400"),
+    ),
+    Mutant(
+        "a console for ever",
+        promises.console_ends,
+        put("ConsoleTask.ContainerDefinitions.0.Command.0", "exec sleep infinity"),
+    ),
+    Mutant(
+        "a console for hour after hour",
+        promises.console_ends,
+        put("ConsoleTask.ContainerDefinitions.0.Command.0", "while true; do sleep 3600; done; exec sleep 3600"),
+    ),
+    Mutant(
+        "a console that starts something else",
+        promises.console_ends,
+        put("ConsoleTask.ContainerDefinitions.0.EntryPoint", ["tail", "-f", "/dev/null"]),
     ),
     # Rights
     Mutant(
