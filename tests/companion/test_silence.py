@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from sqlalchemy import delete, func, select, text
+from structlog.testing import capture_logs
 
 from teslafi_companion.audit import check_chain, record
 from teslafi_companion.settings import Settings
@@ -165,15 +166,41 @@ async def test_what_expired_is_dropped_in_parts(
     assert left == [[3, 3], [1, 1], [0, 0], [0, 0]]
 
 
-async def test_a_log_with_a_gap_keeps_nobody_busy(
-    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("removed", [{1}, {2}, {1, 2}, {2, 3}, {3, 4}, {5}, {1, 2, 3, 4}, {1, 2, 3, 4, 5}, {7}])
+async def test_a_gap_in_the_log_keeps_it_from_nothing(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, removed: set[int]
 ) -> None:
-    """Rows that somebody took out are for the check to find; housekeeping must not turn without a rest over them."""
+    """Housekeeping drops what is old around rows that somebody took out, says so, and does not turn without a rest."""
     monkeypatch.setattr("teslafi_companion.audit.DROPPED_AT_ONCE", 2)
+    old, all_ = 5, 8
     async with store.transaction() as transaction:
-        for _ in range(5):
+        for _ in range(old):
+            record(transaction, "signed_in", account_id=None)
+    clock.advance(seconds=timedelta(days=401).total_seconds())
+    async with store.transaction() as transaction:
+        for _ in range(all_ - old):
             record(transaction, "signed_in", account_id=None)
     async with store.transaction() as transaction:
-        await transaction.execute(delete(audit).where(audit.c.number == 2))
+        await transaction.execute(delete(audit).where(audit.c.number.in_(removed)))
+    with capture_logs() as said:
+        turns = 0
+        while await keep_house(store):
+            turns += 1
+    assert turns <= old
+    async with store.reading() as transaction:
+        left = [row.number for row in await transaction.rows(select(audit.c.number).order_by(audit.c.number))]
+    assert left == [number for number in range(old + 1, all_ + 1) if number not in removed]
+    told = sum(line["missing"] for line in said if line["event"] == "audit_rows_missing")
+    faults = (await check_chain(store)).faults
+    gone = {number for number in removed if number <= old}
+    # What is at the end of what is old is not gone through yet: the check has it
+    assert told == len(gone) or any("missing" in fault for fault in faults)
+    assert bool(faults) == (told < len(removed))
+    # When the rest is old as well, all of it was told
     clock.advance(seconds=timedelta(days=401).total_seconds())
-    assert not await keep_house(store)
+    with capture_logs() as said:
+        while await keep_house(store):
+            pass
+    told += sum(line["missing"] for line in said if line["event"] == "audit_rows_missing")
+    assert told == len(removed)
+    assert not (await check_chain(store)).faults

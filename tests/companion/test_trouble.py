@@ -8,15 +8,17 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 import asyncpg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, TimeoutError as NoConnection
 
 from teslafi_companion.app import create_app
 from teslafi_companion.crypto import KeyFault
+from teslafi_companion.domain.accounts.throttle import SIGN_IN_STRANGER, Attempt, judging, reserve
 from teslafi_companion.http.services import make_services
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store, StoreUnreachable, new_id
+from teslafi_companion.work.housekeeping import keep_house
 
 from .clock import ManualClock
 from .web.person import OLGA, PASSWORD, Person
@@ -148,6 +150,28 @@ async def test_no_request_is_answered_with_500(store: Store, clock: ManualClock,
                     assert answer.headers["Retry-After"].isdigit(), (method, path)
         assert needed > (30 if signed_in else 8)
     parts.passwords.close()
+
+
+@pytest.mark.parametrize("settles", ["the next attempt", "housekeeping"])
+async def test_an_attempt_costs_nothing_although_the_database_was_gone_when_it_was_to_be_given_back(
+    store: Store, settles: str
+) -> None:
+    """It is owed until the database is there again: whoever comes then has all attempts."""
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    for _ in range(7):
+        reservation = await reserve(store, [attempt])
+        assert reservation.admitted
+        with out_of_reach(store, FAULTS["starting up"]):
+            with pytest.raises(StoreUnreachable):
+                async with judging(store, reservation), store.reading():
+                    pass
+            with pytest.raises(StoreUnreachable):
+                await reserve(store, [attempt])
+    if settles == "housekeeping":
+        await keep_house(store, deletes=False)
+        async with store.reading() as transaction:
+            assert [row.attempts for row in await transaction.rows(select(tables.throttle))] == [0]
+    assert [(await reserve(store, [attempt])).admitted for _ in range(6)] == [True] * 5 + [False]
 
 
 TROUBLE: list[Exception] = [

@@ -15,6 +15,7 @@ from teslafi_companion.audit import check_chain, entries_of, record
 from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.accounts.passwords import Passwords, PasswordsBusy
+from teslafi_companion.domain.accounts.throttle import LINK_TRIES
 from teslafi_companion.store.database import Store, StoreUnreachable
 from teslafi_companion.store.tables import audit, throttle
 from teslafi_companion.work.housekeeping import keep_house
@@ -333,6 +334,39 @@ async def test_our_own_trouble_costs_nobody_a_mail(
             assert (await olga.send("POST", "/forgotten-password", {"email": OLGA})).status == 503
     await olga.send("POST", "/forgotten-password", {"email": OLGA})
     assert "Choose a new password" in [mail.subject for mail in await olga.mails()]
+
+
+async def test_our_own_trouble_uses_up_no_link(
+    companion: Companion, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever presses the button of a mail's page again and again while we are busy gets through when we are not."""
+
+    async def busy(*_: object, **__: object) -> None:
+        raise PasswordsBusy
+
+    async def gone(*_: object, **__: object) -> None:
+        raise StoreUnreachable
+
+    await olga.opens("/sign-up")
+    await olga.fills("/sign-up", email=OLGA)
+    for page, subject, purpose in (
+        ("/sign-up/confirm", "Confirm your address", "confirm_sign_up"),
+        ("/forgotten-password/new", "Choose a new password", "reset_password"),
+    ):
+        await olga.opens(await olga.link_in(subject))
+        form = olga.page.form(page).values | {"password": PASSWORD}
+        for name, trouble in (
+            ("passwords.Passwords.judge", busy),
+            ("passwords.Passwords.hash", busy),
+            (f"account.{purpose}", gone),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(f"teslafi_companion.domain.accounts.{name}", trouble)
+                for _ in range(LINK_TRIES.attempts):
+                    assert (await olga.send("POST", page, form)).status == 503
+        assert (await olga.send("POST", page, form)).status == 200
+        await olga.opens("/forgotten-password")
+        await olga.fills("/forgotten-password", email=OLGA)
 
 
 async def test_our_own_trouble_costs_nobody_an_attempt(

@@ -1,7 +1,7 @@
 """New passwords: what everybody would try is refused, and judging costs strangers more than it costs us."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 import hashlib
 import threading
@@ -9,6 +9,7 @@ import time
 
 from aiohttp import web
 from argon2 import PasswordHasher
+from argon2.exceptions import HashingError, VerificationError
 from hypothesis import example, given, settings as hypothesis_settings, strategies as st
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -145,6 +146,68 @@ async def test_judging_keeps_no_sign_in_waiting(monkeypatch: pytest.MonkeyPatch)
     finally:
         release = True
         judge.close()
+
+
+async def test_a_thread_that_nobody_waits_for_any_more_is_still_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives up again and again gets no longer queue by it."""
+    judge = Passwords(replace(CHEAP, password_judge_queue=0, password_judge_seconds=600))
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> bool:
+        begun.set()
+        return release.wait()
+
+    monkeypatch.setattr(strength, "is_common", slow)
+    try:
+        given_up = asyncio.create_task(judge.judge(PASSWORD, second_factor=False, context=CONTEXT))
+        await asyncio.to_thread(begun.wait)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        late = asyncio.create_task(judge.judge(PASSWORD, second_factor=False, context=CONTEXT))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert late.done()
+        with pytest.raises(PasswordsBusy):
+            await late
+    finally:
+        release.set()
+        judge.close()
+
+
+async def test_a_machine_without_memory_or_threads_is_our_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says nothing about a password, and is over when the machine has recovered."""
+    modest = Passwords(CHEAP)
+    phc = await modest.hash(PASSWORD)
+
+    def no_memory(fault: type[Exception]) -> Callable[..., None]:
+        def refused(*_: object) -> None:
+            # As argon2-cffi says it when malloc gives nothing
+            raise fault("Memory allocation error")
+
+        return refused
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PasswordHasher, "verify", no_memory(VerificationError))
+        patch.setattr(PasswordHasher, "hash", no_memory(HashingError))
+        with pytest.raises(PasswordsBusy):
+            await modest.verify(phc, PASSWORD)
+        with pytest.raises(PasswordsBusy):
+            await modest.hash(PASSWORD)
+    assert not await modest.verify(phc, "wrong")
+    assert await modest.verify(phc, PASSWORD)
+    modest.close()
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    tired = Passwords(CHEAP)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(CHEAP.password_threads + CHEAP.password_queue + 1):
+            with pytest.raises(PasswordsBusy):
+                await tired.verify(phc, PASSWORD)
+    assert await tired.verify(phc, PASSWORD)
+    tired.close()
 
 
 async def test_a_known_device_waits_for_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:

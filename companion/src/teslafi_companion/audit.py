@@ -16,7 +16,8 @@ import struct
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
+import structlog
 
 from teslafi_companion.crypto import Place, RootUnknown, SealBroken
 from teslafi_companion.store.database import DROPPED_AT_ONCE, Store, StoreUnreachable, Transaction, new_id
@@ -32,6 +33,8 @@ _DETAIL_LABEL: Final = "audit-detail"
 _TAIL_LABEL: Final = "audit-tail"
 _BATCH: Final = 500
 _LONGEST_DETAIL: Final = 16 * 1024
+
+_log = structlog.get_logger(__name__)
 
 
 def record(
@@ -308,23 +311,28 @@ async def purge(transaction: Transaction, retention: timedelta) -> int:
     """Delete events older than `retention` from the chain's start; returns how many.
 
     Only what comes before the first younger row goes: a row that a wrong clock dated far back takes nothing along.
+    Rows that somebody took out are logged once, as what is left of their gap goes; until then `check` finds them.
     """
+    threshold = transaction.now - retention
     oldest = await transaction.first(select(audit.c.at).order_by(audit.c.number).limit(1))
-    if oldest is None or oldest.at >= transaction.now - retention:
+    if oldest is None or oldest.at >= threshold:
         return 0
     # Locked before anything is chosen: another process may be deleting from the same end
     chain = await _locked_chain(transaction)
     kept = await transaction.first(
-        select(audit.c.number).where(audit.c.at >= transaction.now - retention).order_by(audit.c.number).limit(1)
+        select(audit.c.number).where(audit.c.at >= threshold).order_by(audit.c.number).limit(1)
     )
     expired = chain.head_number if kept is None else kept.number - 1
-    over = min(expired, chain.tail_number + DROPPED_AT_ONCE)
-    last = await transaction.first(select(audit.c.number, audit.c.hash).where(audit.c.number == over))
+    # By the rows that are there: a gap that somebody left may not keep the log from ageing
+    some = select(audit.c.number).where(audit.c.number <= expired).order_by(audit.c.number).limit(DROPPED_AT_ONCE)
+    end = select(func.max(some.subquery().c.number)).scalar_subquery()
+    last = await transaction.first(select(audit.c.number, audit.c.hash).where(audit.c.number == end))
     if last is None:
-        # Somebody took it out: `check` says so, and what is left stays as it was found
         return 0
-    transaction.left_some |= over < expired
+    transaction.left_some |= last.number < expired
     deleted = await transaction.execute(delete(audit).where(audit.c.number <= last.number))
+    if missing := last.number - chain.tail_number - deleted.rowcount:
+        _log.error("audit_rows_missing", after=chain.tail_number, up_to=last.number, missing=missing)
     await transaction.execute(
         update(audit_chain).values(
             tail_number=last.number,

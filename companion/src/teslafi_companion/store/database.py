@@ -1,6 +1,7 @@
 """Transactions: one connection, one moment, one cipher, and audit entries that join the chain just before commit."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime
@@ -25,7 +26,7 @@ from teslafi_companion.settings import Settings
 
 from .sqlite import connect
 
-type LastStep = Callable[[Transaction], Awaitable[None]]
+type Step = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
 CONNECT_SECONDS: Final = 3.0
@@ -36,6 +37,7 @@ POOL_SECONDS: Final = 10.0
 """For a free connection, after which the visitor is better told to come again."""
 DROPPED_AT_ONCE: Final = 5_000
 """How many rows one statement deletes at most, so that it ends in time and nobody waits long for its locks."""
+_MOST_OWED: Final = 10_000
 _READING: Final = "companion_reading"
 _PLAIN: Final = "plain"
 _SNAPSHOT: Final = "snapshot"
@@ -226,9 +228,9 @@ class Transaction:
         self.audit_entries: list[Mapping[str, Any]] = []
         self.wakes_outbox = False
         self.left_some = False
-        self._last_steps: dict[LastStep, None] = {}
+        self._last_steps: dict[Step, None] = {}
 
-    def finally_do(self, step: LastStep) -> None:
+    def finally_do(self, step: Step) -> None:
         """Have a step done once, just before the commit."""
         self._last_steps[step] = None
 
@@ -287,6 +289,7 @@ class Store:
         self.cipher = cipher
         self.clock = clock
         self.outbox_woken = asyncio.Event()
+        self._owed: deque[Step] = deque(maxlen=_MOST_OWED)
         # SQLite has one writer: waiting in line here is fairer and quicker than its own polling
         self._writers = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -316,6 +319,21 @@ class Store:
                 connection = await plain.execution_options(**options)
                 # Begins with the first statement, and ends with the connection's return to the pool
                 yield Transaction(connection, self.settings, self.cipher, self.clock())
+
+    async def settle(self, *steps: Step) -> None:
+        """Do these steps, and those that the database was out of reach for, each in a transaction of its own.
+
+        Raises StoreUnreachable while it still is; what is left is owed as long as this process lives.
+        """
+        self._owed.extend(steps)
+        while self._owed:
+            step = self._owed.popleft()
+            try:
+                async with self.transaction() as transaction:
+                    await step(transaction)
+            except StoreUnreachable, asyncio.CancelledError:
+                self._owed.append(step)
+                raise
 
     async def close(self) -> None:
         """Close all connections."""

@@ -116,11 +116,12 @@ def _is_within(span: timedelta, since: datetime | None, now: datetime) -> bool:
 
 
 async def keep_house(store: Store, *, deletes: bool = True) -> bool:
-    """Learn new keys, tell of unfinished sign-ins; with `deletes` carry out due removals and drop what has expired.
+    """Learn new keys, write what is owed, tell of unfinished sign-ins; with `deletes` remove and drop what is due.
 
     Says whether so much has expired that there is more to drop.
     """
     await refresh_cipher(store)
+    await store.settle()
     async with store.transaction() as transaction:
         await sign_in.notice_incomplete(transaction)
     if not deletes:

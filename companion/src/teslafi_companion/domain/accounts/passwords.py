@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 from typing import Protocol
 import unicodedata
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 
 from teslafi_companion.language import N_, Phrase
 from teslafi_companion.settings import Policy
@@ -20,7 +21,7 @@ class PasswordRefused(Exception):
 
 
 class PasswordsBusy(Exception):
-    """So many passwords are being checked that this one would have to wait too long."""
+    """So many passwords are being checked that this one would have to wait too long, or what one needs is not there."""
 
 
 def normalised(password: str) -> str:
@@ -45,22 +46,22 @@ class _Workers:
 
     def __init__(self, threads: int, queue: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._most = threads + queue
-        self._under_way = 0
+        self._seats = BoundedSemaphore(threads + queue)
 
     async def run[**Arguments, Answer](
         self, function: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Answer:
-        if self._under_way >= self._most:
+        if not self._seats.acquire(blocking=False):
             raise PasswordsBusy
-        self._under_way += 1
-        work = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        try:
+            work = self._threads.submit(function, *args, **kwargs)
+        except RuntimeError as fault:
+            # The system has no thread left for it
+            self._seats.release()
+            raise PasswordsBusy from fault
         # The seat is free when the thread is, also if whoever waited for it has given up
-        work.add_done_callback(self._done)
-        return await work
-
-    def _done(self, _work: object) -> None:
-        self._under_way -= 1
+        work.add_done_callback(lambda _: self._seats.release())
+        return await asyncio.wrap_future(work)
 
     def close(self) -> None:
         """End the threads when their work is done."""
@@ -92,7 +93,14 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the PHC string of a password; raises PasswordsBusy."""
-        return await self._hashing.run(self._hasher.hash, normalised(password))
+        return await self._hashing.run(self._hash, normalised(password))
+
+    def _hash(self, password: str) -> str:
+        try:
+            return self._hasher.hash(password)
+        except HashingError as fault:
+            # No memory for it now
+            raise PasswordsBusy from fault
 
     async def verify(self, phc: str | None, password: str, *, known: bool = False) -> bool:
         """Say whether a password is right; without a PHC string it takes as long and says no. Raises PasswordsBusy."""
@@ -110,8 +118,11 @@ class Passwords:
     def _matches(self, phc: str, password: str) -> bool:
         try:
             return self._hasher.verify(phc, password)
-        except VerificationError:
+        except VerifyMismatchError:
             return False
+        except VerificationError as fault:
+            # No memory for it now: nobody has looked whether it is right
+            raise PasswordsBusy from fault
 
     def needs_rehash(self, phc: str) -> bool:
         """Say whether a PHC string was made with other parameters than today's."""

@@ -113,6 +113,8 @@ async def reserve(store: Store, attempts: Sequence[Attempt]) -> Reservation:
 
     What was reserved before a refusal stays counted.
     """
+    # Whoever comes back after an outage finds what it cost him given back
+    await store.settle()
     made: list[Attempt] = []
     async with store.transaction() as transaction:
         # One order for everyone: two requests with the same keys never wait for each other's rows
@@ -221,11 +223,15 @@ async def give_back(store: Store, reservation: Reservation, *, worked: bool = Fa
     """Undo a reservation whose attempt was never judged, because we could not.
 
     When we `worked` at it nevertheless, what counts by network stays: a client that is slow on purpose causes work.
+    While the database is out of reach it is owed, and StoreUnreachable raised.
     """
-    async with store.transaction() as transaction:
+
+    async def take_back(transaction: Transaction) -> None:
         for attempt in _in_order(reservation.reserved):
             if attempt.rule.ladder or not worked:
                 await _take_back(transaction, attempt)
+
+    await store.settle(take_back)
 
 
 @asynccontextmanager
@@ -240,7 +246,7 @@ async def judging(store: Store, reservation: Reservation | None, *ours: type[Exc
         yield
     except trouble as fault:
         if reservation is not None:
-            with suppress(StoreUnreachable):  # the count passes by itself
+            with suppress(StoreUnreachable):  # owed until it is there again
                 await give_back(store, reservation, worked=isinstance(fault, asyncio.CancelledError))
         raise
 

@@ -147,9 +147,10 @@ async def email_confirm_form(request: web.Request) -> web.Response:
 async def email_confirm(request: web.Request) -> web.Response:
     """Give the account its new address."""
     token, changed = await typed(request, "token"), None
-    if await used_link(request, CHANGE_EMAIL, token) is not None:
-        async with services(request).store.transaction() as transaction:
-            changed = await account.confirm_change_email(transaction, token, visitor_of(request))
+    async with used_link(request, CHANGE_EMAIL, token) as link:
+        if link is not None:
+            async with services(request).store.transaction() as transaction:
+                changed = await account.confirm_change_email(transaction, token, visitor_of(request))
     if changed is None:
         return await render(request, "link_used.html", status=400)
     return await render(request, "confirmed.html", what="email")

@@ -56,8 +56,13 @@ async def _owner(transaction: Transaction, link: MailLink | None) -> Account | N
 
 async def new(request: web.Request) -> web.Response:
     """Set the new password: the link and, where there is one, the second factor have to be right."""
-    parts, token, visitor = services(request), await typed(request, "token"), visitor_of(request)
-    link = await used_link(request, RESET, token)
+    token = await typed(request, "token")
+    async with used_link(request, RESET, token) as link:
+        return await _new(request, token, link)
+
+
+async def _new(request: web.Request, token: str, link: MailLink | None) -> web.Response:
+    parts, visitor = services(request), visitor_of(request)
     async with parts.store.reading() as transaction:
         owner = await _owner(transaction, link)
     if owner is None:

@@ -9,6 +9,7 @@ from teslafi_companion.crypto import token_hash
 from teslafi_companion.domain.accounts import account, throttle
 from teslafi_companion.domain.accounts.account import MailLink
 from teslafi_companion.domain.accounts.addresses import EMAIL_INDEX, indexed_form
+from teslafi_companion.domain.accounts.passwords import PasswordsBusy
 from teslafi_companion.domain.accounts.throttle import (
     LINK_NETWORK,
     LINK_TRIES,
@@ -42,11 +43,12 @@ async def may_mail(request: web.Request, purpose: str, address: str) -> AsyncIte
         yield reservation.admitted
 
 
-async def used_link(request: web.Request, purpose: str, token: str) -> MailLink | None:
-    """Return what a link stands for, before anything costly is done for it; None when it does not work.
+@asynccontextmanager
+async def used_link(request: web.Request, purpose: str, token: str) -> AsyncIterator[MailLink | None]:
+    """Give what a link stands for, before anything costly is done for it; None when it does not work.
 
     Raises HTTPTooManyRequests: for a network that tries links that are none, for a link that is tried all the time.
-    A link that works is never refused because of the neighbours.
+    A link that works is never refused because of the neighbours, nor for trouble of ours inside the block.
     """
     store = services(request).store
     async with store.reading() as transaction:
@@ -56,6 +58,8 @@ async def used_link(request: web.Request, purpose: str, token: str) -> MailLink 
         if link is not None
         else Attempt(LINK_NETWORK, network_key(visitor_of(request).address))
     )
-    if not (await throttle.reserve(store, [attempt])).admitted:
+    reservation = await throttle.reserve(store, [attempt])
+    if not reservation.admitted:
         raise web.HTTPTooManyRequests
-    return link
+    async with throttle.judging(store, reservation, PasswordsBusy):
+        yield link

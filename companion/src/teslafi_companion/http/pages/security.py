@@ -58,7 +58,7 @@ async def set_notices(request: web.Request, visit: Visit) -> web.Response:
     reservation = await throttle.reserve(store, [Attempt(NOTICES_SET, visit.owner.id.bytes)])
     if not reservation.admitted:
         raise web.HTTPTooManyRequests
-    async with store.transaction() as transaction:
+    async with throttle.judging(store, reservation), store.transaction() as transaction:
         await account.set_login_notices(transaction, visit.owner, visitor_of(request), wanted=wanted)
     return see(f"/account/security?done=notices-{'on' if wanted else 'off'}")
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from teslafi_companion.domain.accounts import account
-from teslafi_companion.domain.accounts.account import SIGN_UP
+from teslafi_companion.domain.accounts.account import SIGN_UP, MailLink
 from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_address
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.http.page import language_of, render
@@ -49,8 +49,13 @@ async def confirm_form(request: web.Request) -> web.Response:
 
 async def confirm(request: web.Request) -> web.Response:
     """Make the account, with the password of whoever has the mail."""
-    parts, token = services(request), await typed(request, "token")
-    link = await used_link(request, SIGN_UP, token)
+    token = await typed(request, "token")
+    async with used_link(request, SIGN_UP, token) as link:
+        return await _confirm(request, token, link)
+
+
+async def _confirm(request: web.Request, token: str, link: MailLink | None) -> web.Response:
+    parts = services(request)
     if link is None:
         return await render(request, "link_used.html", status=400)
     email, password = link.content["email"], await typed(request, "password")
