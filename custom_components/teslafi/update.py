@@ -153,7 +153,7 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
             return None
         if self._notes is None or self._notes.version != version:
             try:
-                notes = await self.coordinator.details.release_notes(staged=latest != installed)
+                notes = await self.coordinator.details.release_notes(version, staged=latest != installed)
             except (TeslaError, BudgetUsedUp) as error:
                 raise refusal(error, self.coordinator.vehicle_name) from error
             self._notes = ReleaseNotes(version, as_markdown(notes))

@@ -94,7 +94,9 @@ async def test_alerts_are_asked_four_times_a_day(
     assert billed(owner, f"{ANNAS_MODEL_Y}/recent_alerts") == 0
 
 
-async def test_new_alerts_are_events(hass: HomeAssistant, owner: Owner, entry: ConfigEntry) -> None:
+async def test_new_alerts_are_events(
+    hass: HomeAssistant, owner: Owner, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
     """Each once, the oldest first, with whom it is for; those of before are none."""
     car = owner.tesla.control.car(ANNAS_MODEL_3)
     old = alert("Old", "2026-11-16T08:00:00+00:00", "customer")
@@ -103,6 +105,7 @@ async def test_new_alerts_are_events(hass: HomeAssistant, owner: Owner, entry: C
     give(car, old)
     await enable(hass, entry, ALERT, LAST_ALERT)
     assert shown(hass, ALERT) == "unknown"
+    await pass_time(hass, freezer, 61)
     heard = async_capture_events(hass, "state_changed")
     give(car, second, old, first)
     for _ in range(2):
@@ -114,7 +117,9 @@ async def test_new_alerts_are_events(hass: HomeAssistant, owner: Owner, entry: C
     assert shown(hass, LAST_ALERT) == "About Second"
 
 
-async def test_an_alert_during_a_restart_is_an_event(hass: HomeAssistant, owner: Owner, entry: ConfigEntry) -> None:
+async def test_an_alert_during_a_restart_is_an_event(
+    hass: HomeAssistant, owner: Owner, entry: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
     """Once there was one before it to go on from; what was told before the restart is not told again."""
     car = owner.tesla.control.car(ANNAS_MODEL_3)
     before = alert("Before", "2026-11-16T11:00:00+00:00", "customer")
@@ -122,6 +127,7 @@ async def test_an_alert_during_a_restart_is_an_event(hass: HomeAssistant, owner:
     give(car)
     await enable(hass, entry, ALERT)
     give(car, before)
+    freezer.tick(61)
     await ask(hass, "get_recent_alerts")
     await hass.async_block_till_done()
     told_at = shown(hass, ALERT)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
@@ -147,7 +147,7 @@ async def test_an_unknown_invoice_stops_no_other(hass: HomeAssistant, owner: Own
         with pytest.raises(ServiceValidationError) as refused:
             await ask(hass, "download_charging_invoice", content_id=content_id, filename=str(tmp_path / "a.pdf"))
         assert refused.value.translation_key == "no_such_invoice"
-    assert billed(owner, "/invoice/file-99") == 2
+    assert billed(owner, "/invoice/file-99") == 1
     (invoice,) = (await ask(hass, "get_charging_history"))["sessions"][0]["invoices"]
     await ask(hass, "download_charging_invoice", content_id=invoice["content_id"], filename=str(tmp_path / "a.pdf"))
 
@@ -188,7 +188,9 @@ async def test_a_sleeping_car_is_not_asked(hass: HomeAssistant, owner: Owner) ->
     assert owner.tesla.control.car(ANNAS_MODEL_Y).state is State.ASLEEP
 
 
-async def test_alerts_service_warranty_options(hass: HomeAssistant, owner: Owner) -> None:
+async def test_alerts_service_warranty_options(
+    hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
+) -> None:
     """Of a sleeping car too: Tesla has them."""
     await owner.sign_in()
     car = owner.tesla.control.car(ANNAS_MODEL_Y)
@@ -204,6 +206,7 @@ async def test_alerts_service_warranty_options(hass: HomeAssistant, owner: Owner
     assert "Autopilot" in {option["name"] for option in options}
     assert (await ask(hass, "get_service_status", ANNAS_MODEL_Y))["in_service"] is False
     car.set_value("in_service", value=True)
+    freezer.tick(61)
     answer = await ask(hass, "get_service_status", ANNAS_MODEL_Y)
     assert answer["in_service"] is True
     assert answer["visit_number"] == "SV12345678"
@@ -224,13 +227,110 @@ async def test_nothing_beyond_the_budget(hass: HomeAssistant, owner: Owner) -> N
 
 async def test_many_at_once_stay_within_the_budget(hass: HomeAssistant, owner: Owner) -> None:
     """What a question may cost is reserved before it is sent."""
+    owner.tesla.control.wake(ANNAS_MODEL_3)
     entry = await owner.sign_in()
     spent = entry.runtime_data.budget.cost
     hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: spent + 0.0101})
-    answers = await asyncio.gather(*(ask(hass, "get_recent_alerts") for _ in range(50)), return_exceptions=True)
+    questions = (ask(hass, "get_nearby_charging_sites", radius=radius) for radius in range(1, 51))
+    answers = await asyncio.gather(*questions, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, ServiceValidationError)]
     assert {answer.translation_key for answer in refused} == {"budget_reached"}
-    assert 1 <= billed(owner, "/recent_alerts") == 50 - len(refused) <= 5
+    assert 1 <= billed(owner, "/nearby_charging_sites") == 50 - len(refused) <= 5
+
+
+async def test_a_question_that_is_asked_twice_stays_within_the_budget(hass: HomeAssistant, owner: Owner) -> None:
+    """Tesla bills the answer to a dead access token as well as the one to its successor."""
+    entry = await owner.sign_in()
+    budget = entry.runtime_data.budget
+    price = budget.price(Category.DETAILS)
+    limit = budget.cost + 1.5 * price
+    hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: limit})
+    assert owner.tesla.control.expire_access_tokens(ANNA) > 0
+    with pytest.raises(ServiceValidationError, match="budget is used up"):
+        await ask(hass, "get_warranty")
+    assert budget.cost <= limit
+    hass.config_entries.async_update_entry(entry, options={CONF_MONTHLY_BUDGET: limit + price})
+    assert (await ask(hass, "get_warranty"))["active"]
+    assert budget.cost == pytest.approx(limit + price / 2)
+
+
+PAID: Final[Mapping[str, Mapping[str, Any]]] = {
+    "get_charging_history": {"start": "2026-10-01 00:00:00"},
+    "apply_charging_history": {},
+    "get_nearby_charging_sites": {"radius": 20},
+    "get_recent_alerts": {},
+    "get_service_status": {},
+    "get_warranty": {},
+    "get_vehicle_options": {},
+}
+"""Every action that Tesla bills, but for the one that saves a file."""
+
+
+@pytest.fixture
+async def awake(owner: Owner) -> ConfigEntry:
+    """Set up an account that shares everything, with a car that is awake."""
+    owner.tesla.control.car(ANNAS_MODEL_3).set_value("vehicle_state.sentry_mode", value=True)
+    owner.tesla.control.wake(ANNAS_MODEL_3)
+    return await sharing(owner)
+
+
+def test_every_action_is_tried() -> None:
+    assert {*PAID, "download_charging_invoice"} == set(ACTIONS)
+
+
+@pytest.mark.parametrize("name", PAID)
+async def test_an_automation_in_a_loop_is_billed_once_a_minute(
+    hass: HomeAssistant, owner: Owner, awake: ConfigEntry, freezer: FrozenDateTimeFactory, name: str
+) -> None:
+    """Fifty at once, and fifty one after the other; a minute later Tesla is asked anew."""
+    before = counted(awake, ANNAS_MODEL_3)
+    answers = await asyncio.gather(*(ask(hass, name, **PAID[name]) for _ in range(50)))
+    once = counted(awake, ANNAS_MODEL_3) - before
+    assert 1 <= once <= 2
+    for second in range(59):
+        freezer.tick(1 if second else 0)
+        assert await ask(hass, name, **PAID[name]) == answers[0]
+    assert counted(awake, ANNAS_MODEL_3) - before == once
+    freezer.tick(2)
+    await ask(hass, name, **PAID[name])
+    assert counted(awake, ANNAS_MODEL_3) - before == 2 * once
+
+
+async def test_another_question_is_another_answer(hass: HomeAssistant, owner: Owner, awake: ConfigEntry) -> None:
+    """Other arguments, another car, another endpoint: none is answered from the memory of the first."""
+    before = billed(owner, "/nearby_charging_sites")
+    wishes: list[dict[str, Any]] = [{"radius": 20}, {"radius": 21}, {"count": 1, "radius": 20}, {"count": 20}, {}]
+    for more in wishes:
+        await ask(hass, "get_nearby_charging_sites", **more)
+    assert billed(owner, "/nearby_charging_sites") - before == 5
+    spans: list[dict[str, Any]] = [{}, {"start": "2026-10-01 00:00:00"}, {"end": "2026-10-01 00:00:00"}]
+    for span in spans:
+        await ask(hass, "get_charging_history", **span)
+    assert billed(owner, "/charging/history") == 3
+    for vin in (ANNAS_MODEL_3, ANNAS_MODEL_Y):
+        await ask(hass, "get_warranty", vin)
+    assert billed(owner, "/warranty/details") == 2
+    assert len(awake.runtime_data.vehicles[ANNAS_MODEL_3].details.memory.questions) == 9
+
+
+async def test_questions_are_forgotten(
+    hass: HomeAssistant, owner: Owner, awake: ConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    for radius in range(1, 40):
+        await ask(hass, "get_nearby_charging_sites", radius=radius)
+        freezer.tick(3)
+    assert len(awake.runtime_data.vehicles[ANNAS_MODEL_3].details.memory.questions) <= 21
+
+
+async def test_a_failure_is_shared_and_not_remembered(hass: HomeAssistant, owner: Owner, awake: ConfigEntry) -> None:
+    """Who asks while the question is under way hears that it failed; who asks later asks Tesla."""
+    owner.tesla.control.fault(path="*/recent_alerts", kind="status", status=500, times=1)
+    owner.tesla.state.requests.clear()
+    ends = await asyncio.gather(*(ask(hass, "get_recent_alerts") for _ in range(20)), return_exceptions=True)
+    assert {type(end) for end in ends} == {HomeAssistantError}
+    asked = [one for one in owner.tesla.state.requests if "recent_alerts" in str(one)]
+    assert len(asked) == 1
+    assert (await ask(hass, "get_recent_alerts"))["alerts"]
 
 
 async def test_a_refusal_is_not_repeated_at_once(

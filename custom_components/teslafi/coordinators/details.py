@@ -1,10 +1,11 @@
 """Asks about one car what Tesla bills beside live data: within the budget, with a memory for each endpoint."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
@@ -21,6 +22,11 @@ from .endpoint import Endpoint
 ALERTS: Final = "recent_alerts"
 SERVICE: Final = "service_data"
 
+REMEMBERED: Final = 60.0
+"""Seconds for which a question that comes again is answered as before: an automation in a loop is billed once."""
+TWICE: Final = 1
+"""Requests more than a question needs, held back for its repetition with another access token or in another region."""
+
 HELD_BACK: Final = frozenset({Trouble.RATE_LIMITED, Trouble.REFUSED, Trouble.SPENDING_LIMIT})
 """Failures after which Tesla is not asked again before its wait is over, whoever asks: Tesla bills the refusal too."""
 
@@ -29,11 +35,30 @@ class BudgetUsedUp(Exception):
     """The owner's monthly limit leaves no room for the question; nothing was asked."""
 
 
+@dataclass(slots=True)
+class Question:
+    """One question with its arguments, and what came of it last."""
+
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    answer: Any = None
+    answered_at: float | None = None
+    """Monotonic."""
+    failure: TeslaError | None = None
+    failed: int = 0
+    """How often there was no answer."""
+
+    def remembered(self) -> bool:
+        """Tell whether the last answer is new enough to be given again."""
+        return self.answered_at is not None and time.monotonic() - self.answered_at < REMEMBERED
+
+
 @dataclass(frozen=True, slots=True)
 class DetailsMemory:
     """What is remembered of a car's details while Home Assistant runs: a reload is no reason to ask again."""
 
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    questions: dict[tuple[object, ...], Question] = field(default_factory=dict)
+    """By endpoint and arguments: those of the last minute, and those under way."""
     answers: dict[str, Any] = field(default_factory=dict)
     """The last answer of endpoints that entities show."""
 
@@ -71,6 +96,8 @@ class VehicleDetails:
         return await self._ask(
             "charging_history",
             lambda count: self._reader.charging_history(self.vin, count, begin=begin, end=end),
+            begin,
+            end,
             most=MOST_PAGES,
         )
 
@@ -84,7 +111,7 @@ class VehicleDetails:
                 # Says something about the id, nothing about the endpoint
                 return None
 
-        document = await self._ask("charging_invoice", fetch)
+        document = await self._ask("charging_invoice", fetch, content_id)
         if document is None:
             raise NotFound("Tesla has no such invoice")
         return document
@@ -94,6 +121,8 @@ class VehicleDetails:
         return await self._ask(
             "nearby_charging_sites",
             lambda count: self._reader.nearby_charging_sites(self.vin, count, most=most, radius=radius),
+            most,
+            radius,
             awake=True,
         )
 
@@ -105,10 +134,17 @@ class VehicleDetails:
         """Return what the car was ordered with."""
         return await self._ask("options", lambda count: self._reader.options(self.vin, count))
 
-    async def release_notes(self, *, staged: bool) -> tuple[ReleaseNote, ...]:
-        """Return the notes of the installed software, or of the offered one; the car has to be awake."""
+    async def release_notes(self, version: str, *, staged: bool) -> tuple[ReleaseNote, ...]:
+        """Return the notes of the installed software, or of the offered one; the car has to be awake.
+
+        Tesla is not told the `version`; what it says of one is no answer to the question about the next.
+        """
         return await self._ask(
-            "release_notes", lambda count: self._reader.release_notes(self.vin, count, staged=staged), awake=True
+            "release_notes",
+            lambda count: self._reader.release_notes(self.vin, count, staged=staged),
+            version,
+            staged,
+            awake=True,
         )
 
     async def recent_alerts(self) -> tuple[Alert, ...]:
@@ -120,15 +156,48 @@ class VehicleDetails:
         return await self._ask(SERVICE, lambda count: self._reader.service_visit(self.vin, count))
 
     async def _ask[T](
-        self, name: str, read: Callable[[Count], Awaitable[T]], *, most: int = 1, awake: bool = False
+        self,
+        name: str,
+        read: Callable[[Count], Awaitable[T]],
+        *arguments: object,
+        most: int = 1,
+        awake: bool = False,
     ) -> T:
-        """Ask one endpoint, which up to `most` requests answer; `awake`: only the car itself can."""
-        if awake and self._asleep():
-            raise VehicleAsleep("The car is asleep or offline")
+        """Ask one endpoint, which up to `most` requests answer; `awake`: only the car itself can.
+
+        The same question within a minute gets the same answer. Who asks it while it is under way shares what comes
+        of it, a failure too.
+        """
+        question = self._question(name, *arguments)
+        failed = question.failed
+        async with question.asking:
+            if question.remembered():
+                return cast("T", question.answer)
+            if question.failure is not None and question.failed != failed:
+                raise question.failure
+            if awake and self._asleep():
+                raise VehicleAsleep("The car is asleep or offline")
+            try:
+                question.answer = answer = await self._ask_tesla(name, read, most)
+            except TeslaError as error:
+                question.failure, question.failed = error, question.failed + 1
+                raise
+            question.answered_at = time.monotonic()
+            return answer
+
+    def _question(self, *asked: object) -> Question:
+        """Return the memory of a question, and forget those that are over."""
+        questions = self.memory.questions
+        over = [key for key, one in questions.items() if not one.remembered() and not one.asking.locked()]
+        for key in over:
+            del questions[key]
+        return questions.setdefault(asked, Question())
+
+    async def _ask_tesla[T](self, name: str, read: Callable[[Count], Awaitable[T]], most: int) -> T:
         endpoint = self.endpoint(name)
         if (error := _held_back(endpoint)) is not None:
             raise error
-        price = self._budget.price(Category.DETAILS) * most
+        price = self._budget.price(Category.DETAILS) * (most + TWICE)
         if not self._budget.may_spend_on(price):
             raise BudgetUsedUp
         with self._budget.under_way(price):

@@ -10,8 +10,8 @@ from typing import Any, Final
 import aiohttp
 
 from ..secret import Secret
-from ..tesla.body import body_of, waits_said
-from ..tesla.errors import Reason, SignInRequired, TeslaError, UnexpectedAnswer, Unreachable, rate_limited, translated
+from ..tesla.body import body_of, limited
+from ..tesla.errors import Reason, SignInRequired, TeslaError, UnexpectedAnswer, Unreachable, translated
 from .record import identity_of, vin_of
 
 SERVER: dict[str, str] = {"feed": "https://www.teslafi.com/feed.php"}
@@ -97,7 +97,7 @@ class FeedClient:
             ) as response:
                 raw = await body_of(response)
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise rate_limited(*waits_said(response.headers, raw))
+            raise limited(response.headers, raw)
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise SignInRequired(Reason.FEED_TOKEN)
         if response.status != HTTPStatus.OK:

@@ -5,7 +5,8 @@ from typing import Final
 
 import aiohttp
 
-from .errors import UnexpectedAnswer
+from .errors import RateLimited, UnexpectedAnswer, rate_limited
+from .retry_after import epoch_of
 
 MOST_BYTES: Final = 2 * 1024 * 1024
 """Size of the largest body that is read: ten times the largest answer seen. Parsing it does not hold up the loop."""
@@ -21,6 +22,9 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def waits_said(headers: Mapping[str, str], body: bytes) -> tuple[str | None, ...]:
-    """Return where a 429 may say how long to wait, the best first."""
-    return headers.get("Retry-After"), headers.get("RateLimit-Reset"), body.decode(errors="replace").strip()
+def limited(headers: Mapping[str, str], body: bytes) -> RateLimited:
+    """Return the error for a 429, whose headers or body may say how long to wait, the best first."""
+    text = body.decode(errors="replace").strip()
+    return rate_limited(
+        headers.get("Retry-After"), headers.get("RateLimit-Reset"), text, at=epoch_of(headers.get("Date"))
+    )

@@ -299,9 +299,13 @@ def _other(error: library.TeslaFleetError) -> TeslaError:
     return Unreachable(f"Tesla has trouble ({status})")
 
 
-def rate_limited(*said: object) -> RateLimited:
-    """Return the error for a 429 out of what its headers and its body say, the first that says something first."""
-    waits = (seconds_to_wait(value, time.time()) for value in said)
+def rate_limited(*said: object, at: float | None = None) -> RateLimited:
+    """Return the error for a 429 out of what its headers and its body say, the first that says something first.
+
+    `at`: epoch seconds by the clock of who answered, which is not wrong when ours is; dates are told by that one.
+    """
+    now = time.time() if at is None else at
+    waits = (seconds_to_wait(value, now) for value in said)
     return RateLimited(next((wait for wait in waits if wait is not None), None))
 
 

@@ -23,8 +23,8 @@ from tesla_fleet_api.exceptions import ResponseError, raise_for_status
 from yarl import URL
 
 from ..secret import Secret
-from .body import body_of, waits_said
-from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, rate_limited, translated
+from .body import body_of, limited
+from .errors import AccessTokenRefused, TeslaError, UnexpectedAnswer, WrongRegion, translated
 from .servers import region_at
 from .session import GrantSession
 
@@ -178,7 +178,7 @@ class _Sent(AbstractAsyncContextManager[Answer]):
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             raise UnexpectedAnswer(f"Tesla's server sends us elsewhere ({answer.status})")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise rate_limited(*waits_said(answer.headers, body))
+            raise limited(answer.headers, body)
         return answer
 
     @override

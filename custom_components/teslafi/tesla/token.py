@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 
 from ..secret import Secret
-from .body import body_of, waits_said
+from .body import body_of, limited
 from .errors import (
     Reason,
     SignInRequired,
@@ -19,7 +19,6 @@ from .errors import (
     TokenRequestRefused,
     UnexpectedAnswer,
     Unreachable,
-    rate_limited,
     translated,
 )
 from .grant import OWNER_CLIENT, Grant, TokenMalformed
@@ -89,7 +88,7 @@ class TokenEndpoint:
         if response.status == HTTPStatus.OK and body is not None:
             return body
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise rate_limited(*waits_said(response.headers, raw))
+            raise limited(response.headers, raw)
         raise _refusal(response.status, body)
 
 
