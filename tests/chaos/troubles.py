@@ -33,7 +33,6 @@ from .wrapped import ORDERS
 
 ROUNDS: Final = 3
 """How often each trouble is had."""
-LASTS: Final = (1.0, 3.0)
 MAIL_HANGS = "mail server hangs for longer than a letter is waited for"
 CHARGEBEE_HANGS = "Chargebee hangs for longer than anybody waits"
 LASTING: Final = {MAIL_HANGS: 75.0, CHARGEBEE_HANGS: 45.0}
@@ -93,8 +92,29 @@ class Held(ServedCompanion):
         return {}
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long a trouble lasts at least and at most, and how long everybody rests between two requests, in seconds."""
+
+    lasts: tuple[float, float] = (1.0, 3.0)
+    rest: float = 0.0
+
+
+SHORT: Final = Pace((0.2, 0.5), rest=0.15)
+"""What still meets every trouble with requests under way, and costs a quarter."""
+
+
 class Busy(Load):
     """The same people, who take 503 for an answer, and an owner who looks at her subscription."""
+
+    rest = 0.0
+
+    @override
+    async def go_on(self, what: str) -> None:
+        while True:
+            with suppress(*NETWORK_FAULTS):
+                await getattr(self, what)()
+            await asyncio.sleep(self.rest or 0.05)
 
     @override
     async def refresh(self) -> None:
@@ -205,9 +225,10 @@ TROUBLES: Final[dict[str, tuple[Step, Step]]] = {
 """How each begins and ends."""
 
 
-async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) -> dict[str, Any]:
+async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int, pace: Pace) -> dict[str, Any]:
     """Have the named troubles, one after the other; return the figures. Raise Broken."""
     companion, load = world.companion, Busy(world.companion, Random(seed))  # noqa: S311 - when it begins is no secret
+    load.rest = pace.rest
     await companion.start()
     await load.link()
     recoveries: dict[str, float] = {}
@@ -223,7 +244,7 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int) 
             await asyncio.sleep(load.random.uniform(0.3, 1.0))
             try:
                 await begin(world)
-                await asyncio.sleep(LASTING.get(name) or load.random.uniform(*LASTS))
+                await asyncio.sleep(LASTING.get(name) or load.random.uniform(*pace.lasts))
             except NoDisk:
                 left_out.add(name)
             else:
@@ -305,7 +326,7 @@ async def _every_mail(mails: MailCatcher, wanted: set[str]) -> None:
         raise Broken(f"{len(twice)} people got their mail twice")
 
 
-async def troubled(kind: str, names: list[str], seed: int) -> dict[str, Any]:
+async def troubled(kind: str, names: list[str], seed: int, pace: Pace = Pace()) -> dict[str, Any]:
     """Have troubles on one kind of database."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = Path(name)
@@ -333,7 +354,7 @@ async def troubled(kind: str, names: list[str], seed: int) -> dict[str, Any]:
                 await companion.command("migrate")
                 await companion.command("create-account", OWNER, "--password-stdin", stdin=f"{PASSWORD}\n")
                 try:
-                    return await rounds(World(companion, database, mail, chargebee), mails, names, seed)
+                    return await rounds(World(companion, database, mail, chargebee), mails, names, seed, pace)
                 finally:
                     await companion.kill()
                     await mail.stop()
