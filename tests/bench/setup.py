@@ -31,6 +31,7 @@ COLUMNS: Final = (
     ("memory MB", "memory_mb", ".1f"),
     ("entities", "entities", "d"),
     ("CPU ms per refresh", "refresh_cpu_ms", ".2f"),
+    ("CPU ms per look", "look_cpu_ms", ".2f"),
     ("wall ms per refresh", "refresh_wall_ms", ".2f"),
 )
 

@@ -109,7 +109,7 @@ class LiveHomeAssistant:
     def prepare(self, credential: Credential) -> None:
         """Write the configuration, unless this folder has one already."""
         if (self.folder / ".storage" / "auth").exists():
-            self._store("http", _http(self.port), version=2, minor=2)
+            self._store("http", http_settings(self.port), version=2, minor=2)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "configuration.yaml").write_text(CONFIGURATION)
@@ -122,7 +122,7 @@ class LiveHomeAssistant:
         self._store("auth_provider.homeassistant", {"users": [{"username": USER, "password": _hashed(PASSWORD)}]})
         self._store("onboarding", {"done": ["user", "core_config", "analytics", "integration"]}, version=4)
         self._store("core.config", CORE, minor=4)
-        self._store("http", _http(self.port), version=2, minor=2)
+        self._store("http", http_settings(self.port), version=2, minor=2)
         self._store("application_credentials", {"items": [_credential_item(credential)]})
         (self.folder / "access-token.txt").write_text(_long_lived(tokens[1]))
         self._keep_brands_offline()
@@ -311,8 +311,11 @@ def _hashed(password: str) -> str:
     return base64.b64encode(bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4))).decode()
 
 
-def _http(port: int) -> dict[str, Any]:
-    """YAML for `http` is deprecated and restarts Home Assistant after a trial; the store is read as it is."""
+def http_settings(port: int) -> dict[str, Any]:
+    """Return what the store `http` (version 2.2) holds for a port of this machine alone.
+
+    YAML for `http` is deprecated and restarts Home Assistant after a trial; the store is read as it is.
+    """
     stable = {
         "server_host": ["127.0.0.1"],
         "server_port": port,

@@ -110,7 +110,7 @@ class Budget:
         or the limit is another and every car has all of its mode.
         """
         now = (month_of(time.time()), self.limit)
-        if any(step is not Step.FULL for step in self._steps(vins).values()):
+        if self.limit is not None and any(step is not Step.FULL for step in self._steps(vins).values()):
             self._short = now
         elif now != self._short:
             self._short = None

@@ -166,7 +166,7 @@ class PollingState(NamedTuple):
     idle_hints: int = 0
     """Hints in a row after which neither a drive nor a charge began or ended."""
     wanted: bool = False
-    """Somebody asked for a look; the state is asked first."""
+    """Somebody asked for a look while it was not known that the car is online: the state is asked first."""
     states_asked: tuple[float, ...] = ()
     looks_asked: tuple[float, ...] = ()
     """When the last requests of each kind went out."""
@@ -676,7 +676,8 @@ def without_habits(polling: PollingState) -> PollingState:
 
 def look_wanted(polling: PollingState, now: Moment) -> PollingState:
     """Take in that somebody asks for a look now. It never wakes the car, and what Tesla told us to wait for stays."""
-    return replace(polling, wanted=True, hint_at=now.clock)
+    known_online = polling.online and _fresh(polling, now.clock)
+    return replace(polling, wanted=polling.wanted or not known_online, hint_at=now.clock)
 
 
 def hinted(polling: PollingState, now: Moment) -> PollingState:

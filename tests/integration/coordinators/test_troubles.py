@@ -65,9 +65,10 @@ def events(hass: HomeAssistant) -> Counter[str]:
 async def looks(hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, times: int) -> None:
     """Have every car, site and the list looked at."""
     for _ in range(times):
-        freezer.tick(timedelta(seconds=900))
+        freezer.tick(timedelta(seconds=840))
         account = entry.runtime_data.account
         await account.async_refresh()
+        freezer.tick(timedelta(seconds=60))  # what the list told of the state is no longer new
         for coordinator in (*account.vehicles.values(), *account.sites.values()):
             coordinator.want_look()
             await coordinator.async_refresh()

@@ -303,6 +303,28 @@ def test_a_sign_that_flaps_for_days_costs_little() -> None:
     assert flapped - alone <= 2 * 15
 
 
+@pytest.mark.parametrize(
+    ("online", "seconds", "first"),
+    [(True, 10, Ask.DATA), (True, 31, Ask.STATE), (False, 10, Ask.STATE), (None, 10, Ask.STATE)],
+)
+def test_a_wish_asks_for_the_state_first_unless_the_car_is_known_to_be_online(
+    online: bool | None, seconds: float, first: Ask
+) -> None:
+    """What an answer told within the last half minute is not asked again; what follows a look is asked as planned."""
+    polling = PollingState()
+    if online is not None:
+        polling = rule.state_answered(polling, online=online, asleep=not online, now=Moment(0, EPOCH))
+    if online:
+        polling = rule.data_answered(polling, Observation(), Moment(0, EPOCH))
+    now = Moment(seconds, EPOCH + seconds)
+    polling = rule.look_wanted(polling, now)
+    request = rule.next_request(polling, now)
+    assert (request.ask, request.at <= now.clock) == (first, True)
+    if first is Ask.DATA:
+        answered = rule.data_answered(rule.asked(polling, first, now), Observation(), now)
+        assert rule.next_request(answered, now).at > seconds + 20
+
+
 def test_wishes_without_end_stay_far_inside_teslas_limits() -> None:
     """Wishes without end make six looks a minute, and none against a wait of Tesla's."""
     world = World(still(Spell(0, DAY, Reason.SENTRY))).run(HOUR)
