@@ -94,12 +94,69 @@ async def test_a_changed_row_is_found(store: Store, values: dict[str, object], s
     assert any(sentence in fault for fault in faults), faults
 
 
-@pytest.mark.parametrize(("number", "sentence"), [(1, "missing"), (2, "missing"), (3, "rows were removed")])
-async def test_a_removed_row_is_found(store: Store, number: int, sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ({1}, "Rows 1 to 1 are missing."),
+        ({2}, "Rows 2 to 2 are missing."),
+        ({2, 3}, "Rows 2 to 3 are missing."),
+        ({4}, "The chain ends at row 3 but its head says 4: rows were removed."),
+    ],
+)
+async def test_a_removed_row_is_found(store: Store, numbers: set[int], sentence: str) -> None:
+    for _ in range(4):
+        await note(store)
+    faults = await tampered(store, delete(audit).where(audit.c.number.in_(numbers)))
+    assert sentence in faults
+
+
+async def test_the_chain_is_made_as_it_always_was(store: Store, clock: ManualClock) -> None:
+    """Reckoned here in other words: rows that an earlier version wrote have to stay part of it."""
+    owner = new_id()
+    await note(store, "sign_in_failed")
+    clock.advance(seconds=61)
+    await note(store, "sign_in_success", owner)
+    last = bytes(32)
+    async with store.reading() as transaction:
+        for row in await transaction.rows(select(audit).order_by(audit.c.number)):
+            detail = b'{"address":"192.0.2.7"}'
+            assert row.detail_mac == store.cipher.mac("audit-detail", row.id.bytes + detail)
+            account_id = b"" if row.account_id is None else row.account_id.bytes
+            texts = [part.encode() for part in (row.actor, row.event, row.outcome)]
+            moment = row.at.isoformat().encode()
+            parts = [last, str(row.number).encode(), row.id.bytes, moment, account_id, *texts, row.detail_mac]
+            last = store.cipher.mac("audit-chain", b"".join(len(part).to_bytes(4, "big") + part for part in parts))
+            assert row.hash == last
+        assert await head(transaction) == f"2:{last.hex()}"
+
+
+async def test_every_head_that_was_logged_is_part_of_the_chain(store: Store) -> None:
+    heads = []
     for _ in range(3):
         await note(store)
-    faults = await tampered(store, delete(audit).where(audit.c.number == number))
-    assert any(sentence in fault for fault in faults), faults
+        heads.append((await check_chain(store)).head)
+    assert [head.partition(":")[0] for head in heads] == ["1", "2", "3"]
+    for logged in heads:
+        assert (await check_chain(store, logged)).faults == ()
+    other = f"2:{heads[0].partition(':')[2]}"
+    assert (await check_chain(store, other)).faults == (
+        f"The head {other} is not in the chain: the log was cut back or rewritten.",
+    )
+
+
+async def test_an_export_goes_on_after_the_last_row_that_it_has(store: Store) -> None:
+    mine = new_id()
+    for number in range(5):
+        await note(store, f"event-{number}", mine)
+    seen: list[tuple[int, str, UUID | None]] = []
+    while True:
+        async with store.reading() as transaction:
+            part = await all_entries(transaction, after=seen[-1][0] if seen else 0, limit=2)
+        if not part:
+            break
+        assert len(part) <= 2
+        seen += [(number, entry.event, entry.account_id) for number, entry in part]
+    assert seen == [(number + 1, f"event-{number}", mine) for number in range(5)]
 
 
 async def test_details_swapped_between_rows_are_found(store: Store) -> None:
