@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import event
@@ -115,8 +115,14 @@ async def enable_event_loop_debug(request: pytest.FixtureRequest) -> None:
     """Run the event loop in debug mode where that is worth it; PHACC would do so everywhere.
 
     And let a timer for now be due now: a frozen clock stands at some 1.8e9 s, where a float has no nanoseconds, and
-    asyncio takes what is due within its clock's resolution. The loop would turn without rest as long as time stands.
+    asyncio takes what is due within its clock's resolution. The loop would turn without rest as long as time stands:
+    each timer is set a microsecond earlier.
     """
     loop = asyncio.get_running_loop()
     loop.set_debug(request.path.stem in DEBUGGED)
-    loop._clock_resolution = 1e-6  # type: ignore[attr-defined] # noqa: SLF001 - asyncio has no public way
+    call_at = loop.call_at
+
+    def call_at_or_before(when: float, *call: Any, **how: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - handed on
+        return call_at(when - 1e-6, *call, **how)
+
+    loop.call_at = call_at_or_before  # type: ignore[assignment, method-assign] # as a subclass of the loop would

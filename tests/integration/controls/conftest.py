@@ -1,14 +1,17 @@
 """A linked Home Assistant with two simulated cars awake, and its owner in front of a browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
 import aiohttp
-from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 import pytest
 
+import custom_components.teslafi
+from custom_components.teslafi.const import DOMAIN
 from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
 from teslafi_simulators.tesla import TeslaSimulator
@@ -32,26 +35,25 @@ async def olga(companion: Services, settings: Settings, stack: AsyncExitStack) -
 
 
 @pytest.fixture
-def platforms(request: pytest.FixtureRequest, hass: HomeAssistant) -> Callable[[], Iterator[None]]:
-    """Return what brings the entities, which wait for the controls where only those are the subject.
+def platforms(
+    request: pytest.FixtureRequest, hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Return what has the next set-up bring the entities, which wait for the controls where only those are the subject.
 
     To sign in, to link and to enable are a reload each, and most of a reload is 300 entities that come and go again.
     """
     if "keeper" not in request.fixturenames or request.path.stem in IN_REAL_ORDER:
-        return lambda: iter((None, None))
-    entries = hass.config_entries
-    forward, unload = entries.async_forward_entry_setups, entries.async_unload_platforms
+        return lambda: None
+    all_of_them = custom_components.teslafi.PLATFORMS
+    monkeypatch.setattr(custom_components.teslafi, "PLATFORMS", [])
 
-    async def none(*_: object) -> bool:
-        return True
+    @callback
+    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.domain == DOMAIN and entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
+            monkeypatch.setattr(custom_components.teslafi, "PLATFORMS", all_of_them)
 
-    entries.async_forward_entry_setups = entries.async_unload_platforms = none  # type: ignore[assignment, method-assign]
-
-    def come() -> Iterator[None]:
-        entries.async_forward_entry_setups = forward  # type: ignore[method-assign]
-        yield
-        entries.async_unload_platforms = unload  # type: ignore[method-assign]
-        yield
+    def come() -> None:
+        async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
 
     return come
 
@@ -91,12 +93,10 @@ async def linked(keeper_without_link: Keeper, link: Link) -> Keeper:  # noqa: F8
 
 
 @pytest.fixture
-async def keeper(linked: Keeper, platforms: Callable[[], Iterator[None]]) -> Keeper:
+async def keeper(linked: Keeper, platforms: Callable[[], None]) -> Keeper:
     """Return an owner who has enabled every group of controls for both cars."""
-    steps = platforms()
-    next(steps)
+    platforms()
     assert (await linked.enable())["reason"] == "controls_enabled"
-    next(steps)
     return linked
 
 
