@@ -44,7 +44,7 @@ WORDS: Final = {
     400: (N_("Something went wrong"), N_("Your browser sent something unexpected. Go back and try again.")),
     403: (
         N_("Not allowed"),
-        N_("This form came from another page or an older session. Go back, reload the page and try again."),
+        N_("This form came from another page or an older session. Go back, reload the page, and try again."),
     ),
     404: _GONE,
     405: _GONE,

@@ -26,13 +26,13 @@ _VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}", re.ASCII)
 
 WORDS: Final[Mapping[Group, str]] = {
     Group.CHARGING: N_("Charging: start and stop charging, set the limit and current, open and close the charge port"),
-    Group.CLIMATE: N_("Climate: cabin, seats, steering wheel, defrost and overheat protection"),
-    Group.OPENINGS: N_("Locks and openings: lock and unlock the doors, open and close trunks, windows and sunroof"),
-    Group.SECURITY: N_("Security: keyless start, Sentry and valet mode, PINs, speed limit and garage door"),
-    Group.MEDIA: N_("Media and navigation: music, volume, destinations, horn and lights"),
+    Group.CLIMATE: N_("Climate: cabin, seats, steering wheel, defrost, and overheat protection"),
+    Group.OPENINGS: N_("Locks and openings: lock and unlock the doors, open and close trunks, windows, and sunroof"),
+    Group.SECURITY: N_("Security: keyless start, sentry mode, valet mode, PINs, speed limit, and garage door"),
+    Group.MEDIA: N_("Media and navigation: music, volume, destinations, horn, and lights"),
     Group.SOFTWARE: N_("Software: install updates"),
-    Group.SCHEDULES: N_("Schedules: charging, preconditioning and departure"),
-    Group.ENERGY: N_("Energy sites: reserve, mode, grid and storm watch"),
+    Group.SCHEDULES: N_("Schedules: charging, preconditioning, and departure"),
+    Group.ENERGY: N_("Energy sites: reserve, mode, grid, and storm watch"),
 }
 """How the consent page puts a group."""
 

@@ -39,9 +39,9 @@ _LOST_ANSWERS: Final = Rule("link-lost-answers", 3, timedelta(days=1))
 class Sign(StrEnum):
     """What looks unusual, as the owner reads it."""
 
-    TURNS = N_("from two networks by turns")
+    TURNS = N_("alternately from two networks")
     SILENCE = N_("after a long silence")
-    SPENT = N_("again and again by a key that was replaced already")
+    SPENT = N_("repeatedly with a key that had already been replaced")
 
 
 async def look(

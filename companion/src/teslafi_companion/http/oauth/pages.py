@@ -47,7 +47,7 @@ from .authorize import (
 
 ALLOW: Final = "allow"
 _WRONG_CODE: Final = N_(
-    "This code isn't waiting for you. Enter the eight letters as your Home Assistant shows them now. "
+    "No Home Assistant is waiting for this code. Enter the eight letters as your Home Assistant shows them now. "
     "After ten minutes it shows new ones."
 )
 _TOO_MANY: Final = N_("There were too many wrong codes. Wait ten minutes, then start again in your Home Assistant.")

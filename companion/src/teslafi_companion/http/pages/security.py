@@ -21,7 +21,7 @@ from teslafi_companion.text import parse_json
 
 from .account import done
 
-WRONG_FIRST_CODE = N_("This code doesn't match. Check the clock of your phone, wait for the next code and try again.")
+WRONG_FIRST_CODE = N_("This code doesn't match. Check the clock of your phone, wait for the next code, and try again.")
 NOT_KEPT = N_("This is not one of the codes shown before. Enter one exactly as it is written.")
 
 
