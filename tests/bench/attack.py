@@ -14,7 +14,8 @@ from typing import Final
 
 import aiohttp
 
-from tests.chaos.companion import OWNER, PASSWORD, database
+from tests.chaos.companion import database
+from tests.chaos.load import OWNER, PASSWORD
 from tests.live.served import Browser, ServedCompanion
 
 SIGN_INS: Final = 20

@@ -22,7 +22,8 @@ import aiohttp
 from argon2 import PasswordHasher
 
 from teslafi_companion.settings import Policy
-from tests.chaos.companion import OWNER, PASSWORD, Load, database
+from tests.chaos.companion import database
+from tests.chaos.load import OWNER, PASSWORD, Load
 from tests.live.served import ServedCompanion, free_port
 
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))

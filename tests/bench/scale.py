@@ -23,7 +23,7 @@ from teslafi_companion.audit import record
 from teslafi_companion.service import opened_store
 from teslafi_companion.settings import Settings
 from teslafi_simulators.chargebee import ChargebeeSimulator
-from tests.chaos.companion import OWNER, PASSWORD, Load
+from tests.chaos.load import OWNER, PASSWORD, Load
 from tests.chaos.replicated import Server, readable
 from tests.live.served import ServedCompanion
 

@@ -28,16 +28,17 @@ import pyotp
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
 from tests.live.proxied import haproxy, with_sbin
-from tests.live.served import Browser, ServedCompanion, free_port
+from tests.live.served import Browser, free_port
 
-from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, csrf
+from .kept import Judged, every_mail, nothing_lost, whole_audit
+from .load import NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, csrf
 from .replicated import Replicated, readable
 from .troubles import Busy
 
 HOSTING: Final = Path(__file__).parents[2] / "hosting"
 RECOVERY_SECONDS: Final = 5.0
 """The promise: from the end of the cause to the answers."""
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 FAILOVER_SECONDS: Final = 20.0
 QUIET: Final = 2.0
 """For so long there must be no 503 any more before the last one is believed to have been it."""
@@ -49,23 +50,15 @@ PAUSES: Final = {"sign_in": 0.3, "sign_up": 0.2, "spend": 1.0}
 SPENDER: Final = "spender@example.org"
 
 
-class Fleet(ServedCompanion):
+class Fleet(Judged):
     """So many processes, each with a port of its own, behind HAProxy as hosting/haproxy/ has it."""
 
     def __init__(self, folder: Path, database: str, processes: int, **settings: str) -> None:
         """Take the settings; nothing runs yet."""
         super().__init__(folder, database, processes=processes, **(settings | {"reuse_port": "false"}))
         self.ports = [free_port() for _ in range(processes)]
-        self.answers: Counter[int] = Counter()
-        self.wrong: list[str] = []
         self._socket = folder / "haproxy.sock"
         self._haproxy: asyncio.subprocess.Process | None = None
-
-    @override
-    def answered(self, method: str, path: str, status: int, retry_after: str) -> None:
-        self.answers[status] += 1
-        if status >= 500 and not (status == 503 and retry_after.isdigit()):
-            self.wrong.append(f"{status} {method} {path}, Retry-After {retry_after!r}")
 
     @override
     async def start(self) -> None:
@@ -446,23 +439,13 @@ async def have(world: World, loads: list[People], names: list[str], *, bound: fl
         found.recoveries[name] = took
         unavailable = world.fleet.answers[503] - unavailable
         print(f"  {name}: {unavailable} times 503, the last {took:.1f} s after the cause had ended", flush=True)
-        if world.fleet.wrong:
-            raise Broken(f"{name}: {world.fleet.wrong[:5]} of {len(world.fleet.wrong)}")
+        world.fleet.judge(name)
         if bound is not None and took > bound:
             raise Broken(f"{name}: recovered after {took:.1f} s")
         for load in loads:
-            await _nothing_lost(load, name)
-
-
-async def _nothing_lost(load: People, name: str) -> None:
-    before = load.said.refreshes
-    await load.refresh()
-    if load.said.refreshes == before:
-        raise Broken(f"{name}: the link is not renewed although all is well")
-    if lost := [cookie for cookie in load.said.sessions if not await load.alive(cookie)]:
-        raise Broken(f"{name}: {len(lost)} sessions were lost")
-    if twice := [code for code, times in load.spent.items() if times > 1]:
-        raise Broken(f"{name}: {len(twice)} codes let somebody in twice")
+            await nothing_lost(load, name)
+            if twice := [code for code, times in load.spent.items() if times > 1]:
+                raise Broken(f"{name}: {len(twice)} codes let somebody in twice")
 
 
 async def _kept(database: Replicated, loads: list[People]) -> None:
@@ -481,17 +464,6 @@ async def _kept(database: Replicated, loads: list[People]) -> None:
     at_least = sum(load.entered + load.spent.total() for load in loads) + others
     if not at_least <= entries <= at_most:
         raise Broken(f"{entries} sign-ins; {at_least} were acknowledged, {at_most} asked for")
-
-
-async def _every_mail(mails: MailCatcher, wanted: set[str]) -> None:
-    deadline = time.monotonic() + MAIL_SECONDS
-    while missing := wanted - {recipient for mail in mails.mails for recipient in mail.recipients}:
-        if time.monotonic() > deadline:
-            raise Broken(f"{len(missing)} mails were lost")
-        await asyncio.sleep(0.5)
-    counts = Counter(recipient for mail in mails.mails for recipient in mail.recipients if recipient in wanted)
-    if twice := [recipient for recipient, times in counts.items() if times > 1]:
-        raise Broken(f"{len(twice)} people got their mail twice")
 
 
 async def troubled(
@@ -560,10 +532,10 @@ async def _served(
         found = Found()
         world = World(fleet, database, random, lambda: _crowd(fleet, loads[0]))
         await have(world, loads, names, bound=bound, found=found)
-        await _every_mail(mails, set().union(*(load.said.sign_ups for load in loads)))
+        await every_mail(mails, set().union(*(load.said.sign_ups for load in loads)))
         await fleet.stop()
         await _kept(database, loads)
-        report = await fleet.command("check")
+        audit = await whole_audit(fleet)
     finally:
         await fleet.kill()
     found.answers = fleet.answers
@@ -572,7 +544,7 @@ async def _served(
     found.refreshes = sum(load.said.refreshes for load in loads)
     found.forms = sum(load.forms for load in loads)
     found.codes = len(loads[0].spent)
-    found.audit = report.strip().splitlines()[-1]
+    found.audit = audit
     return found
 
 

@@ -24,7 +24,7 @@ from teslafi_simulators.mail import MailCatcher
 from tests.companion.postgresql import BIN, running_server
 from tests.live.served import ServedCompanion
 
-from .companion import OWNER, PASSWORD, Acknowledged, Broken, Load
+from .load import OWNER, PASSWORD, Acknowledged, Broken, Load
 
 DATABASE: Final = "companion"
 SIGN_UPS: Final = 5

@@ -24,10 +24,11 @@ import aiohttp
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
-from tests.live.served import Browser, ServedCompanion
+from tests.live.served import Browser
 
-from .companion import MAIL_SECONDS, NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, Load
 from .databases import Database, NoDisk, Postgresql, disk_database
+from .kept import Judged, every_mail, nothing_lost, whole_audit
+from .load import NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, Load
 from .valve import Valve
 from .wrapped import ORDERS
 
@@ -46,16 +47,14 @@ AHEAD: Final = "clock two days ahead"
 BACK: Final = "clock two days back"
 
 
-class Held(ServedCompanion):
-    """The companion with handles; it counts its answers."""
+class Held(Judged):
+    """The companion with handles."""
 
     def __init__(self, folder: Path, database: str, **how: Any) -> None:  # noqa: ANN401 - as the original
         """Begin with a clock that is right."""
         super().__init__(folder, database, **how)
-        self.answers: Counter[int] = Counter()
         self.without: Counter[str] = Counter()
         """503 by path."""
-        self.wrong: list[str] = []
         self.unavailable = asyncio.Event()
         self._orders = folder / ORDERS
 
@@ -66,12 +65,10 @@ class Held(ServedCompanion):
 
     @override
     def answered(self, method: str, path: str, status: int, retry_after: str) -> None:
-        self.answers[status] += 1
+        super().answered(method, path, status, retry_after)
         if status == 503:
             self.without[path] += 1
             self.unavailable.set()
-        if status >= 500 and not (status == 503 and retry_after.isdigit()):
-            self.wrong.append(f"{status} {method} {path}, Retry-After {retry_after!r}")
 
     def order(self, *, wrong_by: float = 0, cancel: bool = False, read_only: bool = False) -> None:
         """Set every process's clock, cancel its background tasks, or let SQLite take no writes."""
@@ -262,10 +259,11 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int, 
         if name in {AHEAD, BACK}:
             # After two days, as far as the companion can know, every session is over; and those are that began then
             load.said.sessions = [one for one in load.said.sessions if name == BACK and one in before]
-        await _nothing_lost(world, load, name)
-    await _every_mail(mails, load.said.sign_ups)
+        companion.judge(name)
+        await nothing_lost(load, name)
+    await every_mail(mails, load.said.sign_ups)
     await companion.stop()
-    report = await companion.command("check")
+    audit = await whole_audit(companion)
     return {
         "rounds": len(names),
         "answers": ", ".join(f"{status}: {number}" for status, number in sorted(companion.answers.items())),
@@ -274,7 +272,7 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int, 
         "mails handed over again": sum(times > 1 for times in mails.handed_over.values()),
         "longest recovery": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in recoveries.items()),
         "left out": ", ".join(sorted(left_out)) or "nothing",
-        "audit": report.strip().splitlines()[-1],
+        "audit": audit,
     }
 
 
@@ -300,30 +298,6 @@ async def _recovered(world: World, name: str) -> None:
             return
         await asyncio.sleep(0.2)
     raise Broken(f"{name}: not ready after {RECOVERY_SECONDS} s: {said}")
-
-
-async def _nothing_lost(world: World, load: Busy, name: str) -> None:
-    if world.companion.wrong:
-        raise Broken(f"{name}: {world.companion.wrong[:5]}")
-    before = load.said.refreshes
-    await load.refresh()
-    if load.said.refreshes == before:
-        raise Broken(f"{name}: the link is not renewed although all is well")
-    lost = [cookie for cookie in load.said.sessions if not await load.alive(cookie)]
-    if lost:
-        raise Broken(f"{name}: {len(lost)} sessions were lost")
-
-
-async def _every_mail(mails: MailCatcher, wanted: set[str]) -> None:
-    """Wait until every acknowledged sign-up has its mail, and look that none was filed twice."""
-    deadline = time.monotonic() + MAIL_SECONDS
-    while missing := wanted - {recipient for mail in mails.mails for recipient in mail.recipients}:
-        if time.monotonic() > deadline:
-            raise Broken(f"{len(missing)} mails were lost")
-        await asyncio.sleep(0.5)
-    counts = Counter(recipient for mail in mails.mails for recipient in mail.recipients if recipient in wanted)
-    if twice := [recipient for recipient, times in counts.items() if times > 1]:
-        raise Broken(f"{len(twice)} people got their mail twice")
 
 
 async def troubled(kind: str, names: list[str], seed: int, pace: Pace = Pace()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyotp
 import pytest
 
 from teslafi_simulators.mail import MailCatcher
-from tests.chaos.companion import Load
+from tests.chaos.load import Load
 from tests.live.served import Browser, ServedCompanion, free_port
 
 from .postgresql import BIN

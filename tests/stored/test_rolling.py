@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from teslafi_companion.store.schema import revisions
-from tests.chaos.companion import OWNER, PASSWORD, Load
+from tests.chaos.load import OWNER, PASSWORD, Load
 from tests.live.served import ServedCompanion
 
 from .keep_code import CODE, revision_of
