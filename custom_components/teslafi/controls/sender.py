@@ -34,6 +34,8 @@ from .sentences import outcome_of, sentence
 
 LOOK_AFTER: Final = 3.0
 """Seconds after a command at which the car is asked what came of it."""
+REQUESTS: Final = 2
+"""Requests for which a command holds money: its own, and one before it to agree on a session or with a dead token."""
 GIVEN_UP: Final = "Whoever called gave up while it was under way: it may have been carried out"
 
 
@@ -152,7 +154,7 @@ class CommandSender:
         that it does, which raises Forbidden then.
         """
         budget = self._account.budget
-        command, wake = budget.price(Category.COMMAND), budget.price(Category.WAKE)
+        command, wake = REQUESTS * budget.price(Category.COMMAND), budget.price(Category.WAKE)
         asleep = vehicle.data.state not in (None, CarState.ONLINE)
         with self._holding(command + wake if asleep else command):
             yield nullcontext if asleep else partial(self._holding, wake)

@@ -448,6 +448,25 @@ async def test_many_presses_at_once_stay_within_the_budget(hass: HomeAssistant, 
     assert budget.cost <= options["monthly_budget"]
 
 
+@pytest.mark.parametrize("dead", [False, True])
+async def test_a_command_that_costs_twice_stays_within_the_budget(
+    hass: HomeAssistant, keeper: Keeper, dead: bool
+) -> None:
+    """The first signed one agrees on a session before; and Tesla bills the answer to a dead token."""
+    budget = keeper.entry.runtime_data.budget
+    if dead:
+        await keeper.unlock()
+        assert keeper.tesla.control.expire_access_tokens("anna@example.com") > 0
+    limit = budget.cost + 0.0015
+    hass.config_entries.async_update_entry(keeper.entry, options={"monthly_budget": limit})
+    assert await refusal(keeper.unlock()) == "budget_reached"
+    assert budget.cost <= limit
+    limit += 0.0006
+    hass.config_entries.async_update_entry(keeper.entry, options={"monthly_budget": limit})
+    await keeper.unlock()
+    assert limit - 0.00011 <= budget.cost <= limit
+
+
 @pytest.mark.parametrize("name", ["honk_horn", "wake"])
 async def test_no_wake_beyond_the_budget_at_a_car_that_was_thought_awake(
     hass: HomeAssistant, keeper: Keeper, name: str
