@@ -188,7 +188,8 @@ def test_whatever_the_file_holds(data: Any) -> None:  # noqa: ANN401 - JSON
 
 
 def test_a_state_that_is_none() -> None:
-    for state in ("driving", "", 1, None, ["asleep"], {}):
+    states: tuple[object, ...] = ("driving", "", 1, None, ["asleep"], {})
+    for state in states:
         assert LastValues.from_json({"state": state}).state is None
     assert LastValues.from_json({"state": "online"}).state is CarState.ONLINE
     assert LastValues.from_json({"snapshot": {"charge_state": "none"}}).snapshot == Snapshot()
