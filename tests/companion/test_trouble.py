@@ -1,7 +1,7 @@
 """Trouble of ours is 503 with `Retry-After`, whatever is asked: never a 500, and never the visitor's fault."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 import sqlite3
 
 from aiohttp import CookieJar
@@ -198,6 +198,23 @@ async def test_trouble_of_any_kind_in_a_handler_is_503(
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "30"
         assert str(fault) not in await answer.text()
+    parts.passwords.close()
+
+
+async def test_a_process_without_a_free_connection_asks_for_another_to_serve(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Visitors would wait as long: a proxy has others, and comes back when one is free."""
+    monkeypatch.setattr("teslafi_companion.store.probe.SECONDS", 0.3)
+    parts = make_services(store)
+    async with TestClient(TestServer(create_app(parts, works=False))) as client:
+        async with AsyncExitStack() as taken:
+            for _ in range(store.settings.database_pool):
+                await taken.enter_async_context(store.engine.connect())
+            answer = await client.get("/readyz")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            assert (await client.get("/healthz")).status == 200
+        assert (await client.get("/readyz")).status == 200
     parts.passwords.close()
 
 

@@ -16,6 +16,7 @@ from teslafi_companion.domain.accounts.account import find
 from teslafi_companion.domain.accounts.factors import ask_removal
 from teslafi_companion.domain.accounts.passwords import Passwords, PasswordsBusy
 from teslafi_companion.domain.accounts.throttle import LINK_TRIES
+from teslafi_companion.http.guard import CHANGES
 from teslafi_companion.store.database import Store, StoreUnreachable
 from teslafi_companion.store.tables import audit, throttle
 from teslafi_companion.work.housekeeping import keep_house
@@ -438,6 +439,28 @@ async def test_notices_are_not_toggled_for_ever(olga: Person) -> None:
     assert {answer.status for answer in answers} == {303, 429}
     assert len(await olga.mails()) - before <= 5
     assert await count(olga.store, "login_notices_set") <= 10
+
+
+async def test_who_is_signed_in_fills_neither_log_nor_mail(companion: Companion, olga: Person) -> None:
+    """Anybody may have an account. What one network does in it is bounded, whatever page it is sent to."""
+    await protected(olga)
+    await olga.opens("/account/security/recovery-codes")
+    form = olga.page.form("/account/security/recovery-codes").values
+    mails = len(await olga.mails())
+    sent = [await olga.send("POST", "/account/security/recovery-codes", form) for _ in range(CHANGES.attempts + 30)]
+    answers = [answer.status for answer in sent]
+    assert set(answers) == {200, 429}
+    assert answers.count(200) <= CHANGES.attempts
+    assert await count(olga.store, "recovery_codes_made") <= CHANGES.attempts + 1
+    assert len(await olga.mails()) - mails <= CHANGES.attempts
+    assert (await olga.send("POST", "/account/language", form)).status == 429, "any page's"
+    assert (await olga.opens("/account")).heading == "Your account"
+    # Whoever stole a session takes her nothing: elsewhere she goes on, and here in ten minutes
+    companion.store.settings = replace(companion.store.settings, trusted_proxies=("127.0.0.0/8",))
+    elsewhere = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await olga.send("POST", "/account/language", form, **elsewhere)).status == 303
+    companion.clock.advance(minutes=10)
+    assert (await olga.send("POST", "/account/language", form)).status == 303
 
 
 async def test_the_activity_page_reads_a_page_of_rows(olga: Person) -> None:

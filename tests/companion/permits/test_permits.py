@@ -1,6 +1,7 @@
 """Permits and key shares over HTTP, on both databases: what is permitted, and each way in which it ends."""
 
 import base64
+from dataclasses import replace
 from datetime import datetime, timedelta
 import hashlib
 from typing import Any
@@ -19,6 +20,8 @@ from teslafi_companion.domain.links.consent import find
 from teslafi_companion.domain.links.scopes import Acr
 from teslafi_companion.domain.permits.judge import Refusal, judge
 from teslafi_companion.domain.permits.permit import TYPE, public_jwks
+from teslafi_companion.http.api import controls as controls_api
+from teslafi_companion.http.api.controls import PERMITS, REPORTED
 from teslafi_companion.rotation import rotate_keys
 from teslafi_companion.store.database import Store
 from teslafi_companion.store.tables import controls
@@ -32,6 +35,7 @@ from ..oauth.linking import (
     INSTANCE,
     Browser,
     Http,
+    bearer,
     events,
     letters,
     link_up,
@@ -351,6 +355,29 @@ async def test_malformed_commands_are_refused(store: Store, holder: Holder, body
     status, problem = await holder.ask("POST", "commands", body)
     assert (status, problem["type"]) == (400, "urn:teslafi:problem:malformed")
     assert "command" not in await events(store)
+
+
+async def test_no_link_fills_the_log(store: Store, http: Http, holder: Holder, clock: ManualClock) -> None:
+    """Anybody may have an account and link what they wrote: what it is given and what it reports is bounded."""
+    for _ in range(PERMITS.attempts):
+        assert (await holder.ask("POST", "permit"))[0] == 200
+    for path, body in (("permit", None), ("status", {"permit": True})):
+        async with http.post(f"/api/v1/{path}", headers=bearer(holder.access), json=body) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "600")
+            assert (await answer.json(content_type="application/problem+json"))["status"] == 429
+    assert (await holder.ask("POST", "status", {"permit": False}))[0] == 200
+    assert (await events(store)).count("permit_issued") == PERMITS.attempts
+    clock.advance(hours=1)
+    holder = await holder.refreshed()
+    assert (await holder.ask("POST", "permit"))[0] == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controls_api, "REPORTED", replace(REPORTED, attempts=250))
+        answers = [(await holder.ask("POST", "commands", {"commands": [COMMAND] * 100}))[0] for _ in range(4)]
+        assert answers == [204, 204, 429, 429]
+        # None of a refused report was taken: it is sent again as a whole
+        assert (await events(store)).count("command") == 200
+        assert (await holder.ask("POST", "commands", {"commands": [COMMAND] * 50}))[0] == 204
+        assert (await holder.ask("POST", "commands", {"commands": [COMMAND]}))[0] == 429
 
 
 async def test_commands_need_controls(store: Store, http: Http) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 import hmac
 from typing import Final
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from teslafi_companion.domain.accounts import account, sessions
+from teslafi_companion.domain.accounts import account, sessions, throttle
 from teslafi_companion.domain.accounts.account import Account
 from teslafi_companion.domain.accounts.factors import CredentialsChanged
 from teslafi_companion.domain.accounts.sessions import Session
@@ -19,7 +20,7 @@ from teslafi_companion.domain.accounts.step_up import Method, Purpose, is_fresh
 
 from .page import SESSION, own_path, see
 from .received import header, path_and_query, typed
-from .services import services
+from .services import services, visitor_of
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 FOR_MACHINES: Final = (
@@ -33,6 +34,8 @@ FOR_MACHINES: Final = (
 """Paths that take no cookie, so that no other site can use somebody's browser for them."""
 ACCOUNT: Final = web.RequestKey("account", str)
 """Whose account a request is about, for the log: who was refused what."""
+CHANGES: Final = throttle.Rule("changes", 120, timedelta(minutes=10))
+"""What one network sends from the pages of one account: far above what a person does."""
 TOKEN_FIELD: Final = "csrf"  # noqa: S105 - a field's name
 
 
@@ -108,9 +111,18 @@ def signed_in(handler: Signed) -> Plain:
             sent = await typed(request, TOKEN_FIELD) or header(request, "X-CSRF-Token") or ""
             if not any(hmac.compare_digest(sent.encode(), form.encode()) for form in visit.forms):
                 raise web.HTTPForbidden(reason="form of another session")
+            await _count_change(request, visit)
         return await handler(request, visit)
 
     return guarded
+
+
+async def _count_change(request: web.Request, visit: Visit) -> None:
+    """Let one network change only so much of an account at a time: most changes are written down, and told by mail."""
+    parts = services(request)
+    key = visit.owner.id.bytes + throttle.network_key(visitor_of(request).address)
+    if not (await throttle.reserve(parts.store, [throttle.Attempt(CHANGES, key)])).admitted:
+        raise web.HTTPTooManyRequests
 
 
 def fresh(purpose: Purpose) -> Callable[[Signed], Signed]:

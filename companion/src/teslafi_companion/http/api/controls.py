@@ -29,6 +29,10 @@ from .problems import Problem, problem
 MOST_COMMANDS: Final = 100
 LONGEST_TEXT: Final = 200
 _REFUSED: Final = Rule("permit-refused", 1, timedelta(days=1))
+PERMITS: Final = Rule("permits-of-link", 60, timedelta(hours=1))
+"""A Home Assistant asks twice a day, and when it starts; each is written down."""
+REPORTED: Final = Rule("commands-of-link", 5_000, timedelta(days=1))
+"""Rows that one Home Assistant writes into the audit log: one each half minute and more."""
 _NOT_STORED: Final = {"Cache-Control": "no-store"}
 
 PROBLEMS: Final[Mapping[Refusal, Problem]] = {
@@ -78,6 +82,7 @@ async def decide(transaction: Transaction, caller: Caller, visitor: Visitor) -> 
         refusal = refusal or Refusal.NOT_ALLOWED
         await _record_refused(transaction, caller, detail | {"why": refusal.value})
         return Decision(problem=PROBLEMS[refusal], sentence=_sentence(refusal, access))
+    await _admit(transaction, caller, PERMITS)
     record(transaction, "permit_issued", account_id=caller.link.account_id, actor="link", detail=detail)
     return Decision(
         {
@@ -86,6 +91,12 @@ async def decide(transaction: Transaction, caller: Caller, visitor: Visitor) -> 
             "expires_in": int(LIFETIME.total_seconds()),
         }
     )
+
+
+async def _admit(transaction: Transaction, caller: Caller, rule: Rule) -> None:
+    """Count what a link has written down; raises HTTPTooManyRequests, and then nothing of the request is."""
+    if not await throttle.is_first(transaction, Attempt(rule, caller.link.id.bytes)):
+        raise web.HTTPTooManyRequests(headers={"Retry-After": "600"})
 
 
 async def _record_refused(transaction: Transaction, caller: Caller, detail: dict[str, object]) -> None:
@@ -123,6 +134,7 @@ async def commands(request: web.Request, caller: Caller) -> web.Response:
         return problem(Problem.MALFORMED, str(fault))
     async with services(request).store.transaction() as transaction:
         for one in said:
+            await _admit(transaction, caller, REPORTED)
             record(
                 transaction,
                 "command",
