@@ -77,7 +77,7 @@ class Fleet(Judged):
                         if response.status == 200:
                             return
                 await asyncio.sleep(0.05)
-        raise Broken((self._folder / "companion.log").read_text()[-2000:])
+        raise Broken(self.log.read_text()[-2000:])
 
     async def restart(self, number: int) -> None:
         """Start a process again that has ended."""

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 import json
 from pathlib import Path
-from random import Random
 import re
+from urllib.parse import urlencode
 
 import aiohttp
 import asyncpg
@@ -13,7 +13,6 @@ import pyotp
 import pytest
 
 from teslafi_simulators.mail import MailCatcher
-from tests.chaos.load import Load
 from tests.live.served import Browser, ServedCompanion, free_port
 
 from .postgresql import BIN
@@ -155,43 +154,68 @@ async def test_a_whole_life_leaves_no_secret_in_database_log_or_metrics(
     assert secrets.found_in(b"..." + EMAIL.encode() + b"...") == ["address"]  # the search finds what is there
 
 
+class Form:
+    """A form on its way: its request has begun, its body is not sent."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> None:
+        """Hold the body back."""
+        self._reader, self._writer, self._body = reader, writer, body
+
+    async def answer(self) -> bytes:
+        """Return the first line of the answer; nothing if there is none."""
+        line = await self._reader.readline()
+        self._writer.close()
+        return line
+
+    async def send(self) -> bytes:
+        """Send the body, and return the first line of the answer."""
+        self._writer.write(self._body)
+        return await self.answer()
+
+
+async def begin(companion: ServedCompanion, body: bytes) -> Form:
+    """Ask to sign in, and wait until the companion asks for the form."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", companion.port)
+    head = (
+        f"POST /sign-in HTTP/1.1\r\nHost: localhost:{companion.port}\r\nOrigin: {companion.url}\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    )
+    writer.write(head.encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return Form(reader, writer, body)
+
+
 async def test_requests_under_way_are_finished_before_it_ends(companion: ServedCompanion) -> None:
-    """SIGTERM: a password check that has begun is answered, and nothing new is taken."""
+    """SIGTERM: what has begun is answered, a form that is still on its way included, and nothing new is taken."""
     await companion.command("create-account", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
-    load = Load(companion, Random(1))  # noqa: S311 - addresses
-    form = {"email": EMAIL, "password": PASSWORD, "next": "/account"}
+    body = urlencode({"email": EMAIL, "password": PASSWORD, "next": "/account"}).encode()
+    forms = [await begin(companion, body) for _ in range(4)]
+    ending = asyncio.create_task(companion.stop())
+    await until_it_logs(companion, "stopping")
+    assert [await form.send() for form in forms] == [b"HTTP/1.1 303 See Other\r\n"] * 4
+    assert await ending == [0]
+    with pytest.raises(ConnectionRefusedError):
+        await begin(companion, body)
 
-    async def sign_in() -> int:
-        async with load.browser() as browser:
-            status, _, _ = await browser.ask("POST", "/sign-in", data=form)
-        return status
 
-    under_way = [asyncio.create_task(sign_in()) for _ in range(4)]
-    # One is answered: the others are being checked, or wait for one of two password threads
-    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-    codes = await companion.stop()
-    assert await asyncio.gather(*under_way) == [303] * 4
-    assert codes == [0]
-    with pytest.raises(aiohttp.ClientError):
-        await sign_in()
+async def until_it_logs(companion: ServedCompanion, event: str) -> None:
+    """Read a process's log until it tells of an event."""
+    while True:
+        if event in await asyncio.to_thread(companion.log.read_text):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def test_a_request_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """After `shutdown_seconds` it is cut off: without an answer, long before its own deadline would give it one."""
-    served = ServedCompanion(
-        tmp_path, f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}", shutdown_seconds="1", log_level="info"
-    )
+    database = f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}"
+    served = ServedCompanion(tmp_path, database, shutdown_seconds="1")
     await served.start()
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-        head = f"POST /sign-in HTTP/1.1\r\nHost: localhost:{served.port}\r\nOrigin: {served.url}\r\n"
-        form = "Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\nContent-Length: 100\r\n"
-        writer.write(f"{head}{form}\r\n".encode())
-        # The handler has begun, and waits for a form that never comes
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        form = await begin(served, b"a form that never comes")
         assert await served.stop() == [0]
-        assert await reader.read() == b""
-        writer.close()
+        assert await form.answer() == b""
     finally:
         await served.kill()
 

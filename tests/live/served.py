@@ -30,6 +30,7 @@ class ServedCompanion:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self._folder = folder
+        self.log = folder / "companion.log"
         self._processes: list[asyncio.subprocess.Process] = []
         self._count = processes
         said: Mapping[str, str] = {
@@ -72,13 +73,13 @@ class ServedCompanion:
         async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
             while not await self._is_ready(session):
                 if any(process.returncode is not None for process in self._processes):
-                    raise RuntimeError((self._folder / "companion.log").read_text()[-2000:])
+                    raise RuntimeError(self.log.read_text()[-2000:])
                 await asyncio.sleep(0.05)
 
     async def _serve(self, **settings: str) -> asyncio.subprocess.Process:
         """Start one process, with settings of its own."""
         own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
-        with (self._folder / "companion.log").open("ab") as log:
+        with self.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 *self._call("serve"),
                 env={"PATH": os.environ["PATH"], **self._environment, **own},

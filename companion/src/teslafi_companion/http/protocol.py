@@ -37,6 +37,30 @@ class Connection(web.RequestHandler):
         self._settings = settings
 
     @override
+    def data_received(self, data: bytes) -> None:
+        """Take the body of the request under way also once the end has begun; aiohttp drops it."""
+        ending = self._close, self._force_close
+        if self._request_in_progress:
+            self._close = self._force_close = False
+        super().data_received(data)
+        self._close |= ending[0]
+        self._force_close |= ending[1]
+
+    @override
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """Let the request under way finish for so many seconds, then cut it off; aiohttp waits for so long twice."""
+        cut = None if timeout is None else self._loop.call_later(timeout, self._cut_off)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if cut is not None:
+                cut.cancel()
+
+    def _cut_off(self) -> None:
+        if self._task_handler is not None:
+            self._task_handler.cancel()
+
+    @override
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
