@@ -23,6 +23,7 @@ from .entity import (
     VehicleEntity,
     async_setup_site_platform,
     async_setup_vehicle_platform,
+    grouped,
 )
 from .link.coordinator import LinkStatus
 from .runtime import TeslaFiConfigEntry
@@ -148,7 +149,7 @@ def _online(data: VehicleData) -> bool | None:
     return None if data.state is None else data.state is CarState.ONLINE
 
 
-VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
+_ROWS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     # The vehicle object
     VehicleBinarySensorDescription(key="state", value_fn=_online, device_class=BinarySensorDeviceClass.CONNECTIVITY),
     _flag("vehicle.in_service"),
@@ -297,6 +298,8 @@ VEHICLE_BINARY_SENSORS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     _flag("vehicle_state.tpms_hard_warning_rl", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_hard_warning_rr", BinarySensorDeviceClass.PROBLEM),
 )
+
+VEHICLE_BINARY_SENSORS: Final = grouped("binary_sensor", _ROWS)
 
 
 def _site_flag(

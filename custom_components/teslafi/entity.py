@@ -8,7 +8,9 @@ availability changed, so that a refresh in which nothing happened costs one look
 
 from abc import abstractmethod
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from operator import attrgetter
 from typing import Any, Final, override
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -18,7 +20,8 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback, async_get_current_platform
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .catalogue.fitted import Fitted, energy_paths
+from .catalogue.fitted import Fitted, energy_paths, shown_by_another
+from .catalogue.grouped import ATTRIBUTES, is_shown_by_another
 from .catalogue.models import model_of, trim_of, version_of
 from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
@@ -44,13 +47,15 @@ class ShownDescription[SourceT](EntityDescription):
     `value_fn` never raises, whatever the source holds. `paths` are the reported paths of which one suffices for the
     entity to exist; an entity with none always exists. One that is `expected` (None: if it is enabled by default)
     exists as long as the block of its paths never came. `fitted` tells whether the car has what the entity is about;
-    `keep_registered` keeps one that an earlier version made.
+    `keep_registered` keeps one that an earlier version made. `attributes` are the paths of values of a car that the
+    entity shows as its attributes.
     """
 
     value_fn: Callable[[SourceT], Any]
     paths: tuple[str, ...] = ()
     fitted: Fitted | None = None
     keep_registered: bool = False
+    attributes: tuple[str, ...] = ()
     expected: bool | None = False
 
     def unique_id(self, owner: str) -> str:
@@ -63,6 +68,18 @@ class ShownDescription[SourceT](EntityDescription):
             return True
         expected = self.entity_registry_enabled_default if self.expected is None else self.expected
         return expected and self.paths[0].partition(".")[0] not in reported
+
+
+def grouped[RowT: ShownDescription[VehicleData]](platform: str, rows: Iterable[RowT]) -> tuple[RowT, ...]:
+    """Return the rows of a platform with their attributes; new cars get no entity for what another one shows."""
+    return tuple(_grouped(platform, row) for row in rows)
+
+
+def _grouped[RowT: ShownDescription[VehicleData]](platform: str, row: RowT) -> RowT:
+    changes: Mapping[str, Any] = {"attributes": ATTRIBUTES.get(f"{platform}.{row.key}", ())}
+    if is_shown_by_another(platform, row.key):
+        changes = {"fitted": shown_by_another, "keep_registered": True}
+    return replace(row, **changes)
 
 
 class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoordinator | DetailCoordinator[Any]](
@@ -101,6 +118,10 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         """Whether a value that differs from the one shown differs by enough to be written."""
         return True
 
+    def _attributes_changed(self) -> bool:
+        """Take the attributes of the moment; return whether they differ from those shown."""
+        return False
+
     def _is_shown(self) -> bool:
         """Whether the value is new enough to be shown."""
         return self.coordinator.reachable
@@ -116,7 +137,7 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         value = self._current_value()
         shown = self._is_shown()
         changed = value != self._value and self._is_worth_writing(value)
-        if not changed and shown == self._shown:
+        if not (self._attributes_changed() or changed) and shown == self._shown:
             return
         self._shown = shown
         if changed:
@@ -131,14 +152,29 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
     def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
+        self._attribute_paths = description.attributes
         super().__init__(coordinator, description, coordinator.vin)
         controls = coordinator.config_entry.runtime_data.controls
         if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
             self._attr_entity_registry_enabled_default = default
+        self._attributes_changed()
 
     @override
     def _current_value(self) -> Any:
         return self._value_fn(self.coordinator.data)
+
+    @override
+    def _attributes_changed(self) -> bool:
+        if not self._attribute_paths:
+            return False
+        before, snapshot = getattr(self, "_attr_extra_state_attributes", None), self.coordinator.data.snapshot
+        values = {path.rpartition(".")[2]: _value_at(path)(snapshot) for path in self._attribute_paths}
+        self._attr_extra_state_attributes = {name: value for name, value in values.items() if value is not None}
+        return before != self._attr_extra_state_attributes
+
+
+_value_at: Final = cache(attrgetter)
+"""How to read the value at a path of a snapshot, made once for all entities."""
 
 
 class SiteEntity(TeslaFiEntity[SiteCoordinator]):
@@ -470,13 +506,9 @@ class _MissingEquipment[DescriptionT: ShownDescription[Any]]:
         version = snapshot.vehicle_state.car_version
         if version != self._version:
             due, self._rows, self._version = [*due, *self._rows], [], version
-        fitted = [
-            row
-            for row in due
-            if row.fitted is None or row.fitted(snapshot) or (row.keep_registered and self._is_known(row))
-        ]
-        if len(fitted) < len(due):
-            self._rows += [row for row in due if row not in fitted]
+        fitted: list[DescriptionT] = []
+        for row in due:
+            (fitted if self._is_fitted(row, snapshot) else self._rows).append(row)
         return fitted
 
     def _is_fitted(self, row: DescriptionT, snapshot: Snapshot) -> bool:

@@ -97,6 +97,7 @@ from .entity import (
     async_setup_site_platform,
     async_setup_vehicle_platform,
     async_setup_wall_connector_platform,
+    grouped,
 )
 from .journal_entities.sensors import SENSORS as JOURNAL_SENSORS, JournalSensor
 from .link.coordinator import LinkState, LinkStatus
@@ -511,7 +512,7 @@ def _charge_somewhere(data: VehicleData) -> ChargeSomewhere:
     return ChargeSomewhere(_added(data), None, data.snapshot.charge_state.fast_charger_present)
 
 
-VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
+_ROWS: Final[tuple[VehicleSensorDescription, ...]] = (
     # What the integration knows of its own work
     VehicleSensorDescription(
         key=STATE,
@@ -861,6 +862,8 @@ VEHICLE_SENSORS: Final[tuple[VehicleSensorDescription, ...]] = (
     _measured("vehicle_state.media_info.audio_volume", None, None, precision=1),
     _worded("vehicle_state.media_info.a2dp_source_name"),
 )
+
+VEHICLE_SENSORS: Final = grouped("sensor", _ROWS)
 
 
 def _site_measured(

@@ -209,10 +209,18 @@ class RecordedReader:
         return decode_vehicle({"state": CarState.ONLINE, **answer}).snapshot
 
 
+def _is_a_sensor(_hass: HomeAssistant, domain: str, _unique_id: str) -> bool:
+    """Whether an earlier version had an entity where another one shows the value now."""
+    return domain in ("sensor", "binary_sensor")
+
+
 async def begin(
     hass: HomeAssistant, entry: MockConfigEntry, reader: RecordedReader, *, every_entity: bool = False
 ) -> None:
-    """Set up a config entry on an account that `reader` answers for; `every_entity` enables those that are not."""
+    """Set up a config entry on an account that `reader` answers for.
+
+    `every_entity` enables those that are not, those included that only an earlier version made.
+    """
 
     async def set_up(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
         account = AccountCoordinator(hass, entry, cast("Reader", reader))
@@ -228,6 +236,7 @@ async def begin(
             changed.enter_context(
                 patch("homeassistant.helpers.entity.Entity.entity_registry_enabled_default", new=True)
             )
+            changed.enter_context(patch("custom_components.teslafi.entity._is_known", new=_is_a_sensor))
         await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED

@@ -38,6 +38,11 @@ seat_cooling: Fitted = _unless_denied(lambda config: config.has_seat_cooling)
 power_liftgate: Fitted = _unless_denied(lambda config: config.plg)
 
 
+def shown_by_another(_snapshot: Snapshot) -> bool:
+    """No car is fitted with an entity for what another one shows (`grouped.py`)."""
+    return False
+
+
 def third_row_heaters(snapshot: Snapshot) -> bool:
     """Whether the seats of the third row have heaters."""
     return rear_seat_heaters(snapshot) and third_row(snapshot)
