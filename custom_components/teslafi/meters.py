@@ -280,6 +280,9 @@ class OdometerMeter:
         if self.value is None or value >= self.value:
             return type(self)(value)
         since = self.lower_since or at
+        if since is not None and at is not None and at < since:
+            # The clock was ahead
+            since = at
         if since is not None and at is not None and at - since >= LOWER_FOR:
             return type(self)(value)
         return replace(self, lower_since=since)

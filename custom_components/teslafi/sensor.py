@@ -126,6 +126,8 @@ PARALLEL_UPDATES = 0
 DIAGNOSTIC: Final = EntityCategory.DIAGNOSTIC
 STATE: Final = "state"
 DATA_AT: Final = "data_at"
+DAY_AHEAD_MOST: Final = timedelta(days=1)
+"""By how much a site's day may begin later than now: clocks differ, days do not."""
 
 _MOMENTS: Final = range(946_684_800, 32_503_680_000)
 """Epoch seconds from 2000 to 3000: anything else is no moment, and some of it no calendar can hold."""
@@ -949,7 +951,11 @@ def _energy_today(channel: str) -> SiteSensorDescription:
 
     def energy(data: SiteData) -> tuple[float | None, datetime | None]:
         left_out = data.today.reported and f"today.{channel}" not in data.today.reported
-        return 0.0 if left_out else value(data), data.today.period_start
+        day = data.today.period_start
+        if day is not None and day - dt_util.utcnow() > DAY_AHEAD_MOST:
+            # Every day to come would be taken for an earlier one
+            day = None
+        return 0.0 if left_out else value(data), day
 
     return TeslaFiSensorDescription(
         key=channel,

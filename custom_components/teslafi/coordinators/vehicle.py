@@ -42,8 +42,8 @@ AWAKE: Final = decode_vehicle({"state": "online"}).snapshot
 """What a car says of itself that has carried out a command."""
 FIRST_MONDAY: Final = date(1970, 1, 5).toordinal()
 """From where the polling rule counts local minutes."""
-BLOCK_AGE_MOST: Final = timedelta(hours=1)
-"""How much older than the car's newest answer a block may be: then it has stopped coming, and says nothing any more."""
+BLOCK_AGE_MOST: Final = 3600.0
+"""Seconds by which a block may be older than the car's newest answer: then it has stopped coming, and says nothing."""
 
 
 class VehicleData(NamedTuple):
@@ -139,6 +139,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._known = (last.snapshot.reported, last.snapshot.vehicle_state.car_version)
         """What was ever reported, and the firmware, when the listeners of news were called last."""
         self._clock_of_car = CarClock()
+        self._came_at = {name: _clock_at(at) for name, at in last.block_at.items()}
+        """When each block last came (monotonic): no step of the wall clock makes one older or newer."""
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
         self.data = self._told(self.data)
 
@@ -375,7 +377,8 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             return data
         now = dt_util.utcnow()
         block_at = {**data.block_at, **dict.fromkeys(came, now)}
-        self._base = without(merge(self._base, decoded.snapshot), _gone(block_at, now))
+        self._came_at |= dict.fromkeys(came, time.monotonic())
+        self._base = without(merge(self._base, decoded.snapshot), self._gone())
         self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
         observation = observed_in(decoded.snapshot, came)
         self._remember(rule.data_answered(self.polling, observation, self._moment()))
@@ -396,6 +399,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._base = merge(self._base, answer)
         self._audience.seen(self.vin, state_sample(state, self._seen_at(answer)))
         return replace(data, state=state, contact_at=dt_util.utcnow())
+
+    def _gone(self) -> Iterable[str]:
+        """Return the blocks that have stopped coming."""
+        now = time.monotonic()
+        return [name for name, came_at in self._came_at.items() if now - came_at > BLOCK_AGE_MOST]
 
     def _seen_at(self, answer: Snapshot) -> int:
         return self._clock_of_car.at(answer, time.monotonic(), time.time())
@@ -461,6 +469,6 @@ def _local(minute: int, zone: tzinfo) -> tuple[int, str]:
     return ((local.toordinal() - FIRST_MONDAY) * 24 + local.hour) * 60 + local.minute, local.date().isoformat()
 
 
-def _gone(block_at: Mapping[str, datetime], now: datetime) -> Iterable[str]:
-    """Return the blocks that have stopped coming."""
-    return [name for name, came_at in block_at.items() if now - came_at > BLOCK_AGE_MOST]
+def _clock_at(moment: datetime) -> float:
+    """Return the monotonic time of a moment; one that lies ahead is now."""
+    return time.monotonic() - max((dt_util.utcnow() - moment).total_seconds(), 0.0)
