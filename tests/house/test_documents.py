@@ -106,6 +106,14 @@ def test_every_action_is_described_in_every_way() -> None:
     assert [name for name in declared if f"`teslafi.{name}`" not in page] == []
 
 
+def test_every_trigger_is_documented() -> None:
+    """By the name that the automation editor shows."""
+    page = (ROOT / "docs" / "automations.md").read_text("utf-8")
+    table = page.partition("## Triggers")[2].partition("\n## ")[0]
+    named = {name for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in (row, *row.split(", "))}
+    assert set(ENGLISH["device_automation"]["trigger_type"].values()) <= named
+
+
 def test_quality_is_claimed_only_where_something_shows_it() -> None:
     """docs/quality.md has a row for each rule that quality_scale.yaml calls done, and what the row names exists."""
     rules = yaml.safe_load((COMPONENT / "quality_scale.yaml").read_text("utf-8"))["rules"]
