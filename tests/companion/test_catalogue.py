@@ -137,8 +137,8 @@ def test_a_missing_text_is_found(tmp_path: Path) -> None:
         ("de", "de"),
         ("de-AT,de;q=0.9,en;q=0.8", "de"),
         ("en-US,en;q=0.9,de;q=0.8", "en"),
-        ("fr,de;q=0.5,en;q=0.4", "de"),
-        ("fr", "en"),
+        ("tlh,de;q=0.5,en;q=0.4", "de"),
+        ("tlh", "en"),
         ("de;q=0", "en"),
         ("*", "en"),
         ("de;q=nan,en;q=1", "en"),
@@ -166,4 +166,4 @@ def test_phrases_are_translated_with_their_values() -> None:
 def test_moments_are_written_as_a_language_does() -> None:
     assert moment("en", START) == "November 23, 2026, 12:00 UTC"
     assert moment("de", START) == "23. November 2026, 12:00 UTC"
-    assert languages() == {"de": "Deutsch", "en": "English"}
+    assert {"de": "Deutsch", "en": "English"}.items() <= languages().items()

@@ -11,7 +11,7 @@ import yaml
 
 from teslafi_companion.http.pages.command_words import COMMANDS, REASONS, RESULTS
 from teslafi_companion.language import translate
-from tests.translations import translations
+from tests.translations import LANGUAGES, translations
 
 ROOT: Final = Path(__file__).parents[2]
 CONTRACT: Final = ROOT / "contract" / "companion-api.yaml"
@@ -68,7 +68,7 @@ def _words(node: Any) -> list[str]:  # noqa: ANN401 - any part of a document
     return [word for value in node for word in _words(value)] if isinstance(node, list) else []
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("subject", "words"),
     [("command", COMMANDS), ("result", RESULTS), ("reason", REASONS)],

@@ -17,6 +17,7 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator  # type: ignore[import-untyped]
 
 from custom_components.teslafi.dashboard import FILES, MODULE, async_serve_dashboard
+from tests.translations import LANGUAGES
 
 LOADED: Final = """
 globalThis.HTMLElement = class {};
@@ -151,7 +152,7 @@ def test_each_language_has_every_text_and_nobody_has_more() -> None:
     """What the module asks for by `text.…`, in a table of its own or out of it."""
     texts = (FILES / "texts.js").read_text("utf-8")
     languages = re.findall(r"^  (\w\w): \{\n(.*?)^  \},$", texts, re.DOTALL | re.MULTILINE)
-    assert [language for language, _ in languages] == ["en", "de"]
+    assert {language for language, _ in languages} == {*LANGUAGES}
     module = (FILES / "views.js").read_text("utf-8")
     said = set(re.findall(r"\btext\.(\w+)", module))
     for table in re.findall(r"^const (?:TODAY|BUTTONS) = \{\n(.*?)^\};$", module, re.DOTALL | re.MULTILINE):

@@ -26,7 +26,7 @@ from custom_components.teslafi.controls.groups import ControlGroup
 from custom_components.teslafi.controls.twins import enabled_by_default
 from custom_components.teslafi.entity import ShownDescription
 from custom_components.teslafi.journal_entities import calendars as journal_calendars, sensors as journal_sensors
-from tests.translations import translations
+from tests.translations import LANGUAGES, translations
 
 NOTHING: Final = frozenset[ControlGroup]()
 EVERYTHING: Final = frozenset(ControlGroup)
@@ -63,7 +63,7 @@ def enabled(tables: dict[str, Any], groups: frozenset[ControlGroup]) -> Iterator
 
 
 @pytest.mark.parametrize("groups", [NOTHING, EVERYTHING], ids=["reading", "commanding"])
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_enabled_entities_of_a_car_share_a_name(language: str, groups: frozenset[ControlGroup]) -> None:
     texts = translations(language)["entity"]
     shown = [*enabled(READS, groups), *(enabled(COMMANDS, groups) if groups else ())]

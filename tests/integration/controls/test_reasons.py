@@ -10,7 +10,7 @@ from custom_components.teslafi.controls.gate import GateShut, Lock
 from custom_components.teslafi.controls.sentences import OF_COMMANDS, sentence
 from custom_components.teslafi.tesla import errors
 from tests.integration.test_errors import every_error
-from tests.translations import translations
+from tests.translations import LANGUAGES, translations
 
 from .test_feedback import keys_in_code
 
@@ -60,7 +60,7 @@ WAY_OUT: Final[Mapping[str, tuple[str, str]]] = {
     "command_refused_not_found": IN_CAR,
     "command_refused_not_in_park": AGAIN,
     "command_refused_not_near": AGAIN,
-    "command_refused_speed_limit_active": ("Turn it off first", "Schalte sie zuerst aus"),
+    "command_refused_speed_limit_active": ("Turn it off first", "Schalte es zuerst aus"),
     "command_refused_too_many_schedules": ("Remove one first", "Entferne zuerst einen"),
     "command_refused_transport": ("Do it in the car", "Mach es im Fahrzeug"),
     "command_refused_unplugged": ("Plug the car in first", "Stecke zuerst das Ladekabel an"),
@@ -128,7 +128,7 @@ def test_a_sentence_says_the_way_out(key: str) -> None:
         assert re.search(way, sentences(language)[key]), language
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_sentence_has_the_raw_words_of_a_car(language: str) -> None:
     raw = {*errors.EXPLAINED, *errors.REASONS, *errors.NEUTRAL_REASONS}
     raw = {word for word in raw if "_" in word or word.isupper()}
