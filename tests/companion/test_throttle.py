@@ -92,6 +92,33 @@ async def test_after_a_hundred_failures_in_a_row_one_attempt_a_day_is_left(store
     assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
 
 
+async def test_the_hundredth_failure_in_a_row_is_the_first_that_locks_for_a_day(
+    store: Store, clock: ManualClock
+) -> None:
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    made = 0
+    while made < 98:
+        made += await admitted(store, attempt)
+        clock.advance(hours=1)
+    waited = []
+    for _ in range(2):
+        assert await admitted(store, attempt)
+        waited.append(await waits(store, attempt))
+        clock.advance(hours=1)
+    assert waited == [timedelta(hours=1), timedelta(days=1)]
+
+
+async def test_what_is_given_back_twice_leaves_no_attempt_too_many(store: Store) -> None:
+    attempt = Attempt(SIGN_IN_STRANGER, b"key")
+    reservation = await reserve(store, [attempt])
+    for _ in range(2):
+        await give_back(store, reservation)
+    async with store.reading() as transaction:
+        (row,) = await transaction.rows(select(throttle))
+    assert (row.attempts, row.consecutive) == (0, 0)
+    assert [await admitted(store, attempt) for _ in range(6)] == [True] * 5 + [False]
+
+
 async def test_what_was_never_judged_counts_nothing(store: Store) -> None:
     """Even when it was the one that locked."""
     attempts = [Attempt(SIGN_IN_STRANGER, b"key"), Attempt(SIGN_IN_NETWORK, b"net")]

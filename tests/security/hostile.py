@@ -66,6 +66,12 @@ VALUES: Final = (
     b"::ffff:1.2.3.4%eth0",
     b"fe80::1%\xff",
     b"1.2.3.4, \xff, 5.6.7.8",
+    # What takes parsers long that look at the rest of a text for each of its signs
+    b";" * 8000,
+    b"application/x-www-form-urlencoded" + b"; a=b" * 1500,
+    b'a="' + b'\\"' * 3900,
+    b"(" * 8000,
+    b"," * 8000,
 )
 HEADERS: Final = (
     b"User-Agent",

@@ -1,10 +1,11 @@
 """Whatever is sent to whatever route: never a 5xx, never a count taken back, never a background death."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from aiohttp import helpers
 from hypothesis import HealthCheck, Phase, given, settings as hypothesis_settings
 import pytest
 from pytest_socket import enable_socket
@@ -106,6 +107,42 @@ def test_an_expectation_that_nobody_knows_is_ignored(served: Served) -> None:
         for path in (b"/sign-in", b"/nothing", b"/account", b"/api/v1/status"):
             check(served, request(b"GET", path, b"", b"Expect: " + expectation))
             check(served, request(b"POST", path, b"a=b", b"Expect: " + expectation))
+
+
+@pytest.mark.usefixtures("socket_enabled")
+@pytest.mark.parametrize(
+    "authority", [b"xn--a", b"xn--a:80", b"[::1", b"\xff", b"a." * 500, b"user:word@x", b"x:99999"]
+)
+def test_the_authority_of_a_target_is_nobodys_business(served: Served, authority: bytes) -> None:
+    """Aiohttp decodes it while it makes the request, and ended the connection without a word where it is no name."""
+    for method, said in ((b"GET", b" HTTP/1.1\r\nHost: x"), (b"POST", b" HTTP/1.1"), (b"GET", b" HTTP/1.0")):
+        target = b"http://" + authority + b"/sign-in"
+        answer = check(served, method + b" " + target + said + b"\r\nConnection: close\r\n\r\n")
+        assert answer.status in {200, 400, 403}, answer
+    assert check(served, b"CONNECT " + authority + b" HTTP/1.1\r\nConnection: close\r\n\r\n").status in {400, 404, 405}
+
+
+@pytest.mark.usefixtures("socket_enabled")
+def test_no_long_kind_of_a_body_is_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's parser looks at all the rest for each semicolon: the event loop stood still for half a second."""
+    parsed: list[int] = []
+    parse = helpers.parse_content_type
+
+    def watched(raw: str) -> tuple[str, Mapping[str, str]]:
+        parsed.append(len(raw))
+        return parse(raw)
+
+    monkeypatch.setattr(helpers, "parse_content_type", watched)
+    origin = b"Origin: " + served.settings.origin.encode()
+    for kind in (
+        b";" * 8000,
+        b"application/x-www-form-urlencoded" + b"; a=b" * 1500,
+        b"application/json;" + b" " * 7000,
+    ):
+        for path in (b"/sign-in", b"/oauth/token", b"/api/v1/commands", b"/webhooks/chargebee", b"/account/delete"):
+            check(served, request(b"POST", path, b"a=b", origin, form=kind))
+    assert check(served, request(b"POST", b"/sign-in", b"email=a", origin, form=b";" * 8000)).status == 415
+    assert max(parsed, default=0) <= 256
 
 
 @pytest.mark.usefixtures("socket_enabled")

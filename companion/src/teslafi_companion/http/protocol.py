@@ -92,11 +92,14 @@ class _Server(web.Server):
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        """Make a request, without expectations but the one that HTTP knows.
+        """Make a request, without expectations but the one that HTTP knows, and without the authority of its target.
 
         Others may be ignored (RFC 9110, 10.1.1); aiohttp answers them by a text that holds them, before any of our
-        code, and fails for what is no UTF-8.
+        code, and fails for what is no UTF-8. It decodes the authority as well, and breaks the connection off without
+        an answer where that is no IDNA name (`GET http://xn--a/`); nothing of ours looks at it.
         """
+        if message.url.absolute:
+            message = message._replace(url=message.url.relative())
         if hdrs.EXPECT in message.headers:
             headers = CIMultiDict(message.headers)
             if any(one.lower() != _CONTINUE for one in headers.popall(hdrs.EXPECT)):
