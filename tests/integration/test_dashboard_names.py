@@ -22,7 +22,11 @@ from tests.translations import LANGUAGES
 LOADED: Final = """
 globalThis.HTMLElement = class {};
 globalThis.window = globalThis;
-globalThis.customElements = { get: () => undefined, define: (_, kind) => { globalThis.kind = kind; } };
+globalThis.customElements = {
+  get: () => undefined,
+  whenDefined: async () => undefined,
+  define: (_, kind) => { globalThis.kind = kind; },
+};
 await import("file://" + process.argv[1]);
 """
 SCRIPT: Final = f"""{LOADED}
@@ -43,6 +47,21 @@ for (const hass of [NOTHING, {{}}, NOTHING]) {{
 }}
 console.log(JSON.stringify(made));
 console.log(JSON.stringify(changes.map((c) => globalThis.kind.shouldRegenerate({{}}, before, {{...before, ...c}}))));
+"""
+
+REPLACED: Final = """
+const defined = [];
+let start;
+const whenDefined = () => new Promise((resolve) => { start = resolve; });
+globalThis.HTMLElement = class {};
+globalThis.window = globalThis;
+globalThis.customElements = { get: () => undefined, whenDefined, define: () => process.exit(1) };
+const loading = import("file://" + process.argv[1]);
+while (start === undefined) await new Promise(setImmediate);
+globalThis.customElements = { get: () => undefined, define: (name) => defined.push(name) };
+start();
+await loading;
+console.log(JSON.stringify(defined));
 """
 
 
@@ -91,6 +110,11 @@ async def test_a_name_is_text(hass: HomeAssistant, name: str, shown: str) -> Non
     assert len(found) == 2
     for header in found:
         assert Template(header, hass).async_render(parse_result=False).splitlines()[0] == shown
+
+
+async def test_the_element_is_known_to_the_registry_that_home_assistant_puts_in_place_of_the_browsers() -> None:
+    """A module that the browser has kept runs before Home Assistant's: what it defined would be forgotten."""
+    assert await told(REPLACED, None) == [["ll-strategy-dashboard-teslafi"]]
 
 
 CHANGES: Final[list[tuple[str, dict[str, Any], bool]]] = [

@@ -27,7 +27,11 @@ STATE: Final = "sensor.test_car_state"
 SCRIPT: Final = """
 globalThis.HTMLElement = class {};
 globalThis.window = globalThis;
-globalThis.customElements = { get: () => undefined, define: (_, kind) => { globalThis.kind = kind; } };
+globalThis.customElements = {
+  get: () => undefined,
+  whenDefined: async () => undefined,
+  define: (_, kind) => { globalThis.kind = kind; },
+};
 await import("file://" + process.argv[1]);
 const dashboard = await globalThis.kind.generate({}, JSON.parse(process.argv[2]));
 console.log(JSON.stringify(dashboard.views.map((view) => view.header.card.content)));

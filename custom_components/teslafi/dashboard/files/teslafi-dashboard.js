@@ -1,6 +1,6 @@
 /**
  * The dashboard strategy TeslaFi. Every page of Home Assistant loads this module, and a dashboard waits five seconds
- * for it to define its element; so it is small and imports nothing. The rest is loaded by who opens the dashboard.
+ * for its element; so it is small and imports nothing. The rest is loaded by who opens the dashboard.
  */
 
 const DOMAIN = "teslafi";
@@ -44,15 +44,17 @@ class TeslaFiDashboard extends HTMLElement {
   }
 }
 
+window.customStrategies = window.customStrategies ?? [];
+window.customStrategies.push({
+  type: DOMAIN,
+  strategyType: "dashboard",
+  name: "TeslaFi",
+  description: "Your Tesla cars and energy sites",
+  documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
+});
+
+// Home Assistant's frontend puts a registry of its own in the place of the browser's, and forgets what was defined until
+// then. It does so before it defines its own element; both registries tell of that one.
 const ELEMENT = `ll-strategy-dashboard-${DOMAIN}`;
-if (!customElements.get(ELEMENT)) {
-  customElements.define(ELEMENT, TeslaFiDashboard);
-  window.customStrategies = window.customStrategies ?? [];
-  window.customStrategies.push({
-    type: DOMAIN,
-    strategyType: "dashboard",
-    name: "TeslaFi",
-    description: "Your Tesla cars and energy sites",
-    documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
-  });
-}
+await customElements.whenDefined("home-assistant");
+if (!customElements.get(ELEMENT)) customElements.define(ELEMENT, TeslaFiDashboard);
