@@ -66,7 +66,6 @@ def _plans(key: str) -> VehicleCalendarDescription:
         paths=("vehicle_state.car_version",),
         fitted=schedules,
         keep_registered=True,
-        entity_registry_enabled_default=False,
         value_fn=lambda data: [plan for plan in plans_of(data.snapshot) if plan.kind in KINDS[key]],
     )
 

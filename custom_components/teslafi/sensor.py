@@ -1298,6 +1298,15 @@ class StateSensor(VehicleSensor):
             self._data_at = self.coordinator.data.data_at
             self.async_write_ha_state()
 
+    @callback
+    @override
+    def async_registry_entry_updated(self) -> None:
+        """Have the write that follows a new area or label differ from the last one: the same again would count as data."""
+        before = self._attr_extra_state_attributes[DATA_AT]
+        self._show_data_at()
+        if before is not None and before == self._data_at:
+            self._attr_extra_state_attributes = {DATA_AT: before - datetime.resolution}
+
     @override
     async def async_update_ha_state(self, force_refresh: bool = False) -> None:
         """Ask for a refresh; what comes of it is written when it comes. A write of nothing new would count as data."""

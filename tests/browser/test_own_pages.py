@@ -11,6 +11,7 @@ import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
+from tests.live.energy import SITE
 from tests.live.home_assistant import LiveHomeAssistant
 
 from .person import Person
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.browser
 
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
-SITE: Final = "sensor.anna_s_home"
 HOURS: Final = 10
 """How many hours of today the Energy page has in its picture."""
 ENERGY: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
@@ -139,7 +139,7 @@ async def _energy(person: Person, home: LiveHomeAssistant) -> None:
                 "stats": _sums(begun, hours),
             }
         )
-    await home.call({"type": "energy/save_prefs", **_preferences()})
+    await home.add_energy()
     await until(partial(_nothing_wrong, home))
     await person.open("/energy/electricity")
     flow = person.page.locator("hui-energy-distribution-card").filter(visible=True).first
@@ -162,33 +162,6 @@ def _sums(begun: datetime, hours: tuple[float, ...]) -> list[dict[str, Any]]:
         start = (begun + timedelta(hours=number)).isoformat()
         rows.append({"start": start, "state": total, "sum": total, "last_reset": None})
     return rows
-
-
-def _preferences() -> dict[str, Any]:
-    grid = {
-        "type": "grid",
-        "stat_energy_from": f"{SITE}_grid_imported_today",
-        "stat_energy_to": f"{SITE}_grid_exported_today",
-        "stat_cost": None,
-        "stat_compensation": None,
-        "entity_energy_price": None,
-        "number_energy_price": None,
-        "entity_energy_price_export": None,
-        "number_energy_price_export": None,
-        "cost_adjustment_day": 0.0,
-    }
-    solar = {
-        "type": "solar",
-        "stat_energy_from": f"{SITE}_solar_generated_today",
-        "config_entry_solar_forecast": None,
-    }
-    battery = {
-        "type": "battery",
-        "stat_energy_from": f"{SITE}_battery_discharged_today",
-        "stat_energy_to": f"{SITE}_battery_charged_today",
-    }
-    devices = [{"stat_consumption": f"sensor.{car}_home_charging_energy"} for car in ("roadrunner", "snowball")]
-    return {"energy_sources": [grid, solar, battery], "device_consumption": devices}
 
 
 async def _activity(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator) -> None:

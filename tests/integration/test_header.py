@@ -124,6 +124,29 @@ async def test_the_header_tells_how_old_its_data_are(
     assert header() == f"{parked} · just now"
 
 
+async def test_a_new_area_or_label_is_no_data(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """Whether data came since the state was last written, or none."""
+    entry, _ = await watch_car(hass, MODEL_3)
+    header = await header_of(hass)
+    registry = er.async_get(hass)
+
+    async def label(names: set[str]) -> None:
+        registry.async_update_entity(STATE, labels=names)
+        await hass.async_block_till_done()
+
+    freezer.tick(timedelta(minutes=5))
+    for names in ({"wall"}, set[str](), {"wall", "car"}):
+        await label(names)
+        assert header().endswith("5 min ago")
+    freezer.tick(timedelta(seconds=1))
+    await look_again(hass, entry)
+    assert header().endswith("just now")
+    freezer.tick(timedelta(minutes=3))
+    for names in ({"wall"}, set[str]()):
+        await label(names)
+        assert header().endswith("3 min ago")
+
+
 async def test_the_moment_is_in_no_row_of_the_recorder(hass: HomeAssistant) -> None:
     await watch_car(hass, MODEL_3)
     state = hass.states.get(STATE)

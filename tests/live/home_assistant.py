@@ -23,6 +23,8 @@ import aiohttp
 import bcrypt
 import jwt
 
+from .energy import PREFERENCES
+
 ROOT: Final = Path(__file__).parents[2]
 USER: Final = "demo"
 PASSWORD: Final = "demo-pass"
@@ -245,6 +247,11 @@ class LiveHomeAssistant:
         created = {"url_path": MAP, "title": "Map", "icon": "mdi:map", "allow_single_word": True}
         await self.call({"type": "lovelace/dashboards/create", "mode": "storage", **created})
         await self.call({"type": "lovelace/config/save", "url_path": MAP, "config": {"strategy": {"type": MAP}}})
+
+    async def add_energy(self) -> None:
+        """Have the Energy dashboard set up for Anna's cars and house, whose entities may come later, unless it is."""
+        if not (self.folder / ".storage" / "energy").exists():
+            await self.call({"type": "energy/save_prefs", **PREFERENCES})
 
     async def add_dashboard(self) -> None:
         """Have the dashboard TeslaFi in the sidebar and open with it, unless it is there already."""

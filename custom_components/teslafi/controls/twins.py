@@ -27,14 +27,15 @@ BROUGHT: Final[Mapping[str, ControlGroup]] = {
     "charge_schedules": ControlGroup.SCHEDULES,
     "precondition_schedules": ControlGroup.SCHEDULES,
 }
-"""Key of an entity that is disabled by default -> the group with which it can be changed, and is enabled."""
+"""Key of an entity that earlier versions disabled by default -> the group with which it can be changed: it is enabled
+then."""
 
 
 def enabled_by_default(key: str, groups: frozenset[ControlGroup]) -> bool | None:
     """Return whether an entity of a car with these groups is enabled by default; None where groups change nothing."""
     if key in REPLACED:
         return REPLACED[key] not in groups
-    return BROUGHT[key] in groups if key in BROUGHT else None
+    return True if key in BROUGHT else None
 
 
 @callback

@@ -49,8 +49,10 @@ async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
     """For the cars and groups that were chosen; what a user disabled stays disabled."""
     await with_calendars(linked)
     registry = er.async_get(hass)
-    reads = dict.fromkeys(REPLACED) | dict.fromkeys(BROUGHT, BY_INTEGRATION)
+    reads = dict.fromkeys((*REPLACED, *BROUGHT))
     assert disabled(linked) == reads
+    for key in BROUGHT:  # as version 0.1.0 registered them
+        registry.async_update_entity(entities(linked, ANNAS_MODEL_3)[key].entity_id, disabled_by=BY_INTEGRATION)
     trunk = registry.async_get_entity_id("binary_sensor", DOMAIN, f"{ANNAS_MODEL_3}-vehicle_state_rt")
     assert trunk is not None
     registry.async_update_entity(trunk, disabled_by=BY_USER)
@@ -62,7 +64,7 @@ async def test_they_come_and_go(hass: HomeAssistant, linked: Keeper) -> None:
     flow = await reconfigure(hass, linked.owner, linked.entry, "disable_controls")
     await linked.owner.answer(flow, {})
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert disabled(linked) == reads | dict.fromkeys(BROUGHT) | {"vehicle_state_rt": BY_USER}
+    assert disabled(linked) == reads | {"vehicle_state_rt": BY_USER}
     lock = hass.states.get("binary_sensor.roadrunner_lock")
     assert lock is not None
 
@@ -73,7 +75,7 @@ async def test_a_group_replaces_its_own_and_what_a_user_enables_again_stays(
     await with_calendars(linked)
     await linked.enable(groups=["charging"])
     charging = {key for key, group in REPLACED.items() if group.value == "charging"}
-    assert {key for key, by in disabled(linked).items() if by} == {*charging, *BROUGHT}
+    assert {key for key, by in disabled(linked).items() if by} == charging
     registry = er.async_get(hass)
     limit = entities(linked, ANNAS_MODEL_3)["charge_state_charge_limit_soc"].entity_id
     registry.async_update_entity(limit, disabled_by=None)
@@ -103,4 +105,4 @@ async def test_they_come_back_when_the_link_is_ended(hass: HomeAssistant, linked
     flow = await reconfigure(hass, linked.owner, linked.entry, "unlink_companion")
     await linked.owner.answer(flow, {})
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert disabled(linked) == dict.fromkeys(REPLACED) | dict.fromkeys(BROUGHT, BY_INTEGRATION)
+    assert disabled(linked) == dict.fromkeys((*REPLACED, *BROUGHT))
