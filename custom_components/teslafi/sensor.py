@@ -1301,7 +1301,7 @@ class StateSensor(VehicleSensor):
     @callback
     @override
     def async_registry_entry_updated(self) -> None:
-        """Have the write that follows a new area or label differ from the last one: the same again would count as data."""
+        """Have the write that follows a new label differ from the last one: the same again would count as data."""
         before = self._attr_extra_state_attributes[DATA_AT]
         self._show_data_at()
         if before is not None and before == self._data_at:
