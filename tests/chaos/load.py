@@ -43,9 +43,10 @@ class Broken(Exception):
 class Load:
     """People and a Home Assistant, as long as the companion lets them."""
 
-    def __init__(self, companion: ServedCompanion, random: Random) -> None:
+    def __init__(self, companion: ServedCompanion, random: Random, owner: str = OWNER) -> None:
         """Begin with nothing acknowledged."""
         self.companion = companion
+        self.owner = owner
         self.random = random
         self.said = Acknowledged()
 
@@ -73,7 +74,7 @@ class Load:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=TIMEOUT) as session:
             browser = Browser(session, self.companion, self.address())
-            form = {"email": OWNER, "password": PASSWORD, "next": "/account"}
+            form = {"email": self.owner, "password": PASSWORD, "next": "/account"}
             status, _, _ = await browser.ask("POST", "/sign-in", data=form)
             if status == 303:
                 cookie = next(cookie.value for cookie in jar if cookie.key == "session")
@@ -109,7 +110,7 @@ class Load:
         }
         path = f"/oauth/authorize?{urlencode(asked)}"
         async with self.browser() as browser:
-            await browser.ask("POST", "/sign-in", data={"email": OWNER, "password": PASSWORD, "next": "/account"})
+            await browser.ask("POST", "/sign-in", data={"email": self.owner, "password": PASSWORD, "next": "/account"})
             _, step_up, _ = await browser.ask("GET", path)
             _, _, page = await browser.ask("GET", step_up)
             form = {"csrf": csrf(page), "purpose": "link", "next": path, "password": PASSWORD}

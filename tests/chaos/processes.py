@@ -31,7 +31,7 @@ from tests.live.proxied import haproxy, with_sbin
 from tests.live.served import Browser, free_port
 
 from .kept import Judged, every_mail, nothing_lost, whole_audit
-from .load import NETWORK_FAULTS, OWNER, PASSWORD, TIMEOUT, Broken, csrf
+from .load import NETWORK_FAULTS, PASSWORD, TIMEOUT, Broken, csrf
 from .replicated import Replicated, readable
 from .troubles import Busy
 
@@ -153,9 +153,9 @@ async def _kept_alive(configuration: Path, log: Path) -> None:
 class People(Busy):
     """The load: people, a linked Home Assistant, Chargebee, and somebody who sends each recovery code twice at once."""
 
-    def __init__(self, fleet: Fleet, random: Random) -> None:
+    def __init__(self, fleet: Fleet, random: Random, owner: str) -> None:
         """Begin with nothing acknowledged."""
-        super().__init__(fleet, random)
+        super().__init__(fleet, random, owner)
         self.fleet = fleet
         self.hooks: set[str] = set()
         self.forms = 0
@@ -186,7 +186,7 @@ class People(Busy):
         before = self.said.sessions
         await super().sign_in()
         self.entered += self.said.sessions is not before
-        # Both loads are one owner, who has twenty sessions at most
+        # Of twenty sessions of an account the longest unused ends, and there are those whose answer was lost
         self.said.sessions = self.said.sessions[-4:]
 
     async def spend(self) -> None:
@@ -520,12 +520,13 @@ async def _served(
     bound: float | None,
 ) -> Found:
     await fleet.command("migrate")
-    for email in (OWNER, SPENDER):
+    owners = [f"owner-{number}@example.org" for number in range(homes)]
+    for email in (*owners, SPENDER):
         await fleet.command("create-account", email, "--password-stdin", stdin=f"{PASSWORD}\n")
     try:
         await fleet.start()
         random = Random(seed)  # noqa: S311 - when it begins is no secret
-        loads = [People(fleet, random) for _ in range(homes)]
+        loads = [People(fleet, random, owner) for owner in owners]
         for number, load in enumerate(loads):
             await load.link(f"chaos-{number:016}")
         await loads[0].save_codes()

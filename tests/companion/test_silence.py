@@ -71,11 +71,49 @@ async def test_who_gives_up_on_a_silent_server_takes_no_connection_to_it_again(
                 await sleeping(store, 0)
 
 
+async def test_who_gives_up_on_a_slow_server_leaves_the_others_their_connections(
+    postgresql_database: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    """It answers others meanwhile: to open every connection anew would only keep it busier."""
+    with patch.object(store_database, "STATEMENT_SECONDS", 3 * PATIENCE):
+        async with behind(Valve(), postgresql_database, tmp_path, clock) as store:
+            before = await backends(store)
+            others = asyncio.create_task(asking(store))
+            with pytest.raises(StoreUnreachable):
+                await sleeping(store, 30 * PATIENCE)
+            others.cancel()
+            await asyncio.wait([others])
+            # Neither that of the one who gave up, nor that of the one who was asking when the test ended
+            assert len(before & await backends(store)) >= CONNECTIONS - 2
+
+
+async def asking(store: Store) -> None:
+    """Ask again and again."""
+    while True:
+        await sleeping(store, 0)
+        await asyncio.sleep(0.05)
+
+
+async def backends(store: Store) -> set[int]:
+    """Return the server's processes behind the connections that the pool has."""
+
+    async def one(everybody: asyncio.Barrier) -> int:
+        async with store.reading() as transaction:
+            row = await transaction.first(text("SELECT pg_backend_pid()"))
+            assert row is not None
+            # Nobody gives the own one back before everybody has one
+            await everybody.wait()
+            return int(row[0])
+
+    barrier = asyncio.Barrier(CONNECTIONS)
+    return set(await asyncio.gather(*(one(barrier) for _ in range(CONNECTIONS))))
+
+
 async def test_readiness_finds_a_silent_server_out_for_everybody(
     postgresql_database: str, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its patience is shorter than a statement's: a load balancer asks it all the time."""
-    monkeypatch.setattr("teslafi_companion.store.probe.SECONDS", 0.5)
+    monkeypatch.setattr("teslafi_companion.store.probe.SECONDS", 2 * store_database.SILENCE_SECONDS)
     valve = Valve()
     async with behind(valve, postgresql_database, tmp_path, clock) as store:
         valve.abandon()

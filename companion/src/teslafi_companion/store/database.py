@@ -9,6 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 import stat
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID, uuid7
 
@@ -33,12 +34,15 @@ CONNECT_SECONDS: Final = 3.0
 """For a new connection to PostgreSQL: one that hangs must not outlive the trouble by much."""
 STATEMENT_SECONDS: Final = 10.0
 """For one statement of a serving process. A server that vanished says nothing, and whoever waits holds a connection."""
+SILENCE_SECONDS: Final = 1.0
+"""Without an answer to anybody, after which whoever gives up waiting takes the server for gone."""
 POOL_SECONDS: Final = 10.0
 """For a free connection, after which the visitor is better told to come again."""
 DROPPED_AT_ONCE: Final = 5_000
 """How many rows one statement deletes at most, so that it ends in time and nobody waits long for its locks."""
 _MOST_OWED: Final = 10_000
 _READING: Final = "companion_reading"
+_ASKED_AT: Final = "companion_asked_at"
 _PLAIN: Final = "plain"
 _SNAPSHOT: Final = "snapshot"
 _PRIVATE: Final = 0o600
@@ -112,7 +116,7 @@ def create_engine(settings: Settings, *, patient: bool = False) -> AsyncEngine:
             hide_parameters=True,
             connect_args=_postgresql_arguments(settings, patient=patient),
         )
-        event.listen(engine.sync_engine, "handle_error", _distrust_silence)
+        _Silence().watch(engine)
         return engine
     path = settings.sqlite_path
     if path is None:
@@ -147,14 +151,39 @@ def _postgresql_arguments(settings: Settings, *, patient: bool) -> dict[str, Any
     return arguments
 
 
-def _distrust_silence(context: ExceptionContext) -> None:
-    """Give up every connection of the pool when somebody gave up waiting for an answer on one.
+class _Silence:
+    """Tells a server that vanished without a word from one that is slow: the first answers nobody any more.
 
-    The server behind them may have vanished without a word, and each would be found out by another waiting visitor.
+    Somebody who gave up waiting takes the connection along. Of a silent server the whole pool is given up, because each
+    of its connections would be found out by another waiting visitor; a slow one would only be kept busier by that.
     """
-    if isinstance(context.original_exception, TimeoutError | asyncio.CancelledError):
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self._heard_at = 0.0
+
+    def watch(self, engine: AsyncEngine) -> None:
+        """Hear what an engine asks and is answered."""
+        event.listen(engine.sync_engine, "before_cursor_execute", self._asked)
+        event.listen(engine.sync_engine, "commit", self._asked)
+        event.listen(engine.sync_engine, "after_cursor_execute", self._answered)
+        event.listen(engine.sync_engine, "handle_error", self._failed)
+
+    def _asked(self, connection: Connection, *_: object) -> None:
+        connection.info[_ASKED_AT] = monotonic()
+
+    def _answered(self, *_: object) -> None:
+        self._heard_at = monotonic()
+
+    def _failed(self, context: ExceptionContext) -> None:
+        if not isinstance(context.original_exception, TimeoutError | asyncio.CancelledError):
+            return
         context.is_disconnect = True  # type: ignore[misc] # documented as to be set by listeners
-        context.invalidate_pool_on_disconnect = True  # type: ignore[misc] # the same
+        now = monotonic()
+        asked_at = now if context.connection is None else context.connection.info.get(_ASKED_AT, now)
+        # Halved, because the last answer may be of the moment in between, when this one had asked already
+        silent = now - self._heard_at >= max((now - asked_at) / 2, SILENCE_SECONDS)
+        context.invalidate_pool_on_disconnect = silent  # type: ignore[misc] # the same
 
 
 def _keep_private(path: Path) -> None:
