@@ -111,10 +111,10 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         """Compute the value from the coordinator's data."""
 
     @abstractmethod
-    def _show(self, value: Any) -> None:  # noqa: ANN401
+    def _show(self, value: Any) -> None:  # noqa: ANN401 - the same
         """Set the attributes that Home Assistant reads."""
 
-    def _is_worth_writing(self, _value: Any) -> bool:  # noqa: ANN401
+    def _is_worth_writing(self, _value: Any) -> bool:  # noqa: ANN401 - the same
         """Whether a value that differs from the one shown differs by enough to be written."""
         return True
 

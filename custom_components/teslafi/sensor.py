@@ -1235,7 +1235,7 @@ class TeslaFiSensor(SensorEntity):
             value = value[:MAX_LENGTH_STATE_STATE]
         self._attr_native_value = value
 
-    def _is_worth_writing(self, value: Any) -> bool:  # noqa: ANN401
+    def _is_worth_writing(self, value: Any) -> bool:  # noqa: ANN401 - as the base class
         tolerance = self.entity_description.tolerance
         shown = self._attr_native_value
         if tolerance is None or not isinstance(value, datetime) or not isinstance(shown, datetime):

@@ -64,14 +64,14 @@ def _fixed(name: str, *fields: str, **renamed: str) -> Build:
     return build
 
 
-def _charge_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _charge_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     if "start_time" not in sent and "end_time" not in sent:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
     times = {name: _minutes(sent[name]) for name in ("start_time", "end_time") if name in sent}
     return "add_charge_schedule", {**_common(hass, sent, signed=signed), **times}
 
 
-def _precondition_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _precondition_schedule(hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     return "add_precondition_schedule", {
         **_common(hass, sent, signed=signed),
         "precondition_time": _minutes(sent["time"]),
@@ -89,7 +89,7 @@ def _common(hass: HomeAssistant, sent: Mapping[str, Any], *, signed: bool) -> di
     }
 
 
-def _scheduled_charging(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _scheduled_charging(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     if "time" not in sent:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="schedule_needs_time")
     return "set_scheduled_charging", {"enable": sent["enable"], "time": _minutes(sent["time"])}
@@ -103,16 +103,16 @@ def _kept_time(sent: Mapping[str, Any], snapshot: Snapshot) -> Mapping[str, Any]
     return {**sent, "time": dt_time(*divmod((kept or 0) % (24 * 60), 60))}
 
 
-def _scheduled_departure(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _scheduled_departure(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     times = {name: _minutes(sent[name]) for name in ("departure_time", "end_off_peak_time") if name in sent}
     return "set_scheduled_departure", {**{name: sent[name] for name in DEPARTURE if name in sent}, **times}
 
 
-def _speed_limit(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _speed_limit(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     return ("speed_limit_activate" if sent["enable"] else "speed_limit_deactivate"), {"pin": sent["pin"]}
 
 
-def _navigate(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _navigate(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     if "destination" in sent:
         return "navigation_request", {"value": sent["destination"]}
     if (place := sent.get("location")) is None:
@@ -124,7 +124,7 @@ def _navigate(_hass: HomeAssistant, sent: Mapping[str, Any], _signed: bool) -> t
     }
 
 
-def _supercharger(_hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001
+def _supercharger(_hass: HomeAssistant, sent: Mapping[str, Any], signed: bool) -> tuple[str, dict[str, Any]]:  # noqa: FBT001 - the same
     named = {} if signed else {"id": sent["id"]}
     return "navigation_sc_request", {**named, "order": sent["order"]}
 

@@ -345,7 +345,7 @@ def _place_to_json(place: Place) -> list[float]:
 
 def _place(data: object) -> Place | None:
     numbers = _numbers(data, least=-180.0)
-    if len(numbers) < 5 or any(count < 0 for count in numbers[2:]):  # noqa: PLR2004
+    if len(numbers) < 5 or any(count < 0 for count in numbers[2:]):  # noqa: PLR2004 - a place without drives
         return None
     latitude, longitude, stops, short, charged, *drives = numbers
     stops = min(stops, 2 * STOPS_COUNTED)

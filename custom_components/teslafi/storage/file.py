@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from atomicwrites import AtomicWriter  # type: ignore[import-untyped]
+from atomicwrites import AtomicWriter  # type: ignore[import-untyped] # it ships no types
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError

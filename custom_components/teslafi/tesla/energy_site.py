@@ -306,8 +306,8 @@ def decode_wall_charges(answer: object) -> Decoded[tuple[WallCharge, ...]]:
         begun = entry.get("charge_start_time") if type(entry) is dict else None
         seconds = begun.get("seconds") if type(begun) is dict else None
         energy = number(entry.get("energy_added_wh", 0)) if type(entry) is dict else MALFORMED
-        if type(seconds) is int and seconds in _SECONDS and type(energy) in (int, float) and energy >= 0:  # type: ignore[operator]
-            energies[seconds] = energies.get(seconds, 0.0) + float(energy)  # type: ignore[arg-type]
+        if type(seconds) is int and seconds in _SECONDS and isinstance(energy, int | float) and energy >= 0:
+            energies[seconds] = energies.get(seconds, 0.0) + float(energy)
     charges = tuple(WallCharge(begun, energy) for begun, energy in sorted(energies.items()))
     return Decoded(charges, () if len(charges) == len(entries) else ("charges",))
 

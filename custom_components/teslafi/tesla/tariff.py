@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 import re
 from typing import Any, Final
 
-from .decode import MALFORMED, Json, number
+from .decode import Json, number
 
 DAY: Final = 24 * 60
 ANY: Final = "ALL"
@@ -182,7 +182,7 @@ def _periods(season: object, prices: Mapping[str, Any], left: int) -> tuple[Peri
         left -= len(windows)
         if windows and _NAME.fullmatch(name):
             price = number(prices.get(name, prices.get(ANY)))
-            found.append(Period(name, None if price is MALFORMED else price, tuple(windows)))  # type: ignore[arg-type]
+            found.append(Period(name, price if isinstance(price, int | float) else None, tuple(windows)))
     return tuple(found)
 
 

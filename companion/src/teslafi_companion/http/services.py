@@ -84,7 +84,7 @@ def _templates(language: str, known: Mapping[str, object]) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined] # i18n adds it
     environment.filters |= {
         "t": partial(translate, language),
         "moment": partial(_time, "moment", partial(moment, language)),

@@ -41,12 +41,12 @@ def _templates(language: str) -> Environment:
     # Plain text: what becomes HTML is escaped when it does
     environment = Environment(
         loader=PackageLoader("teslafi_companion.mail"),
-        autoescape=False,  # noqa: S701
+        autoescape=False,  # noqa: S701 - see above
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined] # i18n adds it
     environment.filters["t"] = partial(translate, language)
     return environment
 

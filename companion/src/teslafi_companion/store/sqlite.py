@@ -64,7 +64,7 @@ class OneVisitConnection(aiosqlite.Connection):
 
     async def visit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do something with the connection in its thread."""
-        await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        await self._execute(work, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
 
     @override
     async def cursor(self) -> OneVisitCursor:  # type: ignore[override] # SQLAlchemy's adapter asks for no more
@@ -92,6 +92,6 @@ async def connect(path: Path) -> OneVisitConnection:
 
     connection = OneVisitConnection(opened, iter_chunk_size=_STATEMENTS)
     # As SQLAlchemy does it: a process that ends waits for no thread of an unclosed connection
-    connection._thread.daemon = True  # noqa: SLF001
+    connection._thread.daemon = True  # noqa: SLF001 - nothing public does it
     await connection
     return connection

@@ -152,7 +152,7 @@ class OutboxWorker:
                     detail={"mail": str(row), "fault": fault},
                 )
 
-    async def _postpone(self, row: UUID, account_id: UUID | None, entry: Any, fault: Exception) -> None:  # noqa: ANN401
+    async def _postpone(self, row: UUID, account_id: UUID | None, entry: Any, fault: Exception) -> None:  # noqa: ANN401 - a row
         if isinstance(fault, MailServerUnreachable):
             if self._unreachable is None:
                 _log.warning("mail_server_unreachable", fault=str(fault))

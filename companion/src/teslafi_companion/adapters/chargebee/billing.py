@@ -196,14 +196,14 @@ class ChargebeeBilling(BillingPort):
             found += answer.list
         return found
 
-    async def _asked(self, call: Awaitable[Any]) -> Any:  # noqa: ANN401
+    async def _asked(self, call: Awaitable[Any]) -> Any:  # noqa: ANN401 - the same
         """Await a call whose every refusal means that there is no answer."""
         try:
             return await call
         except self._api_error as refusal:
             raise _fault(refusal) from None
 
-    async def _repeated(self, operation: Callable[..., Awaitable[Any]], *arguments: object) -> Any:  # noqa: ANN401
+    async def _repeated(self, operation: Callable[..., Awaitable[Any]], *arguments: object) -> Any:  # noqa: ANN401 - the same
         """Call what may be repeated."""
         return await self._tried(lambda: operation(*arguments), tries=TRIES)
 
@@ -212,7 +212,7 @@ class ChargebeeBilling(BillingPort):
         operation: Callable[..., Awaitable[Any]],
         *arguments: object,
         key: tuple[str, ...] | None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - the same
         """Post; repeated only under an idempotency key, by which Chargebee does a thing once."""
         if key is None:
             return await self._tried(lambda: operation(*arguments), tries=1)
@@ -220,7 +220,7 @@ class ChargebeeBilling(BillingPort):
         # The SDK writes into the headers it is given: a fresh dictionary for each try
         return await self._tried(lambda: operation(*arguments, {_IDEMPOTENCY: digest}), tries=TRIES)
 
-    async def _tried(self, call: Callable[[], Awaitable[Any]], *, tries: int) -> Any:  # noqa: ANN401
+    async def _tried(self, call: Callable[[], Awaitable[Any]], *, tries: int) -> Any:  # noqa: ANN401 - the same
         for left in reversed(range(tries)):
             try:
                 return await self._once(call)
@@ -230,7 +230,7 @@ class ChargebeeBilling(BillingPort):
             await self._pause(self._random.uniform(0, FIRST_PAUSE * 2 ** (tries - left)))
         raise BillingUnavailable("no tries")
 
-    async def _once(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    async def _once(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the same
         """Call once. Raises the SDK's APIError for a refusal that means something, else BillingUnavailable."""
         try:
             # Waiting for a slot counts: behind calls that hang nobody waits longer than they do
@@ -272,7 +272,7 @@ async def open_chargebee(settings: Settings, pause: Pause = asyncio.sleep) -> Ch
     return ChargebeeBilling(client, own, module.APIError, pause)
 
 
-def _point_elsewhere(sdk: Any, client: Any, base_url: str) -> None:  # noqa: ANN401
+def _point_elsewhere(sdk: Any, client: Any, base_url: str) -> None:  # noqa: ANN401 - the same
     """Use a stand-in. Plain http works only with this class attribute, and only this machine is ever named here."""
     client.env.protocol = URL(base_url).scheme
     client.env.api_endpoint = f"{base_url.rstrip('/')}/api/v2"

@@ -35,8 +35,8 @@ class AwsKmsKey:
     async def _ask(self, operation: str, **arguments: object) -> dict[str, bytes]:
         # Only those who keep their key at AWS have the library: it is an extra of this package
         try:
-            from aiobotocore.session import get_session  # noqa: PLC0415
-            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+            from aiobotocore.session import get_session  # noqa: PLC0415 - an extra
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
         except ImportError:
             raise KeyFault("AWS KMS needs the extra: install teslafi-companion[aws].") from None
         try:

@@ -46,9 +46,9 @@ class RotatedPassword:
     async def _ask(self) -> str:
         # Only those who keep their password at AWS have the library: it is an extra of this package
         try:
-            from aiobotocore.config import AioConfig  # noqa: PLC0415
-            from aiobotocore.session import get_session  # noqa: PLC0415
-            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+            from aiobotocore.config import AioConfig  # noqa: PLC0415 - an extra
+            from aiobotocore.session import get_session  # noqa: PLC0415 - an extra
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
         except ImportError:
             raise PasswordUnavailable("AWS Secrets Manager needs the extra teslafi-companion[aws].") from None
         region = self._arn.split(":")[3]
