@@ -17,7 +17,9 @@ from .parameters import BadParameter
 type DecodedCommand = tuple[str, dict[str, Any]]
 """A command's name, and its parameters as REST would have them."""
 
-type Decode = Callable[[Any], list[DecodedCommand]]
+type Action = Any
+"""One of the many messages of `car_server.proto`: each reader knows the fields of its own."""
+type Decode = Callable[[Action], list[DecodedCommand]]
 
 
 class UnknownAction(Exception):
@@ -103,28 +105,28 @@ def _named(name: str, *fields: str, **renamed: str) -> Decode:
     """Return a reader that takes fields as parameters; `renamed` gives parameter=field where they differ."""
     taken = {field: field for field in fields} | renamed
 
-    def decode(action: Any) -> list[DecodedCommand]:  # noqa: ANN401 - one of many messages
+    def decode(action: Action) -> list[DecodedCommand]:
         return [(name, {parameter: getattr(action, field) for parameter, field in taken.items()})]
 
     return decode
 
 
-def _charging(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _charging(action: Action) -> list[DecodedCommand]:
     return [(_choice(CHARGING, action.WhichOneof("charging_action"), "charging_action"), {})]
 
 
-def _volume(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _volume(action: Action) -> list[DecodedCommand]:
     if action.WhichOneof("media_volume") == "volume_delta":
         return [("media_volume_up" if action.volume_delta > 0 else "media_volume_down", {})]
     return [("adjust_volume", {"volume": round(action.volume_absolute_float, 4)})]
 
 
-def _heaters(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _heaters(action: Action) -> list[DecodedCommand]:
     """Read any number of seats, none included: the message repeats them, and a car takes one after the other."""
     return [("remote_seat_heater_request", _heater(one)) for one in action.hvacSeatHeaterAction]
 
 
-def _heater(one: Any) -> dict[str, Any]:  # noqa: ANN401
+def _heater(one: Action) -> dict[str, Any]:
     names = {field.name for field, _ in one.ListFields()}
     seats = [place for place, name in enumerate(SEATS) if name in names]
     levels = [place for place, name in enumerate(LEVELS) if name in names]
@@ -133,23 +135,23 @@ def _heater(one: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"heater": seats[0], "level": levels[0]}
 
 
-def _coolers(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _coolers(action: Action) -> list[DecodedCommand]:
     return [("remote_seat_cooler_request", _cooler(one)) for one in action.hvacSeatCoolerAction]
 
 
-def _cooler(one: Any) -> dict[str, Any]:  # noqa: ANN401
+def _cooler(one: Action) -> dict[str, Any]:
     level = _choice(COOLER_LEVELS, one.seat_cooler_level, "seat_cooler_level")
     return {"seat_position": one.seat_position, "seat_cooler_level": level}
 
 
-def _auto_seats(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _auto_seats(action: Action) -> list[DecodedCommand]:
     return [
         ("remote_auto_seat_climate_request", {"auto_seat_position": one.seat_position, "auto_climate_on": one.on})
         for one in action.carseat
     ]
 
 
-def _temperatures(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _temperatures(action: Action) -> list[DecodedCommand]:
     temperatures = {
         "driver_temp": round(action.driver_temp_celsius, 2),
         "passenger_temp": round(action.passenger_temp_celsius, 2),
@@ -157,7 +159,7 @@ def _temperatures(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
     return [("set_temps", temperatures)]
 
 
-def _departure(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _departure(action: Action) -> list[DecodedCommand]:
     """Read a departure: a block of times that is there switches its feature on."""
     preconditioning, off_peak = action.HasField("preconditioning_times"), action.HasField("off_peak_charging_times")
     departure = {
@@ -173,7 +175,7 @@ def _departure(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
 
 
 def _schedule(name: str, *times: str) -> Decode:
-    def decode(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+    def decode(action: Action) -> list[DecodedCommand]:
         schedule = {
             "id": action.id,
             "name": action.name,
@@ -189,42 +191,42 @@ def _schedule(name: str, *times: str) -> Decode:
     return decode
 
 
-def _valet(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _valet(action: Action) -> list[DecodedCommand]:
     return [("set_valet_mode", {"on": action.on, "password": action.password or None})]
 
 
-def _speed_limit(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _speed_limit(action: Action) -> list[DecodedCommand]:
     return [("speed_limit_activate" if action.activate else "speed_limit_deactivate", {"pin": action.pin})]
 
 
-def _sun_roof(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _sun_roof(action: Action) -> list[DecodedCommand]:
     return [("sun_roof_control", {"state": action.WhichOneof("action")})]
 
 
-def _window(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _window(action: Action) -> list[DecodedCommand]:
     return [("window_control", {"command": action.WhichOneof("action")})]
 
 
-def _homelink(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _homelink(action: Action) -> list[DecodedCommand]:
     if not action.HasField("location"):
         return [("trigger_homelink", {})]
     return [("trigger_homelink", {"lat": action.location.latitude, "lon": action.location.longitude})]
 
 
-def _power(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _power(action: Action) -> list[DecodedCommand]:
     return [("auto_conditioning_start" if action.power_on else "auto_conditioning_stop", {})]
 
 
-def _keeper(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _keeper(action: Action) -> list[DecodedCommand]:
     mode = _choice(KEEPERS, action.ClimateKeeperAction, "ClimateKeeperAction")
     return [("set_climate_keeper_mode", {"climate_keeper_mode": mode})]
 
 
-def _overheat_level(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _overheat_level(action: Action) -> list[DecodedCommand]:
     return [("set_cop_temp", {"cop_temp": _choice(COP_LEVELS, action.copActivationTemp, "copActivationTemp")})]
 
 
-def _wheel_level(action: Any) -> list[DecodedCommand]:  # noqa: ANN401
+def _wheel_level(action: Action) -> list[DecodedCommand]:
     level = _choice(WHEEL_LEVELS, action.stw_heat_level, "stw_heat_level")
     return [("remote_steering_wheel_heat_level_request", {"level": level})]
 

@@ -99,6 +99,8 @@ class Call:
         recent.append(now)
 
 
+type Answer = Any
+"""What an endpoint answers: whatever JSON can hold."""
 type Handler = Callable[[Call], Awaitable[web.Response] | web.Response]
 
 

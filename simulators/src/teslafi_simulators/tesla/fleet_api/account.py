@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .access import Call
+from .access import Answer, Call
 from .answers import not_found
 
 
@@ -20,24 +20,24 @@ def me(call: Call) -> Any:  # noqa: ANN401 - JSON
     }
 
 
-def region(call: Call) -> Any:  # noqa: ANN401
+def region(call: Call) -> Answer:
     """Tell where the account lives."""
     return {"region": call.bearer.region, "fleet_api_base_url": call.state.addresses().fleet(call.bearer.region)}
 
 
-def backup_key(call: Call) -> Any:  # noqa: ANN401
+def backup_key(call: Call) -> Answer:
     """Tell the public key that belongs to the account: none was ever stored."""
     call.needs("user_data")
     raise not_found()
 
 
-def orders(call: Call) -> Any:  # noqa: ANN401
+def orders(call: Call) -> Answer:
     """List orders: none."""
     call.needs("user_data")
     return []
 
 
-def feature_config(call: Call) -> Any:  # noqa: ANN401
+def feature_config(call: Call) -> Answer:
     """Tell feature flags."""
     call.needs("user_data", "vehicle_device_data")
     return {"signaling": {"enabled": True, "subscribe_connectivity": False, "use_auth_token": False}}

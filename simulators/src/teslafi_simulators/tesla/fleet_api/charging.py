@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ..cars.charging_session import ChargingSession
-from .access import Call
+from .access import Answer, Call
 from .answers import Refused, not_found
 from .reading import whole_number
 
@@ -48,7 +48,7 @@ def invoice(call: Call) -> web.Response:
     raise not_found()
 
 
-def sessions(call: Call) -> Any:  # noqa: ANN401
+def sessions(call: Call) -> Answer:
     """Refuse: only business accounts that own a fleet are answered, and nobody here has one."""
     call.needs(CHARGING)
     raise Refused(403, "Unauthorized")

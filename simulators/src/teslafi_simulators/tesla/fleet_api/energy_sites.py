@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ..commands.parameters import BadParameter, Parameters
 from ..energy.history import PERIODS, Period, Window, window
 from ..energy.site import Site
-from .access import Call
+from .access import Answer, Call
 from .answers import Refused, not_found
 from .commands import sent_parameters
 from .reading import whole_number
@@ -40,12 +40,12 @@ def live_status(call: Call) -> Any:  # noqa: ANN401 - JSON
     return _read_site(call).live_status()
 
 
-def site_info(call: Call) -> Any:  # noqa: ANN401
+def site_info(call: Call) -> Answer:
     """Tell what the site consists of, its settings and its tariff."""
     return _read_site(call).site_info()
 
 
-def calendar_history(call: Call) -> Any:  # noqa: ANN401
+def calendar_history(call: Call) -> Answer:
     """Tell the site's energy, power or failures of the grid over time."""
     site = _read_site(call)
     kinds: dict[str, Callable[[Window], dict[str, Any]]] = {
@@ -59,7 +59,7 @@ def calendar_history(call: Call) -> Any:  # noqa: ANN401
     return kinds[kind](_window(call, site))
 
 
-def telemetry_history(call: Call) -> Any:  # noqa: ANN401
+def telemetry_history(call: Call) -> Answer:
     """Tell the wall connectors' charges."""
     site = _read_site(call)
     if call.request.query.get("kind", "charge") != "charge":
@@ -91,7 +91,7 @@ def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
-def _with_site(call: Call, change: Any) -> Any:  # noqa: ANN401
+def _with_site(call: Call, change: Callable[[Site, Parameters], None]) -> Answer:
     site = _site(call, "energy_cmds")
     try:
         change(site, sent_parameters(call))
@@ -107,7 +107,7 @@ def _percent(sent: Parameters, name: str) -> int:
     return percent
 
 
-def backup(call: Call) -> Any:  # noqa: ANN401
+def backup(call: Call) -> Answer:
     """Set the reserve for outages, in percent."""
 
     def change(site: Site, sent: Parameters) -> None:
@@ -116,7 +116,7 @@ def backup(call: Call) -> Any:  # noqa: ANN401
     return _with_site(call, change)
 
 
-def off_grid_reserve(call: Call) -> Any:  # noqa: ANN401
+def off_grid_reserve(call: Call) -> Answer:
     """Set what the battery keeps back from cars while off the grid, in percent."""
 
     def change(site: Site, sent: Parameters) -> None:
@@ -125,7 +125,7 @@ def off_grid_reserve(call: Call) -> Any:  # noqa: ANN401
     return _with_site(call, change)
 
 
-def operation(call: Call) -> Any:  # noqa: ANN401
+def operation(call: Call) -> Answer:
     """Set the mode."""
 
     def change(site: Site, sent: Parameters) -> None:
@@ -134,7 +134,7 @@ def operation(call: Call) -> Any:  # noqa: ANN401
     return _with_site(call, change)
 
 
-def storm_mode(call: Call) -> Any:  # noqa: ANN401
+def storm_mode(call: Call) -> Answer:
     """Fill up ahead of storms."""
 
     def change(site: Site, sent: Parameters) -> None:
@@ -143,7 +143,7 @@ def storm_mode(call: Call) -> Any:  # noqa: ANN401
     return _with_site(call, change)
 
 
-def grid_import_export(call: Call) -> Any:  # noqa: ANN401
+def grid_import_export(call: Call) -> Answer:
     """Set charging from the grid and what goes out to it."""
 
     def change(site: Site, sent: Parameters) -> None:
@@ -155,7 +155,7 @@ def grid_import_export(call: Call) -> Any:  # noqa: ANN401
     return _with_site(call, change)
 
 
-def time_of_use(call: Call) -> Any:  # noqa: ANN401
+def time_of_use(call: Call) -> Answer:
     """Set the tariff."""
 
     def change(site: Site, sent: Parameters) -> None:

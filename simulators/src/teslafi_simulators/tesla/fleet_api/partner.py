@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from ..applications import Application
 from ..commands.computers import public_point
-from .access import Call
+from .access import Answer, Call
 from .answers import Refused, not_found
 
 KEY_PATH: Final = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
@@ -38,7 +38,7 @@ def public_key(call: Call) -> Any:  # noqa: ANN401 - JSON
     return {"public_key": found.public_key}
 
 
-async def register(call: Call) -> Any:  # noqa: ANN401
+async def register(call: Call) -> Answer:
     """Register the application in this region: its public key is read from its domain.
 
     Texts: "Invalid domain" (vehicle-command issues 6 and 20), "already been taken" (core issues 134595 and 151568), 424
@@ -75,13 +75,13 @@ async def register(call: Call) -> Any:  # noqa: ANN401
     }
 
 
-def telemetry_errors(call: Call) -> Any:  # noqa: ANN401
+def telemetry_errors(call: Call) -> Answer:
     """List streaming errors of the application's cars: none."""
     _application(call)
     return {"fleet_telemetry_errors": []}
 
 
-def telemetry_error_vins(call: Call) -> Any:  # noqa: ANN401
+def telemetry_error_vins(call: Call) -> Answer:
     """List cars with streaming errors: none."""
     _application(call)
     return {"vins": []}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ..cars.car import CLASSIC_BLOCKS, Car, State
 from ..cars.garage import SAMPLES
-from .access import Call
+from .access import Answer, Call
 from .answers import Refused, answered, asleep, not_found
 from .reading import whole_number
 
@@ -43,7 +43,7 @@ def products(call: Call) -> Any:  # noqa: ANN401 - JSON
     return answered(found, count=len(found))
 
 
-def vehicles(call: Call) -> Any:  # noqa: ANN401
+def vehicles(call: Call) -> Answer:
     """List cars, a page at a time. The interface of Tesla's own app no longer answers this."""
     if call.region is None:
         raise Refused(
@@ -73,13 +73,13 @@ def _number(call: Call, name: str, default: int) -> int:
     return number
 
 
-def vehicle(call: Call) -> Any:  # noqa: ANN401
+def vehicle(call: Call) -> Answer:
     """Tell whether the car is online; does not reach it."""
     call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
     return call.car().record(call.account)
 
 
-def vehicle_data(call: Call) -> Any:  # noqa: ANN401
+def vehicle_data(call: Call) -> Answer:
     """Ask the car for everything."""
     call.needs(DATA)
     named = call.request.query.get("endpoints")
@@ -96,7 +96,7 @@ def vehicle_data(call: Call) -> Any:  # noqa: ANN401
     return car.answer(call.account, endpoints, location="location_data" in endpoints)
 
 
-def wake_up(call: Call) -> Any:  # noqa: ANN401
+def wake_up(call: Call) -> Answer:
     """Begin to wake the car; the answer may still say asleep."""
     call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
     car = call.car()
@@ -106,13 +106,13 @@ def wake_up(call: Call) -> Any:  # noqa: ANN401
     return car.record(call.account)
 
 
-def mobile_enabled(call: Call) -> Any:  # noqa: ANN401
+def mobile_enabled(call: Call) -> Answer:
     """Tell whether apps are let in."""
     call.needs(DATA)
     return {"result": call.car().mobile_access, "reason": ""}
 
 
-def nearby_charging_sites(call: Call) -> Any:  # noqa: ANN401
+def nearby_charging_sites(call: Call) -> Answer:
     """List chargers around the car, no more than `count` of each kind and within `radius` miles."""
     call.needs(DATA)
     count, radius = (_limit(call, name) for name in ("count", "radius"))
@@ -131,7 +131,7 @@ def _limit(call: Call, name: str) -> int | None:
     return _number(call, name, 0) if name in call.request.query else None
 
 
-def release_notes(call: Call) -> Any:  # noqa: ANN401
+def release_notes(call: Call) -> Answer:
     """Tell what is new in the car's software, or in what it is about to install; Tesla wraps this answer twice."""
     call.needs(DATA)
     car = call.live_car()
@@ -161,7 +161,7 @@ NOTES: Final = (
 """Title, subtitle and text."""
 
 
-def service_data(call: Call) -> Any:  # noqa: ANN401
+def service_data(call: Call) -> Answer:
     """Tell about a visit to a service center."""
     call.needs(DATA)
     if not call.car().in_service:
@@ -175,7 +175,7 @@ def service_data(call: Call) -> Any:  # noqa: ANN401
     }
 
 
-def recent_alerts(call: Call) -> Any:  # noqa: ANN401
+def recent_alerts(call: Call) -> Answer:
     """List the car's recent alerts: those that a test gave it, else one."""
     call.needs(DATA)
     car = call.car()
@@ -196,13 +196,13 @@ def _own_car(call: Call) -> Car:
     return car
 
 
-def invitations(call: Call) -> Any:  # noqa: ANN401
+def invitations(call: Call) -> Answer:
     """List open invitations to drive: none; for the owner alone."""
     _own_car(call)
     return answered([], pagination={"previous": None, "next": None}, count=0)
 
 
-def drivers(call: Call) -> Any:  # noqa: ANN401
+def drivers(call: Call) -> Answer:
     """List who else may drive; for the owner alone."""
     car = _own_car(call)
     listed = [
@@ -236,7 +236,7 @@ def _public_key(call: Call) -> bytes:
     return bytes.fromhex((application.public_key if application else None) or "")
 
 
-def fleet_status(call: Call) -> Any:  # noqa: ANN401
+def fleet_status(call: Call) -> Answer:
     """Tell which of the named cars need signed commands."""
     call.needs(DATA, "vehicle_cmds", "vehicle_charging_cmds")
     named = _vins(call)
@@ -259,14 +259,14 @@ def fleet_status(call: Call) -> Any:  # noqa: ANN401
     }
 
 
-def telemetry_config(call: Call) -> Any:  # noqa: ANN401
+def telemetry_config(call: Call) -> Answer:
     """Tell the streaming configuration: there is none."""
     call.needs(DATA)
     call.car()
     return {"synced": False, "config": None, "limit_reached": False, "key_paired": False}
 
 
-def telemetry_errors(call: Call) -> Any:  # noqa: ANN401
+def telemetry_errors(call: Call) -> Answer:
     """List streaming errors: there are none."""
     call.needs(DATA)
     call.car()
@@ -281,7 +281,7 @@ def _named_car(call: Call) -> Car:
     return car
 
 
-def options(call: Call) -> Any:  # noqa: ANN401
+def options(call: Call) -> Answer:
     """List the car's options, read from its own configuration; the codes are Tesla's."""
     call.needs(DATA)
     config = _named_car(call).data["vehicle_config"]
@@ -309,13 +309,13 @@ MODELS: Final = {
 }
 
 
-def eligibility(call: Call) -> Any:  # noqa: ANN401
+def eligibility(call: Call) -> Answer:
     """List what the car could be given; nothing here."""
     call.needs(DATA)
     return {"country": "US", "eligible": [], "vin": _named_car(call).vin}
 
 
-def warranty(call: Call) -> Any:  # noqa: ANN401
+def warranty(call: Call) -> Answer:
     """Tell the warranty; what is over stands with what is expired."""
     call.needs(DATA)
     car = _named_car(call)
