@@ -17,7 +17,7 @@ import pytest
 
 from custom_components.teslafi.const import DOMAIN, MONITORING
 from custom_components.teslafi.flow.token import KEPT, sorted_out
-from custom_components.teslafi.polling.pace import Mode
+from custom_components.teslafi.polling.pace import USUAL_MONTH, Mode
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
@@ -578,13 +578,14 @@ async def test_the_end_of_the_tokens_is_shown_to_whoever_asked_for_it(hass: Home
 async def test_each_mode_says_what_it_would_cost_this_account(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
 ) -> None:
-    """Estimated from the looks of the last days, in the mode used so far; unknown before a whole day is known."""
+    """Estimated from the looks of the last days, in the mode used so far; on the first day, an average."""
     entry = await owner.sign_in()
     options = hass.config_entries.options
     flow = await options.async_init(entry.entry_id)
     shown = flow["description_placeholders"]
     assert shown is not None
-    assert {shown[mode.value] for mode in Mode} == {"?"}
+    cars = len(entry.runtime_data.vehicles)
+    assert {mode: shown[mode.value] for mode in Mode} == {mode: f"{USUAL_MONTH[mode] * cars:.2f}" for mode in Mode}
     budget = entry.runtime_data.budget
     vin = next(iter(entry.runtime_data.vehicles))
     before = sum(sum(ledger.days.values()) for ledger in budget.ledgers.values())

@@ -39,7 +39,7 @@ from ..const import (
 from ..controls.code import hashed
 from ..coordinators.journal import MONTHS_KEPT
 from ..journal.privacy import Positions
-from ..polling.pace import Mode
+from ..polling.pace import USUAL_MONTH, Mode
 from ..runtime import TeslaFiConfigEntry
 from ..storage.vault import async_get_vault
 from ..tesla.requests import CREDIT, Category, Currency, price_of
@@ -131,15 +131,20 @@ class TeslaFiOptionsFlow(OptionsFlow):
                 "look": f"{price_of(Category.DATA, chosen):.4f}".rstrip("0"),
                 "credit": str(CREDIT[chosen]),
                 "currency": chosen.value,
-                **{mode.value: self._usual_month(mode) for mode in Mode},
+                **{mode.value: f"{self._usual_month(mode, chosen):.2f}" for mode in Mode},
             },
         )
 
-    def _usual_month(self, mode: Mode) -> str:
-        """Return what a month like the last thirty days costs in a mode, "?" before that is known."""
+    def _usual_month(self, mode: Mode, currency: Currency) -> float:
+        """Return what a month like the last thirty days costs in a mode; on the first day, what it mostly costs."""
         entry: TeslaFiConfigEntry = self.config_entry
-        usual = entry.runtime_data.budget.usual_month(mode) if entry.state is ConfigEntryState.LOADED else None
-        return "?" if usual is None else f"{usual:.2f}"
+        usual, cars = None, 1
+        if entry.state is ConfigEntryState.LOADED:
+            usual, cars = entry.runtime_data.budget.usual_month(mode), len(entry.runtime_data.vehicles)
+        if usual is not None:
+            return usual
+        of_a_dollar = price_of(Category.DATA, currency) / price_of(Category.DATA, Currency.USD)
+        return USUAL_MONTH[mode] * of_a_dollar * cars
 
     async def _with_code(self, typed: dict[str, Any]) -> dict[str, Any]:
         """Keep the code as a salted hash; an empty field leaves it as it is."""
