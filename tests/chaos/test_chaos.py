@@ -37,5 +37,5 @@ async def test_several_processes_lose_nothing() -> None:
         pytest.skip("haproxy or pgbouncer is missing: script/proxies installs them")
     names = ["kill -9 of one", "database restarted"]
     found = await processes.troubled(2, names, pooled=True, seed=7, homes=1, bound=None)
-    assert found.refreshes > 2
+    assert found.refreshes >= 2
     assert found.hooks > 0
