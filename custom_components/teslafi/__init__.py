@@ -92,7 +92,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     account = await _load_account(hass, entry, session)
     entry.runtime_data = data = TeslaFiData(account, journal)
     for vin in account.vehicles:
-        await journal.async_take_up(vin)
+        await journal.async_load_state(vin)
     public_keys(hass)
     _follow_companion(hass, entry, vault, session)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -137,7 +137,7 @@ def _follow_companion(hass: HomeAssistant, entry: TeslaFiConfigEntry, vault: Vau
 async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> bool:
     """Stop watching; what was seen last is kept."""
     # What was seen last is told while the entities that show it are there
-    entry.runtime_data.journal.give_way()
+    entry.runtime_data.journal.interrupt()
     await entry.runtime_data.journal.async_flush()
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:

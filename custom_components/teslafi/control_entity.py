@@ -30,7 +30,7 @@ from .runtime import TeslaFiConfigEntry, enabled_controls
 
 CONTROL: Final = "control"
 """Part of the unique ids of entities that command, so that they are found when they have to go."""
-_MARK: Final = f"-{CONTROL}-"
+_IN_UNIQUE_ID: Final = f"-{CONTROL}-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _remove_from_registry(
     """Remove the registry's entries of these rows that are not enabled any more."""
     registry = er.async_get(hass)
     for known in _registered(registry, entry):
-        key = known.unique_id.rpartition(_MARK)[2]
+        key = known.unique_id.rpartition(_IN_UNIQUE_ID)[2]
         if known.domain == platform and key in ours and not still_enabled(known.unique_id):
             registry.async_remove(known.entity_id)
 
@@ -229,5 +229,5 @@ def _registered(registry: er.EntityRegistry, entry: TeslaFiConfigEntry) -> Seque
     data = entry.runtime_data
     if data.registered_controls is None:
         known = er.async_entries_for_config_entry(registry, entry.entry_id)
-        data.registered_controls = [one for one in known if _MARK in one.unique_id]
+        data.registered_controls = [one for one in known if _IN_UNIQUE_ID in one.unique_id]
     return data.registered_controls

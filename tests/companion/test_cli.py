@@ -224,7 +224,7 @@ async def test_a_lost_second_factor_goes_after_the_announced_delay_unless_called
     assert len(mails) == 1
     await store.close()
 
-    assert "was canceled" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
+    assert "was canceled" in (await operator.types("disable-two-factor", EMAIL, "--cancel")).said
     assert "no removal to cancel" in (await operator.types("disable-two-factor", EMAIL, "--call-off")).said
 
 

@@ -331,7 +331,7 @@ class World:
     async def restart(self) -> None:
         """Look at the disk as the next run does, and go on with it."""
         self.disk.heal()
-        self.vault._again.call_off()  # noqa: SLF001 - its process is gone
+        self.vault._again.cancel()  # noqa: SLF001 - its process is gone
         self.vault = await loaded(self.hass)
         held = self.held(self.vault)
         assert held in self.states, f"{held} is none of {self.states}"

@@ -93,7 +93,7 @@ async def _disable_two_factor(settings: Settings, arguments: Namespace) -> int:
         owner = await account.find(transaction, parse_known(arguments.email))
         if owner is None:
             raise Refused("There is no account with this address.")
-        if arguments.call_off:
+        if arguments.cancel:
             kept = await factors.keep_factors(transaction, owner.id, actor="operator")
             print("The removal was canceled." if kept else "There was no removal to cancel.")
             return 0
@@ -232,7 +232,7 @@ def _parser() -> ArgumentParser:
         "disable-two-factor", help="remove a lost second factor after a delay announced by email"
     )
     disable.add_argument("email")
-    disable.add_argument("--call-off", action="store_true", help="cancel an announced removal")
+    disable.add_argument("--cancel", "--call-off", action="store_true", help="cancel an announced removal")
     unlock = commands.add_parser("unlock", help="clear all failed attempts for an account")
     unlock.add_argument("email")
     sign_out = commands.add_parser(

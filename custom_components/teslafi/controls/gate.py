@@ -259,12 +259,12 @@ class Gate:
 
     async def close(self) -> None:
         """Forget everything that is in memory."""
-        self._call_off_question()
+        self._cancel_question()
         await self._shut(Lock.STARTING)
 
     async def wipe(self) -> None:
         """Forget everything, on disk as well."""
-        self._call_off_question()
+        self._cancel_question()
         await self._shut(Lock.NOT_ALLOWED)
         await self._context.vault.wipe(self._context.entry_id, CONTROLS)
 
@@ -321,7 +321,7 @@ class Gate:
             await self._grant_ended(opened)
             raise
 
-    def _call_off_question(self) -> None:
+    def _cancel_question(self) -> None:
         """See to it that no answer opens the gate anew."""
         renewal, self._renewal = self._renewal, None
         if renewal is not None and renewal is not asyncio.current_task():

@@ -144,7 +144,7 @@ class CommandSender:
         """Call off the looks that are still to come, and let none begin any more."""
         self._closed = True
         for vin in list(self._looks):
-            self._call_off_look(vin)
+            self._cancel_look(vin)
 
     @contextmanager
     def _reserving(self, vehicle: VehicleCoordinator) -> Iterator[Hold]:
@@ -176,12 +176,12 @@ class CommandSender:
             self._looks.pop(vehicle.vin, None)
             await vehicle.async_request_refresh()
 
-        self._call_off_look(vehicle.vin)
+        self._cancel_look(vehicle.vin)
         self._looks[vehicle.vin] = async_call_later(self._hass, LOOK_AFTER, look)
 
-    def _call_off_look(self, vin: str) -> None:
-        if (call_off := self._looks.pop(vin, None)) is not None:
-            call_off()
+    def _cancel_look(self, vin: str) -> None:
+        if (cancel := self._looks.pop(vin, None)) is not None:
+            cancel()
 
     async def _record(
         self, target: str, name: str, parameters: Mapping[str, Any], context: Context | None

@@ -89,7 +89,7 @@ class Journal:
         if entry.entry_id not in self._users:
             return
         self._users.discard(entry.entry_id)
-        self.give_way()
+        self.interrupt()
         await self.async_flush()
         if not self._users:
             await self._close()
@@ -101,14 +101,14 @@ class Journal:
         return lambda: self._leaving.remove(stop)
 
     @callback
-    def give_way(self) -> None:
+    def interrupt(self) -> None:
         """Have what takes long end: somebody leaves."""
         for stop in list(self._leaving):
             stop()
 
     async def _stopping(self, _event: Event) -> None:
         del self._stops[:1]
-        self.give_way()
+        self.interrupt()
         await self.async_flush()
         await self._close()
 
@@ -244,7 +244,7 @@ class Journal:
         state = self._states.get(vin)
         return None if state is None else current(state)
 
-    async def async_take_up(self, vin: str) -> None:
+    async def async_load_state(self, vin: str) -> None:
         """Read a car's state of the last run, so that `current` knows it."""
         if self._open and vin not in self._states:
             try:

@@ -123,20 +123,20 @@ class Later:
             self._calls = [at_the_end, async_call_later(self._hass, self._seconds, timer)]
 
     @callback
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         """Do it not."""
         calls, self._calls = self._calls, []
-        for call_off in calls:
-            call_off()
+        for cancel in calls:
+            cancel()
 
     async def _waited(self, _now: datetime) -> None:
         del self._calls[1:]
-        self.call_off()
+        self.cancel()
         await self._act()
 
     async def _stopping(self, _event: Event) -> None:
         del self._calls[:1]
-        self.call_off()
+        self.cancel()
         await self._act()
 
 

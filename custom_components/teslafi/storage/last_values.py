@@ -183,7 +183,7 @@ class LastValuesFile:
 
     async def save(self, stored: Stored) -> None:
         """Write now; when the disk does not take it, again in two minutes."""
-        self._later.call_off()
+        self._later.cancel()
         if self._removed:
             return
         try:
@@ -193,7 +193,7 @@ class LastValuesFile:
 
     async def remove(self) -> None:
         """Delete the file, and write it never again."""
-        self._later.call_off()
+        self._later.cancel()
         self._removed = True
         try:
             await self._file.remove()

@@ -292,7 +292,7 @@ class Vault:
 
     async def _save(self) -> None:
         """Bring the disk to what memory holds: a key before what it seals, a key gone after what it sealed."""
-        self._again.call_off()
+        self._again.cancel()
         try:
             if not self._sealed:
                 await self._grant_file.remove()
