@@ -180,7 +180,7 @@ async def test_ages_in_words(hass: HomeAssistant, freezer: FrozenDateTimeFactory
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", ("Nothing known yet", "Asleep")), ("de", ("Noch nichts bekannt", "Schläft"))]
+    ("language", "words"), [("en", ("No data yet", "Asleep")), ("de", ("Noch keine Daten", "Schläft"))]
 )
 async def test_a_car_of_which_nothing_is_known_is_not_said_to_be_parked(
     hass: HomeAssistant, language: str, words: tuple[str, str]

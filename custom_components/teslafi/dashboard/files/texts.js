@@ -42,7 +42,7 @@ export const TEXTS = {
     to_grid: "To grid",
     today: "Today",
     unavailable: "Unavailable",
-    unknown: "Nothing known yet",
+    unknown: "No data yet",
     waking: "Waking up",
   },
   de: {
@@ -87,7 +87,7 @@ export const TEXTS = {
     to_grid: "Einspeisung",
     today: "Heute",
     unavailable: "Nicht verfügbar",
-    unknown: "Noch nichts bekannt",
+    unknown: "Noch keine Daten",
     waking: "Wacht auf",
   },
 };
