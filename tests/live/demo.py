@@ -177,6 +177,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
             OtherAccount("Companion", live_companion.EMAIL, live_companion.PASSWORD, companion.code)
         )
         await home.add_map()
+        await home.add_energy_month()
         await home.add_energy()
         await home.add_dashboard()
         print(_table(simulator, companion, home), flush=True)

@@ -18,12 +18,13 @@ import shutil
 import signal
 import sys
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import bcrypt
 import jwt
 
-from .energy import PREFERENCES
+from .energy import PREFERENCES, month_before
 
 ROOT: Final = Path(__file__).parents[2]
 USER: Final = "demo"
@@ -252,6 +253,12 @@ class LiveHomeAssistant:
         """Have the Energy dashboard set up for Anna's cars and house, whose entities may come later, unless it is."""
         if not (self.folder / ".storage" / "energy").exists():
             await self.call({"type": "energy/save_prefs", **PREFERENCES})
+
+    async def add_energy_month(self) -> None:
+        """Have the month before now on the Energy dashboard, unless it was set up before."""
+        if not (self.folder / ".storage" / "energy").exists():
+            for command in month_before(datetime.now(ZoneInfo(str(CORE["time_zone"])))):
+                await self.call(command)
 
     async def add_dashboard(self) -> None:
         """Have the dashboard TeslaFi in the sidebar and open with it, unless it is there already."""
