@@ -82,6 +82,7 @@ async def tampered(store: Store, statement: object) -> tuple[str, ...]:
         ({"account_id": UUID(int=7)}, "Row 2 was changed"),
         ({"detail_mac": bytes(32)}, "Row 2 was changed"),
         ({"hash": bytes(32)}, "Row 2 was changed"),
+        ({"root": 99}, "Row 2 was changed"),
         ({"sealed": None}, "Row 2 has lost its detail"),
         ({"sealed": bytes(60)}, "Row 2's detail does not open"),
     ],
@@ -157,6 +158,12 @@ async def test_an_export_goes_on_after_the_last_row_that_it_has(store: Store) ->
         assert len(part) <= 2
         seen += [(number, entry.event, entry.account_id) for number, entry in part]
     assert seen == [(number + 1, f"event-{number}", mine) for number in range(5)]
+
+
+async def test_a_chain_that_ends_by_a_root_that_nobody_has_is_found(store: Store) -> None:
+    await note(store)
+    faults = await tampered(store, update(audit_chain).values(root=99))
+    assert {"The chain's start was changed.", "The chain's end is not keyed by the root in use."} <= set(faults)
 
 
 async def test_details_swapped_between_rows_are_found(store: Store) -> None:
@@ -258,10 +265,12 @@ async def test_an_account_sees_its_own_events_of_ninety_days(store: Store, clock
     mine, other = new_id(), new_id()
     await note(store, "too-old", mine)
     clock.advance(days=91)
+    now = clock()
     await note(store, "seen", mine)
     await note(store, "foreign", other)
     async with store.reading() as transaction:
-        assert [one.event for one in await entries_of(transaction, mine, timedelta(days=90))] == ["seen"]
+        entries = await entries_of(transaction, mine, timedelta(days=90))
+    assert [(one.event, one.at, one.account_id) for one in entries] == [("seen", now, mine)]
 
 
 async def test_a_log_without_its_ends_is_found(store: Store) -> None:

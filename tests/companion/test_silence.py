@@ -228,7 +228,10 @@ async def test_a_gap_in_the_log_keeps_it_from_nothing(
     async with store.reading() as transaction:
         left = [row.number for row in await transaction.rows(select(audit.c.number).order_by(audit.c.number))]
     assert left == [number for number in range(old + 1, all_ + 1) if number not in removed]
-    told = sum(line["missing"] for line in said if line["event"] == "audit_rows_missing")
+    gaps = [line for line in said if line["event"] == "audit_rows_missing"]
+    for line in gaps:
+        assert line["missing"] == len(removed & set(range(line["after"] + 1, line["up_to"] + 1)))
+    told = sum(line["missing"] for line in gaps)
     faults = (await check_chain(store)).faults
     gone = {number for number in removed if number <= old}
     # What is at the end of what is old is not gone through yet: the check has it

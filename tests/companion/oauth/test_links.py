@@ -169,7 +169,7 @@ async def test_two_networks_by_turns_are_a_sign(store: Store, clock: ManualClock
     assert await goes_through(store, clock, ELSEWHERE, HOME, ELSEWHERE, HOME) == [False, False, True, True]
     letter = (await letters(store))[-1]
     assert letter.subject == UNUSUAL
-    assert "from two networks by turns" in letter.text
+    assert "alternately from two networks" in letter.text
     assert ELSEWHERE.address in letter.text
     assert (await subjects(store)).count(UNUSUAL) == 1
     assert (await events(store)).count("link_suspicious") == 2
