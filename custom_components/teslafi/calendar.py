@@ -255,7 +255,9 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
             latitude, longitude = (float(part) for part in parts)
         except ValueError:
             return self.hass.config.latitude, self.hass.config.longitude
-        return latitude, longitude
+        if abs(latitude) <= 90 and abs(longitude) <= 180:  # noqa: PLR2004 - degrees; no number is within them as NaN is
+            return latitude, longitude
+        return self.hass.config.latitude, self.hass.config.longitude
 
     async def _set_old(self, begin: datetime) -> None:
         local = begin.astimezone(self._zone)

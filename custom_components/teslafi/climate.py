@@ -13,6 +13,7 @@ from .catalogue.climate import CLIMATE_KEEPER_MODES, COP_LEVELS_C, KEEPER_WORDS
 from .control_entity import ControlDescription, Order, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import ControlGroup
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .finite import ensure_finite
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -207,6 +208,7 @@ class OverheatProtection(_Climate):
     async def async_set_temperature(self, **kwargs: Any) -> None:
         """Set the nearest of the three temperatures that the car knows."""
         wanted = kwargs.get(ATTR_TEMPERATURE)
+        ensure_finite(wanted)
         if wanted is not None:
             word = min(COP_LEVELS_C, key=lambda level: abs(COP_LEVELS_C[level] - wanted))
             await self._send(

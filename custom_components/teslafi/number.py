@@ -25,6 +25,7 @@ from .control_entity import (
 from .controls.groups import ControlGroup
 from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleData
+from .finite import ensure_finite
 from .runtime import TeslaFiConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -172,6 +173,7 @@ class VehicleNumber(VehicleControl, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Set the number."""
+        ensure_finite(value)
         await self._send(self.entity_description.order(value))
 
 
@@ -186,5 +188,6 @@ class SiteNumber(SiteControl, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Set the percentage."""
+        ensure_finite(value)
         row = self.entity_description
         await self._send(row.command, int(value), **{row.parameter: int(value)})

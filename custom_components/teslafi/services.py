@@ -140,14 +140,19 @@ _PLACE: Final = probatio.Schema(
     {probatio.Required(ATTR_LATITUDE): cv.latitude, probatio.Required(ATTR_LONGITUDE): cv.longitude},
     extra=probatio.REMOVE_EXTRA,
 )
+_ID: Final = probatio.All(cv.positive_int, probatio.Range(max=2**63 - 1))
+_SECONDS: Final = probatio.All(cv.positive_int, probatio.Range(max=2**31 - 1))
+"""What Tesla's messages have room for."""
 _SCHEDULE: Final = {
-    probatio.Optional(NEW_ID): cv.positive_int,
+    probatio.Optional(NEW_ID): _ID,
     probatio.Optional("name"): cv.string,
     probatio.Optional("location"): _PLACE,
     probatio.Optional("days", default=list(DAYS)): probatio.All(cv.ensure_list, [probatio.In(DAYS)]),
     probatio.Optional("one_time", default=False): cv.boolean,
     probatio.Optional("enabled", default=True): cv.boolean,
 }
+_TEMPERATURE: Final = probatio.All(probatio.Coerce(float), probatio.Range(min=15, max=28))
+"""Degrees Celsius, from *LO* to *HI*."""
 _ORDER: Final = {probatio.Optional("order", default=1): probatio.In((1, 2, 3))}
 _PIN: Final = {probatio.Required("pin"): PIN}
 _SWITCHED: Final = {"on": "enable", "password": "pin"}
@@ -162,11 +167,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "add_precondition_schedule": Action(
         {**_SCHEDULE, probatio.Required("time"): cv.time}, _precondition_schedule, response=True
     ),
-    "remove_charge_schedule": Action(
-        {probatio.Required("id"): cv.positive_int}, _fixed("remove_charge_schedule", "id")
-    ),
+    "remove_charge_schedule": Action({probatio.Required("id"): _ID}, _fixed("remove_charge_schedule", "id")),
     "remove_precondition_schedule": Action(
-        {probatio.Required("id"): cv.positive_int}, _fixed("remove_precondition_schedule", "id")
+        {probatio.Required("id"): _ID}, _fixed("remove_precondition_schedule", "id")
     ),
     "set_scheduled_charging": Action(
         {**_ENABLE, probatio.Optional("time"): cv.time}, _scheduled_charging, complete=_kept_time
@@ -182,8 +185,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "set_temperatures": Action(
         {
-            probatio.Required("driver"): probatio.Coerce(float),
-            probatio.Required("passenger"): probatio.Coerce(float),
+            probatio.Required("driver"): _TEMPERATURE,
+            probatio.Required("passenger"): _TEMPERATURE,
         },
         _fixed("set_temps", driver_temp="driver", passenger_temp="passenger"),
     ),
@@ -196,7 +199,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         _navigate,
         response=True,
     ),
-    "navigate_to_supercharger": Action({probatio.Optional("id", default=0): cv.positive_int, **_ORDER}, _supercharger),
+    "navigate_to_supercharger": Action({probatio.Optional("id", default=0): _ID, **_ORDER}, _supercharger),
     "navigate_waypoints": Action(
         {probatio.Required("waypoints"): cv.string}, _fixed("navigation_waypoints_request", "waypoints")
     ),
@@ -208,7 +211,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "reset_pin_to_drive": Action({}, _fixed("reset_pin_to_drive_pin")),
     "set_vehicle_name": Action({probatio.Required("name"): cv.string}, _fixed("set_vehicle_name", vehicle_name="name")),
     "schedule_update": Action(
-        {probatio.Optional("offset", default=0): cv.positive_int},
+        {probatio.Optional("offset", default=0): _SECONDS},
         _fixed("schedule_software_update", offset_sec="offset"),
         response=True,
     ),

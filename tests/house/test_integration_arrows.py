@@ -27,7 +27,7 @@ ROOMS: Final = {
     "config_flow": "const flow secret storage",
     "const": "",
     "control_entity": "compat controls coordinators entity runtime",
-    "controls": "const coordinators link issues secret storage tesla",
+    "controls": "const coordinators finite link issues secret storage tesla",
     "coordinators": "const journal polling issues storage tesla",
     "dashboard": "const",
     "device_trigger": "const",
@@ -35,6 +35,7 @@ ROOMS: Final = {
     "diagnostics": "const controls coordinators runtime tesla",
     "entity": "catalogue const coordinators link runtime tesla",
     "feed": "secret tesla",
+    "finite": "const",
     "flow": (
         "compat const controls coordinators feed history issues journal link polling public_key runtime"
         " secret storage tesla"
@@ -64,8 +65,8 @@ ROOMS: Final = {
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 
 PLATFORM_ROOMS: Final = (
-    "catalogue compat const control_entity controls coordinators detail_entity entity journal_entities link meters"
-    " moments picture polling runtime tesla"
+    "catalogue compat const control_entity controls coordinators detail_entity entity finite journal_entities link"
+    " meters moments picture polling runtime tesla"
 )
 """What any platform may import. No platform imports another."""
 

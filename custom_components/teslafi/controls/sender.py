@@ -20,6 +20,7 @@ from homeassistant.util import dt as dt_util
 from ..const import DOMAIN, EVENT_COMMAND, LOGGER
 from ..coordinators.account import AccountCoordinator
 from ..coordinators.vehicle import VehicleCoordinator
+from ..finite import ensure_finite
 from ..tesla.commander import UNSIGNED, Answer, Hold
 from ..tesla.errors import CommandRefused, CommandUncertain, TeslaError
 from ..tesla.requests import PRICES_USD, Category
@@ -80,6 +81,7 @@ class CommandSender:
         With `shown_before` that is shown from the press on, and what was shown before again when the command fails.
         Raise ServiceValidationError when it is not sent, HomeAssistantError when it was not carried out.
         """
+        ensure_finite(parameters)
         vehicle = self._account.vehicles[vin]
         cost = 0.0
 
@@ -118,6 +120,7 @@ class CommandSender:
         self, site_id: int, name: str, parameters: Mapping[str, Any], *, context: Context | None
     ) -> Answer:
         """Send a command to an energy site for somebody; raise as `async_command` does."""
+        ensure_finite(parameters)
         site = self._account.sites[site_id]
         record = await self._record(str(site_id), name, parameters, context)
         try:

@@ -364,6 +364,9 @@ async def test_a_code_is_asked_for(desk: _Desk) -> None:
     await desk.send("door_unlock", parameters={}, code="tiger-7")
     await desk.send("door_unlock", parameters={})
     erik = Context(user_id="erik")
+    await desk.send("window_control", parameters={"command": "close"}, context=erik)
+    vent = {"command": "vent"}
+    assert (await refused(desk.send("window_control", parameters=vent, context=erik))).translation_key == "code_needed"
     assert (await refused(desk.send("door_unlock", parameters={}, context=erik))).translation_key == "code_needed"
     await desk.pass_time(LOOK_AFTER + 1)
 
@@ -517,6 +520,15 @@ async def test_who_gives_up_on_a_site(desk: _Desk) -> None:
     (record,) = desk.audit.records
     assert (record.result, record.answer, record.reason) == (Result.UNCERTAIN, GIVEN_UP, "command_uncertain")
     assert desk.events[0].context is PIA
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), {"deep": [1.0, (float("-inf"),)]}])
+async def test_what_is_no_number_goes_nowhere(desk: _Desk, odd: object) -> None:
+    assert (await refused(desk.send(parameters={"percent": odd}))).translation_key == "not_a_number"
+    site = desk.sender.async_command_site(SITE, "backup", {"backup_reserve_percent": odd}, context=PIA)
+    assert (await refused(site)).translation_key == "not_a_number"
+    assert desk.gate.sent == []
+    assert desk.audit.records == []
 
 
 async def test_a_foreign_refusal_passes_as_it_is(desk: _Desk) -> None:
