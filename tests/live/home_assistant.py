@@ -203,8 +203,15 @@ class LiveHomeAssistant:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.kill()
+        await process.wait()
 
     async def ended(self) -> int:
         """Wait until the process ends by itself; return its code."""
