@@ -332,6 +332,42 @@ async def test_the_token_endpoint_is_not_asked_while_it_asks_to_wait(
 
 
 @pytest.mark.parametrize(
+    ("said", "first", "longest"),
+    [
+        (None, 60, 900),
+        ("0", 60, 900),
+        ("1", 1, 900),
+        ("200", 200, 900),
+        ("3600", 3600, 3600),
+        ("9" * 30, 86_400, 86_400),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 86_400, 86_400),
+    ],
+)
+async def test_a_wait_that_the_token_endpoint_names_is_no_weapon(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, said: str | None, first: float, longest: float
+) -> None:
+    """Neither is nothing asked for a month, nor something each second."""
+    tesla.answers = [web.Response(status=429, headers={"Retry-After": said} if said else {})]
+    steady = Steady()
+    session = await session_of(Shelf(grant()), http, steady)
+    asked: list[float] = []
+    for _ in range(12):
+        for wait in (0.0, 1.0, 60.0, 200.0, 900.0, 3600.0, 86_400.0):
+            before = len(tesla.requests)
+            steady.now = (asked[-1] if asked else steady.now) + wait
+            with pytest.raises(RateLimited):
+                await session.access_token()
+            if len(tesla.requests) > before:
+                asked.append(steady.now)
+                break
+    waits = [after - before for before, after in pairwise(asked)]
+    assert len(waits) == 11
+    assert waits[0] == first
+    assert waits[-1] == longest
+    assert max(waits) == longest
+
+
+@pytest.mark.parametrize(
     "failure",
     [
         web.Response(status=500),

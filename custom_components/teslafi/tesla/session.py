@@ -26,6 +26,8 @@ BLAMED_LONGER: Final = 4
 BLAMED_MOST: Final = 86_400.0
 RATE_LIMITED_FOR: Final = 60.0
 """Seconds without a refresh after 429, when the token endpoint does not say how long."""
+RATE_LIMITED_MOST: Final = 86_400.0
+"""The longest that a 429 is waited for, whatever number it names: without a token nothing works."""
 FAILED_FOR: Final = (0.0, 60.0, 120.0, 240.0, 480.0, 900.0)
 """Seconds without a refresh after the first, second, … in a row that brought no token; the last for all others."""
 
@@ -152,19 +154,22 @@ class GrantSession:
             self._ended = error.reason
             after = None
         except RateLimited as error:
-            self._wait_until = self._steady() + (error.retry_after or RATE_LIMITED_FOR)
-            self._failure = None
+            self._failed(None, min(error.retry_after or RATE_LIMITED_FOR, RATE_LIMITED_MOST))
             raise
         except TeslaError as error:
-            self._wait_until = self._steady() + FAILED_FOR[min(self._failures, len(FAILED_FOR) - 1)]
-            self._failures += 1
-            self._failure = error
+            self._failed(error)
             raise
         else:
             self._renewed_at = self._steady()
         self._failures, self._failure = 0, None
         self._adopt(await self._keeper.replace(before, after))
         return self.grant
+
+    def _failed(self, failure: TeslaError | None, least: float = 0.0) -> None:
+        """Leave the token endpoint alone for at least so many seconds, longer the oftener it failed."""
+        self._wait_until = self._steady() + max(least, FAILED_FOR[min(self._failures, len(FAILED_FOR) - 1)])
+        self._failures += 1
+        self._failure = failure
 
     def _adopt(self, grant: Grant | None) -> None:
         """Go on with what the keeper has now: ours, a newer one, or none."""
