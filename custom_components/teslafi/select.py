@@ -171,10 +171,10 @@ def _option(values: Mapping[str, object], value: object) -> str | None:
     return next((option for option, known in values.items() if value is not None and known == value), None)
 
 
-class VehicleSelect(VehicleControl, SelectEntity):
-    """A select of a car."""
+class _TabledSelect(SelectEntity):
+    """A select whose options stand in a table, with the value of each."""
 
-    entity_description: VehicleSelectDescription
+    entity_description: VehicleSelectDescription | SiteSelectDescription
 
     @property
     @override
@@ -184,6 +184,12 @@ class VehicleSelect(VehicleControl, SelectEntity):
 
     def _show(self, value: object) -> None:
         self._attr_current_option = _option(self.entity_description.values, value)
+
+
+class VehicleSelect(_TabledSelect, VehicleControl):
+    """A select of a car."""
+
+    entity_description: VehicleSelectDescription
 
     @override
     async def async_select_option(self, option: str) -> None:
@@ -197,19 +203,10 @@ class VehicleSelect(VehicleControl, SelectEntity):
             await self._send(order)
 
 
-class SiteSelect(SiteControl, SelectEntity):
+class SiteSelect(_TabledSelect, SiteControl):
     """A select of an energy site."""
 
     entity_description: SiteSelectDescription
-
-    @property
-    @override
-    def options(self) -> list[str]:
-        """What can be chosen."""
-        return list(self.entity_description.values)
-
-    def _show(self, value: object) -> None:
-        self._attr_current_option = _option(self.entity_description.values, value)
 
     @override
     async def async_select_option(self, option: str) -> None:

@@ -1,7 +1,6 @@
 """What is true of every answer: headers, the log line, and a page or a problem for everything that goes wrong."""
 
 from http import HTTPStatus
-import time
 from traceback import format_tb
 from typing import Final
 
@@ -15,6 +14,7 @@ from teslafi_companion.language import N_
 from teslafi_companion.settings import Settings
 from teslafi_companion.store import database as store
 
+from . import outcome
 from .guard import ACCOUNT, is_for_machines
 from .page import render
 from .received import Malformed, method
@@ -76,26 +76,19 @@ _log = structlog.get_logger("request")
 @web.middleware
 async def logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Write one line for each request; never its query, its body or its headers."""
-    begun = time.perf_counter()
-    status = 500
-    try:
-        response = await handler(request)
-        status = response.status
-    except web.HTTPException as refusal:
-        status = refusal.status
-        raise
-    finally:
-        resource = request.match_info.route.resource
+
+    def tell(route: str | None, status: int, seconds: float) -> None:
         _log.info(
             "answered",
             method=method(request),
-            route=resource.canonical if resource else None,
+            route=route,
             status=status,
             account=request.get(ACCOUNT),
             why=request.get(_WHY),
-            milliseconds=round((time.perf_counter() - begun) * 1000, 1),
+            milliseconds=round(seconds * 1000, 1),
         )
-    return response
+
+    return await outcome.handle(request, handler, tell)
 
 
 @web.middleware

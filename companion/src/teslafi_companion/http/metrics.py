@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-import time
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from teslafi_companion.store.database import StoreUnreachable
 
+from . import outcome
 from .received import method
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -71,20 +71,11 @@ class Metrics:
 
         @web.middleware
         async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-            begun = time.perf_counter()
-            status = 500
-            try:
-                response = await handler(request)
-                status = response.status
-            except web.HTTPException as refusal:
-                status = refusal.status
-                raise
-            finally:
-                resource = request.match_info.route.resource
-                route = resource.canonical if resource else _ELSEWHERE
-                self._requests.labels(method(request), route, status).inc()
-                self._seconds.labels(route).observe(time.perf_counter() - begun)
-            return response
+            def tell(route: str | None, status: int, seconds: float) -> None:
+                self._requests.labels(method(request), route or _ELSEWHERE, status).inc()
+                self._seconds.labels(route or _ELSEWHERE).observe(seconds)
+
+            return await outcome.handle(request, handler, tell)
 
         return count
 
