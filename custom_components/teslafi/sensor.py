@@ -114,7 +114,7 @@ from .meters import (
 )
 from .polling.observation import Reason
 from .polling.pace import Step
-from .polling.rule import Unforced
+from .polling.rule import AwakeBecause, Unforced
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
@@ -474,6 +474,15 @@ def _cost(data: VehicleData) -> tuple[float, datetime | None]:
     return round(data.cost, 4), data.month_began
 
 
+AWAKE_BECAUSE: Final[Mapping[AwakeBecause | None, str]] = {
+    **{reason: reason.value for reason in Reason},
+    **{unforced: unforced.value for unforced in Unforced},
+    Unforced.FALLING_ASLEEP: "nothing",
+    Unforced.NOT_AWAKE: "nothing",
+}
+"""Why the car is awake -> the state that says so. Sleep begins no new one: the car's state tells of it, once."""
+
+
 def _place(data: VehicleData) -> Place | None:
     """Return where the car is, as far as it tells."""
     drive = data.snapshot.drive_state
@@ -544,9 +553,9 @@ _ROWS: Final[tuple[VehicleSensorDescription, ...]] = (
     ),
     VehicleSensorDescription(
         key="awake_because",
-        value_fn=lambda data: data.awake_because and data.awake_because.value,
+        value_fn=lambda data: AWAKE_BECAUSE.get(data.awake_because),
         device_class=SensorDeviceClass.ENUM,
-        options=[reason.value for reason in (*Reason, *Unforced)],
+        options=list(dict.fromkeys(AWAKE_BECAUSE.values())),
         entity_category=DIAGNOSTIC,
         entity_registry_enabled_default=True,
     ),

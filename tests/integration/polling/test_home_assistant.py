@@ -8,15 +8,15 @@ import time
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.const import ATTR_DEVICE_ID, ATTR_UNIT_OF_MEASUREMENT, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_UNIT_OF_MEASUREMENT, EVENT_STATE_CHANGED, STATE_UNKNOWN
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
 from custom_components.teslafi.const import CONF_HINTS, DOMAIN
 from custom_components.teslafi.coordinators.vehicle import VehicleCoordinator
 from custom_components.teslafi.polling.observation import Reason
-from custom_components.teslafi.polling.rule import Unforced
+from custom_components.teslafi.sensor import AWAKE_BECAUSE
 from custom_components.teslafi.tesla.errors import RateLimited
 from custom_components.teslafi.tesla.requests import Category
 from teslafi_simulators.tesla.cars.routine import Routine
@@ -187,12 +187,36 @@ async def test_sensors_tell_why_and_how_long(hass: HomeAssistant, owner: Owner, 
         for name in ("roadrunner", "snowball")
         for key in ("polling", "awake_because", "asleep_today")
     }
-    assert shown["snowball", "awake_because"] == "not_awake"
+    assert shown["snowball", "awake_because"] == "nothing"
     assert shown["snowball", "asleep_today"] == "100"
     assert shown["roadrunner", "polling"] == "full"
-    assert shown["roadrunner", "awake_because"] in [
-        reason.value for reason in (*Reason, *Unforced) if reason is not Unforced.NOT_AWAKE
-    ]
+    assert shown["roadrunner", "awake_because"] in AWAKE_BECAUSE.values()
+
+
+async def test_falling_asleep_is_one_line_of_the_activity(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """The car's state tells of it; that nothing keeps it awake was told before."""
+    car, reader = await watched_car(hass)
+    reader.cars[VIN]["climate_state"] |= {"climate_keeper_mode": "off", "is_climate_on": False}
+    await look(hass, freezer, car, 60)
+    await look(hass, freezer, car, 60)
+    awake_because = hass.states.get("sensor.test_awake_because")
+    assert awake_because is not None
+    assert awake_because.state == "nothing"
+    changed: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        old, new = event.data["old_state"], event.data["new_state"]
+        if old is not None and new is not None and old.state != new.state:
+            changed.append(event.data["entity_id"])
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    reader.cars[VIN]["state"] = "asleep"
+    await look(hass, freezer, car, 60)
+    assert changed == ["sensor.test_car_state"]
+    reader.cars[VIN]["state"] = "online"
+    await look(hass, freezer, car, 3600)
+    assert set(changed) == {"sensor.test_car_state", "sensor.test_awake_because"}
 
 
 def why_awake(hass: HomeAssistant) -> str:
