@@ -45,13 +45,15 @@ class TeslaFiDashboard extends HTMLElement {
 }
 
 window.customStrategies = window.customStrategies ?? [];
-window.customStrategies.push({
-  type: DOMAIN,
-  strategyType: "dashboard",
-  name: "TeslaFi",
-  description: "Your Tesla cars and energy sites",
-  documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
-});
+if (!window.customStrategies.some(({ type }) => type === DOMAIN)) {
+  window.customStrategies.push({
+    type: DOMAIN,
+    strategyType: "dashboard",
+    name: "TeslaFi",
+    description: "Your Tesla cars and energy sites",
+    documentationURL: "https://github.com/teslafi-home-assistant/teslafi#dashboard",
+  });
+}
 
 // Home Assistant's frontend puts a registry of its own in the place of the browser's, and forgets what was defined until
 // then. It does so before it defines its own element; both registries tell of that one.
