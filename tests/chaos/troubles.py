@@ -124,6 +124,17 @@ class Busy(Load):
         elif status != 503:
             raise Broken(f"the link is broken: {status} {text[:200]}")
 
+    @override
+    async def alive(self, cookie: str) -> bool:
+        """Say whether a session opens the account; 503 says neither: the other process may only notice now."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while True:
+            async with aiohttp.ClientSession(cookies={"session": cookie}, timeout=TIMEOUT) as session:
+                answer, _, _ = await Browser(session, self.companion, self.address()).ask("GET", "/account")
+            if answer != 503 or time.monotonic() > deadline:
+                return answer == 200
+            await asyncio.sleep(0.2)
+
     async def status(self) -> None:
         """Ask as Home Assistant does."""
         headers = {"Authorization": f"Bearer {self.said.access_token}"}

@@ -78,6 +78,17 @@ async def test_a_session_is_what_it_was_opened_as(store: Store, olga: UUID, cloc
     assert await found(store, f"{token}x") is None
 
 
+async def test_sessions_of_a_clock_that_was_ahead_push_out_no_present_ones(
+    store: Store, olga: UUID, clock: ManualClock
+) -> None:
+    clock.advance(days=2)
+    ahead = [await opened(store, olga) for _ in range(store.settings.policy.session_limit)]
+    clock.advance(days=-2)
+    present = [await opened(store, olga) for _ in range(5)]
+    assert all([await found(store, token) for token in present])
+    assert sum([await found(store, token) is not None for token in ahead]) == store.settings.policy.session_limit - 5
+
+
 async def test_sessions_are_listed_by_their_last_use_and_of_one_account(
     store: Store, olga: UUID, erik: UUID, clock: ManualClock
 ) -> None:

@@ -75,9 +75,14 @@ def _live(transaction: Transaction) -> Any:  # noqa: ANN401 - an SQL expression
 async def open_session(
     transaction: Transaction, account_id: UUID, methods: Iterable[str], visitor: Visitor
 ) -> tuple[str, UUID]:
-    """Open a session; returns its token and row. Beyond twenty, the one that was idle longest ends."""
+    """Open a session; returns its token and row. Beyond twenty, the one that was idle longest ends.
+
+    Those that a clock that was ahead has seen end first: nobody knows how long they were idle.
+    """
     live = await transaction.rows(
-        select(session.c.id).where(session.c.account_id == account_id).order_by(session.c.seen_at.desc())
+        select(session.c.id)
+        .where(session.c.account_id == account_id)
+        .order_by(session.c.seen_at > transaction.now, session.c.seen_at.desc())
     )
     surplus = [row.id for row in live[transaction.policy.session_limit - 1 :]]
     if surplus:
