@@ -1,14 +1,21 @@
 """Every use of something of Home Assistant that is not documented, in one place.
 
-`tests/integration/test_compat.py` fails with a sentence when one of them changes.
+`tests/integration/test_compat_home_assistant.py` fails with a sentence when one of them changes.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigFlowResult
-from homeassistant.core import Context
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigFlowResult,
+)
+from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity import Entity
 
 
@@ -18,6 +25,21 @@ def calling_context(entity: Entity) -> Context | None:
     Home Assistant sets it before an entity's action runs (`Entity.async_set_context`) and has no public way to read it.
     """
     return entity._context  # noqa: SLF001 - see above
+
+
+@callback
+def listen_to_entries(hass: HomeAssistant, changed: Callable[[ConfigEntry], None]) -> CALLBACK_TYPE:
+    """Call `changed` with each config entry whose data, options or state change; return how to stop.
+
+    The signal serves Home Assistant's own pages. An update listener, the documented way, is refused beside flows that
+    reload the entry themselves.
+    """
+
+    @callback
+    def tell(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
+        changed(entry)
+
+    return async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, tell)
 
 
 class OAuth2Flow(AbstractOAuth2FlowHandler):

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_registry import RegistryEntry
 
+from .compat import listen_to_entries
 from .const import DOMAIN
 from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
@@ -85,14 +85,11 @@ def enabled_controls(entry: TeslaFiConfigEntry) -> EnabledControls:
 
 @callback
 def follow_options(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> CALLBACK_TYPE:
-    """Show at once what changed options change; they are read from the entry whenever they are needed.
-
-    No update listener: Home Assistant does not want one beside flows that reload the entry themselves.
-    """
+    """Show at once what changed options change; they are read from the entry whenever they are needed."""
 
     @callback
-    def changed(_change: ConfigEntryChange, which: ConfigEntry) -> None:
+    def changed(which: ConfigEntry) -> None:
         if which.entry_id == entry.entry_id and entry.state is ConfigEntryState.LOADED:
             entry.runtime_data.options_changed()
 
-    return async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
+    return listen_to_entries(hass, changed)

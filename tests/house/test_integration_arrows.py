@@ -55,7 +55,7 @@ ROOMS: Final = {
     "issues": "const tesla",
     "repairs": "const coordinators flow issues journal",
     "response_actions": "car_actions const coordinators journal owner_files runtime tesla",
-    "runtime": "const controls coordinators link",
+    "runtime": "compat const controls coordinators link",
     "secret": "",
     "services": "const runtime tesla",
     "storage": "const moments polling issues secret tesla",

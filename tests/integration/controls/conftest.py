@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import aiohttp
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 import pytest
 
 import custom_components.teslafi
+from custom_components.teslafi.compat import listen_to_entries
 from custom_components.teslafi.const import DOMAIN
 from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
@@ -48,12 +48,12 @@ def platforms(
     monkeypatch.setattr(custom_components.teslafi, "PLATFORMS", [])
 
     @callback
-    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
+    def changed(entry: ConfigEntry) -> None:
         if entry.domain == DOMAIN and entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
             monkeypatch.setattr(custom_components.teslafi, "PLATFORMS", all_of_them)
 
     def come() -> None:
-        async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
+        listen_to_entries(hass, changed)
 
     return come
 
