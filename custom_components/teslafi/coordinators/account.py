@@ -123,6 +123,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
             self.plan(self._list.backoff.wait(time.monotonic()) or ACCOUNT_INTERVAL)
         if not self._reads_energy:
             # Tesla lists sites whatever the scopes; declined means not asked.
+            self._give_up_sites(products)
             products = Products(products.vehicles, {})
         new = self._add_new(products)
         for vin, listed in products.vehicles.items():
@@ -282,6 +283,12 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         table.release_others(self.config_entry.entry_id, self._known)
         if gone or before != self._absent:
             self.save_soon()
+
+    def _give_up_sites(self, listed: Products) -> None:
+        """Let go of what is left here of sites from before the owner declined, where another account waits for them."""
+        for key in map(str, listed.sites):
+            if holders(self.hass).awaited(key):
+                self._release(key)
 
     async def _shut_down(self, key: str) -> None:
         coordinator: TeslaCoordinator[Any] | None = self.vehicles.pop(key, None)

@@ -1,5 +1,6 @@
 """A car or site that two accounts of one Home Assistant hold: one entry has it, the other says so and takes over."""
 
+from dataclasses import replace
 from datetime import timedelta
 import logging
 
@@ -12,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry  # type
 
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.coordinators.absence import LONGEST_STEP
+from custom_components.teslafi.tesla.grant import SCOPE_ENERGY
 from tests.integration.recorded import MODEL_3, SITE_ID, VIN, RecordedReader, begin, recorded
 
 BATTERY = "sensor.home_battery_power"
@@ -181,3 +183,23 @@ async def test_what_0_1_0_left_of_the_second_entry_is_cleared(
     await hass.config_entries.async_unload(both.entries[0].entry_id)
     await both.begin(0)
     assert both.ids() == before
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_who_declines_energy_keeps_no_site_from_the_other(household: Household, order: tuple[int, int]) -> None:
+    """It had the site before: its entities go with the site to the account that may read it; the car stays."""
+    before = household.ids()
+    for entry in household.entries:
+        await household.hass.config_entries.async_unload(entry.entry_id)
+    household.hass.data.pop(f"{DOMAIN}_holders")
+    reader = household.readers[0]
+    reader.grant = replace(reader.grant, scopes=reader.grant.scopes - {SCOPE_ENERGY})
+    for which in order:
+        await household.begin(which)
+    await household.lists(0)
+    assert [household.watched(0), household.watched(1)] == [{VIN}, {str(SITE_ID)}]
+    assert household.ids() == before
+    await household.lists(1)
+    await household.lists(0)
+    assert [household.watched(0), household.watched(1)] == [{VIN}, {str(SITE_ID)}]
+    assert household.said() == {f"shared_{household.entries[1].entry_id}_{VIN}"}
