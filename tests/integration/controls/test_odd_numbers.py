@@ -84,22 +84,24 @@ async def test_what_is_no_number_is_refused(
     assert len(ends) > 100
 
 
-@pytest.mark.parametrize(
-    "location", ["nan, nan", "inf, 5", "5, -inf", "1e400, 8", "91, 8", "-91, 8", "50, 181", "50, -999"]
-)
-async def test_a_place_that_is_none_is_no_schedules(hass: HomeAssistant, keeper: Keeper, location: str) -> None:
+PLACES: Final = ("nan, nan", "inf, 5", "5, -inf", "1e400, 8", "91, 8", "-91, 8", "50, 181", "50, -999")
+
+
+async def test_a_place_that_is_none_is_no_schedules(
+    hass: HomeAssistant, keeper: Keeper, subtests: pytest.Subtests
+) -> None:
     """A calendar takes any text; what is no place on the globe is home, as other words are."""
-    entity_id = "calendar.roadrunner_charge_schedules"
     car = keeper.car()
     NEW(car)
     await look(keeper, car)
-    entity = hass.data[DATA_INSTANCES]["calendar"].get_entity(entity_id)
+    entity = hass.data[DATA_INSTANCES]["calendar"].get_entity("calendar.roadrunner_charge_schedules")
     assert isinstance(entity, CalendarEntity)
     begin = dt_util.now().replace(hour=22, minute=0, second=0, microsecond=0)
-    await entity.async_create_event(
-        dtstart=begin, dtend=begin + timedelta(hours=1), summary="Night", location=location, rrule="FREQ=DAILY"
-    )
-    (schedule,) = car.data["charge_schedule_data"]["charge_schedules"][-1:]
-    assert (schedule["latitude"], schedule["longitude"]) == pytest.approx(
-        (hass.config.latitude, hass.config.longitude), abs=1e-4
-    )
+    home = pytest.approx((hass.config.latitude, hass.config.longitude), abs=1e-4)
+    for location, expected in (*((one, home) for one in PLACES), ("50.5, -8.25", pytest.approx((50.5, -8.25)))):
+        with subtests.test(location):
+            await entity.async_create_event(
+                dtstart=begin, dtend=begin + timedelta(hours=1), summary="Night", location=location, rrule="FREQ=DAILY"
+            )
+            schedule = car.data["charge_schedule_data"]["charge_schedules"][-1]
+            assert (schedule["latitude"], schedule["longitude"]) == expected
