@@ -36,10 +36,11 @@ def listed(*packages: object) -> str:
 )
 def test_what_was_not_looked_up_is_said(tmp_path: Path, answer: str, code: int, exit_code: int, said: str) -> None:
     (tmp_path / "answer").write_text(answer, encoding="utf-8")
-    uv = tmp_path / "uv"
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
     uv.write_text(f"#!/bin/sh\n[ $1 = export ] || {{ cat {tmp_path}/answer; exit {code}; }}\n", encoding="utf-8")
     uv.chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_DATA_HOME": str(tmp_path)}
+    environment = os.environ | {"TESLAFI_TOOLS": str(tmp_path)}
     done = subprocess.run(  # noqa: S603 - no user input
         [ROOT / "script" / "audit"], env=environment, check=False, capture_output=True, text=True
     )
