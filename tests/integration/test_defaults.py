@@ -2,6 +2,8 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+import re
 from typing import Any, Final
 
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
@@ -119,6 +121,17 @@ async def test_every_other_entity_exists_and_is_disabled(hass: HomeAssistant, na
     assert len(entities) > 100
     disabled = {entity.disabled_by for entity in entities} - {None}
     assert disabled == {er.RegistryEntryDisabler.INTEGRATION}
+
+
+async def test_the_readme_says_how_many_there_are(hass: HomeAssistant) -> None:
+    """In round numbers, of a car that reports everything."""
+    await watch_car(hass, MODEL_3)
+    entities = [entity for entity in er.async_get(hass).entities.values() if entity.unique_id.startswith(VIN)]
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    said = re.search(r"A car has about (\d+) enabled entities .*? About (\d+) more are disabled", readme)
+    assert said is not None
+    there = len(enabled(hass)), len(entities) - len(enabled(hass))
+    assert [round(number, -1) for number in map(int, said.groups())] == [round(number, -1) for number in there]
 
 
 @pytest.mark.parametrize("state", ["asleep", "offline"])
