@@ -30,6 +30,7 @@ from ..tesla.reader import Reader
 from ..tesla.requests import Category, Currency
 from ..tesla.snapshot import CarState, Snapshot
 from ..tesla.vehicle_details import ServiceVisit
+from .assumed import AssumedValues
 from .base import EARLY, StillInTrouble, TeslaCoordinator
 from .budget import Budget
 from .details import ALERTS, SERVICE, DetailsMemory, VehicleDetails
@@ -127,10 +128,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._wanted = False
         self._base = last.snapshot
         """What the car itself last said."""
-        self._assumed: dict[str, tuple[object, float]] = {}
-        """Path -> what a command should have set, and when it ended (monotonic)."""
-        self._expected: list[Mapping[str, object]] = []
-        """What each command under way is about to set, by path."""
+        self._assumed = AssumedValues()
         self._waking = False
         self._commands = 0
         """How many commands are under way."""
@@ -217,8 +215,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     @callback
     def assume(self, values: Mapping[str, object]) -> None:
         """Show values that a command has set, until the car says otherwise in answer to a later question."""
-        now = time.monotonic()
-        self._assumed |= {path: (value, now) for path, value in values.items()}
+        self._assumed.set_by_command(values, time.monotonic())
         self._show_anew()
 
     @contextmanager
@@ -227,12 +224,11 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         if not values:
             yield
             return
-        self._expected.append(values)
-        self._show_anew()
         try:
-            yield
+            with self._assumed.expecting(values):
+                self._show_anew()
+                yield
         finally:
-            self._expected.remove(values)
             self._show_anew()
 
     @contextmanager
@@ -379,7 +375,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         block_at = {**data.block_at, **dict.fromkeys(came, now)}
         self._came_at |= dict.fromkeys(came, time.monotonic())
         self._base = without(merge(self._base, decoded.snapshot), self._gone())
-        self._assumed = {path: kept for path, kept in self._assumed.items() if kept[1] > asked_at}
+        self._assumed.answered(asked_at)
         observation = observed_in(decoded.snapshot, came)
         self._remember(rule.data_answered(self.polling, observation, self._moment()))
         self._audience.data_received()
@@ -434,12 +430,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         step = self._budget.step(self.vin)
         if step is not data.polling:
             self._audience.look_at_budget()
-        assumed = {path: value for path, (value, _) in self._assumed.items()}
-        for expected in self._expected:
-            assumed |= expected
         return replace(
             data,
-            snapshot=assume(self._base, assumed),
+            snapshot=assume(self._base, self._assumed.values()),
             requests={category: page.get(category, 0) for category in _CATEGORIES},
             cost=self._budget.cost_of_month(self.vin, month.month),
             currency=self._budget.currency,
