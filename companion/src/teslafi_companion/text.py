@@ -5,6 +5,7 @@ they nor NUL can be written to a page, a letter, a log or PostgreSQL.
 """
 
 import json
+import math
 import re
 from typing import Any, Final, NoReturn
 
@@ -26,7 +27,9 @@ def is_valid(text: str) -> bool:
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - whatever it holds
     """Read JSON of a bounded depth whose texts are valid and whose numbers are numbers; raises ValueError."""
     try:
-        said = json.loads(text.decode() if isinstance(text, bytes) else text, parse_constant=_no_number)
+        said = json.loads(
+            text.decode() if isinstance(text, bytes) else text, parse_constant=_no_number, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("the JSON is too deep") from None
     _check(said, _DEEPEST)
@@ -35,6 +38,12 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - whatever it holds
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number in JSON")
+
+
+def _finite(word: str) -> float:
+    """Return a number that floats have room for: of `1e999` they would make infinity, which JSON has no word for."""
+    number = float(word)
+    return number if math.isfinite(number) else _no_number(word)
 
 
 def _check(said: object, depth: int) -> None:
