@@ -32,7 +32,6 @@ from .troubles import Subject
 from .vehicle import VehicleCoordinator
 
 ACCOUNT_INTERVAL: Final = 600.0
-DISCOUNTS_INTERVAL: Final = 86_400.0
 
 
 class AccountCoordinator(TeslaCoordinator[Products]):
@@ -48,7 +47,7 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         self.budget = Budget(entry)
         self._list = Endpoint("products", ACCOUNT_INTERVAL, ACCOUNT_INTERVAL)
         self._list.backoff = self._memory.asked_to_wait
-        self._discounts = Endpoint("fleet_status", DISCOUNTS_INTERVAL, DISCOUNTS_INTERVAL)
+        self.budget.discounted = self._memory.discounted
         self._file = last_values_file(hass, entry.entry_id)
         self._absent: dict[str, Absence] = {}
         self._listed_at: float | None = None
@@ -139,12 +138,12 @@ class AccountCoordinator(TeslaCoordinator[Products]):
         """Learn once a day which cars' data are cheap; only older ones can be. Without an answer, nothing changes."""
         vins = [vin for vin in self.vehicles if kind_of(vin) is Kind.OLDER]
         price = self.budget.price(Category.DETAILS)
-        if not vins or self._discounts.wait() or not self.budget.may_spend_on(price):
+        if not vins or self._memory.discounts.wait() or not self.budget.may_spend_on(price):
             return
         try:
             with self.budget.under_way(price):
                 asked = self.reader.discounted(vins, partial(self.budget.count, vins[0]))
-                self.budget.discounted = await self._discounts.ask(asked)
+                self.budget.discounted = self._memory.discounted = await self._memory.discounts.ask(asked)
         except SignInRequired:
             raise
         except TeslaError as error:

@@ -1,6 +1,7 @@
 """What is remembered of an account while Home Assistant runs: a reload is no reason to forget what Tesla asked for."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -9,7 +10,10 @@ from homeassistant.util.hass_dict import HassKey
 from ..const import DOMAIN
 from ..polling.backoff import Backoff, Trouble
 from .details import DetailsMemory
+from .endpoint import Endpoint
 from .troubles import Troubles
+
+DISCOUNTS_INTERVAL: Final = 86_400.0
 
 
 @dataclass(slots=True)
@@ -20,6 +24,11 @@ class AccountMemory:
     products: Backoff
     details: dict[str, DetailsMemory] = field(default_factory=dict)
     """By VIN."""
+    discounts: Endpoint = field(
+        default_factory=lambda: Endpoint("fleet_status", DISCOUNTS_INTERVAL, DISCOUNTS_INTERVAL)
+    )
+    """Which cars are discounted is asked once a day: Tesla bills it."""
+    discounted: frozenset[str] = frozenset()
 
     @property
     def asked_to_wait(self) -> Backoff:

@@ -108,6 +108,21 @@ async def test_a_discounted_car_costs_a_tenth(
     assert entry.runtime_data.account.last_update_success
 
 
+async def test_a_reload_asks_for_no_discount_again(
+    hass: HomeAssistant, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tesla bills the question, and has answered it today."""
+    owner.tesla.control.car(ANNAS_MODEL_3).discounted = True
+    monkeypatch.setattr("custom_components.teslafi.coordinators.account.kind_of", lambda _vin: Kind.OLDER)
+    entry = await owner.sign_in()
+    for _ in range(4):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert entry.runtime_data.budget.discounted == {ANNAS_MODEL_3}
+    asked = [one for one in owner.tesla.state.billing.exchanges if one.path.endswith("/fleet_status")]
+    assert len(asked) == 1
+
+
 async def test_the_question_after_discounts_holds_its_money(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
