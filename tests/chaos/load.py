@@ -88,10 +88,10 @@ class Load:
             status, _, text = await browser.ask("POST", "/oauth/token", data=form)
         if status != 200:
             raise Broken(f"the link is broken: {status} {json.loads(text).get('error')}")
-        self._take(text)
+        self._keep_tokens(text)
         self.said.refreshes += 1
 
-    def _take(self, answer: str) -> None:
+    def _keep_tokens(self, answer: str) -> None:
         tokens = json.loads(answer)
         self.said.refresh_token, self.said.access_token = tokens["refresh_token"], tokens["access_token"]
 
@@ -126,7 +126,7 @@ class Load:
                 "code_verifier": VERIFIER,
             }
             _, _, text = await browser.ask("POST", "/oauth/token", data=form)
-        self._take(text)
+        self._keep_tokens(text)
 
     async def go_on(self, what: str) -> None:
         """Do one thing again and again; a companion that was killed is waited for."""

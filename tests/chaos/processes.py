@@ -251,7 +251,7 @@ class People(Busy):
             await asyncio.sleep(PAUSES.get(what, 0.05))
 
 
-class Watch:
+class Responsiveness:
     """Asks again and again without waiting for the answers before, and knows since when all of it is answered."""
 
     def __init__(self, load: People) -> None:
@@ -423,9 +423,9 @@ async def have(world: World, loads: list[People], names: list[str], *, bound: fl
     """Have the named troubles, one after the other. Raise Broken."""
     for name in names:
         unavailable = world.fleet.answers[503]
-        watch = Watch(loads[0])
+        responsiveness = Responsiveness(loads[0])
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(watch.go_on())]
+            tasks = [group.create_task(responsiveness.go_on())]
             tasks += [
                 group.create_task(load.go_on(what))
                 for load in loads
@@ -433,7 +433,7 @@ async def have(world: World, loads: list[People], names: list[str], *, bound: fl
             ]
             await asyncio.sleep(world.random.uniform(0.3, 1.0))
             ended = await TROUBLES[name](world)
-            took = await watch.recovered(ended)
+            took = await responsiveness.recovered(ended)
             for task in tasks:
                 task.cancel()
         found.recoveries[name] = took

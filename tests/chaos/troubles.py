@@ -119,7 +119,7 @@ class Busy(Load):
         async with self.browser() as browser:
             status, _, text = await browser.ask("POST", "/oauth/token", data=form)
         if status == 200:
-            self._take(text)
+            self._keep_tokens(text)
             self.said.refreshes += 1
         elif status != 503:
             raise Broken(f"the link is broken: {status} {text[:200]}")
