@@ -334,3 +334,15 @@ def test_a_fault_without_a_number() -> None:
     found = meaning(library.TeslaFleetMessageFault())
     assert isinstance(found, errors.CommandRefused)
     assert found.reason == "fault None"
+
+
+def test_what_tesla_said_behind_an_error() -> None:
+    """Status and text of its refusal; neither where there was no answer."""
+    refused = meaning(library.Forbidden({"error": "unsupported vehicle"}))
+    refused.__cause__ = library.Forbidden({"error": "unsupported vehicle"})
+    assert errors.said(refused) == (403, "unsupported vehicle")
+    refused.__cause__ = library.Forbidden(None)
+    assert errors.said(refused) == (403, "")
+    for cause in (None, TimeoutError("late")):
+        refused.__cause__ = cause
+        assert errors.said(refused) == (0, "")
