@@ -74,17 +74,26 @@ async def test_another_key_is_refused_by_name(store: Store) -> None:
         await reopened(store)
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many rows are sealed anew at once: so few that a test needs few for several batches."""
+    batch = 20
+    monkeypatch.setattr("teslafi_companion.rotation._BATCH", batch)
+    return batch
+
+
 @pytest.mark.slow
-async def test_rotation_seals_everything_anew_and_wipes_the_old_key(store: Store) -> None:
-    await fill(store, 450)
+async def test_rotation_seals_everything_anew_and_wipes_the_old_key(store: Store, small_batches: int) -> None:
+    count = 2 * small_batches + 5
+    await fill(store, count)
     sealed = await rotate_keys(store, settle=at_once)
-    assert sealed >= 900
+    assert sealed >= 2 * count
     assert await key_numbers(store) == {2}
     async with store.reading() as transaction:
         ring = {row.number: row for row in await transaction.rows(select(tables.keyring))}
     assert (ring[1].state, ring[1].wrapped) == ("retired", b"")
     assert ring[2].state == "active"
-    assert len(await addresses(await reopened(store))) == 450
+    assert len(await addresses(await reopened(store))) == count
 
 
 class Killed(Exception):
@@ -93,8 +102,11 @@ class Killed(Exception):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["_activate", "_seal_column_anew", "_index_column_anew", "_retire"])
-async def test_a_killed_rotation_is_taken_up_again(store: Store, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    await fill(store, 250)
+async def test_a_killed_rotation_is_taken_up_again(
+    store: Store, small_batches: int, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    count = small_batches + 5
+    await fill(store, count)
     calls = 0
     original = getattr(rotation, stage)
 
@@ -108,15 +120,15 @@ async def test_a_killed_rotation_is_taken_up_again(store: Store, monkeypatch: py
     monkeypatch.setattr(rotation, stage, dies_at_the_second_table)
     with pytest.raises(Killed):
         await rotate_keys(store, settle=at_once)
-    monkeypatch.undo()
+    monkeypatch.setattr(rotation, stage, original)
     again = await reopened(store)
-    assert len(await addresses(again)) == 250
+    assert len(await addresses(again)) == count
     await rotate_keys(again, settle=at_once)
     assert await key_numbers(again) == {2}
     async with again.reading() as transaction:
         numbers = (await transaction.execute(select(func.count()).select_from(tables.keyring))).scalar_one()
     assert numbers == 5, "the second run finished the first one's keys instead of making others"
-    assert len(await addresses(again)) == 250
+    assert len(await addresses(again)) == count
 
 
 async def test_a_write_during_rotation_wins(store: Store) -> None:
