@@ -201,8 +201,10 @@ async def test_an_outage_of_four_days(
     chargebee.site.subscribe(payer, PRICE)
     await settle(worker)
     chargebee.gate.down = True
-    for hour in range(1, 97):
-        clock.advance(hours=1)
+    passed = 0
+    for hour in (*range(1, 4), *range(6, 22, 3), *range(22, 27), *range(29, 70, 5), *range(70, 75), *range(80, 97, 8)):
+        clock.advance(hours=hour - passed)
+        passed = hour
         await settle(worker)
         assert (await reason_of(olga, Use.READING) is SubscriptionReason.ACTIVE) == (hour < 72), hour
         assert (await reason_of(olga) is SubscriptionReason.ACTIVE) == (hour < 24), hour

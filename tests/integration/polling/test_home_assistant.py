@@ -263,8 +263,8 @@ async def test_another_reader_of_a_car_is_told_and_not_counted(
 async def test_days_with_five_cars_are_counted_as_tesla_counts(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
 ) -> None:
-    """By category, and far from what would be too much: a Friday and a weekend, or a week (`script/chaos week`)."""
-    days = int(os.environ.get("TESLAFI_CHAOS_DAYS", "3"))
+    """By category, and far from what would be too much: a Friday and a Saturday, or a week (`script/chaos week`)."""
+    days = int(os.environ.get("TESLAFI_CHAOS_DAYS", "2"))
     freezer.move_to("2026-11-20 06:00:00")
     email = "fleet@example.com"
     owner.tesla.control.add_account(email, cars=5)
