@@ -4,6 +4,7 @@ import base64
 import hmac
 import os
 from pathlib import Path
+import re
 import tempfile
 from uuid import UUID, uuid4
 
@@ -112,6 +113,22 @@ def test_a_typed_phrase_is_no_key(text: str, sentence: str) -> None:
     with pytest.raises(KeyFault, match=sentence) as caught:
         decode_key(text, "the test")
     assert text not in str(caught.value)
+
+
+def test_what_is_too_short_to_be_sealed_has_no_key() -> None:
+    sealed = CIPHER.seal(b"", HERE)
+    assert key_number(sealed) == 2
+    for length in range(len(sealed)):
+        with pytest.raises(SealBroken):
+            key_number(sealed[:length])
+
+
+def test_a_key_file_that_holds_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "companion.key"
+    path.touch(mode=0o600)
+    path.write_text("no key", encoding="ascii")
+    with pytest.raises(KeyFault, match=re.escape(str(path))):
+        read_key_file(path)
 
 
 def test_a_key_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Table, select
 
 from teslafi_companion.domain.accounts import account, sessions
 from teslafi_companion.domain.accounts.sessions import PendingSignIn, Session
 from teslafi_companion.domain.accounts.visitor import Visitor
+from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
 
 from ..clock import ManualClock
@@ -291,3 +293,45 @@ async def test_what_has_ended_by_itself_is_dropped_and_nothing_else(
         await sessions.purge(transaction)
     clock.advance(hours=-3)
     assert await found(store, used) is None
+
+
+async def rows_of(store: Store, table: Table) -> int:
+    async with store.reading() as transaction:
+        return len(await transaction.rows(select(table.c.id)))
+
+
+@pytest.mark.parametrize("kept_awake", [False, True])
+async def test_a_session_is_over_by_itself_whatever_housekeeping_does(
+    store: Store, olga: UUID, clock: ManualClock, *, kept_awake: bool
+) -> None:
+    """After an hour without a page, or a day with them; then its row goes, and no other."""
+    policy = store.settings.policy
+    token = await opened(store, olga)
+    async with store.transaction() as transaction:
+        device = await sessions.remember_device(transaction, olga, None)
+    assert device is not None
+    ends = clock.now + (policy.session_absolute if kept_awake else policy.session_idle)
+    while clock.now < ends - timedelta(seconds=1):
+        step = min(timedelta(minutes=30), ends - timedelta(seconds=1) - clock.now)
+        clock.advance(seconds=step.total_seconds())
+        seen = await there(store, token)
+        if kept_awake:
+            async with store.transaction() as transaction:
+                await sessions.touch(transaction, seen)
+    async with store.transaction() as transaction:
+        await sessions.purge(transaction)
+    assert await found(store, token) is not None
+    clock.advance(seconds=1)
+    assert await found(store, token) is None, "although nobody dropped it"
+    assert await rows_of(store, tables.session) == 1
+    young = await opened(store, olga)
+    async with store.transaction() as transaction:
+        await sessions.purge(transaction)
+    assert (await rows_of(store, tables.session), await rows_of(store, tables.known_device)) == (1, 1)
+    assert await found(store, young) is not None
+    async with store.reading() as transaction:
+        assert await sessions.is_known_device(transaction, olga, device)
+    clock.advance(seconds=policy.known_device.total_seconds())
+    async with store.transaction() as transaction:
+        await sessions.purge(transaction)
+    assert (await rows_of(store, tables.session), await rows_of(store, tables.known_device)) == (0, 0)
