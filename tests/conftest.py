@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import event
+from homeassistant.util import executor
 from homeassistant.util.async_ import get_scheduled_timer_handles
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment
@@ -44,6 +45,9 @@ for second in [handler for handler in logging.root.handlers if type(handler) is 
 # How long an example takes is the machine's business
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# So is how long it needs to wake and end 64 idle workers one by one; PHACC finds threads that are left in any case
+executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 
 _compile = Environment.compile
 _compiled: dict[object, object] = {}
