@@ -98,6 +98,43 @@ async def test_401_is_answered_with_one_refresh_and_one_more_try(
     assert counted == [Category.STATE, Category.STATE]
 
 
+async def test_an_invoice_is_fetched_as_it_is(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
+    """With the grant's token, at the grant's server; after 401 once more; both are billed."""
+    document = web.Response(body=b"%PDF-1.7 \xff", content_type="application/pdf")
+    tesla.answers = [web.Response(status=401), good(), document]
+    counted: list[Category] = []
+    shelf = Shelf(valid())
+    reader = await reader_of(shelf, http)
+    assert await reader.charging_invoice("file:1", counted.append) == b"%PDF-1.7 \xff"
+    first, _refresh, second = tesla.requests
+    assert {(one.method, one.raw_path) for one in (first, second)} == {
+        ("GET", "/eu/api/1/dx/charging/invoice/file:1"),
+    }
+    assert first.headers["Authorization"] == f"Bearer {valid().access_token.reveal()}"
+    assert shelf.kept is not None
+    assert second.headers["Authorization"] == f"Bearer {shelf.kept.access_token.reveal()}"
+    assert counted == [Category.DETAILS, Category.DETAILS]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, errors.NotFound),
+        (500, errors.Unreachable),
+        (403, errors.Refused),
+        (429, errors.RateLimited),
+        (302, errors.UnexpectedAnswer),
+    ],
+)
+async def test_an_invoice_that_is_refused(
+    tesla: ScriptedServer, http: aiohttp.ClientSession, status: int, kind: type[TeslaError]
+) -> None:
+    """By its status, whatever the body."""
+    tesla.answers = [web.Response(status=status, body=b"%PDF-1.7")]
+    with pytest.raises(kind):
+        await (await reader_of(Shelf(valid()), http)).charging_invoice("file-1", lambda _: None)
+
+
 async def test_401_twice_is_not_a_dead_grant(tesla: ScriptedServer, http: aiohttp.ClientSession) -> None:
     """A fresh access token that Tesla refuses as well is trouble, not a reason to sign in again."""
     tesla.answers = [web.Response(status=401), good(), web.Response(status=401)]

@@ -32,6 +32,8 @@ from custom_components.teslafi.tesla.errors import (
     CommandRefused,
     CommandUncertain,
     KeyNotPaired,
+    Reason,
+    SignInRequired,
     TeslaError,
     Unreachable,
 )
@@ -329,6 +331,8 @@ async def test_a_command_that_fails_is_told_with_its_reason(desk: _Desk, name: s
         assert error.translation_placeholders == {"name": "Roadrunner"}
     (record,) = desk.audit.records
     assert (record.result, record.reason, record.cost_usd) == (result, key, COMMAND)
+    words = desk.gate.raises.reason if isinstance(desk.gate.raises, CommandRefused) else str(desk.gate.raises)
+    assert record.answer == words
     assert desk.events[0].data["result"] == result.value
     assert desk.events[0].context is PIA
     assert desk.car.done == []
@@ -361,6 +365,7 @@ async def test_a_code_is_asked_for(desk: _Desk) -> None:
     assert desk.gate.sent == []
     assert [record.result for record in desk.audit.records] == [Result.LOCKED, Result.LOCKED]
     assert [record.cost_usd for record in desk.audit.records] == [0.0, 0.0]
+    assert [record.answer for record in desk.audit.records] == ["code_needed", "code_wrong"]
     await desk.send("door_unlock", parameters={}, code="tiger-7")
     await desk.send("door_unlock", parameters={})
     erik = Context(user_id="erik")
@@ -536,3 +541,33 @@ async def test_a_foreign_refusal_passes_as_it_is(desk: _Desk) -> None:
     desk.gate.raises = ServiceValidationError(translation_domain=DOMAIN, translation_key="code_wait")
     assert await refused(desk.send()) is desk.gate.raises
     assert desk.audit.records[0].result is Result.LOCKED
+
+
+async def test_no_record_holds_a_secret(desk: _Desk) -> None:
+    """Neither PINs and passwords nor what was not told; the companion hears no more of a car than its VIN's end."""
+    secret = {"on": True, "pin": "1234", "password": "5678", "nothing": None}
+    await desk.send("set_valet_mode", parameters=secret)
+    (record,) = desk.audit.records
+    assert record.attributes() == {
+        "command": "set_valet_mode",
+        "parameters": {"on": True},
+        "user": "Pia",
+        "answer": "",
+        "cost_usd": COMMAND,
+    }
+    long = replace(record, user="u" * 300, reason="r" * 300, answer="a" * 300, cost_usd=0.00123456)
+    assert long.attributes()["cost_usd"] == 0.0012
+    assert long.for_audit() == {
+        "at": record.at.isoformat(),
+        "command": "set_valet_mode",
+        "vehicle": VIN[-6:],
+        "user": "u" * 200,
+        "result": "succeeded",
+        "reason": "r" * 200,
+        "answer": "a" * 200,
+    }
+
+
+async def test_a_dead_grant_has_its_sentence(desk: _Desk) -> None:
+    desk.gate.raises = SignInRequired(Reason.EXPIRED)
+    assert (await refused(desk.send())).translation_key == "controls_grant_ended"
