@@ -39,7 +39,6 @@ IDLE: Final[dict[str, Any]] = {
         ({"vin": f" {VIN.lower()} ", "wall_connector_power": 7200}, {VIN}),
         ({"din": "another"}, set()),
     ],
-    ids=str,
 )
 async def test_what_a_wall_connector_tells(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, change: dict[str, Any], hinted: set[str]
