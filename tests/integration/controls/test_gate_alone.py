@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 import jwt
 import pytest
 
-from custom_components.teslafi.const import CONTROLS
+from custom_components.teslafi.const import CONTROLS, MONITORING
 from custom_components.teslafi.controls.commands import WAKE
 from custom_components.teslafi.controls.gate import (
     FAULTS,
@@ -303,8 +303,9 @@ async def test_what_a_permit_does_not_name_does_not_go(world: World) -> None:
     assert await world.refused("door_unlock") == "group_not_allowed"
     assert await world.refused("no_such_command") == "command_unknown"
     await world.press("charge_start")
-    with pytest.raises(Forbidden, match="group_not_allowed"):
+    with pytest.raises(Forbidden, match="group_not_allowed") as caught:
         await world.gate.command_site(1, "backup", {"backup_reserve_percent": 20})
+    assert caught.value.key == "group_not_allowed"
     with pytest.raises(Forbidden, match="command_unknown"):
         await world.gate.command_site(1, "charge_start", {})
 
@@ -351,6 +352,32 @@ async def test_a_companion_out_of_reach_ends_nothing_before_the_permit_does(worl
     assert world.gate.share is None
     world.give_permit()
     assert await world.lock() is None
+
+
+async def test_after_one_silence_no_command_waits_until_the_companion_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.teslafi.controls.gate.PATIENCE", 3600.0)
+    world.give_permit()
+    await world.lock()
+    world.says = CompanionError()
+    await world.lock()
+    silent = asyncio.Event()
+
+    async def check_in(*, permit: bool) -> CheckedIn:
+        await silent.wait()
+        return CheckedIn(status(controls=permit))
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(world, "check_in", check_in)
+        async with asyncio.timeout(60):
+            await world.press()
+    world.give_permit()
+    silent.set()
+    await world.gate.renew()
+    await world.gate.renew()
+    world.says = CheckedIn(status(controls=False))
+    assert await world.refused() == "not_allowed"
 
 
 async def test_a_companion_that_never_answered_is_told(world: World) -> None:
@@ -431,10 +458,12 @@ async def test_closing_forgets_memory_and_wiping_the_disk_as_well(world: World) 
     await world.gate.close()
     assert (world.gate.lock, world.gate.share) == (Lock.STARTING, None)
     assert world.vault.holds(ENTRY, CONTROLS)
+    await world.vault.put(ENTRY, MONITORING, valid())
     await world.lock()
     await world.gate.wipe()
     assert (world.gate.lock, world.gate.share) == (Lock.NOT_ALLOWED, None)
     assert not world.vault.holds(ENTRY, CONTROLS)
+    assert world.vault.get(ENTRY, MONITORING) == valid()
 
 
 async def test_the_pace_is_each_cars_own(world: World) -> None:
@@ -484,9 +513,10 @@ async def test_a_car_that_has_done_it_already_has_done_it(world: World) -> None:
         await world.press("honk_horn")
 
 
+@pytest.mark.parametrize("site", [True, False])
 @pytest.mark.parametrize("own", [True, False])
 async def test_a_grant_that_tesla_ended_shuts_when_it_is_the_controls_own(
-    hass: HomeAssistant, world: World, own: bool
+    hass: HomeAssistant, world: World, own: bool, site: bool
 ) -> None:
     """The monitoring grant sees to itself."""
     if own:
@@ -496,7 +526,7 @@ async def test_a_grant_that_tesla_ended_shuts_when_it_is_the_controls_own(
     dead = web.json_response({"error": "login_required"}, status=401)
     world.server.answers = [web.Response(status=401), dead]
     with pytest.raises(SignInRequired):
-        await world.press()
+        await (world.gate.command_site(1, "storm_mode", {"enabled": True}) if site else world.press())
     assert world.gate.lock is (Lock.GRANT_ENDED if own else None)
     assert world.vault.holds(ENTRY, CONTROLS) is not own
 

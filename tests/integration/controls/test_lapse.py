@@ -2,8 +2,10 @@
 
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 import pytest
 
+from custom_components.teslafi.const import CONF_ADDRESS, CONF_COMPANION, DOMAIN
 from custom_components.teslafi.controls.gate import Lock
 from teslafi_companion.domain.billing import mirror
 from teslafi_companion.domain.billing.refresh import refresh
@@ -63,6 +65,9 @@ async def test_a_lapsed_subscription_locks_and_its_return_unlocks(
     assert await press_everything(hass, linked) == {"controls_subscription"}
     assert linked.sent == before
     assert linked.issues() == {"controls_locked_subscription"}
+    repair = ir.async_get(hass).async_get_issue(DOMAIN, f"controls_locked_{linked.entry.entry_id}")
+    assert repair is not None
+    assert repair.learn_more_url == f"{linked.entry.data[CONF_COMPANION][CONF_ADDRESS]}/links"
     state = hass.states.get("lock.roadrunner_door_lock")
     assert state is not None
     assert state.state == STATE_UNAVAILABLE

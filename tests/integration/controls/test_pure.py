@@ -9,6 +9,7 @@ import pytest
 from custom_components.teslafi.controls.code import Confirmations, hashed, matches
 from custom_components.teslafi.controls.groups import DEFAULT_GROUPS, ControlGroup, missing_groups, wanted_scopes
 from custom_components.teslafi.controls.permit import Moment, Permit
+from custom_components.teslafi.controls.twins import enabled_by_default
 from custom_components.teslafi.secret import Secret
 from custom_components.teslafi.storage.vault import KeyRing, SealBroken, needs_share
 from custom_components.teslafi.tesla.decode import assume
@@ -118,3 +119,11 @@ def test_values_are_assumed_at_their_paths() -> None:
     assert changed.charge_state.charge_limit_soc == 66
     assert changed.vehicle_state.media_info.audio_volume == 2.0
     assert Snapshot().charge_state.charge_limit_soc is None
+
+
+def test_controls_change_no_default_but_that_of_their_twins() -> None:
+    for groups in (frozenset[ControlGroup](), frozenset(ControlGroup)):
+        assert enabled_by_default("vehicle_state_odometer", groups) is None
+        assert enabled_by_default("charge_schedules", groups) is True
+    assert enabled_by_default("vehicle_state_locked", frozenset({ControlGroup.CHARGING})) is True
+    assert enabled_by_default("vehicle_state_locked", frozenset({ControlGroup.OPENINGS})) is False
