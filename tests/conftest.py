@@ -5,6 +5,7 @@ from collections.abc import Generator
 from datetime import datetime
 import gc
 import logging
+import os
 import sys
 import time
 from types import ModuleType
@@ -42,9 +43,13 @@ for second in [handler for handler in logging.root.handlers if type(handler) is 
     # PHACC's, to standard error, which pytest captures beside what its own handler has captured already
     logging.root.removeHandler(second)
 
-# How long an example takes is the machine's business
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# How long an example takes is the machine's business. The same examples each time, so a commit that was green stays so;
+# `script/fuzz properties` looks for new ones
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
+)
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "any machine"))
 
 # So is how long it needs to wake and end 64 idle workers one by one; PHACC finds threads that are left in any case
 executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60

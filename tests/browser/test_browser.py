@@ -137,7 +137,11 @@ async def test_paste_a_token(person: Person, home: LiveHomeAssistant, tesla: Tes
     await person.fill("refresh_token", pair.refresh_token or "")
     await person.submit()
     await person.finish()
-    assert (await state_of(home, "sensor.oldtimer_charging_state"))["state"] == "charging"
+
+    async def shown() -> bool:
+        return bool((await state_of(home, "sensor.oldtimer_charging_state"))["state"] == "charging")
+
+    await until(shown)
 
 
 async def test_sign_in_again_after_a_password_change(

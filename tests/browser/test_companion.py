@@ -18,6 +18,7 @@ from tests.live.check import states
 from tests.live.companion import LiveCompanion
 from tests.live.home_assistant import LiveHomeAssistant
 
+from .layout import fits
 from .person import Person, picture_of
 from .test_browser import until
 
@@ -98,8 +99,7 @@ class Visitor:
             found = await Axe().run(self.page)
             bad = [one for one in found.response["violations"] if one["impact"] in SERIOUS]
             assert not bad, f"{heading}: {[(one['id'], one['nodes'][0]['html']) for one in bad]}"
-            width = await self.page.evaluate("document.documentElement.scrollWidth")
-            assert width <= size["width"], f"{heading} is wider than a {size['width']} px screen"
+            await fits(self.page)
             if picture:
                 name = f"companion-{picture}" if scheme == "light" else f"companion-{picture}-dark"
                 await picture_of(self.page, name)

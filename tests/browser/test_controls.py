@@ -15,10 +15,10 @@ from tests.live.check import states
 from tests.live.companion import LiveCompanion
 from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
+from .layout import fits_uncut
 from .person import Person
 from .test_browser import state_of, until
 from .test_companion import Clock, Visitor, chargebee, clock, companion, shows_the_link  # noqa: F401 - fixtures
-from .test_dashboard import fits
 
 pytestmark = pytest.mark.browser
 CONTROLS = "teslafi-controls"
@@ -182,7 +182,7 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
     body = person.page.locator("hui-tile-card")
     await expect(body.filter(has_text="Door lock").last).to_contain_text("Locked")
     await expect(person.page.get_by_text("Controls are off.")).to_have_count(0)
-    await fits(person.page)
+    await fits_uncut(person.page)
     await person.picture("controls-dashboard")
     await person.page.get_by_role("button", name="Unlock", exact=True).first.click()
 

@@ -12,15 +12,13 @@ from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
+from .layout import fits_uncut
 from .person import READY, TOO_LATE, Person, appears_nevertheless
 
 pytestmark = pytest.mark.browser
 
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 1000}
-CUT: Final = (
-    "all => all.filter((one) => one.scrollWidth > one.clientWidth && one.clientWidth).map((one) => one.innerText)"
-)
 
 
 async def test_the_dashboard_is_offered_and_shows_the_car(
@@ -53,21 +51,21 @@ async def test_the_dashboard_is_offered_and_shows_the_car(
     await expect(wall.locator("hui-picture-elements-card").first).to_contain_text("bar")
     await expect(wall.get_by_text("Controls are off.").first).to_be_visible()
     await expect(wall.locator("ha-entity-marker .entity-picture").first).to_be_visible()
-    await fits(wall)
+    await fits_uncut(wall)
     await person.picture("teslafi-dashboard", wall)
     await wall.emulate_media(color_scheme="dark")
     await person.picture("teslafi-dashboard-dark", wall)
     await wall.emulate_media(color_scheme="light")
     await wall.set_viewport_size(PHONE)
-    await fits(wall)
+    await fits_uncut(wall)
     await person.picture("teslafi-dashboard-phone", wall)
 
     await first_of_all(wall)
     await wall.goto(f"{home.url}/{DASHBOARD}/2")
     await expect(wall.locator("hui-tile-card", has_text="From grid")).to_contain_text("kWh")
-    await fits(wall)
+    await fits_uncut(wall)
     await wall.set_viewport_size(DESKTOP)
-    await fits(wall)
+    await fits_uncut(wall)
     await person.picture("teslafi-dashboard-site", wall)
 
 
@@ -108,11 +106,3 @@ async def first_of_all(page: Page) -> None:
         await route.continue_()
 
     await page.route("**/frontend_latest/app.*", last)
-
-
-async def fits(page: Page) -> None:
-    """See that no name and no value is cut, and that nothing is wider than the page."""
-    texts = page.locator("hui-tile-card ha-tile-info span")
-    await expect(texts.first).to_be_visible()
-    assert await texts.evaluate_all(CUT) == []
-    assert await page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")

@@ -11,9 +11,10 @@ import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
-from tests.live.energy import SITE
+from tests.live.energy import SITE, metadata
 from tests.live.home_assistant import LiveHomeAssistant
 
+from .layout import fits
 from .person import Person
 from .test_browser import until
 
@@ -23,16 +24,16 @@ DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 HOURS: Final = 10
 """How many hours of today the Energy page has in its picture."""
-ENERGY: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
-    f"{SITE}_grid_imported_today": ("Wh", (300.0, 280, 260, 250, 240, 60, 0, 0, 0, 0)),
-    f"{SITE}_grid_exported_today": ("Wh", (0.0, 0, 0, 0, 0, 0, 0, 150, 900, 1600)),
-    f"{SITE}_solar_generated_today": ("Wh", (0.0, 0, 0, 0, 0, 90, 640, 1500, 2400, 3100)),
-    f"{SITE}_battery_charged_today": ("Wh", (0.0, 0, 0, 0, 0, 0, 200, 900, 900, 800)),
-    f"{SITE}_battery_discharged_today": ("Wh", (150.0, 140, 140, 130, 120, 200, 0, 0, 0, 0)),
-    "sensor.roadrunner_home_charging_energy": ("kWh", (0.1, 0.1, 0.1, 0.1, 0.1, 0, 0, 0, 0, 0)),
-    "sensor.snowball_home_charging_energy": ("kWh", (0.0,) * HOURS),
+ENERGY: Final[dict[str, tuple[float, ...]]] = {
+    f"{SITE}_grid_imported_today": (300.0, 280, 260, 250, 240, 60, 0, 0, 0, 0),
+    f"{SITE}_grid_exported_today": (0.0, 0, 0, 0, 0, 0, 0, 150, 900, 1600),
+    f"{SITE}_solar_generated_today": (0.0, 0, 0, 0, 0, 90, 640, 1500, 2400, 3100),
+    f"{SITE}_battery_charged_today": (0.0, 0, 0, 0, 0, 0, 200, 900, 900, 800),
+    f"{SITE}_battery_discharged_today": (150.0, 140, 140, 130, 120, 200, 0, 0, 0, 0),
+    "sensor.roadrunner_home_charging_energy": (0.1, 0.1, 0.1, 0.1, 0.1, 0, 0, 0, 0, 0),
+    "sensor.snowball_home_charging_energy": (0.0,) * HOURS,
 }
-"""What the recorder would have of the morning -> unit, and what was added in each hour."""
+"""What the recorder would have of the morning: what was added in each hour."""
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def pictures(person: Person, name: str, shown: Locator) -> None:
     await page.emulate_media(color_scheme="light")
     await page.set_viewport_size(PHONE)
     await expect(shown).to_be_visible()
-    assert await page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+    await fits(page)
     await person.picture(f"{name}-phone")
     await page.set_viewport_size(DESKTOP)
 
@@ -122,23 +123,9 @@ async def _map(person: Person, home: LiveHomeAssistant) -> None:
 async def _energy(person: Person, home: LiveHomeAssistant) -> None:
     """With what the README says to choose there."""
     begun = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS)
-    for entity, (unit, hours) in ENERGY.items():
-        await home.call(
-            {
-                "type": "recorder/import_statistics",
-                "metadata": {
-                    "has_mean": False,
-                    "mean_type": 0,
-                    "has_sum": True,
-                    "name": None,
-                    "source": "recorder",
-                    "statistic_id": entity,
-                    "unit_class": "energy",
-                    "unit_of_measurement": unit,
-                },
-                "stats": _sums(begun, hours),
-            }
-        )
+    for entity, hours in ENERGY.items():
+        statistics = {"metadata": metadata(entity), "stats": _sums(begun, hours)}
+        await home.call({"type": "recorder/import_statistics", **statistics})
     await home.add_energy()
     await until(partial(_nothing_wrong, home))
     await person.open("/energy/electricity")

@@ -37,7 +37,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
-@settings(max_examples=200, database=None, derandomize=True)
+@settings(max_examples=200)
 def test_what_is_read_can_be_written_and_read_again(value: object) -> None:
     with suppress(ValueError):
         read = parse_json(json.dumps(value))

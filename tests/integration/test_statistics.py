@@ -195,7 +195,7 @@ def home_story(dice: random.Random) -> tuple[list[ChargeSomewhere], float]:
     """Return looks at a car that charges at home, elsewhere and fast, and the energy of home alone.
 
     Home is known by the place, or where the car does not tell it, by the charger; some sessions are seen late or after
-    they ended.
+    they ended. No two are first seen with the same energy: nothing that is read would tell them apart.
     """
     looks: list[ChargeSomewhere] = []
     tells = dice.random() < 0.7
@@ -215,6 +215,7 @@ def home_story(dice: random.Random) -> tuple[list[ChargeSomewhere], float]:
         added = 0.0
         for _ in range(dice.randint(1, 4)):
             added = max(round(added + dice.uniform(-1.0, 5.0), 2), 0.01)
+            added += 0.01 if added == looks[-1].charge.value else 0.0
             look(added, CHARGING, at_home=at_home, fast=fast)
         if dice.random() < 0.6:
             look(added, UNPLUGGED, at_home=at_home)

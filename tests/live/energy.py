@@ -59,7 +59,7 @@ def month_before(now: datetime) -> Iterator[dict[str, Any]]:
             row = {"start": hour.isoformat(), "state": totals[entity], "sum": totals[entity], "last_reset": None}
             rows.setdefault(entity, []).append(row)
     for entity, of_entity in rows.items():
-        yield {"type": "recorder/import_statistics", "metadata": _metadata(entity), "stats": of_entity}
+        yield {"type": "recorder/import_statistics", "metadata": metadata(entity), "stats": of_entity}
 
 
 def _hour(hour: datetime) -> Mapping[str, float]:
@@ -83,7 +83,8 @@ def _hour(hour: datetime) -> Mapping[str, float]:
     }
 
 
-def _metadata(entity: str) -> Mapping[str, Any]:
+def metadata(entity: str) -> Mapping[str, Any]:
+    """Return what the recorder is told of the statistics of a site's or a car's energy."""
     return {
         "has_mean": False,
         "mean_type": 0,

@@ -107,9 +107,7 @@ async def test_nothing_is_too_strange_for_the_audit_log(store: Store) -> None:
     details: list[Mapping[str, Any]] = []
 
     @given(st.dictionaries(TEXTS, CONTENT, max_size=4))
-    @hypothesis_settings(
-        max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     def collect(detail: Mapping[str, Any]) -> None:
         details.append(detail)
 

@@ -89,7 +89,7 @@ async def test_what_nobody_would_try_is_taken(passwords: Passwords, password: st
     st.integers(2, 4),
     st.sampled_from([str.lower, str.upper, str.title]),
 )
-@hypothesis_settings(deadline=None, derandomize=True, database=None)
+@hypothesis_settings(deadline=None)
 def test_a_common_password_over_and_over_stays_common(word: str, between: str, times: int, case: object) -> None:
     assert callable(case)
     assert strength.is_repeated(between.join([case(word)] * times))
@@ -101,7 +101,7 @@ SIGNS = "48({[<3691!|70$5+%2@abxyzAB "
 @example(SIGNS * 9)
 @example("1!|70$5+%2@" * 20)
 @given(st.text(st.sampled_from(SIGNS) | st.characters(), max_size=256))
-@hypothesis_settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@hypothesis_settings(max_examples=200, deadline=None)
 def test_judging_tries_a_bounded_number_of_readings(text: str) -> None:
     """What took 17 seconds was how many letters ambiguous signs can be: `1` for i or l, and so on, multiplied."""
     looked_at = text[: strength.JUDGED]

@@ -60,8 +60,6 @@ def test_no_input_to_any_route_gives_a_5xx(served: Served, subtests: pytest.Subt
         @hypothesis_settings(
             max_examples=EXAMPLES[served.settings.database_url.get_backend_name()],
             deadline=None,
-            database=None,
-            derandomize=True,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

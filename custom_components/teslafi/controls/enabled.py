@@ -111,7 +111,12 @@ class EnabledControls:
 
 @callback
 def forget_controls(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Let the entry forget that controls were enabled, and its entities go; what was sealed is wiped by the caller."""
+    """Let the entry forget that controls were enabled, and its entities go; what was sealed is wiped by the caller.
+
+    Once: whoever finds the same lock meanwhile has nothing left to do.
+    """
+    if CONF_CONTROLS not in entry.data:
+        return
     note_controls_locked(hass, entry, "", None)
     follow_controls(hass, entry, entry.data.get(CONF_CONTROLS, {}), {})
     data = {name: value for name, value in entry.data.items() if name != CONF_CONTROLS}

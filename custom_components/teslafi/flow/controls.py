@@ -596,7 +596,7 @@ class ControlsFlow(SignInFlow, TokenFlow, LinkFlow):
         entry = self._get_reconfigure_entry()
         if user_input is None:
             return self.async_show_form(step_id="disable_controls")
-        shared = entry.data[CONF_CONTROLS].get(CONF_SAME_APPLICATION)
+        shared = entry.data.get(CONF_CONTROLS, {}).get(CONF_SAME_APPLICATION)
         await self._wipe_controls()
         if shared:
             return await self.async_step_controls_disabled_shared()

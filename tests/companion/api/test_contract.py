@@ -41,7 +41,7 @@ def exercise(operation: Any, mode: GenerationMode, address: str, headers: dict[s
     sent = 0
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     def check(case: Case[Any]) -> None:
         nonlocal sent
         sent += 1

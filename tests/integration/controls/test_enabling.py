@@ -304,6 +304,14 @@ async def test_disabling_wipes_everything_and_watching_goes_on(hass: HomeAssista
         assert await transaction.first(controls.select()) is None
 
 
+async def test_disabling_what_was_locked_meanwhile_is_done(hass: HomeAssistant, keeper: Keeper) -> None:
+    """The form stayed open while an automation locked."""
+    flow = await reconfigure(hass, keeper.owner, keeper.entry, "disable_controls")
+    await keeper.controls.async_wipe(tell=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert (await keeper.owner.answer(flow, {}))["reason"] == "controls_disabled"
+
+
 async def test_the_action_locks_at_once(hass: HomeAssistant, keeper: Keeper) -> None:
     device = dr.async_get(hass).async_get_device_by_identifier(("teslafi", ANNAS_MODEL_3), keeper.entry.entry_id)
     assert device is not None

@@ -356,6 +356,19 @@ async def test_a_lock_at_the_companion_holds_for_the_next_command(hass: HomeAssi
     assert not (await async_get_vault(hass)).holds(keeper.entry.entry_id, CONTROLS)
 
 
+async def test_a_lock_that_several_look_at_reloads_once(
+    hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command and the watch over the status find it at the same time."""
+    reloads: list[str] = []
+    monkeypatch.setattr(hass.config_entries, "async_schedule_reload", reloads.append)
+    async with keeper.companion.store.transaction() as transaction:
+        await transaction.execute(controls.delete())
+    assert await refusal(keeper.unlock()) == "controls_not_allowed"
+    await keeper.ask_again()
+    assert reloads == [keeper.entry.entry_id]
+
+
 async def test_the_companion_out_of_reach_locks_nothing_before_the_permit_ends(
     keeper: Keeper, stack: AsyncExitStack
 ) -> None:
