@@ -734,6 +734,31 @@ async def test_waking_for_its_own_sake(hass: HomeAssistant, keeper: Keeper, quic
     assert quick
 
 
+async def test_a_car_that_fell_asleep_unnoticed_is_shown_as_waking(
+    hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was awake at the last look; the answer to the command says that it is not."""
+    seen: list[str] = []
+
+    def state() -> str:
+        found = hass.states.get("sensor.roadrunner_car_state")
+        assert found is not None
+        return found.state
+
+    async def sleep(_seconds: float) -> None:
+        seen.append(state())
+        keeper.car().wake()
+
+    opened = keeper.controls.gate._open  # noqa: SLF001
+    assert opened is not None
+    monkeypatch.setattr(opened.commander, "_sleep", sleep)
+    keeper.tesla.control.sleep(ANNAS_MODEL_3)
+    seen.append(state())
+    await keeper.unlock()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [*seen, state()] == ["online", "waking", "online"]
+
+
 async def test_a_lock_while_the_car_wakes_up_still_holds(
     hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

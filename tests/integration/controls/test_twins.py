@@ -85,9 +85,9 @@ async def test_a_group_replaces_its_own_and_what_a_user_enables_again_stays(
 
 
 async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAssistant, linked: Keeper) -> None:
-    """As a new car does, whose entities are registered when the controls are there already."""
+    """As new cars do, which are registered when the controls are there already; a car without controls reads."""
     await with_calendars(linked)
-    await linked.enable()
+    await linked.enable(vehicles=[ANNAS_MODEL_3])
     registry = er.async_get(hass)
     await hass.config_entries.async_unload(linked.entry.entry_id)
     for one in er.async_entries_for_config_entry(registry, linked.entry.entry_id):
@@ -96,6 +96,7 @@ async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAs
     await hass.config_entries.async_setup(linked.entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert disabled(linked) == dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT)
+    assert disabled(linked, ANNAS_MODEL_Y) == dict.fromkeys((*REPLACED, *BROUGHT))
 
 
 async def test_they_come_back_when_the_link_is_ended(hass: HomeAssistant, linked: Keeper) -> None:
