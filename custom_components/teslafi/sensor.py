@@ -444,9 +444,18 @@ def _requests(category: str, *, enabled: bool = False) -> VehicleSensorDescripti
     )
 
 
-def _speed_now(data: VehicleData) -> float:
+DRIVE: Final = "drive_state"
+"""The block in which nothing stands for parked, once the car has sent it."""
+
+
+def _speed_now(data: VehicleData) -> float | None:
     """Return the speed; the car sends null while it is parked."""
-    return data.snapshot.drive_state.speed or 0
+    return (data.snapshot.drive_state.speed or 0) if DRIVE in data.snapshot.reported else None
+
+
+def _shift_state(data: VehicleData) -> str | None:
+    """Return the gear; the car sends null while it is parked."""
+    return SHIFT_STATES.get(data.snapshot.drive_state.shift_state) if DRIVE in data.snapshot.reported else None
 
 
 def _phases(data: VehicleData) -> int | None:
@@ -732,7 +741,14 @@ _ROWS: Final[tuple[VehicleSensorDescription, ...]] = (
     _listed("climate_state.cop_activation_temperature", COP_TEMPERATURES, category=DIAGNOSTIC),
     _listed("climate_state.cop_not_running_reason", COP_REASONS, category=DIAGNOSTIC),
     # Driving and the active route
-    _listed("drive_state.shift_state", SHIFT_STATES, enabled=True),
+    VehicleSensorDescription(
+        key="drive_state_shift_state",
+        paths=("drive_state.shift_state",),
+        value_fn=_shift_state,
+        device_class=SensorDeviceClass.ENUM,
+        options=list(dict.fromkeys(SHIFT_STATES.values())),
+        entity_registry_enabled_default=True,
+    ),
     VehicleSensorDescription(
         key="drive_state_speed",
         paths=("drive_state.speed",),
@@ -1278,7 +1294,8 @@ class StateSensor(VehicleSensor):
     """The car's state, which also tells how old the car's data are without a row in the recorder for each look.
 
     Data that come while the state stays what it is write it again: Home Assistant keeps that moment as `last_reported`
-    alone. The attribute has the moment of the data that were the newest when the state itself was last written.
+    alone. The attribute has the moment of the data that were the newest when the state itself was last written, and
+    none while the car was never read.
     """
 
     _unrecorded_attributes = frozenset({DATA_AT})
@@ -1304,6 +1321,8 @@ class StateSensor(VehicleSensor):
             self._show_data_at()
         super()._handle_coordinator_update()
         if self.coordinator.data.data_at != self._data_at:
+            if self._attr_extra_state_attributes[DATA_AT] is None:
+                self._show_data_at()
             self._data_at = self.coordinator.data.data_at
             self.async_write_ha_state()
 

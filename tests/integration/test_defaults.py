@@ -140,7 +140,8 @@ async def test_a_car_that_was_never_awake_has_them_all(hass: HomeAssistant, stat
     reader = RecordedReader({VIN: {"vin": VIN, "state": state, "display_name": "Test"}}, {})
     entry = await watch(hass, reader)
     assert enabled(hass) == ESSENTIAL
-    assert state_of(hass, "charge_state_battery_level", "sensor").state == STATE_UNKNOWN
+    for key in ("charge_state_battery_level", "drive_state_shift_state", "drive_state_speed"):
+        assert state_of(hass, key, "sensor").state == STATE_UNKNOWN, "nobody knows that it is parked"
     before = {entity.entity_id for entity in er.async_get(hass).entities.values()}
     reader.cars[VIN] = recorded(MODEL_3) | {"vin": VIN, "state": "online"}
     await look_again(hass, entry)

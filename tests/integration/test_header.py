@@ -21,7 +21,7 @@ from custom_components.teslafi.coordinators.base import UNREACHABLE_AFTER
 from custom_components.teslafi.dashboard import FILES, MODULE
 from custom_components.teslafi.tesla.errors import Unreachable
 
-from .recorded import MODEL_3, VIN, RecordedReader, begin, look_again, watch, watch_car
+from .recorded import MODEL_3, VIN, RecordedReader, begin, look_again, recorded, watch, watch_car
 
 STATE: Final = "sensor.test_car_state"
 SCRIPT: Final = """
@@ -180,10 +180,14 @@ async def test_ages_in_words(hass: HomeAssistant, freezer: FrozenDateTimeFactory
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", ("No data yet", "Asleep")), ("de", ("Noch keine Daten", "Schläft"))]
+    ("language", "words"),
+    [
+        ("en", ("No data yet", "Asleep", "values appear when it wakes up")),
+        ("de", ("Noch keine Daten", "Schläft", "Werte erscheinen, sobald es aufwacht")),
+    ],
 )
 async def test_a_car_of_which_nothing_is_known_is_not_said_to_be_parked(
-    hass: HomeAssistant, language: str, words: tuple[str, str]
+    hass: HomeAssistant, language: str, words: tuple[str, str, str]
 ) -> None:
     reader = RecordedReader({VIN: {"vin": VIN, "state": "new words", "display_name": "Test"}}, {})
     entry = await watch(hass, reader)
@@ -191,7 +195,52 @@ async def test_a_car_of_which_nothing_is_known_is_not_said_to_be_parked(
     assert header() == f"**{words[0]}**"
     reader.cars[VIN]["state"] = "asleep"
     await look_again(hass, entry)
-    assert header() == f"**{words[1]}**"
+    assert header() == f"**{words[1]}** · {words[2]}"
+
+
+async def test_what_was_never_read_is_not_new(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    """However often the state of such a car is written; and what comes at last is new."""
+    reader = RecordedReader({VIN: {"vin": VIN, "state": "asleep", "display_name": "Test"}}, {})
+    entry = await watch(hass, reader)
+    header = await header_of(hass)
+    registry = er.async_get(hass)
+    for names in ({"wall"}, set[str]()):
+        registry.async_update_entity(STATE, labels=names)
+        await hass.async_block_till_done()
+        assert header() == "**Asleep** · values appear when it wakes up"
+    reader.cars[VIN] |= {"state": "online"}
+    reader.troubles["data"] = Unreachable("no answer")
+    await look_again(hass, entry)
+    assert header() == "**Online**", "it answers, and told nothing yet"
+    reader.troubles.clear()
+    reader.cars[VIN] = recorded(MODEL_3) | {"vin": VIN, "state": "online"}
+    freezer.tick(timedelta(hours=1))
+    await look_again(hass, entry)
+    assert header() == "**Parked** · just now"
+
+
+async def test_the_destination_is_told_while_a_control_replaces_its_sensor(hass: HomeAssistant) -> None:
+    reader = RecordedReader({VIN: recorded(MODEL_3) | {"vin": VIN}}, {})
+    reader.cars[VIN]["drive_state"] |= {"shift_state": "D", "active_route_destination": "Office"}
+    entry = await watch(hass, reader)
+    assert (await header_of(hass))().startswith("**Driving** to Office")
+    registry = er.async_get(hass)
+    sensor = registry.async_get_entity_id("sensor", DOMAIN, f"{VIN}-drive_state_active_route_destination")
+    assert sensor is not None
+    registered = registry.async_get(sensor)
+    assert registered is not None
+    registry.async_remove(sensor)
+    registry.async_get_or_create(
+        "text",
+        DOMAIN,
+        f"{VIN}-navigation_destination",
+        config_entry=entry,
+        device_id=registered.device_id,
+        suggested_object_id="control",
+        translation_key="navigation_destination",
+    )
+    hass.states.async_set("text.control", "Office")
+    assert (await header_of(hass))().startswith("**Driving** to Office")
 
 
 async def test_an_outage_makes_data_neither_newer_nor_older(

@@ -29,6 +29,7 @@ export const TEXTS = {
     mode: "Mode",
     none: "No Tesla cars or energy sites yet. [Add your Tesla account](/config/integrations/dashboard/add?domain=teslafi).",
     offline: "Offline",
+    online: "Online",
     outside: "Outside",
     parked: "Parked",
     power: "Power",
@@ -44,6 +45,7 @@ export const TEXTS = {
     unavailable: "Unavailable",
     unknown: "No data yet",
     waking: "Waking up",
+    when_awake: "values appear when it wakes up",
   },
   de: {
     activity: "Aktivität",
@@ -74,6 +76,7 @@ export const TEXTS = {
     mode: "Modus",
     none: "Noch keine Autos oder Energieanlagen. [Füge dein Tesla-Konto hinzu](/config/integrations/dashboard/add?domain=teslafi).",
     offline: "Offline",
+    online: "Online",
     outside: "Außen",
     parked: "Geparkt",
     power: "Leistung",
@@ -89,5 +92,6 @@ export const TEXTS = {
     unavailable: "Nicht verfügbar",
     unknown: "Noch keine Daten",
     waking: "Wacht auf",
+    when_awake: "Werte erscheinen, sobald es aufwacht",
   },
 };

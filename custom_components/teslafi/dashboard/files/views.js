@@ -58,9 +58,9 @@ const title = (name) => `# {{ ${JSON.stringify((name ?? "").replace(/[[\]<>*_`!\
 
 /** Return the template of the header: what the car does, in words, and how old that is. */
 function carHeader(name, entities, text) {
-  const value = (key, fallback = "''") => {
-    const id = entities.get(key);
-    return id ? `states('${id}')` : fallback;
+  const value = (...keys) => {
+    const id = entities.get(...keys);
+    return id ? `states('${id}')` : "''";
   };
   const shown = (key) => {
     const id = entities.get(key);
@@ -80,7 +80,7 @@ function carHeader(name, entities, text) {
     `{%- set full = ${time("sensor.charge_state_minutes_to_full_charge")} -%}`,
     `{%- set arrival = ${time("sensor.drive_state_active_route_minutes_to_arrival")} -%}`,
     // Whoever sends a destination to the car writes no link and no picture here
-    `{%- set target = ${value("sensor.drive_state_active_route_destination")}` +
+    `{%- set target = ${value("sensor.drive_state_active_route_destination", "text.navigation_destination")}` +
       ` | regex_replace('[][<>*_\`!#]', ' ') | replace('\\n', ' ') | trim -%}`,
     `{%- set place = ${place ? `states('${place}')` : "''"} -%}`,
     `{%- set zone = '' if place in nothing + ['not_home'] else ` +
@@ -88,7 +88,8 @@ function carHeader(name, entities, text) {
     `{%- set car = states['${state}'] -%}`,
     // Reported anew without a change: data came that left the state as it was
     `{%- set again = car is not none and car.last_reported > car.last_updated -%}`,
-    `{%- set at = car.last_reported if again else state_attr('${state}', 'data_at') -%}`,
+    `{%- set read = state_attr('${state}', 'data_at') -%}`,
+    `{%- set at = car.last_reported if read and again else read -%}`,
     `{%- set minutes = ((now() - at).total_seconds() / 60) | int if at else none %}`,
     title(name),
     ``,
@@ -108,13 +109,16 @@ function carHeader(name, entities, text) {
     `**${text.asleep}**{% if zone %} · {{ zone }}{% endif -%}`,
     `{%- elif state == 'offline' -%}`,
     `**${text.offline}**{% if zone %} · {{ zone }}{% endif -%}`,
+    `{%- elif minutes is none -%}`,
+    `**${text.online}**`,
     `{%- else -%}`,
     `**${text.parked}**{% if zone %} · {{ zone }}{% endif -%}`,
     `{%- endif -%}`,
     `{%- if minutes is not none %} · {% if minutes < 1 %}${text.just_now}` +
       `{% elif minutes < 2 * 60 %}${text.ago_minutes.replace("#", "{{ minutes }}")}` +
       `{% elif minutes < 48 * 60 %}${text.ago_hours.replace("#", "{{ minutes // 60 }}")}` +
-      `{% else %}${text.ago_days.replace("#", "{{ minutes // (24 * 60) }}")}{% endif %}{% endif %}`,
+      `{% else %}${text.ago_days.replace("#", "{{ minutes // (24 * 60) }}")}{% endif %}` +
+      `{% elif state == 'asleep' %} · ${text.when_awake}{% endif %}`,
   ].join("\n");
 }
 
