@@ -25,7 +25,7 @@ from ..polling.pace import PACES, Step
 from ..polling.rule import Ask, AwakeBecause, Moment, PollingState
 from ..storage.last_values import LastValues
 from ..tesla.decode import Decoded, assume, decode_vehicle, merge, without
-from ..tesla.errors import RateLimited, TeslaError, VehicleAsleep, VehicleInService
+from ..tesla.errors import RateLimited, TeslaError, UnexpectedAnswer, VehicleAsleep, VehicleInService
 from ..tesla.reader import Reader
 from ..tesla.requests import Category, Currency
 from ..tesla.snapshot import CarState, Snapshot
@@ -351,6 +351,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     async def _ask_state(self, data: VehicleData) -> VehicleData:
         with self.troubles.telling(self.subject, Ask.STATE):
             answer = await self._reader.vehicle_state(self.vin, self.count)
+            if answer.vehicle.state is None:
+                # Else nothing would be known by it, and it would be asked again at once, for as long as that lasts
+                raise UnexpectedAnswer("Tesla's answer does not say whether the car is online")
         self._refused.pop(Ask.STATE, None)
         return self._with_state(data, answer)
 

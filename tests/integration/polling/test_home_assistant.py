@@ -19,6 +19,7 @@ from custom_components.teslafi.polling.observation import Reason
 from custom_components.teslafi.sensor import AWAKE_BECAUSE
 from custom_components.teslafi.tesla.errors import RateLimited
 from custom_components.teslafi.tesla.requests import Category
+from custom_components.teslafi.tesla.snapshot import CarState
 from teslafi_simulators.tesla.cars.routine import Routine
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.integration.owner import Owner
@@ -108,6 +109,25 @@ async def test_a_look_under_way_brings_no_older_values_back(
     reader.cars[VIN]["charge_state"]["charge_limit_soc"] = 60
     await look(hass, freezer, car, 60)
     assert car.data.snapshot.charge_state.charge_limit_soc == 60
+
+
+@pytest.mark.parametrize("word", ["hibernating", "", None, 5, ["online"]])
+async def test_a_state_that_says_nothing_is_trouble(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    word: object,
+) -> None:
+    """It is asked less and less often, not at once again; nobody takes the last state for the present one."""
+    car, reader = await watched_car(hass)
+    reader.cars[VIN]["state"] = word
+    reader.asked.clear()
+    await pass_time(hass, freezer, 900, step=5)
+    assert 3 <= reader.asked["state"] <= 6
+    assert not car.reachable
+    reader.cars[VIN]["state"] = "online"
+    await pass_time(hass, freezer, 900)
+    assert car.reachable
+    assert car.data.state is CarState.ONLINE
 
 
 async def test_a_hint_brings_a_look(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory) -> None:
