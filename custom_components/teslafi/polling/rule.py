@@ -42,6 +42,8 @@ OVERDUE_MOST: Final = 10
 """An end that does not come when the car expects it is looked for less and less often."""
 SILENCE_GROWS: Final = 1.5
 SILENCE_MOST: Final = 3600.0
+COUNTED_MOST: Final = 20
+"""Silences and hints in a row that are counted: waits have long been at their longest, and powers of more are no numbers."""
 UNEXPLAINED: Final = 2
 """Silences without sleep or reason after which something unseen keeps the car awake."""
 SLEEPS_KNOWN: Final = 3
@@ -531,7 +533,11 @@ def _with_silence(polling: PollingState, observed: Observation, now: Moment) -> 
     quiet_for = now.clock - polling.data_at if polling.data_at is not None else 0.0
     if polling.data_at is None or quiet_for < silence_of(polling):
         return polling
-    return replace(polling, silences=polling.silences + 1, longest_silence=max(polling.longest_silence, quiet_for))
+    return replace(
+        polling,
+        silences=min(polling.silences + 1, COUNTED_MOST),
+        longest_silence=max(polling.longest_silence, quiet_for),
+    )
 
 
 def _with_stop(polling: PollingState, observed: Observation, change: _Change, now: Moment) -> PollingState:
@@ -691,6 +697,9 @@ def hinted(polling: PollingState, now: Moment) -> PollingState:
         return polling
     awaited = EXPECTED / (1 + polling.idle_hints)
     hinted = replace(
-        polling, hinted_at=now.clock, idle_hints=polling.idle_hints + 1, expecting_until=now.clock + awaited
+        polling,
+        hinted_at=now.clock,
+        idle_hints=min(polling.idle_hints + 1, COUNTED_MOST),
+        expecting_until=now.clock + awaited,
     )
     return look_wanted(hinted, now)

@@ -303,6 +303,20 @@ def test_a_sign_that_flaps_for_days_costs_little() -> None:
     assert flapped - alone <= 2 * 15
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_a_car_that_stands_for_half_a_year_is_watched_on(mode: Mode) -> None:
+    """Awake without a reason, with a door sensor that tells of every passer-by: what is counted has an end."""
+    polling, at = PollingState(), 0.0
+    for _ in range(3000):
+        here = Moment(at, EPOCH + at)
+        polling = rule.state_answered(polling, online=True, asleep=False, now=here)
+        polling = rule.data_answered(polling, Observation(), here)
+        polling = rule.hinted(polling, here)
+        request = rule.next_request(polling, here, mode)
+        assert request.at - at <= 120.0
+        at += 14_400.0
+
+
 @pytest.mark.parametrize(
     ("online", "seconds", "first"),
     [(True, 10, Ask.DATA), (True, 31, Ask.STATE), (False, 10, Ask.STATE), (None, 10, Ask.STATE)],
