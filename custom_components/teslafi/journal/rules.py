@@ -24,7 +24,7 @@ from .opened import (
 from .sample import Moment, Sample, Wake
 from .sessions import Charge, Closed, Drive, Kind, Parking, SoftwareVersion
 
-RULES: Final = 1
+RULES: Final = 2
 """Raised with each change of the rules that tells other sessions of the same samples."""
 GAP_MOST: Final = 31 * 86_400
 """Seconds after which nothing is told of what was between two looks: the car may have been somebody else's."""
@@ -41,6 +41,12 @@ LEAST_MISSED_KM: Final = 0.1
 LEAST_MISSED_KWH: Final = 0.1
 LEAST_CONTINUED_KWH: Final = 0.3
 """Heating from the cable moves the counter of a finished charge a little."""
+RECOUNTED_LEAST: Final = 0.5
+"""A counter that falls by a larger share counts another charge."""
+ROUNDING_KW: Final = 1.0
+"""By how much a charger may have more power than it tells."""
+ZERO_MOST: Final = 600
+"""Seconds between two looks at a charge in which it hardly is another one at its very beginning."""
 LEAST_LEARNT_POINTS: Final = 5
 ODOMETER_BACK_KM: Final = -0.05
 FASTEST_KMH: Final = 300.0
@@ -148,7 +154,21 @@ def advance(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
         old = replace(state, known=known)
         begun, closed = _begun(_left_alone(old), sample)
         return begun, (*_whole(old), *closed)
-    return _looked(_credited(state, sample), sample, known)
+    return _looked(_credited(state, sample), _without_zeros(sample, known, state.open), known)
+
+
+def _without_zeros(sample: Sample, known: Known, opened: Open | None) -> Sample:
+    """Return the sample without counters that are 0 for once: no car drives or charges back to nothing.
+
+    One that is really new counts on from there, and the next look tells that. A charge that begins counts from 0.
+    """
+    if sample.odometer_km == 0 and (known.odometer_km or 0.0) > 0:
+        sample = replace(sample, odometer_km=None)
+    if sample.energy_added_kwh == 0 and (known.energy_added_kwh or 0.0) > LEAST_MISSED_KWH:
+        goes_on = isinstance(opened, OpenCharge) and sample.at - known.at <= ZERO_MOST
+        if goes_on or not sample.charging:
+            sample = replace(sample, energy_added_kwh=None)
+    return sample
 
 
 def current(state: State) -> Drive | Charge | Parking | None:
@@ -303,6 +323,8 @@ class Look:
     moved: float
     """Kilometers since what is told."""
     base_km: float | None
+    recounted: bool = False
+    """The car's counter went back a little, though there was no other charge."""
     other_charge: bool = False
     """The car counts another charge than before."""
     missed_kwh: float = 0.0
@@ -388,6 +410,8 @@ class Look:
     def new_base_kwh(self) -> float:
         """The counter when the charge began that goes on now: it stays while the cable stays, and else begins at 0."""
         before, now = self.before.energy_added_kwh, self.sample.energy_added_kwh
+        if self.recounted:
+            return now or 0.0
         return before if self.same_plug and before is not None and now is not None and now >= before else 0.0
 
     @property
@@ -440,7 +464,8 @@ def _with_charges(look: Look) -> Look:
     """
     before, now = look.before.energy_added_kwh, look.sample.energy_added_kwh
     if before is not None and now is not None and now < before - LEAST_MISSED_KWH:
-        look = replace(look, other_charge=True)
+        recounted = _is_recount(look, before, now)
+        look = replace(look, recounted=recounted, other_charge=not recounted)
     unexplained = _unexplained_kwh(look)
     used = look.moved * look.state.range_per_km * look.state.kwh_per_km
     doubtful = UNEXPLAINED_KWH + UNEXPLAINED_SHARE * used
@@ -458,6 +483,31 @@ def _with_charges(look: Look) -> Look:
     return replace(look, missed_kwh=told + unexplained if unexplained > doubtful else told)
 
 
+def _is_recount(look: Look, before: float, now: float) -> bool:
+    """Tell a counter that the car corrects from that of another charge: that one takes time, and is in the battery.
+
+    Cars do this within a charge and after it (Home Assistant core's issues about `charge_energy_added`).
+    """
+    if look.moved >= LEAST_MISSED_KM or now < before * RECOUNTED_LEAST:
+        return False
+    if look.opened.kind is look.kind is Kind.CHARGE:
+        power = max(look.before.power_kw or 0.0, _power(look.sample)) + ROUNDING_KW
+        if now > power * look.passed / 3600:
+            return True
+    gained = _gained_kwh(look)
+    return gained is not None and gained < now / 2
+
+
+def _gained_kwh(look: Look) -> float | None:
+    """Return what the battery of a car that stood holds more, by range or by charge."""
+    before, now = look.before, look.sample
+    if before.range_km is not None and now.range_km is not None:
+        return (now.range_km - before.range_km) * look.state.kwh_per_km
+    if before.soc is not None and now.soc is not None:
+        return (now.soc - before.soc) * look.state.kwh_per_point
+    return None
+
+
 def _unexplained_kwh(look: Look) -> float:
     """Return what the battery holds more than distance and the charges before and now explain."""
     before, now = look.before.range_km, look.sample.range_km
@@ -472,7 +522,7 @@ def _unexplained_kwh(look: Look) -> float:
 def _counted_kwh(look: Look) -> float:
     """Return what the car's counter tells of such a charge."""
     before, now = look.before.energy_added_kwh, look.sample.energy_added_kwh
-    if look.kind is Kind.CHARGE or before is None or now is None:
+    if look.kind is Kind.CHARGE or before is None or now is None or look.recounted:
         return 0.0
     if look.opened.kind is Kind.CHARGE or now < before:
         return now if (look.other_charge or now < before - LEAST_MISSED_KWH) and now > LEAST_MISSED_KWH else 0.0

@@ -43,7 +43,7 @@ OVERDUE_MOST: Final = 10
 SILENCE_GROWS: Final = 1.5
 SILENCE_MOST: Final = 3600.0
 COUNTED_MOST: Final = 20
-"""Silences and hints in a row that are counted: waits have long been at their longest, and powers of more are no numbers."""
+"""Silences and hints in a row that are counted: waits are at their longest, and powers of many more are no numbers."""
 UNEXPLAINED: Final = 2
 """Silences without sleep or reason after which something unseen keeps the car awake."""
 SLEEPS_KNOWN: Final = 3
