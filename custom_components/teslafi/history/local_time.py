@@ -1,29 +1,40 @@
 """Local times without a zone, as exports have them, to moments: by the order of the rows where a clock was set back."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 import re
 import time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-type Parse = Callable[[str], tuple[int, int, int, int, int, int]]
-"""Year, month, day, hour, minute, second; raises ValueError."""
+type Date = tuple[int, int, int, int, int, int]
+"""Year, month, day, hour, minute, second."""
+type Parse = Callable[[str], Date]
+"""Raises ValueError with a text that is no date."""
 
-_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?Z?")
-_SLASHED: Final = re.compile(
-    r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}),?[ T](\d{1,2}):(\d{2})(?::(\d{2}))?(?: ?([AaPp])\.?[Mm]\.?)?"
-)
+_TIME: Final = r"[\sT]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?"
+_ISO: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + _TIME, re.ASCII)
+_ZONED: Final = re.compile(_ISO.pattern + r"\s?(Z|[+-]\d{2}:?\d{2})", re.ASCII)
+_SLASHED: Final = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2}),?" + _TIME + r"(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
+"""Microsoft's locales order them in every way, some with years of two digits, and write blanks within "p. m."."""
+_DOTTED: Final = re.compile(r"\d{1,2}\.")
+_CENTURY: Final = 2000
 FIRST: Final = 1_199_145_600
 """Epoch second at which 2008 began, the year of the first car."""
-_DAY: Final = 86_400
+AHEAD_MOST: Final = 3600
+"""Seconds by which a row may lie ahead: Home Assistant's clock may be wrong a little."""
 _NOON: Final = 12
 _MONTHS: Final = 12
 _SIXTY: Final = 60
 _PREFIX: Final = len("2026-11-26 13")
+_PLAIN: Final = len("2026-11-26 13:05:59")
 
 
-def parse_iso(text: str) -> tuple[int, int, int, int, int, int]:
+class Ahead(ValueError):
+    """A moment that lies ahead of now: the times are of another zone."""
+
+
+def parse_iso(text: str) -> Date:
     """Read `2026-11-26 13:05:59`, the form of the original files."""
     if (found := _ISO.fullmatch(text)) is None:
         raise ValueError(text)
@@ -31,11 +42,23 @@ def parse_iso(text: str) -> tuple[int, int, int, int, int, int]:
     return year, month, day, hour, minute, second
 
 
-def _slashed(text: str) -> tuple[int, int, int, int, int, int]:
+def parse_zoned(text: str) -> Date:
+    """Read `2026-11-26T13:05:59Z` or `2026-11-26 14:05:59+01:00`, as converters write, in UTC."""
+    if (found := _ZONED.fullmatch(text)) is None:
+        raise ValueError(text)
+    *local, offset = found.groups()
+    year, month, day, hour, minute, second = (int(part or 0) for part in local)
+    hours, minutes = (0, 0) if offset == "Z" else (int(offset[:3]), int(offset[0] + offset[-2:]))
+    utc = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - timedelta(hours=hours, minutes=minutes)
+    return utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second
+
+
+def _slashed(text: str) -> Date:
     """Return first number, second number, year, hour, minute, second of a date that a spreadsheet has changed."""
     if (found := _SLASHED.fullmatch(text)) is None:
         raise ValueError(text)
     first, second_number, year, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    year += _CENTURY if len(found[3]) < len("2026") else 0
     half = (found[7] or "").lower()
     if half:
         if not 1 <= hour <= _NOON:
@@ -44,13 +67,13 @@ def _slashed(text: str) -> tuple[int, int, int, int, int, int]:
     return first, second_number, year, hour, minute, second
 
 
-def parse_month_first(text: str) -> tuple[int, int, int, int, int, int]:
+def parse_month_first(text: str) -> Date:
     """Read `11/26/2026 1:05:59 PM`."""
     month, day, year, *time = _slashed(text)
     return year, month, day, time[0], time[1], time[2]
 
 
-def parse_day_first(text: str) -> tuple[int, int, int, int, int, int]:
+def parse_day_first(text: str) -> Date:
     """Read `26/11/2026 13:05`."""
     day, month, year, *time = _slashed(text)
     return year, month, day, time[0], time[1], time[2]
@@ -63,16 +86,18 @@ def form_of(texts: Sequence[str], month: int | None) -> Parse:
     """
     if all(_ISO.fullmatch(text) for text in texts):
         return parse_iso
+    if all(_ZONED.fullmatch(text) for text in texts):
+        return parse_zoned
     pairs = [_slashed(text)[:2] for text in texts if not _ISO.fullmatch(text)]
-    if any(first > _MONTHS for first, _ in pairs):
-        return parse_day_first
+    if any(first > _MONTHS for first, _ in pairs) or any(_DOTTED.match(text) for text in texts):
+        return parse_day_first  # nobody writes dots the other way
     if any(second > _MONTHS for _, second in pairs):
         return parse_month_first
-    if month is not None and len({first for first, _ in pairs}) != len({second for _, second in pairs}):
-        return parse_month_first if {first for first, _ in pairs} <= {month} else parse_day_first
+    firsts, seconds = ({pair[place] for pair in pairs} for place in (0, 1))
+    if month is not None and (firsts == {month}) is not (seconds == {month}):
+        return parse_month_first if firsts == {month} else parse_day_first
     # Rows of one month: its number stays the same while the day goes up
-    steady = len({first for first, _ in pairs}) <= len({second for _, second in pairs})
-    return parse_month_first if steady else parse_day_first
+    return parse_month_first if len(firsts) <= len(seconds) else parse_day_first
 
 
 class Clock:
@@ -83,9 +108,9 @@ class Clock:
     """
 
     def __init__(self, zone: ZoneInfo, parse: Parse, now: Callable[[], float] = time.time) -> None:
-        """Begin before the first row. No car has told anything before 2008, nor after tomorrow."""
+        """Begin before the first row. No car has told anything before 2008, nor what is yet to come."""
         self._now = now
-        self._zone = zone
+        self._zone: tzinfo = UTC if parse is parse_zoned else zone
         self._parse = parse
         self._hours: dict[tuple[int, int, int, int], int | None] = {}
         self._last: int | None = None
@@ -93,8 +118,16 @@ class Clock:
         self._base: int | None = None
 
     def moment(self, text: str) -> int:
-        """Return the moment of the next row; raise ValueError when it is no date of the file's form."""
-        if self._base is not None and text[:_PREFIX] == self._text and len(text) == _PREFIX + 6:
+        """Return the moment of the next row; raise ValueError with the text when it is no date of the file's form."""
+        try:
+            return self._moment(text)
+        except Ahead:
+            raise Ahead(text) from None
+        except ValueError, OverflowError:
+            raise ValueError(text) from None
+
+    def _moment(self, text: str) -> int:
+        if self._base is not None and text[:_PREFIX] == self._text and _is_plain(text):
             self._last = self._base + _seconds(text, int(text[14:16]), int(text[17:19]))
             return self._last
         year, month, day, hour, minute, second = self._parse(text)
@@ -104,7 +137,7 @@ class Clock:
             self._last = self._in_order(datetime(year, month, day, hour, minute, second, tzinfo=self._zone))
         else:
             self._last = base + seconds
-        if self._parse is parse_iso:
+        if self._parse is parse_iso and _is_plain(text):
             self._text, self._base = text[:_PREFIX], base
         return self._last
 
@@ -121,12 +154,19 @@ class Clock:
         if key not in self._hours:
             first = datetime(year, month, day, hour, tzinfo=self._zone)
             begins = int(first.astimezone(UTC).timestamp())
-            if begins < FIRST or begins > self._now() + _DAY:
+            if begins > self._now() + AHEAD_MOST:
+                raise Ahead(first.isoformat(" "))
+            if begins < FIRST:
                 raise ValueError(first.isoformat(" "))
             ends = first.replace(minute=_SIXTY - 1, second=_SIXTY - 1)
             offsets = {each.replace(fold=fold).utcoffset() for each in (first, ends) for fold in (0, 1)}
             self._hours[key] = begins if len(offsets) == 1 else None
         return self._hours[key]
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether a text has the digits of its minutes and seconds where the original files have them."""
+    return len(text) == _PLAIN and text[_PREFIX] == text[_PREFIX + 3] == ":"
 
 
 def _seconds(text: str, minute: int, second: int) -> int:

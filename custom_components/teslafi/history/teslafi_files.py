@@ -10,6 +10,7 @@ import csv
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import TextIOWrapper
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 import re
@@ -20,12 +21,13 @@ from zoneinfo import ZoneInfo
 
 from ..journal.sample import Sample
 from .errors import HistoryUnreadable
-from .local_time import Clock, Parse, form_of, parse_iso, some
+from .local_time import Ahead, Clock, Date, Parse, form_of, parse_iso, some
 from .teslafi_record import CSV_NAMES, FIELDS, FieldUnreadable, text_of, values_of
 
 DELIMITERS: Final = ",;\t|"
 MOST_BYTES: Final = 4 * 1024**3
 """Of all files together, unpacked: ten years of a car are about one."""
+DAY: Final = 86_400
 DATE: Final = "date"
 VIN: Final = "vin"
 _VIN: Final = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
@@ -63,22 +65,33 @@ class HistoryFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """How a file's dates are written, and in which order its rows are.
+
+    `first`, `last`: the moments of its earliest and its newest row, or a little more. `backwards`: the newest row comes
+    first; `mixed`: neither does the oldest, all the way.
+    """
+
+    parse: Parse
+    first: int
+    last: int
+    backwards: bool
+    mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Writing:
     """How a file is written.
 
-    `columns`: name in lower case -> place; `width`: how many there are. `first`: the moment of its earliest row.
-    `backwards`: the newest row comes first; `mixed`: neither does the oldest, all the way. `rows`: how many there are.
-    `vins`: those in it, in order.
+    `header`: the names as they are written; `columns`: name in lower case -> place. `rows`: how many there are. `vins`:
+    those in it, in order.
     """
 
     encoding: str
     delimiter: str
+    header: tuple[str, ...]
     columns: dict[str, int]
-    width: int
-    parse: Parse
-    first: int
-    backwards: bool
-    mixed: bool
+    order: Order
     rows: int
     vins: tuple[str, ...]
 
@@ -154,32 +167,50 @@ def examine(file: HistoryFile, zone: ZoneInfo) -> Examined | None:
     with _text(file, encoding) as text:
         head = text.readline(_PIECE)
         delimiter = max(DELIMITERS, key=head.count)
-        names = next(csv.reader([head], delimiter=delimiter), [])
+        names = tuple(next(csv.reader([head], delimiter=delimiter), []))
         columns = _columns(file, head, names)
-        rows, dates, vins, mixed = _dates_and_vins(file, _reader(file, text, delimiter), columns, len(names))
+        rows, dates, vins, mixed = _dates_and_vins(file, _reader(file, text, delimiter), columns, names)
     if not rows:
         return None
     month = _MONTH.fullmatch(Path(file.name).name)
     try:
-        parse = form_of(some(dates), int(month[1]) if month else None)
-        first, last = (Clock(zone, parse).moment(dates[place]) for place in (0, -1))
+        order = _order(dates, int(month[1]) if month else None, zone, mixed=mixed)
     except ValueError as error:
-        raise HistoryUnreadable("history_date", file.name, 2, "Date", str(error)) from None
-    except OverflowError:
-        raise HistoryUnreadable("history_date", file.name, 2, "Date", dates[0]) from None
+        with _text(file, encoding) as text:
+            text.readline(_PIECE)
+            checked = _checked(file, _reader(file, text, delimiter), names, columns[DATE])
+            line = next((line for line, row in checked if row[columns[DATE]].strip() == str(error)), 2)
+        raise _no_moment(file, line, error) from None
     writing = Writing(
         encoding=encoding,
         delimiter=delimiter,
+        header=names,
         columns=columns,
-        width=len(names),
-        parse=parse,
-        first=min(first, last),
-        backwards=last < first,
-        mixed=mixed and parse is parse_iso,
+        order=order,
         rows=rows,
         vins=tuple(vins),
     )
     return Examined(file, writing)
+
+
+def _order(dates: Sequence[str], month: int | None, zone: ZoneInfo, *, mixed: bool) -> Order:
+    """Find out how dates are written and ordered; raise ValueError with one that is none."""
+    parse = form_of(some(dates), month)
+    if parse is not parse_iso:
+        mixed = _is_mixed(dates, parse)
+    ends = (min(dates, key=parse), max(dates, key=parse)) if mixed else (dates[0], dates[-1])
+    one, other = (Clock(zone, parse).moment(date) for date in ends)
+    around = DAY if mixed else 0  # not all dates were looked at
+    return Order(parse, min(one, other) - around, max(one, other) + around, backwards=other < one, mixed=mixed)
+
+
+def _is_mixed(dates: Iterable[str], parse: Parse) -> bool:
+    return len({way for before, after in pairwise(dates) if (way := _way(parse(before), parse(after))) is not None}) > 1
+
+
+def _no_moment(file: HistoryFile, line: int, error: ValueError) -> HistoryUnreadable:
+    key = "history_future" if isinstance(error, Ahead) else "history_date"
+    return HistoryUnreadable(key, file.name, line, "Date", str(error))
 
 
 def _encoding(file: HistoryFile) -> str:
@@ -199,7 +230,7 @@ def _encoding(file: HistoryFile) -> str:
     return "utf-8-sig"
 
 
-def _columns(file: HistoryFile, head: str, names: list[str]) -> dict[str, int]:
+def _columns(file: HistoryFile, head: str, names: Sequence[str]) -> dict[str, int]:
     if "<html" in head.lower() or "<!doctype" in head.lower():
         raise HistoryUnreadable("history_web_page", file.name, 1)
     columns = {name.strip().lower(): place for place, name in enumerate(names)}
@@ -210,21 +241,21 @@ def _columns(file: HistoryFile, head: str, names: list[str]) -> dict[str, int]:
 
 
 def _dates_and_vins(
-    file: HistoryFile, rows: Rows, columns: dict[str, int], width: int
+    file: HistoryFile, rows: Rows, columns: dict[str, int], header: Sequence[str]
 ) -> tuple[int, list[str], dict[str, None], bool]:
     """Return how many rows there are, dates from all over them, the cars, and whether the order changes its way.
 
-    The first and the last date are among the dates.
+    The first and the last date are among the dates. The order is told of dates as the original files have them alone.
     """
     date, vin = columns[DATE], columns.get(VIN)
     dates: list[str] = []
     vins: dict[str, None] = {}
     count, each, last = 0, 1, ""
     ways: set[bool] = set()
-    for line, row in _checked(file, rows, width):
+    for line, row in _checked(file, rows, header, date):
         before, last = last, row[date].strip()
-        if count and before[:_HOURS] != last[:_HOURS] and not _next_to(before, last):
-            ways.add(before < last)
+        if count and before[:_HOURS] != last[:_HOURS] and (way := _way_of(before, last)) is not None:
+            ways.add(way)
         if count % each == 0:
             dates.append(last)
             if len(dates) > _DATES_MOST:
@@ -237,23 +268,33 @@ def _dates_and_vins(
     return count, [*dates, last], vins, len(ways) > 1
 
 
-def _next_to(before: str, after: str) -> bool:
-    """Say whether two moments are within the time by which clocks are set; dates of another form never count."""
+def _way_of(before: str, after: str) -> bool | None:
     try:
-        apart = datetime(*parse_iso(after)) - datetime(*parse_iso(before))  # noqa: DTZ001 - local time, of a zone not named
+        return _way(parse_iso(before), parse_iso(after))
     except ValueError:
-        return False
-    return abs(apart) <= SET_MOST
+        return None
 
 
-def _checked(file: HistoryFile, rows: Rows, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield line and row; raise HistoryUnreadable for a row that is cut off or too long."""
+def _way(before: Date, after: Date) -> bool | None:
+    """Say whether time goes on between two rows; None when it is no more than by what clocks are set."""
+    apart = datetime(*after) - datetime(*before)  # noqa: DTZ001 - local time, of a zone not named
+    return None if abs(apart) <= SET_MOST else apart > timedelta(0)
+
+
+def _checked(file: HistoryFile, rows: Rows, header: Sequence[str], date: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and row; raise HistoryUnreadable for a row that is cut off or too long.
+
+    Empty rows are a spreadsheet's; a header in the middle begins the next of several files that were put together.
+    """
+    width, name = len(header), header[date]
     try:
         for row in rows:
-            if len(row) == width:
+            if len(row) == width and row[date] and row[date] != name:
                 yield rows.line_num + 1, row
-            elif any(cell.strip() for cell in row):
-                raise HistoryUnreadable("history_row", file.name, rows.line_num + 1, "", f"{len(row)} / {width}")
+            elif any(cell.strip() for cell in row) and row[date : date + 1] != [name]:
+                if len(row) != width:
+                    raise HistoryUnreadable("history_row", file.name, rows.line_num + 1, "", f"{len(row)} / {width}")
+                yield rows.line_num + 1, row
     except csv.Error:
         raise HistoryUnreadable("history_row", file.name, rows.line_num + 1) from None
 
@@ -264,7 +305,7 @@ def samples_of(examined: Examined, zone: ZoneInfo, vin: str | None) -> Iterator[
     Rows that name no car are of the one before; `vin` is the car of files that name none. Raises HistoryUnreadable.
     """
     file, writing = examined.file, examined.writing
-    columns, clock = writing.columns, Clock(zone, writing.parse)
+    columns, clock = writing.columns, Clock(zone, writing.order.parse)
     named = {name: CSV_NAMES.get(name, name) for name, _ in FIELDS.values()}
     known = {name: columns[column] for name, column in named.items() if column in columns}
     decimal_comma = writing.delimiter != ","
@@ -275,8 +316,8 @@ def samples_of(examined: Examined, zone: ZoneInfo, vin: str | None) -> Iterator[
     for line, (date, row_vin, *picked) in _rows(examined, pick):
         try:
             at = clock.moment(date.strip())
-        except ValueError, OverflowError:
-            raise HistoryUnreadable("history_date", file.name, line, "Date", date) from None
+        except ValueError as error:
+            raise _no_moment(file, line, error) from None
         if VIN in columns and (row_owner := text_of(row_vin)) is not None:
             owner = row_owner.upper()
         if (told := tuple(picked)) != before:
@@ -290,14 +331,23 @@ type Picked = tuple[str, ...]
 def _rows(examined: Examined, pick: Callable[[list[str]], Picked]) -> Iterator[tuple[int, Picked]]:
     """Yield line and what is picked of each row, from the oldest row on."""
     file, writing = examined.file, examined.writing
+    order = writing.order
     with _text(file, writing.encoding) as text:
         text.readline(_PIECE)
-        rows = _reader(file, text, writing.delimiter)
-        picked = ((line, pick(row)) for line, row in _checked(file, rows, writing.width))
-        if writing.mixed:
-            yield from sorted(picked, key=lambda row: row[1][0].strip())
+        rows = _checked(file, _reader(file, text, writing.delimiter), writing.header, writing.columns[DATE])
+        picked = ((line, pick(row)) for line, row in rows)
+        if order.mixed:
+            yield from sorted(picked, key=lambda row: _place(row[1][0], order.parse))
         else:
-            yield from (reversed(list(picked)) if writing.backwards else picked)
+            yield from (reversed(list(picked)) if order.backwards else picked)
+
+
+def _place(date: str, parse: Parse) -> Date:
+    """Return where a row belongs; one whose date is none comes first, and is told when it is read."""
+    try:
+        return parse(date.strip())
+    except ValueError:
+        return 0, 0, 0, 0, 0, 0
 
 
 def _values(file: HistoryFile, line: int, picked: Iterable[tuple[str, str]], *, decimal_comma: bool) -> dict[str, Any]:

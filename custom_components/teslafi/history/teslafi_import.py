@@ -1,7 +1,8 @@
 """An owner's TeslaFi.com files, ready for the journal: in order of time, by car, each moment once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ def prepare(paths: Sequence[tuple[str, Path]], zone: ZoneInfo) -> Import:
     examined = [found for file in files_of(paths) if (found := examine(file, zone)) is not None]
     if not examined:
         raise HistoryUnreadable("history_empty", paths[0][0] if paths else "")
-    examined.sort(key=lambda one: one.writing.first)
+    examined.sort(key=lambda one: one.writing.order.first)
     vins = dict.fromkeys(vin for one in examined for vin in one.writing.vins)
     return Import(tuple(examined), zone, tuple(vins), any(not one.writing.vins for one in examined))
 
@@ -54,13 +55,30 @@ def samples(
     """
     named = _Places(zone_of)
     last = -1
-    for one in prepared.files:
-        if vin not in (*one.writing.vins, unnamed):
-            continue
-        for owner, sample in samples_of(one, prepared.zone, unnamed):
-            if owner == vin and sample.at > last:
+    for together in _overlapping(one for one in prepared.files if vin in (*one.writing.vins, unnamed)):
+        read = [_of_car(one, prepared.zone, vin, unnamed) for one in together]
+        for sample in read[0] if len(read) == 1 else merge(*read, key=lambda sample: sample.at):
+            if sample.at > last:
                 last = sample.at
                 yield named.placed(sample)
+
+
+def _overlapping(files: Iterable[Examined]) -> Iterator[list[Examined]]:
+    """Yield files in order of time, those together that are partly of the same time: one may fill another's holes."""
+    together: list[Examined] = []
+    until = 0
+    for one in files:
+        if together and one.writing.order.first > until:
+            yield together
+            together = []
+        together.append(one)
+        until = max(until, one.writing.order.last)
+    if together:
+        yield together
+
+
+def _of_car(one: Examined, zone: ZoneInfo, vin: str, unnamed: str | None) -> Iterator[Sample]:
+    return (sample for owner, sample in samples_of(one, zone, unnamed) if owner == vin)
 
 
 def check(prepared: Import, *, unnamed: str | None = None) -> None:

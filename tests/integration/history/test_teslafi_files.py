@@ -145,6 +145,15 @@ def test_encodings(bring: Bring, encoding: str) -> None:
         ("12/30/2022 22:32", "12/31/2022 8:00"),
         ("30.12.2022 22:32", "31.12.2022 08:00"),
         ("2022-12-30 22:32:00", "2022-12-31 08:00:00"),
+        ("2022/12/30 22:32", "2022/12/31 8:00"),
+        ("2022.12.30 22:32", "2022.12.31 8:00"),
+        ("12/30/22 22:32", "12/31/22 8:00"),
+        ("30-12-22 22:32", "31-12-22 8:00"),
+        ("12/30/2022 10:32\u202fPM", "12/31/2022 8:00\u202fAM"),
+        ("30/12/2022 10:32 p. m.", "31/12/2022 8:00 a. m."),
+        ("2022-12-30 22:32:00.5", "2022-12-31 08:00:00.999"),
+        ("2022-12-30T21:32:00Z", "2022-12-31T07:00:00Z"),
+        ("2022-12-30 16:32:00-05:00", "2022-12-31 12:30:00+0530"),
     ],
 )
 def test_dates_that_a_spreadsheet_touched(bring: Bring, dates: tuple[str, str]) -> None:
@@ -158,9 +167,20 @@ def test_days_below_thirteen_are_told_by_the_month_that_stays(bring: Bring, form
     assert [sample.at for sample in found] == [at(f"2022-02-{day:02} 07:00") for day in range(1, 13)]
 
 
-def test_one_day_alone_is_told_by_the_file_s_name(bring: Bring) -> None:
-    (sample,) = of(bring(file_of([row("3/2/2022 08:00")]), names=("TeslaFi32022.csv",)))
-    assert sample.at == at("2022-03-02 07:00")
+@pytest.mark.parametrize(
+    ("date", "name", "day"),
+    [
+        ("3/2/2022 08:00", "TeslaFi32022.csv", "2022-03-02"),
+        ("2/3/2022 08:00", "TeslaFi32022.csv", "2022-03-02"),
+        ("2/3/2022 08:00", "TeslaFi22022 (1).csv", "2022-02-03"),
+        ("3.2.2022 08:00", "TeslaFi32022.csv", "2022-02-03"),
+        ("3/2/2022 08:00", "all.csv", "2022-03-02"),
+    ],
+)
+def test_one_day_alone_is_told_by_the_file_s_name(bring: Bring, date: str, name: str, day: str) -> None:
+    """But for dots: nobody writes the month before them."""
+    (sample,) = of(bring(file_of([row(date)]), names=(name,)))
+    assert sample.at == at(f"{day} 07:00")
 
 
 def test_the_hour_that_comes_twice_goes_by_the_order_of_rows(bring: Bring) -> None:
@@ -194,6 +214,70 @@ def test_months_in_any_order_and_twice(bring: Bring) -> None:
     months = [file_of([row(f"2022-0{month}-10 08:00:00", odometer=str(1000 + month))]) for month in (3, 1, 2, 1)]
     found = of(bring(*months))
     assert [round((sample.odometer_km or 0) / KM_PER_MILE) for sample in found] == [1001, 1002, 1003]
+
+
+def days(*numbers: int, form: str = "2022-01-{day:02} 08:00:00") -> list[dict[str, str]]:
+    """Return rows of these days of January, in this order."""
+    return [row(form.format(day=day), odometer=str(1000 + day)) for day in numbers]
+
+
+def found_days(found: list[Sample]) -> list[int]:
+    """Return the days of samples, as their odometers tell them."""
+    return [round((sample.odometer_km or 0) / KM_PER_MILE) - 1000 for sample in found]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ([1, 2, 6, 7], [3, 4, 5]),
+        ([1, 2, 3], [1, 2, 3, 4, 5, 6, 7]),
+        ([1, 3, 5, 7], [2, 4, 6]),
+        ([7, 5, 3, 1], [2, 4, 6]),
+        ([5, 1, 7, 3], [6, 2, 4]),
+        ([1, 7], [2, 6], [3, 5], [4]),
+        ([1, 2], [4, 5], [3], [6, 7]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["2022-01-{day:02} 08:00:00", "2022-1-{day} 8:00", "{day}.1.2022 8:00"])
+def test_files_fill_each_others_holes(bring: Bring, files: tuple[list[int], ...], form: str) -> None:
+    """A month brought in its middle and again at its end, a year beside some of its months: no row is left out."""
+    for order in (files, files[::-1]):
+        assert found_days(of(bring(*(file_of(days(*each, form=form)) for each in order)))) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    "form", ["2022-1-{day} 8:00", "{day}/1/2022 8:00", "1/{day}/2022 8:00 AM", "{day}.1.2022 8:00"]
+)
+def test_dates_go_by_numbers_and_not_by_letters(bring: Bring, form: str) -> None:
+    """The 9th comes before the 10th, and days in any order are all taken."""
+    assert found_days(of(bring(file_of(days(8, 9, 10, 11, 20, form=form))))) == [8, 9, 10, 11, 20]
+    assert found_days(of(bring(file_of(days(20, 9, 11, 8, 10, form=form))))) == [8, 9, 10, 11, 20]
+
+
+def test_what_spreadsheets_and_people_put_between_rows_is_no_row(bring: Bring) -> None:
+    """Empty rows, with and without delimiters, and files that were put one after another."""
+    first, second = file_of(days(1, 2, 3), encoding="utf-8"), file_of(days(4, 5), encoding="utf-8-sig")
+    empty = b"," * (len(HEADER) - 1) + b"\r\n" + b'"",' * (len(HEADER) - 1) + b'""\n' + b"\n ,\n"
+    prepared = bring(first + empty + second + empty)
+    assert prepared.rows == 5
+    assert found_days(of(prepared)) == [1, 2, 3, 4, 5]
+
+
+def test_a_date_that_is_missing_is_said(bring: Bring) -> None:
+    for date in ("", "  "):
+        with pytest.raises(HistoryUnreadable) as error:
+            of(bring(file_of([row("2022-01-10 08:00:00"), row(date), row("2022-01-10 08:02:00")])))
+        assert (error.value.key, error.value.line) == ("history_date", 3)
+
+
+def test_times_of_another_zone_do_not_lie_ahead(bring: Bring) -> None:
+    """They would hide what the car does in the hours to come."""
+    now = datetime.now(BERLIN)
+    assert of(bring(file_of([row(f"{now:%Y-%m-%d %H:%M:%S}")])))
+    with pytest.raises(HistoryUnreadable) as error:
+        of(bring(file_of([row(f"{now:%Y-%m-%d %H:%M:%S}")]), zone=NEW_YORK))
+    assert error.value.key == "history_future"
 
 
 def test_an_archive_of_months(bring: Bring, tmp_path: Path) -> None:
@@ -346,6 +430,9 @@ NEVER = [
 ]
 
 
+KEYS = ("history_date", "history_future")
+
+
 @pytest.mark.parametrize("never", NEVER)
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK])
@@ -355,7 +442,9 @@ def test_a_moment_that_cannot_be_is_said(bring: Bring, never: str, place: int, z
     rows.insert(place, row(never))
     with pytest.raises(HistoryUnreadable) as error:
         of(bring(file_of(rows), zone=zone))
-    assert error.value.key == "history_date"
+    keys = {"history_future", "history_date"} if never.startswith("9999") else {KEYS[never.startswith("2099")]}
+    assert error.value.key in keys
+    assert (error.value.line, error.value.found) == (place + 2, never)
 
 
 def test_a_small_archive_does_not_fill_the_memory(bring: Bring, tmp_path: Path) -> None:
