@@ -24,7 +24,8 @@ from argon2 import PasswordHasher
 from teslafi_companion.settings import Policy
 from tests.chaos.companion import database
 from tests.chaos.load import OWNER, PASSWORD, Load
-from tests.live.served import ServedCompanion, free_port
+from tests.live.ports import free_port
+from tests.live.served import ServedCompanion
 
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))
 CLIENTS: Final = 16

@@ -38,7 +38,7 @@ from custom_components.teslafi.tesla.grant import Grant
 from custom_components.teslafi.tesla.reader import CLASSIC_ENDPOINTS, LOCATION_ENDPOINT, SCHEDULE_ENDPOINTS
 from teslafi_simulators.tesla.addresses import Addresses
 from tests.live.home_assistant import http_settings
-from tests.live.served import free_port
+from tests.live.ports import free_port
 from tests.live.simulated_tesla import use_simulator
 
 ROUNDS: Final = 28

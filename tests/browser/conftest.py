@@ -3,16 +3,15 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 import shutil
-import socket
 from typing import Final
 
 from playwright.async_api import BrowserContext, async_playwright, expect
 import pytest
-from pytest_socket import enable_socket
 
 from teslafi_simulators.tesla import TeslaSimulator
 from tests.live.demo import credential
 from tests.live.home_assistant import LiveHomeAssistant
+from tests.live.ports import free_port
 
 from .person import Person
 
@@ -36,23 +35,16 @@ def verify_cleanup() -> None:
     """Do without PHACC's search for tasks left behind: Playwright's own are none of ours."""
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def home_port() -> int:
     """Return a port that nobody uses, for Home Assistant: always the same, as browsers keep pages by address."""
-    enable_socket()  # session fixtures come before the test's own `socket_enabled`
-    return _free_port()
+    return free_port()
 
 
 @pytest.fixture
 def spare_port(home_port: int) -> int:
     """Return another one, for a companion."""
-    while (port := _free_port()) == home_port:
+    while (port := free_port()) == home_port:
         continue
     return port
 

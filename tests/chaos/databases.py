@@ -14,7 +14,7 @@ from typing import Final, override
 import asyncpg
 
 from tests.companion.postgresql import BIN
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 DISK_MIB: Final = {"sqlite": 24, "postgresql": 320}
 _BLOCK: Final = bytes(64 * 1024)

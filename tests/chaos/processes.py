@@ -27,8 +27,9 @@ import pyotp
 
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.mail import MailCatcher
+from tests.live.ports import free_port
 from tests.live.proxied import haproxy, with_sbin
-from tests.live.served import Browser, free_port
+from tests.live.served import Browser
 
 from .kept import Judged, every_mail, nothing_lost, whole_audit
 from .load import NETWORK_FAULTS, PASSWORD, TIMEOUT, Broken, csrf

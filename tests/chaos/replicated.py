@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from tests.companion.postgresql import BIN
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 from .valve import Valve
 

@@ -28,7 +28,7 @@ from teslafi_companion.store.database import Store, create_engine
 from teslafi_companion.store.keyring import open_cipher
 from teslafi_companion.store.schema import MIGRATING
 from teslafi_companion.store.tables import audit, outbox
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 from .oauth.linking import link_up
 

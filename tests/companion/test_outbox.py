@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-import socket
 
 import pytest
 from sqlalchemy import select, update
@@ -15,6 +14,7 @@ from teslafi_companion.mail.outbox import Mail
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store
 from teslafi_simulators.mail import MailCatcher
+from tests.live.ports import free_port
 
 from .clock import ManualClock
 from .letters import outbox_worker
@@ -81,9 +81,7 @@ async def test_a_mail_of_a_failed_transaction_is_never_sent(store: Store, catche
 async def test_a_dead_server_is_tried_again_later_and_later(
     store: Store, catcher: MailCatcher, clock: ManualClock
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        towards(store, unused.getsockname()[1])
+    towards(store, free_port())
     await write(store)
     worker = outbox_worker(store)
     waits = []

@@ -13,7 +13,8 @@ import pyotp
 import pytest
 
 from teslafi_simulators.mail import MailCatcher
-from tests.live.served import READY_SECONDS, Browser, ServedCompanion, free_port
+from tests.live.ports import free_port
+from tests.live.served import READY_SECONDS, Browser, ServedCompanion
 
 from .postgresql import BIN
 from .prepared import migrate_now

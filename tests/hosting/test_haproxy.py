@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 
 from tests.chaos.replicated import is_installed
+from tests.live.ports import free_port
 from tests.live.proxied import haproxy, with_sbin
-from tests.live.served import free_port
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 import logging
 from pathlib import Path
-import socket
 from typing import Any
 
 import aiohttp
@@ -33,6 +32,7 @@ from teslafi_companion.settings import Policy, Settings
 from teslafi_companion.store.tables import access_token, authorization_code
 from tests.companion.prepared import prepare_sqlite
 from tests.companion.web.person import OLGA, PASSWORD, Person
+from tests.live.ports import free_port
 
 from .owner import Owner
 
@@ -47,13 +47,6 @@ LINKED_MENU = [
     "import_history",
     "rotate_key",
 ]
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

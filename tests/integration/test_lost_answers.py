@@ -20,12 +20,12 @@ from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.http.services import Services
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.tables import access_token
+from tests.live.ports import free_port
 
 from .test_link import (  # noqa: F401 - fixtures
     Link,
     companion,
     entry,
-    free_port,
     issues,
     later,
     link,

@@ -23,7 +23,6 @@ from .test_link import (  # noqa: F401 - fixtures
     Link,
     companion,
     entry,
-    free_port,
     issues,
     later,
     link,

@@ -29,6 +29,7 @@ from . import companion as live_companion
 from .check import CheckFailed, check
 from .companion import LiveCompanion
 from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
+from .ports import free_port
 from .year import write_year
 
 STATE: Final = ROOT / ".demo"
@@ -109,12 +110,6 @@ def _ensure_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise OSError(f"port {port} is taken: end what uses it, or choose another with --port") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def credential(simulator: TeslaSimulator) -> Credential:
@@ -230,7 +225,7 @@ async def _check(arguments: argparse.Namespace) -> int:
         folder = Path(name) / "config"
         async with AsyncExitStack() as stack:
             try:
-                ports = (_free_port(), 0, _free_port(), 0, 0)
+                ports = (free_port(), 0, free_port(), 0, 0)
                 simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
                 rows = await check(simulator, companion, home)
             except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:

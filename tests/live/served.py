@@ -4,22 +4,16 @@ import asyncio
 from collections.abc import Mapping
 import os
 from pathlib import Path
-import socket
 import sys
 from typing import Any, Final
 
 import aiohttp
 
+from .ports import free_port
+
 PREFIX: Final = "TESLAFI_COMPANION_"
 READY_SECONDS: Final = 120
 STOP_SECONDS: Final = 120
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ServedCompanion:

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 import os
 from pathlib import Path
-import random
 import re
 import shutil
 import signal
@@ -20,6 +19,7 @@ from custom_components.teslafi.journal.store import Store
 
 from . import demo as live_demo
 from .home_assistant import ROOT
+from .ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
@@ -30,23 +30,6 @@ SERVED: Final = 5
 """Ports that a demo takes, one after the other."""
 
 type Demo = Callable[..., Coroutine[Any, Any, asyncio.subprocess.Process]]
-
-
-PORTS: Final = range(20_000, 30_000, 10)
-"""Where the ports of demos begin: below those that the system gives to whoever asks for any, which other tests do."""
-
-
-def _free_ports() -> int:
-    """Return a port that is free together with the next four."""
-    while True:
-        port = random.choice(PORTS)  # noqa: S311 - a port, no secret
-        with ExitStack() as held:
-            try:
-                for number in range(SERVED):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
-            except OSError:
-                continue
-            return port
 
 
 @pytest.fixture
@@ -153,7 +136,7 @@ async def test_the_check_signs_in_and_prints_the_entities(demo: Demo, tree: Path
 
 async def test_a_signal_while_it_starts_stops_all(demo: Demo, tree: Path) -> None:
     """SIGHUP, when its terminal is closed. SIGTERM comes to the check below, and Ctrl-C to the demo that goes on."""
-    process = await demo("--port", str(_free_ports()))
+    process = await demo("--port", str(free_ports(SERVED)))
     await _started(tree)
     process.send_signal(signal.SIGHUP)
     _, errors = await _ended(process)
@@ -173,7 +156,7 @@ async def test_a_check_that_was_stopped_did_not_succeed(demo: Demo, tree: Path) 
 
 
 async def test_the_demo_says_where_to_go_and_survives_a_restart(demo: Demo, tree: Path) -> None:
-    port = _free_ports()
+    port = free_ports(SERVED)
     process = await demo("--port", str(port))
     table = await _table(process)
     assert f"http://127.0.0.1:{port}" in table
@@ -224,7 +207,7 @@ async def _restart(port: int, token: str) -> None:
 
 
 async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree: Path) -> None:
-    process = await demo("--port", str(_free_ports()))
+    process = await demo("--port", str(free_ports(SERVED)))
     await _table(process)
     assert len(_home_assistants(tree)) == 1
     os.kill(process.pid, signal.SIGKILL)
@@ -234,7 +217,7 @@ async def test_home_assistant_ends_with_a_demo_that_was_killed(demo: Demo, tree:
 
 async def test_a_port_that_is_taken_is_one_sentence(demo: Demo) -> None:
     """The last of them: those before it are found free."""
-    port = _free_ports()
+    port = free_ports(SERVED)
     with _taken(port + SERVED - 1):
         process = await demo("--port", str(port))
         _, errors = await _ended(process)
@@ -247,7 +230,7 @@ def test_each_port_is_looked_at_first(
     place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In this process: another one for each port would import all of Home Assistant to say one sentence."""
-    port = _free_ports()
+    port = free_ports(SERVED)
     monkeypatch.setattr(live_demo, "STATE", tmp_path / "state")
     monkeypatch.setattr(live_demo, "_started", None)
     monkeypatch.setattr(sys, "argv", ["demo", "--port", str(port)])

@@ -22,7 +22,7 @@ from teslafi_simulators.tesla.addresses import Addresses, Region
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.owner import ANNA
 from tests.live.home_assistant import Credential, LiveHomeAssistant
-from tests.live.served import free_port
+from tests.live.ports import free_port
 from tests.stored.place import HOME, STORED, Known
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]

@@ -20,7 +20,7 @@ import yaml
 
 import teslafi_companion
 from teslafi_companion.cli import COMMANDS
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 COMPANION: Final = ROOT / "companion"

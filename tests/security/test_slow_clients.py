@@ -11,7 +11,7 @@ import pytest
 from teslafi_companion.http import door
 from teslafi_companion.server import SPARE_FILES, started
 from teslafi_companion.settings import Settings, UnsafeSetting
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 MOST, MOST_OF_NETWORK = 40, 10
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "

@@ -46,7 +46,8 @@ from tests.companion.oauth.test_endpoints import DEVICE
 from tests.companion.web.person import OLGA, PASSWORD, Person
 from tests.integration.controls.keeper import Keeper
 from tests.integration.owner import Owner
-from tests.integration.test_link import Link, free_port, link, stack  # noqa: F401 - fixtures
+from tests.integration.test_link import Link, link, stack  # noqa: F401 - fixtures
+from tests.live.ports import free_port
 
 from .conftest import Time
 from .place import HOME, KEY, KINDS, SETTINGS, STORES, Known, Passkey, keep_postgresql, keep_sqlite

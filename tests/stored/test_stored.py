@@ -37,7 +37,8 @@ from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from tests.companion.accounts.authenticator import Authenticator
 from tests.companion.web.person import Person
 from tests.integration.owner import ANNA
-from tests.integration.test_link import free_port, stack  # noqa: F401 - fixtures
+from tests.integration.test_link import stack  # noqa: F401 - fixtures
+from tests.live.ports import free_port
 
 from .conftest import Time
 from .keep import CHEAP, question_of
