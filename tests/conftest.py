@@ -20,6 +20,8 @@ from jinja2 import Environment
 import pytest
 from pytest_homeassistant_custom_component import common, patch_time  # type: ignore[import-untyped]
 
+from teslafi_companion.store import database, probe
+
 # Python compiled every module anew at each start where the environment says so
 sys.dont_write_bytecode = False
 
@@ -53,6 +55,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "any machine"))
 
 # So is how long it needs to wake and end 64 idle workers one by one; PHACC finds threads that are left in any case
 executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
+
+# And how long it needs to connect to PostgreSQL, and to write a row: tests of these bounds set their own
+database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
+probe.SECONDS = 120.0  # type: ignore[misc] # the same
 
 _compile = Environment.compile
 _compiled: dict[object, object] = {}

@@ -1,5 +1,6 @@
 """A private PostgreSQL: the system's, else the wheel's that script/setup fetched; own folder, own user, a free port."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -7,14 +8,13 @@ import os
 from pathlib import Path
 import pwd
 import shutil
-from socket import socket
 import subprocess
 import tempfile
 
-import pytest
 from sqlalchemy import text
 
 from teslafi_companion.store.database import Transaction
+from tests.live.ports import free_port
 
 
 def _programs() -> Path | None:
@@ -32,6 +32,8 @@ def _programs() -> Path | None:
 
 _FOUND = _programs()
 BIN = _FOUND or Path("/usr/lib/postgresql")
+PATIENCE = 120
+"""Seconds after which nobody will come any more: no measure of how quick a machine is."""
 _USER = "postgres"
 _OPTIONS = (
     "-c max_connections=200 -c shared_buffers=32MB "
@@ -51,20 +53,12 @@ def _as_server_user(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, user=user, cwd="/tmp")  # noqa: S603, S108 - no user input
 
 
-def _free_port() -> int:
-    # The class as imported: the server starts inside the first test that needs it, where making sockets is forbidden
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running_server(password: str | None = None) -> Iterator[int]:
     """Run a server for the time of the block; gives its port. With a password it lets nobody in without it."""
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     data = folder / "data"
-    port = _free_port()
+    port = free_port()
     try:
         if os.geteuid() == 0:
             entry = pwd.getpwnam(_USER)
@@ -91,7 +85,6 @@ def running_server(password: str | None = None) -> Iterator[int]:
 async def others_wait(transaction: Transaction) -> None:
     """Return once another connection waits for what this transaction holds."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    for _ in range(1000):
-        if (await transaction.connection.execute(waiting)).scalar_one() > 0:
-            return
-    pytest.fail("nobody waits")
+    async with asyncio.timeout(PATIENCE):
+        while (await transaction.connection.execute(waiting)).scalar_one() == 0:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)

@@ -28,7 +28,7 @@ from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import Store, StoreUnreachable, create_engine, reaching
 from teslafi_companion.store.schema import migrate
 from teslafi_companion.work.housekeeping import Housekeeping
-from tests.live.served import free_port
+from tests.live.ports import free_port
 
 from .clock import ManualClock
 from .postgresql import running_server
@@ -139,6 +139,7 @@ async def test_whoever_waits_in_line_shares_the_failure(monkeypatch: pytest.Monk
         return "one marker"
 
     monkeypatch.setattr(RotatedPassword, "_ask", ask)
+    monkeypatch.setattr(adapter, "REFUSED_SECONDS", 3600)
     password = RotatedPassword(f"arn:aws:secretsmanager:{REGION}:123456789012:secret:x-AbCdEf")
     results = await asyncio.gather(*(password() for _ in range(50)), return_exceptions=True)
     assert {str(one) for one in results} == {"no answer"}

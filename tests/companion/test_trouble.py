@@ -205,13 +205,14 @@ async def test_a_process_without_a_free_connection_asks_for_another_to_serve(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Visitors would wait as long: a proxy has others, and comes back when one is free."""
-    monkeypatch.setattr("teslafi_companion.store.probe.SECONDS", 0.3)
     parts = make_services(store)
     async with TestClient(TestServer(create_app(parts, works=False))) as client:
         async with AsyncExitStack() as taken:
             for _ in range(store.settings.database_pool):
                 await taken.enter_async_context(store.engine.connect())
-            answer = await client.get("/readyz")
+            with monkeypatch.context() as hurried:
+                hurried.setattr("teslafi_companion.store.probe.SECONDS", 0.3)
+                answer = await client.get("/readyz")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
             assert (await client.get("/healthz")).status == 200
         assert (await client.get("/readyz")).status == 200

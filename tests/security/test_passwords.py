@@ -123,7 +123,7 @@ def test_judging_tries_a_bounded_number_of_readings(text: str) -> None:
         assert strength.readings(password) <= 16
 
 
-@pytest.mark.timeout(90)  # without its own thread nothing comes back
+@pytest.mark.timeout(600)  # without its own thread nothing comes back
 async def test_judging_keeps_no_sign_in_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a thread, a queue and a deadline of its own."""
     judge = Passwords(replace(CHEAP, password_judge_seconds=0.05, password_judge_queue=0))
@@ -282,8 +282,9 @@ class Ranges:
 
 
 @pytest.fixture
-async def ranges(socket_enabled: None) -> AsyncIterator[Ranges]:
-    """Serve one."""
+async def ranges(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ranges]:
+    """Serve one, which is waited for."""
+    monkeypatch.setattr("teslafi_companion.adapters.breached_passwords.adapter._SECONDS", 120)
     service = Ranges()
     app = web.Application()
     app.add_routes([web.get("/range/{prefix}", service.answer)])

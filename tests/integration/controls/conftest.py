@@ -26,6 +26,12 @@ IN_REAL_ORDER: Final = frozenset({"test_enabling", "test_lapse", "test_twins"})
 """Modules whose entities are there before the controls are, as an owner's: what becomes of them is their subject."""
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a command wait for the companion's answer, however slow the machine: its permit would count without it."""
+    monkeypatch.setattr("custom_components.teslafi.controls.gate.PATIENCE", 3600.0)
+
+
 @pytest.fixture
 async def olga(companion: Services, settings: Settings, stack: AsyncExitStack) -> Person:  # noqa: F811
     """Return the owner of an account at the companion, with an app whose clock goes in steps."""
