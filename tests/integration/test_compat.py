@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from pathlib import Path
+import re
 from typing import Any, Final, cast
 
 import aiohttp
@@ -252,7 +253,8 @@ async def test_no_secret_is_logged_and_only_known_records_are(
     assert texts <= {*SAFE, WITHHELD}
     assert WITHHELD in texts
     assert len(texts) > 3
-    said = "\n".join(record.getMessage() for record in records)
+    # Tesla's identifiers and ports have digits of their own
+    said = "\n".join(re.sub(r"TXID: [0-9a-f]{32}$|:\d+/", "", record.getMessage()) for record in records)
     car = tesla.control.car(ANNAS_MODEL_3).data["drive_state"]
     for secret in (PIN, asker.session.grant.access_token.reveal(), "routable_message", str(car["latitude"])):
         assert secret not in said

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy, replace
 from datetime import timedelta
 import logging
+import re
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant
@@ -512,9 +513,9 @@ async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> 
         ("set_pin_to_drive", "Pia", "succeeded"),
         ("charge_start", "Home Assistant", "refused"),
     ]
-    assert "4321" not in str(said)
     # Moments have digits of their own
-    assert "4321" not in str([(state.state, dict(state.attributes)) for state in hass.states.async_all("event")])
+    assert "4321" not in str([one | {"at": None} for one in said])
+    assert "4321" not in str([dict(state.attributes) for state in hass.states.async_all("event")])
 
 
 async def test_the_record_at_the_companion_can_be_switched_off(hass: HomeAssistant, keeper: Keeper) -> None:
@@ -821,7 +822,8 @@ async def test_no_pin_reaches_a_log(
     )
     assert keeper.car().pins["drive"] == "7391"
     ours = [record for record in caplog.records if record.name.startswith(("tesla_fleet_api", "custom_components"))]
-    said = "\n".join(record.getMessage() for record in ours)
+    # Tesla's identifiers and ports have digits of their own
+    said = "\n".join(re.sub(r"TXID: [0-9a-f]{32}$|:\d+/", "", record.getMessage()) for record in ours)
     assert "Left out by TeslaFi" in said
     assert "7391" not in said
     assert "routable_message" not in said
