@@ -1,7 +1,7 @@
 """What all tests share: nothing costs CPU that finds no fault."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from datetime import datetime
 import gc
 import logging
@@ -141,3 +141,10 @@ async def enable_event_loop_debug(request: pytest.FixtureRequest) -> None:
         return call_at(when - 1e-6, *call, **how)
 
     loop.call_at = call_at_or_before  # type: ignore[assignment, method-assign] # as a subclass of the loop would
+
+
+@pytest.fixture
+async def hass(hass: HomeAssistant) -> AsyncIterator[HomeAssistant]:
+    """Let Home Assistant end what it has begun before it stops: it would cancel a reload half done."""
+    yield hass
+    await hass.async_block_till_done()

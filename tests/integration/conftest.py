@@ -38,13 +38,6 @@ def _deprecated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def hass(hass: HomeAssistant) -> AsyncIterator[HomeAssistant]:
-    """Let Home Assistant end what it has begun before it stops: it would cancel a reload half done."""
-    yield hass
-    await hass.async_block_till_done()
-
-
-@pytest.fixture
 def hass_config_dir(tmp_path: Path) -> str:
     """Give each Home Assistant a configuration folder of its own."""
     return str(tmp_path)
