@@ -136,7 +136,7 @@ def _car(state: SimulatorState, car: Car) -> str:
     )
     return (
         f"<section><h2>{escape(str(vehicle.get('vehicle_name')))}</h2><p>{escape(car.vin)} of {escape(owner)}: "
-        f"{escape(_doing(car))}, {car.soc:.0f} %</p>{buttons}{pairing}</section>"
+        f"{escape(_doing(car))}, {car.soc:.0f}%</p>{buttons}{pairing}</section>"
     )
 
 

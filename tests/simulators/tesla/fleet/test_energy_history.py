@@ -9,7 +9,7 @@ import pytest
 
 from teslafi_simulators.tesla import ManualClock, TeslaSimulator
 from teslafi_simulators.tesla.energy.history import CHANNELS
-from teslafi_simulators.tesla.energy.site import CHARGING_POWER, CHARGING_SECONDS
+from teslafi_simulators.tesla.energy.site import CHARGING_POWER, CHARGING_SECONDS, WALL_CONNECTOR_CHARGES
 from teslafi_simulators.tesla.scenario import ANNAS_SITE
 
 from .test_fleet_api import ask
@@ -145,6 +145,7 @@ async def test_the_wall_connector_charges_each_evening(
     _, body, _ = await ask(http, tesla, lived, f"energy_sites/{ANNAS_SITE}/live_status")
     live = body["response"]
     assert live["wall_connectors"][0]["wall_connector_power"] == CHARGING_POWER
+    assert live["wall_connectors"][0]["wall_connector_state"] == WALL_CONNECTOR_CHARGES
     assert live["load_power"] > CHARGING_POWER
     balance = live["solar_power"] + live["battery_power"] + live["grid_power"]
     assert balance == pytest.approx(live["load_power"], abs=2)

@@ -24,6 +24,9 @@ CHARGES_AT: Final = 22.0
 """Hour (local) at which a car begins to charge at the wall connector, each day."""
 CHARGING_POWER: Final = 7_000.0
 CHARGING_SECONDS: Final = 5_400.0
+WALL_CONNECTOR_CHARGES: Final = 1
+WALL_CONNECTOR_FREE: Final = 2
+"""Wall connector states, of which recorded answers have the second (`teslatte_…_unplugged`)."""
 
 INSTALLED: Final = "2022-07-15T02:54:30+00:00"
 
@@ -269,6 +272,7 @@ class Site:
     def live_status(self) -> dict[str, Any]:
         """Return the answer of `live_status`."""
         powers = self.powers(self.now)
+        power = self.wall_connector_power(self.now)
         return {
             "solar_power": round(powers["solar"]),
             "energy_left": round(self.energy, 1),
@@ -288,9 +292,9 @@ class Site:
             "wall_connectors": [
                 {
                     "din": din,
-                    "wall_connector_state": 2,
+                    "wall_connector_state": WALL_CONNECTOR_CHARGES if power else WALL_CONNECTOR_FREE,
                     "wall_connector_fault_state": 2,
-                    "wall_connector_power": round(self.wall_connector_power(self.now)),
+                    "wall_connector_power": round(power),
                 }
                 for din in self.wall_connectors
             ],
