@@ -272,13 +272,12 @@ def _vehicle_device(coordinator: VehicleCoordinator) -> dr.DeviceEntry:
     """Make the device of a car, or bring it up to date: once for all entities of a platform."""
     vin = coordinator.vin
     snapshot = coordinator.data.snapshot
-    trim = snapshot.vehicle_config.trim_badging
     return dr.async_get(coordinator.hass).async_get_or_create(
         config_entry_id=coordinator.config_entry.entry_id,
         identifiers={(DOMAIN, vin)},
         manufacturer=MANUFACTURER,
         model=" ".join(filter(None, (model_of(snapshot, vin), trim_of(snapshot)))) or None,
-        model_id=trim.upper() if trim else None,
+        model_id=None,  # an earlier version wrote Tesla's abbreviation, which the model says in words
         name=coordinator.vehicle_name,
         serial_number=vin,
         sw_version=version_of(snapshot.vehicle_state.car_version),

@@ -179,7 +179,7 @@ async def test_entities_of_a_site(hass: HomeAssistant, snapshot: SnapshotAsserti
     assert states["sensor.home_battery_power"] == "-13.95"
     assert states["sensor.home_powerwall_charge"] == "90.2133386614592"
     assert states["sensor.home_grid_connection"] == "on_grid"
-    assert states["binary_sensor.home_grid_status"] == "on"
+    assert states["binary_sensor.home_grid"] == "on"
     assert states["binary_sensor.home_charging_from_grid_allowed"] == "off"
     assert states["sensor.home_solar_generated_today"] == "0.7245"
     assert states["sensor.wall_connector_state"] == "connected"

@@ -62,6 +62,17 @@ def enabled(tables: dict[str, Any], groups: frozenset[ControlGroup]) -> Iterator
             yield platform, rows.translation_key or rows.key
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_merely_on_or_off_that_is_no_switch(language: str) -> None:
+    """Calendars, whose state says whether an event goes on, and the grid, which no power switch is."""
+    texts = translations(language)["entity"]
+    rows = [*texts["calendar"].values(), texts["binary_sensor"]["grid_status"]]
+    assert len(rows) > 6
+    for row in rows:
+        assert set(row["state"]) == {"on", "off"}
+        assert not {*row["state"].values()} & {"On", "Off", "Ein", "An", "Aus"}
+
+
 @pytest.mark.parametrize("groups", [NOTHING, EVERYTHING], ids=["reading", "commanding"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_enabled_entities_of_a_car_share_a_name(language: str, groups: frozenset[ControlGroup]) -> None:

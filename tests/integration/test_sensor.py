@@ -175,7 +175,7 @@ async def test_a_car_that_is_bought_later_appears_and_one_that_is_sold_goes(
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
     device = device_registry.async_get_device_by_identifier((DOMAIN, other), entry.entry_id)
     assert device is not None
-    assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S P90D", "P90D")
+    assert (device.name, device.model, device.model_id) == ("Nikola 2.0", "Model S P90D", None)
     del reader.cars[other]
     await entry.runtime_data.account.async_refresh()
     assert shown(hass, "charge_state_battery_level", vin=other) == "73"
@@ -348,7 +348,7 @@ async def test_the_device_of_a_car(hass: HomeAssistant, device_registry: dr.Devi
         "Tesla",
         "Test",
         "Model 3 Long Range AWD",
-        "74D",
+        None,
     )
     assert (device.serial_number, device.sw_version) == (VIN, "2023.44.30.8")
 

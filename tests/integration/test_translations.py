@@ -15,7 +15,8 @@ PLACEHOLDER: Final = re.compile(r"\{\w+\}")
 STIFF: Final = {
     "en": re.compile(
         r"\b(watched|watching|wiped?|go away|by itself|by themselves|any more|it is tried again|takes? .* alone"
-        r"|tyre|colour|cancelled|the end of my)\b"
+        r"|tyre|colour|cancelled|the end of my|per car and month)\b",
+        re.IGNORECASE,
     ),
     "de": re.compile(r"\b(Sie|Ihr|Ihre|Ihrem|Ihren|Ihrer|Ihnen)\b(?! wird wie)"),
 }

@@ -484,6 +484,21 @@ async def test_no_wake_beyond_the_budget_at_a_car_that_was_thought_awake(
     assert keeper.car().state.value == "asleep"
 
 
+async def test_a_car_that_goes_nowhere_has_an_empty_destination(hass: HomeAssistant, keeper: Keeper) -> None:
+    """No raw word stands in the field, and what is typed there has to be a place."""
+    car = keeper.car()
+    car.park()
+    await look(keeper, car)
+    field = hass.states.get("text.roadrunner_destination")
+    assert field is not None
+    assert field.state == ""
+    sent = keeper.sent
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call("text", "set_value", {"entity_id": field.entity_id, "value": " "}, blocking=True)
+    assert refused.value.translation_key == "destination_needed"
+    assert keeper.sent == sent
+
+
 async def test_each_command_is_recorded(hass: HomeAssistant, keeper: Keeper) -> None:
     """Who, what, when, answer, cost: as an event, and in the companion's audit log; PINs in neither."""
     er.async_get(hass).async_update_entity("event.roadrunner_commands", disabled_by=None)

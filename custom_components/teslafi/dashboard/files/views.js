@@ -301,7 +301,6 @@ function carView(device, entities, text) {
   return {
     title: name,
     path: `car-${device.id}`,
-    icon: "mdi:car-electric",
     type: "sections",
     max_columns: 3,
     dense_section_placement: true,
@@ -340,7 +339,6 @@ function siteView(device, entities, text) {
   return {
     title: name,
     path: `site-${device.id}`,
-    icon: "mdi:home-lightning-bolt",
     type: "sections",
     max_columns: 3,
     header: { layout: "responsive", card: { type: "markdown", text_only: true, content: title(name) } },
