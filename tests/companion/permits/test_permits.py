@@ -256,7 +256,7 @@ async def test_the_owner_locks_on_the_links_page(store: Store, http: Http, holde
     browser = await Browser.signed_in(store, http, holder.owner)
     page = await browser.open("/links")
     assert "Controls are on" in page.text
-    assert "Tesla (Roadrunner)" in page.text
+    assert "Cars: <strong>Roadrunner</strong>" in page.text, "and not once more by the name of the account"
     (link,) = await links(store, holder.owner)
     assert (await browser.send(f"/links/{link.id}/lock")).status == 303
     assert "Controls are on" not in (await browser.open("/links")).text

@@ -51,7 +51,7 @@ DONE: Final = {
     "passkey-removed": N_("The passkey was removed."),
     "password": N_("Your password was changed, and all other sessions were signed out."),
     "portal": N_("Your changes appear below as soon as they are confirmed. Reload this page in a moment."),
-    "checkout": N_("Your payment is being confirmed. Reload this page in a moment."),
+    "checkout": N_("Your payment is being confirmed. This page updates automatically in a moment; don't pay again."),
     "subscribed": N_("Thank you. Your subscription is active."),
     "not-subscribed": N_("Nothing was paid."),
     "everywhere": N_("All other browsers were signed out, and no Home Assistant is linked anymore."),
