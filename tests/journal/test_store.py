@@ -1,6 +1,7 @@
 """The journal's file: what it keeps, over restarts, rebuilds, imports, thinning and deletion."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import batched
 from pathlib import Path
 import sqlite3
@@ -143,6 +144,42 @@ def test_a_file_that_is_begun_anew_knows_its_own_cars_and_words(store: Store, mo
     assert any(sample.software for sample in kept)
     assert again.vins() == [VIN]
     again.close()
+
+
+@pytest.mark.parametrize(("ahead", "looks"), [(2 * DAY, 1), (20 * DAY, 20), (400 * DAY, 1), (70 * 365 * DAY, 20)])
+def test_a_clock_that_was_ahead_hides_nothing_that_comes(
+    path: Path, month: list[Sample], ahead: int, looks: int
+) -> None:
+    """Some looks among others are dated far ahead; what comes of it all is what was without them."""
+    month = month[:2400]
+    middle = next(n for n, sample in enumerate(month) if n > len(month) // 2 and sample.has_data)
+    store, right = Store(path), Store(path.with_name("right.db"))
+    for one, wrong in ((store, True), (right, False)):
+        one.open()
+        for some in batched(month[:middle], 200, strict=False):
+            one.record(VIN, some, now=some[-1].at)
+        seen = month[middle : middle + looks]
+        if wrong:
+            one.record(VIN, [replace(sample, at=sample.at + ahead) for sample in seen], now=seen[-1].at)
+        for some in batched(month[middle + looks :], 200, strict=False):
+            one.record(VIN, some, now=some[-1].at)
+        one.record(VIN, (), flush=True)
+    assert told(store) == told(right)
+    assert store.state(VIN) == right.state(VIN)
+    store.rebuild(VIN)
+    assert told(store) == told(right)
+    store.close()
+    right.close()
+
+
+def test_a_clock_that_is_behind_drops_nothing(store: Store, month: list[Sample]) -> None:
+    """Home Assistant's is at 1970 or a year late: the car's own clock counts, and so does what it said before."""
+    for place, some in enumerate(batched(month[:2000], 200, strict=False)):
+        store.record(VIN, some, now=(0, some[-1].at - 400 * DAY)[place % 2])
+    looks = [sample for sample in month[:2000] if sample.has_data][:20]
+    store.record(VIN, looks, now=month[2000].at)  # the same once more, days late
+    store.record(VIN, (), flush=True)
+    assert store.samples(VIN)[-1].at >= month[1990].at > looks[-1].at + DAY
 
 
 def test_repetitions_are_left_out(store: Store, month: list[Sample]) -> None:

@@ -195,7 +195,7 @@ class Journal:
         if not vins:
             return {}
         seen = {vin: list(self._queues.pop(vin, ())) for vin in sorted(vins)}
-        return await self._hass.async_add_executor_job(self.store.record_all, seen)
+        return await self._hass.async_add_executor_job(partial(self.store.record_all, seen, now=int(time.time())))
 
     async def _priced(self, vin: str, recorded: Recorded) -> Recorded:
         """Return what was recorded with the costs of the charges that have ended."""

@@ -150,6 +150,13 @@ class Rows:
         """Delete one sample."""
         connection.exec_driver_sql("DELETE FROM samples WHERE id = ?", (at * CARS_MOST + car,))
 
+    def forget_after(self, connection: Connection, car: int, at: Moment) -> None:
+        """Delete samples and states of after a moment."""
+        connection.exec_driver_sql(
+            "DELETE FROM samples WHERE id >= ? AND id % ? = ?", ((at + 1) * CARS_MOST, CARS_MOST, car)
+        )
+        connection.exec_driver_sql("DELETE FROM checkpoints WHERE car = ? AND at > ?", (car, at))
+
     # Telling anew
 
     def checkpoint_before(self, connection: Connection, car: int, at: Moment) -> tuple[Moment, str] | None:

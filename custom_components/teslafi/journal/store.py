@@ -34,6 +34,8 @@ THIN_TO: Final = 600
 WAITING_MOST: Final = 50_000
 """Samples that wait for a disk that does not take them. Sessions wait without limit."""
 DAY: Final = 86_400
+AHEAD_MOST: Final = DAY
+"""Seconds by which clocks may differ before one of them is held to have been wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,37 @@ class Store:
 
     # Recording
 
-    def record(self, vin: str, samples: Iterable[Sample], *, flush: bool = False) -> Recorded:
-        """Take in what was seen of a car, in order of time; `flush` keeps repetitions that are held back."""
-        return self.record_all({vin: samples}, flush=flush)[vin]
+    def record(
+        self, vin: str, samples: Sequence[Sample], *, flush: bool = False, now: Moment | None = None
+    ) -> Recorded:
+        """Take in what was seen of a car, in order of time; `flush` keeps repetitions that are held back.
 
-    def record_all(self, seen: Mapping[str, Iterable[Sample]], *, flush: bool = False) -> dict[str, Recorded]:
+        What was seen by a clock that was ahead of `now` and of what is seen now is dropped: nothing else would count
+        until it is over.
+        """
+        return self.record_all({vin: samples}, flush=flush, now=now)[vin]
+
+    def record_all(
+        self, seen: Mapping[str, Sequence[Sample]], *, flush: bool = False, now: Moment | None = None
+    ) -> dict[str, Recorded]:
         """Do the same for several cars, by VIN, in one transaction: all of it is on disk then, or nothing."""
         with self._writing:
+            if now is not None:
+                for vin, samples in seen.items():
+                    self._drop_ahead(vin, samples, now)
             closed = {vin: self._take_in(self._recorder(vin), samples, flush=flush) for vin, samples in seen.items()}
             self._write({vin: recorder for vin in seen if (recorder := self._recorder(vin)).unwritten})
             return {vin: Recorded(self._recorder(vin).state, told) for vin, told in closed.items()}
+
+    def _drop_ahead(self, vin: str, samples: Sequence[Sample], now: Moment) -> None:
+        """Drop what was seen of a car by a clock that was ahead, once the car answers by one that is not."""
+        known = self._recorder(vin).state.known
+        looked = max((sample.at for sample in samples if sample.has_data), default=None)
+        if known is None or looked is None or known.at <= (until := max(looked, now) + AHEAD_MOST):
+            return
+        with self._rewriting(vin) as (connection, car):
+            self._rows.forget_after(connection, car, until)
+            self._rows.keep_state(connection, car, Replay(connection, self._rows, car).rebuild())
 
     def _take_in(self, recorder: Recorder, samples: Iterable[Sample], *, flush: bool) -> Sequence[Closed]:
         closed = [one for sample in samples for one in recorder.see(sample)]

@@ -172,6 +172,26 @@ async def test_a_wall_clock_that_is_wrong_moves_no_session(car: Car) -> None:
     assert await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3) == before
 
 
+async def test_a_cars_clock_that_was_ahead_hides_nothing(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says once that it is fifty years later: what it does from now on is in the journal all the same."""
+    of_cars = type(car.owner.tesla.control.car(ANNAS_MODEL_3))
+    update = of_cars._update_data  # noqa: SLF001 - nothing else gives a car a wrong clock
+
+    def update_ahead(at_teslas: Any) -> None:  # noqa: ANN401 - a car of the simulator
+        update(at_teslas)
+        at_teslas.data["drive_state"]["timestamp"] = int((START + timedelta(days=50 * 365)).timestamp() * 1000)
+
+    await car.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(of_cars, "_update_data", update_ahead)
+        await car.look()
+    assert (await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3))[-1].at > 3e9
+    km = await car.drive()
+    (drive,) = await car.journal.async_query(car.journal.store.drives, ANNAS_MODEL_3)
+    assert drive.distance_km == pytest.approx(km, rel=0.002)
+    assert drive.end < START.timestamp() + 86_400
+
+
 @pytest.mark.parametrize(
     ("choice", "positions", "place"), [("zones", {(52.03, 13.0), None}, "Home"), ("none", {None}, None)]
 )
