@@ -56,6 +56,7 @@ ICONS: dict[str, Any] = json.loads((COMPONENT / "icons.json").read_text("utf-8")
 ICON_LIST = Path(hass_frontend.__file__).parent / "static" / "mdi" / "iconList.json"
 STATES: Mapping[str, tuple[str, ...]] = {
     "binary_sensor": ("on", "off"),
+    "calendar": ("on", "off"),
     "climate": ("off", "heat_cool", "cool", "fan_only"),
     "cover": ("open", "closed"),
     "device_tracker": ("home", "not_home"),
