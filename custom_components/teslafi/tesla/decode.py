@@ -25,7 +25,9 @@ NOTHING: Final = frozenset({"", "<invalid>"})
 """Texts by which Tesla says that there is no value. A text of blanks alone says it too."""
 
 _INTEGERS: Final = 2**63
-"""Integers from here on are no value of a car, and would not fit the JSON of Home Assistant's storage."""
+_FIRST_INTEGER: Final = -_INTEGERS
+"""Integers from the one on and before the other are no value of a car, and would not fit the JSON of Home Assistant's
+storage."""
 _NUMBERS: Final = 1e12
 """Quantities from here on are no value of a car or a site: powers are in W, energies in Wh, durations in ms."""
 _YEARS: Final = range(2000, 3000)
@@ -52,10 +54,10 @@ type Reader = Callable[[object], object]
 def _integer(raw: object) -> object:
     """Read a whole number. Old firmware sends a bool for 0 and 1, and any firmware may send 2.0 for 2."""
     if type(raw) is int:
-        return raw if -_INTEGERS <= raw < _INTEGERS else MALFORMED
+        return raw if _FIRST_INTEGER <= raw < _INTEGERS else MALFORMED
     if type(raw) is bool:
         return int(raw)
-    if type(raw) is float and -_INTEGERS < raw < _INTEGERS and raw.is_integer():
+    if type(raw) is float and _FIRST_INTEGER < raw < _INTEGERS and raw.is_integer():
         return int(raw)
     return MALFORMED
 
@@ -184,12 +186,17 @@ class Block[T]:
         self._shape = lru_cache(_SHAPES)(self._shape_of)
 
     def _shape_of(self, keys: tuple[str, ...]) -> _Shape:
-        """Look up each key once for all objects that have the same ones."""
-        scalars = tuple((key, *self._scalars[key]) for key in keys if key in self._scalars)
+        """Look up each key once for all objects that have the same ones.
+
+        The names are those of the class and not the equal ones of the answer: Python finds an argument by comparing
+        names by identity, and compares texts, all of them, when that finds none.
+        """
+        sent = set(keys)
+        scalars = tuple((name, *self._scalars[name]) for name in self._scalars if name in sent)
         return _Shape(
             scalars,
-            tuple((key, self._blocks[key]) for key in keys if key in self._blocks),
-            tuple((key, self._lists[key]) for key in keys if key in self._lists),
+            tuple((name, block) for name, block in self._blocks.items() if name in sent),
+            tuple((name, block) for name, block in self._lists.items() if name in sent),
             tuple(path for _, _, path in scalars),
         )
 
