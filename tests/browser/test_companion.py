@@ -277,7 +277,9 @@ async def test_the_keyboard_is_enough(visitor: Visitor) -> None:
     await visitor.page.keyboard.press("Tab")
     assert await visitor.page.evaluate("document.activeElement.textContent") == "Skip to content"
     await visitor.page.keyboard.press("Enter")
+    await expect(visitor.page).to_have_url(re.compile("#main$"))
     await visitor.page.keyboard.press("Tab")
+    await expect(visitor.page.get_by_label("Email address", exact=True)).to_be_focused()
     await visitor.page.keyboard.type(live.EMAIL)
     await visitor.page.keyboard.press("Tab")
     await visitor.page.keyboard.type(live.PASSWORD)

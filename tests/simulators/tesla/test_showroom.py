@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import pytest
 
 from teslafi_simulators.tesla import TeslaSimulator
+from teslafi_simulators.tesla.clock import ManualClock
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 from teslafi_simulators.tesla.showroom import BUTTONS, OtherAccount
 
@@ -16,7 +17,8 @@ pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 @pytest.fixture
 async def tesla() -> AsyncIterator[TeslaSimulator]:
-    async with TeslaSimulator(scenario="showroom") as simulator:
+    """Be Tesla at one moment: a code is over after thirty seconds, maybe between a page and a look at it."""
+    async with TeslaSimulator(clock=ManualClock(1_795_435_200.0), scenario="showroom") as simulator:
         yield simulator
 
 
