@@ -1,21 +1,26 @@
 """Ports of loopback for servers that are about to start.
 
 None of those that the system gives to whoever asks for any: between the look and the start, a connection or a server of
-a test beside may get it. Each of pytest's workers has a range of its own, and no port is given twice in a row.
+a test beside may get it. Each of pytest's workers has places of its own, and none is given twice in a row.
 """
 
 from contextlib import ExitStack
 from itertools import count
 import os
+from random import SystemRandom
 from socket import socket
 from typing import Final
 
-_RANGES: Final = [range(begin, begin + 1_000) for begin in range(11_000, 32_000, 1_000)]
+_PORTS: Final = range(11_000, 32_000)
 """Below what Linux gives out, and without any that Chromium refuses to open."""
-_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_MINE: Final = _RANGES[_WORKER % len(_RANGES)]
-# Another run on this machine begins elsewhere
-_next = count(os.getpid() * 7)
+_TOGETHER: Final = 8
+"""Ports of a place: whoever wants several gets them one after the other."""
+_WORKERS: Final = 16
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{_WORKERS - 1}").removeprefix("gw")) % _WORKERS
+"""Which of them this process is; a program that a test runs in a system of its own is the last."""
+_PLACES: Final = _PORTS[_WORKER * _TOGETHER : -_TOGETHER : _WORKERS * _TOGETHER]
+# Two such programs, or two runs on this machine, begin elsewhere
+_next = count(SystemRandom().randrange(len(_PLACES)))
 
 
 def free_port() -> int:
@@ -24,14 +29,14 @@ def free_port() -> int:
 
 
 def free_ports(number: int) -> int:
-    """Return the first of so many ports, one after the other, that nobody uses."""
+    """Return the first of so many ports, one after the other, that nobody uses; eight at most."""
     while True:
-        places = [next(_next) % len(_MINE) for _ in range(number)]
-        if places[-1] - places[0] == number - 1 and _are_free(ports := [_MINE[place] for place in places]):
-            return ports[0]
+        port = _PLACES[next(_next) % len(_PLACES)]
+        if _are_free(range(port, port + number)):
+            return port
 
 
-def _are_free(ports: list[int]) -> bool:
+def _are_free(ports: range) -> bool:
     with ExitStack() as held:
         try:
             for port in ports:
