@@ -11,7 +11,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .catalogue.body import DOORS, IS_DASHCAM_RECORDING, TIRE_WARNINGS, WINDOWS
+from .catalogue.body import DOORS, IS_DASHCAM_RECORDING, TIRE_ALARMS, TIRE_WARNINGS, WINDOWS
 from .catalogue.charging import IS_CHARGING, IS_PLUGGED_IN
 from .catalogue.energy import GRID_STATUSES
 from .coordinators.site import SiteData
@@ -97,7 +97,12 @@ def _opening(
 
 
 def _any(
-    key: str, device_class: BinarySensorDeviceClass, parts: Mapping[str, str], *, listed_as: str = "open"
+    key: str,
+    device_class: BinarySensorDeviceClass,
+    parts: Mapping[str, str],
+    *,
+    listed_as: str = "open",
+    enabled: bool = True,
 ) -> VehicleBinarySensorDescription:
     """Describe one for several: on while any of `parts` (field of `vehicle_state` -> name) is other than 0 or false.
 
@@ -117,7 +122,7 @@ def _any(
         value_fn=any_of,
         listed_as=listed_as,
         device_class=device_class,
-        entity_registry_enabled_default=True,
+        entity_registry_enabled_default=enabled,
     )
 
 
@@ -289,6 +294,7 @@ _ROWS: Final[tuple[VehicleBinarySensorDescription, ...]] = (
     _flag("vehicle_state.media_state.remote_control_enabled"),
     # Tyres
     _any("tire_warning", BinarySensorDeviceClass.PROBLEM, TIRE_WARNINGS, listed_as="tires"),
+    _any("tire_alarm", BinarySensorDeviceClass.PROBLEM, TIRE_ALARMS, listed_as="tires", enabled=False),
     _flag("vehicle_state.tpms_soft_warning_fl", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_soft_warning_fr", BinarySensorDeviceClass.PROBLEM),
     _flag("vehicle_state.tpms_soft_warning_rl", BinarySensorDeviceClass.PROBLEM),

@@ -20,8 +20,8 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback, async_get_current_platform
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .catalogue.fitted import Fitted, energy_paths, shown_by_another
-from .catalogue.grouped import ATTRIBUTES, is_shown_by_another
+from .catalogue.fitted import Fitted, energy_paths
+from .catalogue.grouped import ATTRIBUTES, rule_of, shown_by
 from .catalogue.models import model_of, trim_of, version_of
 from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
@@ -71,14 +71,14 @@ class ShownDescription[SourceT](EntityDescription):
 
 
 def grouped[RowT: ShownDescription[VehicleData]](platform: str, rows: Iterable[RowT]) -> tuple[RowT, ...]:
-    """Return the rows of a platform with their attributes; new cars get no entity for what another one shows."""
+    """Return the rows of a platform with their attributes; a new car gets none for what another entity of it shows."""
     return tuple(_grouped(platform, row) for row in rows)
 
 
 def _grouped[RowT: ShownDescription[VehicleData]](platform: str, row: RowT) -> RowT:
     changes: Mapping[str, Any] = {"attributes": ATTRIBUTES.get(f"{platform}.{row.key}", ())}
-    if is_shown_by_another(platform, row.key):
-        changes = {"fitted": shown_by_another, "keep_registered": True}
+    if (shown := shown_by(platform, row.key)) is not None:
+        changes = {"fitted": rule_of(shown), "keep_registered": True}
     return replace(row, **changes)
 
 

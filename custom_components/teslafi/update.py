@@ -21,7 +21,7 @@ from .compat import calling_context
 from .controls.groups import ControlGroup
 from .coordinators.details import BudgetUsedUp, refusal
 from .coordinators.vehicle import VehicleData
-from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform
+from .entity import ShownDescription, VehicleEntity, async_setup_vehicle_platform, grouped
 from .runtime import TeslaFiConfigEntry, enabled_controls
 from .tesla.errors import TeslaError
 from .tesla.vehicle_details import ReleaseNote
@@ -58,12 +58,15 @@ def _software(data: VehicleData) -> Software:
     )
 
 
-VEHICLE_UPDATES: Final = (
-    VehicleUpdateDescription(
-        key="software_update",
-        paths=("vehicle_state.car_version", "vehicle_state.software_update"),
-        value_fn=_software,
-        device_class=UpdateDeviceClass.FIRMWARE,
+VEHICLE_UPDATES: Final = grouped(
+    "update",
+    (
+        VehicleUpdateDescription(
+            key="software_update",
+            paths=("vehicle_state.car_version", "vehicle_state.software_update"),
+            value_fn=_software,
+            device_class=UpdateDeviceClass.FIRMWARE,
+        ),
     ),
 )
 

@@ -4,15 +4,16 @@ from typing import Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+import pytest
 
 from custom_components.teslafi.binary_sensor import VEHICLE_BINARY_SENSORS
-from custom_components.teslafi.catalogue.grouped import ATTRIBUTES, SAID_AGAIN, is_shown_by_another
+from custom_components.teslafi.catalogue.grouped import ATTRIBUTES, SAID_AGAIN, shown_by
 from custom_components.teslafi.const import DOMAIN
 from custom_components.teslafi.sensor import VEHICLE_SENSORS
 from custom_components.teslafi.tesla.decode import PATHS
 from custom_components.teslafi.update import VEHICLE_UPDATES
 
-from .recorded import MODEL_3, VIN, RecordedReader, begin, look_again, recorded, watch, watch_car
+from .recorded import CARS, MODEL_3, VIN, RecordedReader, begin, look_again, recorded, watch, watch_car
 
 ROWS: Final = {
     f"{platform}.{row.key}": row
@@ -38,7 +39,7 @@ def test_each_value_is_shown_by_an_entity_that_new_cars_have() -> None:
     """By one that is there itself; the values are those that rows of their own would show."""
     for parent, paths in ATTRIBUTES.items():
         assert parent in ROWS
-        assert not is_shown_by_another(*parent.split("."))
+        assert shown_by(*parent.split(".")) is None
         assert set(paths) <= PATHS
         keys = {path.replace(".", "_") for path in paths}
         assert {name for key in keys for name in (f"sensor.{key}", f"binary_sensor.{key}") if name in ROWS}
@@ -46,15 +47,28 @@ def test_each_value_is_shown_by_an_entity_that_new_cars_have() -> None:
     for again, other in SAID_AGAIN.items():
         assert again in ROWS
         assert other in ROWS
-        assert not is_shown_by_another(*other.split("."))
+        assert shown_by(*other.split(".")) is None
 
 
 async def test_a_new_car_has_no_entity_for_them(hass: HomeAssistant) -> None:
     """About half of what version 0.1.0 registered; and there is none but those that the table names."""
     await watch_car(hass, MODEL_3)
     made = owned(hass)
-    assert not [name for name in made if is_shown_by_another(*name.split(".", maxsplit=1))]
+    assert not [name for name in made if shown_by(*name.split(".", maxsplit=1)) is not None]
     assert len(made) <= 160
+
+
+@pytest.mark.parametrize("name", CARS)
+async def test_nothing_that_a_car_reports_is_lost(hass: HomeAssistant, name: str) -> None:
+    """Where a car does not report what the other entity is about, the value has one of its own."""
+    await watch_car(hass, name)
+    made = owned(hass)
+    (vehicle,) = hass.config_entries.async_entries(DOMAIN)[0].runtime_data.vehicles.values()
+    snapshot = vehicle.data.snapshot
+    for full, row in ROWS.items():
+        shown = shown_by(*full.split("."))
+        if shown is not None and not snapshot.reported.isdisjoint(row.paths):
+            assert {full, shown} & made, full
 
 
 async def test_whoever_has_them_keeps_them(hass: HomeAssistant) -> None:
@@ -99,3 +113,32 @@ async def test_what_the_car_is_built_with_is_told_by_its_model(hass: HomeAssista
     assert changed.state == state.state
     await look_again(hass, entry)
     assert hass.states.get(MODEL) is changed
+
+
+async def test_a_tire_that_is_low_is_no_alarm(hass: HomeAssistant) -> None:
+    """An owner is woken by a flat tire, and not by one that wants air."""
+    entry, reader = await watch_car(hass, MODEL_3, every_entity=True)
+    state = reader.cars[VIN]["vehicle_state"]
+    state["tpms_soft_warning_fl"] = True
+    await look_again(hass, entry)
+    warning, alarm = (hass.states.get(f"binary_sensor.test_tire_{kind}") for kind in ("warning", "alarm"))
+    assert warning is not None
+    assert alarm is not None
+    assert (warning.state, warning.attributes["tires"]) == ("on", ["front_left"])
+    assert (alarm.state, alarm.attributes["tires"]) == ("off", [])
+    state["tpms_hard_warning_rr"] = True
+    await look_again(hass, entry)
+    warning, alarm = (hass.states.get(f"binary_sensor.test_tire_{kind}") for kind in ("warning", "alarm"))
+    assert warning is not None
+    assert alarm is not None
+    assert warning.attributes["tires"] == ["front_left", "rear_right"]
+    assert (alarm.state, alarm.attributes["tires"]) == ("on", ["rear_right"])
+
+
+async def test_an_update_that_waits_for_wi_fi_says_so(hass: HomeAssistant) -> None:
+    entry, reader = await watch_car(hass, MODEL_3)
+    reader.cars[VIN]["vehicle_state"]["software_update"] |= {"status": "downloading_wifi_wait", "download_perc": 40}
+    await look_again(hass, entry)
+    state = hass.states.get("update.test_software")
+    assert state is not None
+    assert (state.attributes["status"], state.attributes["download_perc"]) == ("downloading_wifi_wait", 40)

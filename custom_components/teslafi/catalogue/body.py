@@ -68,8 +68,11 @@ WINDOWS: Final[Mapping[str, str]] = {
 }
 """The fields of `vehicle_state` that tell of windows; 0 is closed."""
 TIRES: Final[Mapping[str, str]] = {"fl": "front_left", "fr": "front_right", "rl": "rear_left", "rr": "rear_right"}
+TIRE_ALARMS: Final[Mapping[str, str]] = {f"tpms_hard_warning_{wheel}": name for wheel, name in TIRES.items()}
+"""The fields of `vehicle_state` that warn of very low pressure, and which tire each is about."""
 TIRE_WARNINGS: Final[Mapping[str, str]] = {
-    f"tpms_{kind}_warning_{wheel}": name for kind in ("soft", "hard") for wheel, name in TIRES.items()
+    **{f"tpms_soft_warning_{wheel}": name for wheel, name in TIRES.items()},
+    **TIRE_ALARMS,
 }
 """The fields of `vehicle_state` that warn of low pressure, and which tire each is about."""
 AUTOPARK_STATES: Final = {

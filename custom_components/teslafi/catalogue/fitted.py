@@ -38,9 +38,15 @@ seat_cooling: Fitted = _unless_denied(lambda config: config.has_seat_cooling)
 power_liftgate: Fitted = _unless_denied(lambda config: config.plg)
 
 
-def shown_by_another(_snapshot: Snapshot) -> bool:
-    """No car is fitted with an entity for what another one shows (`grouped.py`)."""
+def never(_snapshot: Snapshot) -> bool:
+    """No car is fitted with it."""
     return False
+
+
+def unless_reported(path: str) -> Fitted:
+    """Return a rule: fitted once the car turns out to report the block of a path without it."""
+    block = path.partition(".")[0]
+    return lambda snapshot: block in snapshot.reported and path not in snapshot.reported
 
 
 def third_row_heaters(snapshot: Snapshot) -> bool:

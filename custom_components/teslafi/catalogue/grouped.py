@@ -1,11 +1,15 @@
 """Values of a car that get no entity of their own, since another entity shows them.
 
 What the car was built with, can do, or is set to belongs to one entity as its attributes. What a second entity would
-only say again is left out. Whoever has such an entity from an earlier version keeps it.
+only say again is left out. Whoever has such an entity from an earlier version keeps it, and a car that does not report
+what the other entity is about has one for the value itself: nothing that is reported is lost.
 """
 
 from collections.abc import Mapping
 from typing import Final
+
+from ..tesla.decode import PATHS
+from .fitted import Fitted, never, unless_reported
 
 ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "sensor.vehicle_config_car_type": (
@@ -62,8 +66,6 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
         "vehicle_state.remote_start_supported",
         "vehicle_state.sentry_mode_available",
         "vehicle_state.smart_summon_available",
-        "vehicle_state.tpms_rcp_front_value",
-        "vehicle_state.tpms_rcp_rear_value",
         "vehicle_state.webcam_available",
         "charge_state.charge_limit_soc_max",
         "charge_state.charge_limit_soc_min",
@@ -131,6 +133,10 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "binary_sensor.vehicle_state_valet_mode": ("vehicle_state.valet_pin_needed",),
     "binary_sensor.vehicle_state_vehicle_self_test_requested": ("vehicle_state.vehicle_self_test_progress",),
+    "update.software_update": (
+        "vehicle_state.software_update.download_perc",
+        "vehicle_state.software_update.status",
+    ),
 }
 """Platform and key of an entity -> the paths of the values that are its attributes, as Tesla sends them."""
 
@@ -140,8 +146,8 @@ SAID_AGAIN: Final[Mapping[str, str]] = {
     "binary_sensor.climate_state_steering_wheel_heater": "sensor.climate_state_steering_wheel_heat_level",
     "binary_sensor.vehicle_state_dashcam_state": "sensor.vehicle_state_dashcam_state",
     **{
-        f"binary_sensor.vehicle_state_tpms_{kind}_warning_{wheel}": "binary_sensor.tire_warning"
-        for kind in ("soft", "hard")
+        f"binary_sensor.vehicle_state_tpms_{kind}_warning_{wheel}": f"binary_sensor.{shown}"
+        for kind, shown in (("soft", "tire_warning"), ("hard", "tire_alarm"))
         for wheel in ("fl", "fr", "rl", "rr")
     },
     "sensor.charge_state_charge_miles_added_ideal": "sensor.charge_state_charge_miles_added_rated",
@@ -150,16 +156,21 @@ SAID_AGAIN: Final[Mapping[str, str]] = {
     "sensor.charge_state_scheduled_departure_time_minutes": "sensor.charge_state_scheduled_departure_time",
     "sensor.charge_state_time_to_full_charge": "sensor.charge_state_minutes_to_full_charge",
     "sensor.vehicle_state_car_version": "update.software_update",
-    "sensor.vehicle_state_software_update_download_perc": "update.software_update",
     "sensor.vehicle_state_software_update_install_perc": "update.software_update",
-    "sensor.vehicle_state_software_update_status": "update.software_update",
     "sensor.vehicle_state_software_update_version": "update.software_update",
 }
 """Platform and key of an entity -> the one that says the same."""
 
-_ATTRIBUTES: Final = frozenset(path.replace(".", "_") for paths in ATTRIBUTES.values() for path in paths)
+_SHOWN_BY: Final = {path.replace(".", "_"): shown for shown, paths in ATTRIBUTES.items() for path in paths}
+_PATHS: Final = {path.replace(".", "_"): path for path in PATHS}
 
 
-def is_shown_by_another(platform: str, key: str) -> bool:
-    """Whether another entity shows the value."""
-    return key in _ATTRIBUTES or f"{platform}.{key}" in SAID_AGAIN
+def shown_by(platform: str, key: str) -> str | None:
+    """Return platform and key of the other entity that shows the value, if one does."""
+    return _SHOWN_BY.get(key) or SAID_AGAIN.get(f"{platform}.{key}")
+
+
+def rule_of(shown: str) -> Fitted:
+    """Return when a car has an entity of its own for what `shown` (platform and key) shows."""
+    path = _PATHS.get(shown.partition(".")[2])
+    return never if path is None else unless_reported(path)
