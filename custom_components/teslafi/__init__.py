@@ -91,8 +91,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     entry.async_on_unload(partial(journal.async_leave, entry))
     account = await _load_account(hass, entry, session)
     entry.runtime_data = data = TeslaFiData(account, journal)
-    for vin in account.vehicles:
-        await journal.async_load_state(vin)
+    await journal.async_load_states(account.vehicles)
     public_keys(hass)
     _follow_companion(hass, entry, vault, session)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

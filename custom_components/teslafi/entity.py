@@ -27,6 +27,7 @@ from .const import DOMAIN
 from .coordinators.polled_details import DetailCoordinator
 from .coordinators.site import INFO, LIVE, SiteCoordinator, SiteData
 from .coordinators.vehicle import VehicleCoordinator, VehicleData
+from .disabled_entities import DisabledEntities
 from .link.coordinator import LinkCoordinator, LinkStatus
 from .link.session import companion_identifier
 from .runtime import TeslaFiConfigEntry
@@ -353,7 +354,9 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
     """
     if not descriptions:
         return
-    domain = async_get_current_platform().domain
+    platform = async_get_current_platform()
+    domain = platform.domain
+    disabled = DisabledEntities(platform.hass, entry, domain)
 
     def begin(coordinator: VehicleCoordinator) -> CALLBACK_TYPE:
         if vins is not None and coordinator.vin not in vins:
@@ -363,20 +366,24 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
             lambda row: _is_known(coordinator.hass, domain, row.unique_id(coordinator.vin))
         )
 
-        def due() -> list[Entity]:
+        def due() -> list[DescriptionT]:
             snapshot = coordinator.data.snapshot
             due = pending.take(snapshot.reported)
             if not coordinator.reads_location:
                 due = [row for row in due if PLACE not in row.paths or not snapshot.reported.isdisjoint(row.paths)]
             due = missing.fitted(due, snapshot)
-            due = [row for row in due if not _is_disabled(coordinator.hass, domain, row.unique_id(coordinator.vin))]
-            return [entity_class(coordinator, row) for row in due]
+            return [row for row in due if not _is_disabled(coordinator.hass, domain, row.unique_id(coordinator.vin))]
 
-        def add(entities: list[Entity]) -> None:
+        def add(rows: list[DescriptionT]) -> None:
             device = _vehicle_device(coordinator)
-            for entity in entities:
-                entity.device_entry = device
+            entities: list[Entity] = []
+            for row in rows:
+                if not disabled.register(row, row.unique_id(coordinator.vin), device):
+                    entity = entity_class(coordinator, row)
+                    entity.device_entry = device
+                    entities.append(entity)
             async_add_entities(entities)
+            disabled.learn(entities)
 
         return _add_when_due(due, add, coordinator.listen_to_news)
 
@@ -518,17 +525,17 @@ def _add_nothing() -> None:
     """End the following of a car that gets no entities."""
 
 
-def _add_when_due(
-    due: Callable[[], list[Entity]],
-    add: Callable[[list[Entity]], None],
+def _add_when_due[DueT](
+    due: Callable[[], list[DueT]],
+    add: Callable[[list[DueT]], None],
     listen: Callable[[CALLBACK_TYPE], CALLBACK_TYPE],
 ) -> CALLBACK_TYPE:
     """Add what is due now and whenever `listen` says that more may be; return how to stop."""
 
     @callback
     def look() -> None:
-        if entities := due():
-            add(entities)
+        if found := due():
+            add(found)
 
     look()
     return listen(look)

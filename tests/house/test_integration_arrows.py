@@ -32,8 +32,9 @@ ROOMS: Final = {
     "dashboard": "const",
     "device_trigger": "const",
     "detail_entity": "coordinators entity",
+    "disabled_entities": "const",
     "diagnostics": "const controls coordinators runtime tesla",
-    "entity": "catalogue const coordinators link runtime tesla",
+    "entity": "catalogue const coordinators disabled_entities link runtime tesla",
     "feed": "secret tesla",
     "finite": "const",
     "flow": (

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import batched
 from pathlib import Path
 import sqlite3
+import threading
 from typing import Any
 
 import pytest
@@ -103,6 +104,27 @@ def test_what_is_seen_of_many_cars_is_one_transaction(store: Store, month: list[
     assert told(store)
     store.record_all({VIN: (), OTHER: ()})
     assert len(commits) == 1
+
+
+def test_what_is_read_together_is_of_one_moment(store: Store, month: list[Sample]) -> None:
+    """Over one connection, whatever is written meanwhile; and what was reckoned by old rows is not kept."""
+    half = len(month) // 2
+    record(store, month[:half])
+    checkouts: list[object] = []
+    event.listen(store._open_engine(), "checkout", lambda *args: checkouts.append(args))  # noqa: SLF001 - counted from below
+    with store.together():
+        before = store.charges(VIN)
+        assert before
+        writer = threading.Thread(target=record, args=(store, month[half:]))
+        writer.start()
+        writer.join()
+        checkouts.clear()
+        assert store.charges(VIN) == before
+        worth = store.worth(VIN)
+        assert store.health(VIN).capacity is not None
+        assert not checkouts
+    assert len(store.charges(VIN)) > len(before)
+    assert store.worth(VIN) != worth
 
 
 def test_what_one_transaction_could_not_take_is_written_with_the_next(path: Path, month: list[Sample]) -> None:

@@ -5,7 +5,7 @@ One file serves all accounts. What cannot be written is kept in memory and tried
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -244,11 +244,12 @@ class Journal:
         state = self._states.get(vin)
         return None if state is None else current(state)
 
-    async def async_load_state(self, vin: str) -> None:
-        """Read a car's state of the last run, so that `current` knows it."""
-        if self._open and vin not in self._states:
+    async def async_load_states(self, vins: Iterable[str]) -> None:
+        """Read the cars' states of the last run, so that `current` knows them."""
+        unknown = [vin for vin in vins if vin not in self._states]
+        if self._open and unknown:
             try:
-                self._states[vin] = await self.async_query(self.store.state, vin)
+                self._states |= await self.async_query(self.store.states, unknown)
             except JournalUnusable as error:
                 self._failed(error)
 

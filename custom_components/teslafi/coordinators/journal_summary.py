@@ -93,7 +93,7 @@ class JournalCoordinator(DataUpdateCoordinator[JournalData]):
             self._announce(session)
         if recorded.closed:
             self.note_changed(min(_start(session) for session in recorded.closed))
-        if recorded.closed or not self.readable:
+        if any(not isinstance(session, SoftwareVersion) for session in recorded.closed) or not self.readable:
             self._read_soon()
         elif (data := self._with_current(self.data)) != self.data:
             self.async_set_updated_data(data)
@@ -162,13 +162,14 @@ def _start(session: Closed) -> int:
 
 def _read(store: Store, vin: str, month: int, since: int) -> JournalData:
     """Read the closed sessions. Blocks."""
-    return JournalData(
-        last_drive=store.last_drive(vin),
-        last_charge=store.last_charge(vin),
-        month=month_of(store.drives(vin, month), store.charges(vin, month)),
-        health=store.health(vin),
-        logged_share=logged_share(store.drives(vin, since)),
-    )
+    with store.together():
+        return JournalData(
+            last_drive=store.last_drive(vin),
+            last_charge=store.last_charge(vin),
+            month=month_of(store.drives(vin, month), store.charges(vin, month)),
+            health=store.health(vin),
+            logged_share=logged_share(store.drives(vin, since)),
+        )
 
 
 def month_of(drives: Sequence[Drive], charges: Sequence[Charge]) -> Month:

@@ -61,6 +61,8 @@ class Store:
         self._recorders: dict[str, Recorder] = {}
         self._worth: dict[str, Worth] = {}
         self._changes = 0
+        self._shared = threading.local()
+        """The connection of each thread that reads several things together."""
 
     def open(self) -> None:
         """Open the file, make it, bring it up to date; raise JournalUnusable, JournalDamaged or JournalTooNew."""
@@ -135,8 +137,12 @@ class Store:
 
     def state(self, vin: str) -> State:
         """Return the rules' state of a car."""
-        with self._writing:
-            return self._recorder(vin).state
+        return self.states((vin,))[vin]
+
+    def states(self, vins: Iterable[str]) -> dict[str, State]:
+        """Return the rules' states of cars, by VIN."""
+        with self._writing, self.together():
+            return {vin: self._recorder(vin).state for vin in vins}
 
     def _recorder(self, vin: str) -> Recorder:
         if (recorder := self._recorders.get(vin)) is None:
@@ -167,6 +173,16 @@ class Store:
                 self._forget_worth(vin)
 
     # Asking
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Answer what this thread asks meanwhile as of one moment, over one connection; nothing may be changed."""
+        with self._reading() as connection:
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                del self._shared.connection
 
     def vins(self) -> list[str]:
         """Return the cars of which something is kept."""
@@ -281,7 +297,7 @@ class Store:
 
     def _worth_of(self, connection: Connection, vin: str, car: int) -> Worth:
         if (value := self._worth.get(vin)) is None:
-            changes = self._changes
+            changes = connection.get_execution_options().get("changes", self._changes)
             value = worth(cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, 0, FOREVER)))
             if changes == self._changes:
                 self._worth[vin] = value
@@ -445,8 +461,11 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        if (shared := getattr(self._shared, "connection", None)) is not None:
+            yield shared
+            return
         with meaning(), self._open_engine().connect() as connection:
-            yield connection
+            yield connection.execution_options(changes=self._changes)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
