@@ -1,7 +1,9 @@
 """Counters that the car corrects, or loses for a moment, add no energy and lose no distance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings, strategies as st
@@ -10,6 +12,7 @@ import pytest
 from custom_components.teslafi.journal.sample import Sample
 from custom_components.teslafi.journal.sessions import Charge, Drive
 
+from .lives import World
 from .telling import in_order, tell
 from .test_rules import charging, driving, parked
 
@@ -106,3 +109,54 @@ def test_an_odometer_of_nothing_for_once_loses_no_way(nothing: float | None, loo
     parking = tell([parked(0, 45000.5), parked(10, 45000.5, odometer_km=nothing), parked(20, 45010.5)])
     assert [one.distance_km for one in parking.sessions if isinstance(one, Drive)] == [10.0]
     assert not [one for one in parking.sessions if isinstance(one, Charge)]
+
+
+ONCE: Mapping[str, Mapping[str, Any]] = {
+    "no way": {"odometer_km": 0.0},
+    "no odometer": {"odometer_km": None},
+    "no energy": {"energy_added_kwh": 0.0},
+    "no counter": {"energy_added_kwh": None},
+    "no battery": {"soc": None, "usable_soc": None, "range_km": None},
+    "no charge": {"charging_state": None},
+    "no gear": {"driving": None},
+    "no place": {"latitude": None, "longitude": None, "zone": None},
+    "nothing of the charger": {
+        "charging_state": None,
+        "energy_added_kwh": None,
+        "soc": None,
+        "usable_soc": None,
+        "range_km": None,
+        "charger_power_kw": None,
+        "charger_volts": None,
+        "charger_amps": None,
+        "charger_phases": None,
+    },
+    "less energy": {},
+}
+"""What a look says for once, beside what is true."""
+
+
+@pytest.fixture(scope="module", params=["commuter", "errands"])
+def week(request: pytest.FixtureRequest) -> list[Sample]:
+    samples = list(World(request.param, seed=3).samples(step=90, lost=0.2, outages=1))
+    return [sample for sample in samples if sample.at < samples[0].at + 7 * 86_400]
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_a_car_says_wrong_for_once_changes_no_total(week: list[Sample], name: str) -> None:
+    """Among fifty looks one, driving, charging or parked: way and energy are what they are without it."""
+    random = Random(name)  # noqa: S311 - it repeats itself, and keeps no secret
+
+    def said(sample: Sample) -> Sample:
+        if not sample.has_data or random.random() > 0.02:
+            return sample
+        less = round((sample.energy_added_kwh or 0.0) * random.uniform(0.6, 0.99), 2)
+        return replace(sample, **(ONCE[name] or {"energy_added_kwh": less}))
+
+    true, told = tell(week), tell([said(sample) for sample in week])
+    assert in_order(told.sessions)
+    assert sum(one.distance_km for one in told.drives) == pytest.approx(sum(one.distance_km for one in true.drives))
+    assert sum(one.added_kwh for one in told.charges) == pytest.approx(
+        sum(one.added_kwh for one in true.charges), rel=0.01
+    )
+    assert len(told.charges) == len(true.charges)

@@ -43,6 +43,8 @@ LEAST_CONTINUED_KWH: Final = 0.3
 """Heating from the cable moves the counter of a finished charge a little."""
 RECOUNTED_LEAST: Final = 0.5
 """A counter that falls by a larger share counts another charge."""
+DRAIN_KW: Final = 0.5
+"""What a car that stands may take from its battery."""
 ROUNDING_KW: Final = 1.0
 """By how much a charger may have more power than it tells."""
 ZERO_MOST: Final = 600
@@ -324,7 +326,7 @@ class Look:
     """Kilometers since what is told."""
     base_km: float | None
     recounted: bool = False
-    """The car's counter went back a little, though there was no other charge."""
+    """The car's counter is another, though there was no other charge."""
     other_charge: bool = False
     """The car counts another charge than before."""
     missed_kwh: float = 0.0
@@ -463,9 +465,9 @@ def _with_charges(look: Look) -> Look:
     The counter tells the last of them only; that there were more is told by what the battery holds.
     """
     before, now = look.before.energy_added_kwh, look.sample.energy_added_kwh
-    if before is not None and now is not None and now < before - LEAST_MISSED_KWH:
+    if before is not None and now is not None and abs(now - before) > LEAST_MISSED_KWH:
         recounted = _is_recount(look, before, now)
-        look = replace(look, recounted=recounted, other_charge=not recounted)
+        look = replace(look, recounted=recounted, other_charge=now < before and not recounted)
     unexplained = _unexplained_kwh(look)
     used = look.moved * look.state.range_per_km * look.state.kwh_per_km
     doubtful = UNEXPLAINED_KWH + UNEXPLAINED_SHARE * used
@@ -488,23 +490,30 @@ def _is_recount(look: Look, before: float, now: float) -> bool:
 
     Cars do this within a charge and after it (Home Assistant core's issues about `charge_energy_added`).
     """
-    if look.moved >= LEAST_MISSED_KM or now < before * RECOUNTED_LEAST:
+    gained = _gained_kwh(look)
+    if now > before:
+        claimed, drained = now - before if look.same_plug else now, DRAIN_KW * look.passed / 3600
+        unseen = Kind.CHARGE not in (look.opened.kind, look.kind)
+        return unseen and gained is not None and gained + drained < claimed / 2
+    if now < before * RECOUNTED_LEAST:
         return False
-    if look.opened.kind is look.kind is Kind.CHARGE:
+    if look.opened.kind is look.kind is Kind.CHARGE and look.moved < LEAST_MISSED_KM:
         power = max(look.before.power_kw or 0.0, _power(look.sample)) + ROUNDING_KW
         if now > power * look.passed / 3600:
             return True
-    gained = _gained_kwh(look)
     return gained is not None and gained < now / 2
 
 
 def _gained_kwh(look: Look) -> float | None:
-    """Return what the battery of a car that stood holds more, by range or by charge."""
+    """Return what went into the battery by range or by charge, as far as that can be told: not of a long way."""
     before, now = look.before, look.sample
+    used = look.moved * look.state.range_per_km * look.state.kwh_per_km
+    if used > (now.energy_added_kwh or 0.0) / 4:
+        return None
     if before.range_km is not None and now.range_km is not None:
-        return (now.range_km - before.range_km) * look.state.kwh_per_km
+        return (now.range_km - before.range_km) * look.state.kwh_per_km + used
     if before.soc is not None and now.soc is not None:
-        return (now.soc - before.soc) * look.state.kwh_per_point
+        return (now.soc - before.soc) * look.state.kwh_per_point + used
     return None
 
 
