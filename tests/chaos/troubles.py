@@ -259,6 +259,8 @@ async def rounds(world: World, mails: MailCatcher, names: list[str], seed: int, 
                 await end(world)
             begun = time.monotonic()
             await _recovered(world, name)
+            if name in {AHEAD, BACK}:
+                await _renewed(load, name)
             took = time.monotonic() - begun
             recoveries[name] = max(recoveries.get(name, 0.0), took)
             unavailable = companion.answers[503] - unavailable
@@ -309,6 +311,18 @@ async def _recovered(world: World, name: str) -> None:
             return
         await asyncio.sleep(0.2)
     raise Broken(f"{name}: not ready after {RECOVERY_SECONDS} s: {said}")
+
+
+async def _renewed(load: Load, name: str) -> None:
+    """Wait until the renewal that was under way has its answer.
+
+    It may have been made by the wrong clock. To lose its answer and ask again days later ends a link, as it should.
+    """
+    before, deadline = load.said.refreshes, time.monotonic() + RECOVERY_SECONDS
+    while load.said.refreshes == before:
+        if time.monotonic() > deadline:
+            raise Broken(f"{name}: the link is not renewed although all is well")
+        await asyncio.sleep(0.05)
 
 
 async def troubled(kind: str, names: list[str], seed: int, pace: Pace = Pace()) -> dict[str, Any]:
