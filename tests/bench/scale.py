@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import os
 from pathlib import Path
 from random import Random
-import sys
 import tempfile
 import time
 from typing import Final, override
@@ -98,7 +97,7 @@ class Noting(ServedCompanion):
 
     @override
     def _call(self, *arguments: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "tests.bench.each_contact", *arguments)
+        return ("-m", "tests.bench.each_contact", *arguments)
 
 
 def webhook() -> dict[str, object]:

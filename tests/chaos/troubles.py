@@ -61,7 +61,7 @@ class Held(Judged):
     @override
     def _call(self, *arguments: str) -> tuple[str, ...]:
         module = "tests.chaos.wrapped" if arguments[0] == "serve" else "teslafi_companion"
-        return (sys.executable, "-m", module, *arguments)
+        return ("-m", module, *arguments)
 
     @override
     def answered(self, method: str, path: str, status: int, retry_after: str) -> None:

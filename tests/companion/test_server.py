@@ -14,6 +14,7 @@ import pytest
 
 from teslafi_simulators.mail import MailCatcher
 from tests.live.ports import free_port
+from tests.live.processes import COMPANIONS
 from tests.live.served import READY_SECONDS, Browser, ServedCompanion
 
 from .postgresql import BIN
@@ -36,6 +37,12 @@ async def mails() -> AsyncIterator[MailCatcher]:
 def metrics_port() -> int:
     """Return a port for the metrics."""
     return free_port()
+
+
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start companions as copies; `test_a_whole_life` starts them as an operator does."""
+    monkeypatch.setattr(ServedCompanion, "starts", COMPANIONS)
 
 
 @pytest.fixture
@@ -187,6 +194,7 @@ async def begin(companion: ServedCompanion, body: bytes) -> Form:
     return Form(reader, writer, body)
 
 
+@pytest.mark.usefixtures("_forked")
 async def test_requests_under_way_are_finished_before_it_ends(companion: ServedCompanion) -> None:
     """SIGTERM: what has begun is answered, a form that is still on its way included, and nothing new is taken."""
     await companion.command("create-account", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n")
@@ -208,6 +216,7 @@ async def until_it_logs(companion: ServedCompanion, event: str) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.usefixtures("_forked")
 async def test_a_request_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """After `shutdown_seconds` it is cut off: without an answer, long before its own deadline would give it one."""
     database = f"sqlite:///{tmp_path / 'data' / 'companion.sqlite3'}"
@@ -221,6 +230,7 @@ async def test_a_request_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> 
         await served.kill()
 
 
+@pytest.mark.usefixtures("_forked")
 async def test_it_is_alive_but_not_ready_without_its_database(
     tmp_path: Path, postgresql: int, postgresql_database: str
 ) -> None:

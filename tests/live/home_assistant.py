@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ import bcrypt
 import jwt
 
 from .energy import PREFERENCES, month_before
+from .processes import Running, Starts, executed
 
 ROOT: Final = Path(__file__).parents[2]
 USER: Final = "demo"
@@ -92,7 +94,9 @@ class LiveHomeAssistant:
     launcher: tuple[str, ...] = ("-m", "tests.live.launch")
     """What starts it, in `place`, with the simulator's address and Home Assistant's own arguments."""
     place: Path = ROOT
-    _process: asyncio.subprocess.Process | None = None
+    starts: Starts | None = None
+    """How it begins, if not as a new `python`."""
+    _process: Running | None = None
 
     @property
     def url(self) -> str:
@@ -159,21 +163,18 @@ class LiveHomeAssistant:
         arguments = ["--config", str(self.folder), "--log-no-color", "--log-file", str(self.log)]
         if self.skip_pip:
             arguments.append("--skip-pip")
-        output = (self.folder / "output.log").open("wb")
         include = f"{sys.base_prefix}/include"
-        self._process = await asyncio.create_subprocess_exec(
-            str(self.python),
-            *self.launcher,
-            self.simulator_url,
-            *arguments,
-            cwd=self.place,
-            env={**os.environ, "CPATH": f"{include}/python3.14:{include}"},
-            stdout=output,
-            stderr=output,
-            # A Ctrl-C in the terminal is for us; we stop it in order.
-            start_new_session=True,
-        )
-        output.close()
+        # In a session of its own: a Ctrl-C in the terminal is for us; we stop it in order.
+        starts = self.starts or partial(executed, python=self.python)
+        with (self.folder / "output.log").open("wb") as output:
+            self._process = await starts(
+                *self.launcher,
+                self.simulator_url,
+                *arguments,
+                cwd=self.place,
+                env={**os.environ, "CPATH": f"{include}/python3.14:{include}"},
+                stdout=output,
+            )
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._runs():

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping
 import os
 from pathlib import Path
-import sys
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import Any, ClassVar, Final
 
 import aiohttp
 
 from .ports import free_port
+from .processes import Running, Starts, executed
 
 PREFIX: Final = "TESLAFI_COMPANION_"
 READY_SECONDS: Final = 120
@@ -19,13 +20,16 @@ STOP_SECONDS: Final = 120
 class ServedCompanion:
     """So many processes of one companion, behind one port."""
 
+    starts: ClassVar[Starts] = staticmethod(executed)
+    """How each begins."""
+
     def __init__(self, folder: Path, database: str, *, processes: int = 1, **settings: str) -> None:
         """Take the settings that differ from the tests' own; nothing runs yet."""
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self._folder = folder
         self.log = folder / "companion.log"
-        self._processes: list[asyncio.subprocess.Process] = []
+        self._processes: list[Running] = []
         self._count = processes
         said: Mapping[str, str] = {
             "base_url": self.url,
@@ -46,20 +50,25 @@ class ServedCompanion:
 
     async def command(self, *arguments: str, stdin: str = "") -> str:
         """Run another command of the companion to its end; return what it said."""
-        process = await asyncio.create_subprocess_exec(
-            *self._call(*arguments),
-            env={"PATH": os.environ["PATH"], **self._environment},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await process.communicate(stdin.encode())
-        if process.returncode:
-            raise RuntimeError(f"teslafi-companion {arguments[0]}: {said.decode()}")
-        return said.decode()
+        with TemporaryFile() as given, TemporaryFile() as said:
+            given.write(stdin.encode())
+            given.seek(0)
+            process = await self.starts(*self._call(*arguments), env=self._surrounded(), stdin=given, stdout=said)
+            code = await process.wait()
+            said.seek(0)
+            output = said.read().decode()
+        if code:
+            raise RuntimeError(f"teslafi-companion {arguments[0]}: {output}")
+        return output
 
     def _call(self, *arguments: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "teslafi_companion", *arguments)
+        """Return the arguments of Python's command line."""
+        return ("-m", "teslafi_companion", *arguments)
+
+    def _surrounded(self, **settings: str) -> dict[str, str]:
+        """Return the environment of a process, with settings of its own."""
+        own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
+        return {"PATH": os.environ["PATH"], **self._environment, **own}
 
     async def start(self) -> None:
         """Start and wait until it is ready."""
@@ -70,17 +79,10 @@ class ServedCompanion:
                     raise RuntimeError(self.log.read_text()[-2000:])
                 await asyncio.sleep(0.05)
 
-    async def _serve(self, **settings: str) -> asyncio.subprocess.Process:
+    async def _serve(self, **settings: str) -> Running:
         """Start one process, with settings of its own."""
-        own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
         with self.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *self._call("serve"),
-                env={"PATH": os.environ["PATH"], **self._environment, **own},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            return await self.starts(*self._call("serve"), env=self._surrounded(**settings), stdout=log)
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
         try:

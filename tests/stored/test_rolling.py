@@ -6,7 +6,6 @@ The old code is real: the wheel of a commit (`keep_code.py`), in a process of it
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-import sys
 from typing import override
 from zipfile import ZipFile
 
@@ -14,6 +13,7 @@ import pytest
 
 from teslafi_companion.store.schema import revisions
 from tests.chaos.load import OWNER, PASSWORD, Load
+from tests.live.processes import COMPANIONS
 from tests.live.served import ServedCompanion
 
 from .keep_code import CODE, revision_of
@@ -39,7 +39,7 @@ class Kept(ServedCompanion):
         begin = f"import sys; sys.path.insert(0, {str(self._modules)!r}); "
         check = f"import teslafi_companion as it; assert it.__file__.startswith({str(self._modules)!r}); "
         main = "from teslafi_companion.cli import main; sys.exit(main(sys.argv[1:]))"
-        return (sys.executable, "-c", begin + check + main, *arguments)
+        return ("-c", begin + check + main, *arguments)
 
 
 class Visitors:
@@ -83,8 +83,9 @@ def test_the_code_of_each_revision_before_is_kept() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("revision", sorted(folder.name for folder in CODE.iterdir()))
 async def test_old_and_new_code_serve_on_old_and_new_tables(
-    revision: str, postgresql_database: str, tmp_path: Path
+    revision: str, postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ServedCompanion, "starts", COMPANIONS)
     known = dict(revisions())
     if any(after > revision and oldest > revision for after, oldest in known.items()):
         pytest.skip(f"a later revision ends the support of {revision}: it is an upgrade with a stop")
