@@ -11,7 +11,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .catalogue.climate import COP_TEMPERATURES, SEAT_LEVELS, STEERING_WHEEL_LEVELS, level
 from .catalogue.energy import EXPORT_RULES, OPERATION_MODES
-from .catalogue.fitted import SEATS
+from .catalogue.fitted import SEATS, overheat_level
 from .control_entity import (
     ControlDescription,
     Order,
@@ -124,6 +124,8 @@ SELECTS: Final = (
     VehicleSelectDescription(
         key="overheat_level",
         paths=("climate_state.cop_activation_temperature",),
+        fitted=overheat_level,
+        keep_registered=True,
         value_fn=_level("cop_activation_temperature"),
         values=OVERHEAT,
         order=lambda option: Order(

@@ -49,6 +49,11 @@ def unless_reported(path: str) -> Fitted:
     return lambda snapshot: block in snapshot.reported and path not in snapshot.reported
 
 
+def overheat_level(snapshot: Snapshot) -> bool:
+    """Whether the level of the overheat protection needs a control of its own, as its climate entity can't set it."""
+    return not snapshot.vehicle_config.cop_user_set_temp_supported
+
+
 def third_row_heaters(snapshot: Snapshot) -> bool:
     """Whether the seats of the third row have heaters."""
     return rear_seat_heaters(snapshot) and third_row(snapshot)

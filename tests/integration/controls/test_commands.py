@@ -170,7 +170,6 @@ SIGNED_CAR: Final[list[tuple[str, str, dict[str, Any], Prepare, list[str]]]] = [
     ("media_player.media_pause", "media_player.X_media", {}, None, ["media_toggle_playback"]),
     ("media_player.volume_set", "media_player.X_media", {"volume_level": 0.5}, None, ["adjust_volume"]),
     ("climate.set_temperature", "climate.X_overheat_protection", {"temperature": 35}, None, ["set_cop_temp"]),
-    ("select.select_option", "select.X_overheat_level", {"option": "low"}, None, ["set_cop_temp"]),
     ("select.select_option", "select.X_steering_wheel_heater_level", {"option": "low"}, CLIMATE_OFF,
      ["auto_conditioning_start", "remote_steering_wheel_heat_level_request"]),
     ("switch.turn_on", "switch.X_automatic_seat_climate_left", {}, None, ["remote_auto_seat_climate_request"]),

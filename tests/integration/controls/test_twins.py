@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from homeassistant.components.climate import ClimateEntityFeature
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
@@ -97,6 +98,28 @@ async def test_a_car_that_comes_with_controls_has_the_control_alone(hass: HomeAs
     await hass.async_block_till_done(wait_background_tasks=True)
     assert disabled(linked) == dict.fromkeys(REPLACED, BY_INTEGRATION) | dict.fromkeys(BROUGHT)
     assert disabled(linked, ANNAS_MODEL_Y) == dict.fromkeys((*REPLACED, *BROUGHT))
+
+
+async def test_the_temperature_of_the_overheat_protection_has_one_control(hass: HomeAssistant, linked: Keeper) -> None:
+    """The climate's own, where the car takes one; whoever had the other keeps it."""
+    await linked.enable(vehicles=[ANNAS_MODEL_3])
+    registry = er.async_get(hass)
+    control = f"{ANNAS_MODEL_3}-control"
+    protection = registry.async_get_entity_id("climate", DOMAIN, f"{control}-overheat_protection")
+    assert protection is not None
+    state = hass.states.get(protection)
+    assert state is not None
+    assert state.attributes["supported_features"] & ClimateEntityFeature.TARGET_TEMPERATURE
+    assert registry.async_get_entity_id("select", DOMAIN, f"{control}-overheat_level") is None
+    kept = registry.async_get_or_create("select", DOMAIN, f"{control}-overheat_level", config_entry=linked.entry)
+    assert await hass.config_entries.async_reload(linked.entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    chosen = {"entity_id": kept.entity_id, "option": "low"}
+    await hass.services.async_call("select", "select_option", chosen, blocking=True)
+    assert linked.tesla.control.executed(ANNAS_MODEL_3)[-1] == "set_cop_temp"
+    level = hass.states.get(kept.entity_id)
+    assert level is not None
+    assert level.state == "low"
 
 
 async def test_they_come_back_when_the_link_is_ended(hass: HomeAssistant, linked: Keeper) -> None:
