@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from homeassistant.components.climate import ClimateEntityFeature
+from homeassistant.components.climate.const import ClimateEntityFeature
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 import pytest
