@@ -20,7 +20,7 @@ from multidict import CIMultiDictProxy
 import orjson
 from tesla_fleet_api import TeslaFleetApi
 from tesla_fleet_api.exceptions import ResponseError, raise_for_status
-from yarl import URL
+from yarl import URL, Query
 
 from ..secret import Secret
 from .body import body_of, limited
@@ -140,21 +140,33 @@ class Transport:
         self._http = http
 
     def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], json: object = None, params: object = None
+        self, method: str, url: str, *, headers: Mapping[str, str], json: object = None, params: Query = None
     ) -> AbstractAsyncContextManager[Answer]:
         """Send a request; raises as aiohttp does, and TeslaErrors for what the library would mistake."""
-        return _Sent(self._http, method, URL(url), {"headers": headers, "json": json, "params": params})
+        return _Sent(self._http, method, URL(url), headers, json, params)
 
 
 class _Sent(AbstractAsyncContextManager[Answer]):
     """A request that is sent when it is entered. The answer is whole then, its connection given back."""
 
-    def __init__(self, http: aiohttp.ClientSession, method: str, url: URL, options: dict[str, Any]) -> None:
+    __slots__ = ("_headers", "_http", "_json", "_method", "_params", "_url")
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        json: object,
+        params: Query,
+    ) -> None:
         """Send nothing yet."""
         self._http = http
         self._method = method
         self._url = url
-        self._options = options
+        self._headers = headers
+        self._json = json
+        self._params = params
 
     @override
     async def __aenter__(self) -> Answer:
@@ -165,9 +177,11 @@ class _Sent(AbstractAsyncContextManager[Answer]):
             response = await self._http.request(
                 self._method,
                 self._url,
+                headers=self._headers,
+                json=self._json,
+                params=self._params,
                 allow_redirects=False,
-                middlewares=(_counting(exchange.count),),
-                **self._options,
+                middlewares=_EACH_ATTEMPT,
             )
         except aiohttp.ClientConnectorError, aiohttp.InvalidURL:
             exchange.delivered = before
@@ -186,23 +200,22 @@ class _Sent(AbstractAsyncContextManager[Answer]):
         """There is nothing to close."""
 
 
-def _counting(count: Count) -> aiohttp.ClientMiddlewareType:
-    """Return what counts each attempt of aiohttp, which asks once more by itself when a connection breaks."""
+async def _counted(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Count each attempt of aiohttp, which asks once more by itself when a connection breaks."""
+    billed = True
+    try:
+        response = await send(request)
+        billed = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    except aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError:
+        billed = False
+        raise
+    finally:
+        if billed and (exchange := _exchange.get()) is not None:
+            exchange.count()
+    return response
 
-    async def attempt(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        billed = True
-        try:
-            response = await send(request)
-            billed = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        except aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError:
-            billed = False
-            raise
-        finally:
-            if billed:
-                count()
-        return response
 
-    return attempt
+_EACH_ATTEMPT: Final = (_counted,)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -239,14 +252,24 @@ class Caller:
 
         `count` is called for each answer that Tesla bills.
         """
-        try:
-            return await self._ask(request, count or _uncounted)
-        except _AskAgain:
-            pass
-        try:
-            return await self._ask(request, count or _uncounted)
-        except _AskAgain as again:
-            raise again.error from again.error.__cause__
+        repeated = False
+        while True:
+            exchange = Exchange(count or _uncounted)
+            sent_to = self.api.server = self._session.grant.server.api
+            try:
+                answer = await exchanged(request, exchange)
+            except AccessTokenRefused:
+                another = exchange.token is not None and self._session.refuse(exchange.token, exchange.endpoint)
+                if repeated or not another:
+                    raise
+            except WrongRegion as error:
+                await self._move(error, sent_to)
+                if repeated:
+                    raise
+            else:
+                self._session.accept(exchange.endpoint)
+                return answer
+            repeated = True
 
     async def download(self, path: str, count: Count) -> bytes:
         """Fetch a document, for which the library has no method; otherwise as `ask`."""
@@ -257,21 +280,6 @@ class Caller:
         async with self._transport.request("GET", f"{self.api.server}/{path}", headers=headers) as answer:
             await raise_for_status(cast("aiohttp.ClientResponse", answer))
             return await answer.read()
-
-    async def _ask(self, request: Callable[[], Awaitable[object]], count: Count) -> object:
-        exchange = Exchange(count)
-        sent_to = self.api.server = self._session.grant.server.api
-        try:
-            answer = await exchanged(request, exchange)
-        except AccessTokenRefused as error:
-            if exchange.token and self._session.refuse(exchange.token, exchange.endpoint):
-                raise _AskAgain(error) from error
-            raise
-        except WrongRegion as error:
-            await self._move(error, sent_to)
-            raise _AskAgain(error) from error
-        self._session.accept(exchange.endpoint)
-        return answer
 
     async def _token(self) -> str:
         token = await self._session.access_token()
@@ -286,14 +294,6 @@ class Caller:
             raise error
         if region != self._session.grant.region:
             await self._session.move(region)
-
-
-class _AskAgain(Exception):
-    """What stood in the way is gone."""
-
-    def __init__(self, error: TeslaError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 def _uncounted() -> None:

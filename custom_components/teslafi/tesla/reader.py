@@ -56,7 +56,7 @@ MOST_PAGES: Final = 20
 """Pages of charging history that one question fetches at most; each is billed."""
 
 type Count = Callable[[Category], None]
-type Ask = Callable[[TeslaFleetApi], Awaitable[Mapping[str, Any]]]
+type Ask = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Reader:
         """Read with the grant that `session` keeps valid."""
         self._session = session
         self._caller = Caller(http, session)
+        self._api = self._caller.api
         self._ids: dict[str, str] = {}
 
     @property
@@ -83,7 +84,7 @@ class Reader:
 
     async def products(self) -> Products:
         """List cars and energy sites. Free of charge."""
-        answer = _list(await self._ask(lambda api: api.products()))
+        answer = _list(await self._ask(self._api.products))
         vehicles: dict[str, Snapshot] = {}
         sites: dict[int, str] = {}
         for product in answer:
@@ -101,7 +102,7 @@ class Reader:
 
     async def region(self) -> str | None:
         """Return the address of the Fleet API that Tesla names for this account; None when it names none."""
-        answer = await self._ask(lambda api: api.user.region())
+        answer = await self._ask(self._api.user.region)
         base = answer.get("fleet_api_base_url") if isinstance(answer, dict) else None
         return base if isinstance(base, str) else None
 
@@ -109,10 +110,8 @@ class Reader:
         """Return the cars whose data Tesla sells at a tenth (`discounted_device_data`). Billable."""
         if not vins or self.grant.kind is not Kind.FLEET:
             return frozenset()
-        asked = self._ask(
-            lambda api: VehicleFleet(api, next(iter(vins))).fleet_status(list(vins)), count, Category.DETAILS
-        )
-        answer = _object(await asked)
+        status = partial(VehicleFleet(self._api, next(iter(vins))).fleet_status, list(vins))
+        answer = _object(await self._ask(status, count, Category.DETAILS))
         told = answer.get("vehicle_info")
         cars = {vin_of(vin): car for vin, car in told.items()} if isinstance(told, Mapping) else {}
         return frozenset(
@@ -123,62 +122,60 @@ class Reader:
 
     async def vehicle_state(self, vin: str, count: Count) -> Snapshot:
         """Read whether the car is online. Free of charge; never wakes it."""
-        answer = await self._ask(lambda api: self._vehicle(api, vin).vehicle(), count, Category.STATE)
+        answer = await self._ask(self._vehicle(vin).vehicle, count, Category.STATE)
         return decode_vehicle(_object(answer)).snapshot
 
     async def vehicle_data(self, vin: str, count: Count) -> Decoded[Snapshot]:
         """Read everything the car tells. Billable; keeps an awake car awake; never wakes one."""
-        answer = await self._ask(
-            lambda api: self._vehicle(api, vin).vehicle_data(self._endpoints()), count, Category.DATA
-        )
-        return decode_vehicle(_object(answer))
+        look = partial(self._vehicle(vin).vehicle_data, self._endpoints())
+        return decode_vehicle(_object(await self._ask(look, count, Category.DATA)))
 
     async def site_live(self, site_id: int, count: Count) -> Mapping[str, Any]:
         """Read the powers and the state of an energy site."""
-        return _object(await self._ask(lambda api: _site(api, site_id).live_status(), count, Category.ENERGY))
+        return _object(await self._ask(self._site(site_id).live_status, count, Category.ENERGY))
 
     async def site_info(self, site_id: int, count: Count) -> Mapping[str, Any]:
         """Read what an energy site consists of and how it is set."""
-        return _object(await self._ask(lambda api: _site(api, site_id).site_info(), count, Category.ENERGY))
+        return _object(await self._ask(self._site(site_id).site_info, count, Category.ENERGY))
 
     async def site_energy_today(self, site_id: int, count: Count) -> Mapping[str, Any]:
         """Read the energy of the day so far, in pieces of five minutes or of the day."""
-        return _object(await self._ask(lambda api: _site(api, site_id).energy_history("day"), count, Category.ENERGY))
+        return _object(await self._ask(partial(self._site(site_id).energy_history, "day"), count, Category.ENERGY))
 
     async def site_wall_charges(self, site_id: int, begin: datetime, end: datetime, count: Count) -> Mapping[str, Any]:
         """Read the charges at a site's wall connectors that began in a span."""
         first, last = begin.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
-        answer = await self._ask(lambda api: _site(api, site_id).charge_history(first, last), count, Category.ENERGY)
+        answer = await self._ask(partial(self._site(site_id).charge_history, first, last), count, Category.ENERGY)
         return _object(answer)
 
     async def recent_alerts(self, vin: str, count: Count) -> tuple[Alert, ...]:
         """Read the car's recent alerts. Billable; does not reach the car."""
-        return decode_alerts(await self._details(lambda api: VehicleFleet(api, vin).recent_alerts(), count)).snapshot
+        return decode_alerts(await self._details(VehicleFleet(self._api, vin).recent_alerts, count)).snapshot
 
     async def service_visit(self, vin: str, count: Count) -> ServiceVisit:
         """Read about a visit to a service center. Billable; does not reach the car."""
-        return decode_service(await self._details(lambda api: VehicleFleet(api, vin).service_data(), count)).snapshot
+        return decode_service(await self._details(VehicleFleet(self._api, vin).service_data, count)).snapshot
 
     async def release_notes(self, vin: str, count: Count, *, staged: bool) -> tuple[ReleaseNote, ...]:
         """Read the release notes of the car's software, or (`staged`) of what it offers. Billable; needs it awake."""
-        answer = await self._details(lambda api: VehicleFleet(api, vin).release_notes(staged=staged), count)
+        answer = await self._details(partial(VehicleFleet(self._api, vin).release_notes, staged=staged), count)
         return decode_release_notes(answer).snapshot
 
     async def nearby_charging_sites(
         self, vin: str, count: Count, *, most: int | None = None, radius: int | None = None
     ) -> NearbySites:
         """Read the chargers around the car, `most` of each kind within `radius` miles. Billable; needs it awake."""
-        answer = await self._details(lambda api: VehicleFleet(api, vin).nearby_charging_sites(most, radius), count)
+        answer = await self._details(partial(VehicleFleet(self._api, vin).nearby_charging_sites, most, radius), count)
         return decode_nearby(answer).snapshot
 
     async def warranties(self, vin: str, count: Count) -> Warranties:
         """Read the car's warranties. Billable; does not reach the car."""
-        answer = await self._details(lambda api: VehicleFleet(api, vin).warranty_details(vin), count)
+        answer = await self._details(partial(VehicleFleet(self._api, vin).warranty_details, vin), count)
         return decode_warranties(answer).snapshot
 
     async def options(self, vin: str, count: Count) -> tuple[VehicleOption, ...]:
         """Read what the car was ordered with. Billable; does not reach the car."""
-        return decode_options(await self._details(lambda api: VehicleFleet(api, vin).options(vin), count)).snapshot
+        return decode_options(await self._details(partial(VehicleFleet(self._api, vin).options, vin), count)).snapshot
 
     async def charging_history(
         self, vin: str, count: Count, *, begin: datetime | None = None, end: datetime | None = None
@@ -202,7 +199,7 @@ class Reader:
         self, vin: str, count: Count, begin: datetime | None, end: datetime | None, number: int | None
     ) -> HistoryPage:
         answer = await self._details(
-            lambda api: api.charging.history(
+            lambda: self._api.charging.history(
                 vin, _utc(begin), _utc(end), number, HISTORY_PAGE, "chargeStartDateTime", "DESC"
             ),
             count,
@@ -221,13 +218,15 @@ class Reader:
 
     async def _details(self, ask: Ask, count: Count) -> Mapping[str, Any]:
         """Ask for what is billed like data; some of these answers come without an envelope."""
-        api = self._caller.api
-        answer = await self._caller.ask(lambda: ask(api), partial(count, Category.DETAILS))
+        answer = await self._caller.ask(ask, partial(count, Category.DETAILS))
         return _object(answer.get("response", answer) if isinstance(answer, dict) else answer)
 
-    def _vehicle(self, api: TeslaFleetApi, vin: str) -> VehicleFleet[TeslaFleetApi]:
+    def _vehicle(self, vin: str) -> VehicleFleet[TeslaFleetApi]:
         """Return the library's car. The interface of Tesla's own app knows cars by their number alone."""
-        return VehicleFleet(api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
+        return VehicleFleet(self._api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
+
+    def _site(self, site_id: int) -> EnergySite:
+        return EnergySite(self._api, site_id)
 
     def _endpoints(self) -> list[str]:
         location = (LOCATION_ENDPOINT,) if self.grant.reads_location else ()
@@ -235,8 +234,7 @@ class Reader:
 
     async def _ask(self, ask: Ask, count: Count | None = None, category: Category = Category.STATE) -> object:
         """Return what stands in the answer's `response`."""
-        api = self._caller.api
-        answer = await self._caller.ask(lambda: ask(api), partial(count, category) if count else None)
+        answer = await self._caller.ask(ask, partial(count, category) if count else None)
         if not isinstance(answer, dict) or "response" not in answer:
             raise UnexpectedAnswer("Tesla's answer has no response")
         return answer["response"]
@@ -249,10 +247,6 @@ _CONTENT_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._~:=-]{1,200}", re.ASCII)
 _SITES: Final = ("battery", "solar", "wall_connector")
 _SITE_IDS: Final = 2**63
 """Numbers from here on are no site's."""
-
-
-def _site(api: TeslaFleetApi, site_id: int) -> EnergySite:
-    return EnergySite(api, site_id)
 
 
 def _utc(moment: datetime | None) -> str | None:
