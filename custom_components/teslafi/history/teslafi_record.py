@@ -44,8 +44,22 @@ def number_of(value: str) -> float | None:
     return number
 
 
+def _within(least: float, most: float) -> Callable[[str], float | None]:
+    """Return how a number is read that means something within bounds alone; beyond them, nothing is said."""
+
+    def read(value: str) -> float | None:
+        number = number_of(value)
+        return number if number is not None and least <= number <= most else None
+
+    return read
+
+
+_share = _within(0.0, 100.0)
+_positive = _within(0.0, _HIGHEST)
+
+
 def _kilometers(value: str) -> float | None:
-    miles = number_of(value)
+    miles = _positive(value)
     return None if miles is None else miles * KM_PER_MILE
 
 
@@ -80,23 +94,23 @@ def _wake(value: str) -> Wake | None:
 FIELDS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "state": ("state", _wake),
     "odometer_km": ("odometer", _kilometers),
-    "soc": ("battery_level", number_of),
-    "usable_soc": ("usable_battery_level", number_of),
+    "soc": ("battery_level", _share),
+    "usable_soc": ("usable_battery_level", _share),
     "range_km": ("battery_range", _kilometers),
     "driving": ("shift_state", _driving),
     "speed_kmh": ("speed", _kilometers),
     "power_kw": ("power", number_of),
-    "latitude": ("latitude", number_of),
-    "longitude": ("longitude", number_of),
+    "latitude": ("latitude", _within(-90.0, 90.0)),
+    "longitude": ("longitude", _within(-180.0, 180.0)),
     "elevation_m": ("elevation", number_of),
     "address": ("location", text_of),
     "charging_state": ("charging_state", text_of),
-    "charger_power_kw": ("charger_power", number_of),
-    "charger_volts": ("charger_voltage", number_of),
-    "charger_amps": ("charger_actual_current", number_of),
+    "charger_power_kw": ("charger_power", _positive),
+    "charger_volts": ("charger_voltage", _positive),
+    "charger_amps": ("charger_actual_current", _positive),
     "charger_phases": ("charger_phases", _whole),
-    "energy_added_kwh": ("charge_energy_added", number_of),
-    "charge_limit": ("charge_limit_soc", number_of),
+    "energy_added_kwh": ("charge_energy_added", _positive),
+    "charge_limit": ("charge_limit_soc", _share),
     "fast_charger": ("fast_charger_present", _flag),
     "fast_charger_type": ("fast_charger_type", text_of),
     "fast_charger_brand": ("fast_charger_brand", text_of),
@@ -129,6 +143,8 @@ def values_of(record: Mapping[str, str]) -> dict[str, Any]:
                 values[field] = read(text)
             except ValueError:
                 raise FieldUnreadable(name, text) from None
+    if (values.get("speed_kmh") or 0.0) > 0:
+        values["driving"] = True
     state = values.get("state")
     said_nothing = values.get("odometer_km") is None and values.get("soc") is None
     return {"state": state} if state in _ASLEEP or said_nothing else values | {"state": Wake.ONLINE}

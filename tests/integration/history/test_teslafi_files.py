@@ -93,6 +93,37 @@ def test_flags_of_every_year(bring: Bring, written: str, fast: bool | None) -> N
     assert sample.fast_charger is fast
 
 
+@pytest.mark.parametrize(
+    ("column", "field", "values"),
+    [
+        ("battery_level", "soc", ("-1", "101", "255", "1e6")),
+        ("usable_battery_level", "usable_soc", ("-0.5", "100.1")),
+        ("charge_limit_soc", "charge_limit", ("-1", "1000")),
+        ("odometer", "odometer_km", ("-1", "-0.001")),
+        ("battery_range", "range_km", ("-3.2",)),
+        ("speed", "speed_kmh", ("-5",)),
+        ("charge_energy_added", "energy_added_kwh", ("-0.01",)),
+        ("charger_power", "charger_power_kw", ("-2",)),
+        ("charger_voltage", "charger_volts", ("-1",)),
+        ("charger_actual_current", "charger_amps", ("-16",)),
+        ("latitude", "latitude", ("-90.1", "5237000")),
+        ("longitude", "longitude", ("180.1", "-489000")),
+    ],
+)
+def test_numbers_that_cannot_be_say_nothing(bring: Bring, column: str, field: str, values: tuple[str, ...]) -> None:
+    """As those of a car that is watched: a charge from -1 to 255% would be a battery of its own kind."""
+    rows = [row(f"2022-01-10 08:0{minute}:00", **{column: value}) for minute, value in enumerate(values)]
+    found = of(bring(file_of([*rows, row("2022-01-10 09:00:00", **{column: "1"})])))
+    assert [getattr(sample, field) for sample in found[:-1]] == [None] * len(values)
+    assert getattr(found[-1], field) is not None
+
+
+def test_a_car_that_moves_drives(bring: Bring) -> None:
+    """Also in rows that have no gear."""
+    rows = [row("2022-01-10 08:00:00"), row("2022-01-10 08:01:00", speed="37"), row("2022-01-10 08:02:00", speed="0")]
+    assert [sample.driving for sample in of(bring(file_of(rows)))] == [False, True, False]
+
+
 @pytest.mark.parametrize("nothing", ["", " ", "None", "NULL", "<invalid>", "nan"])
 def test_nothing_is_nothing(bring: Bring, nothing: str) -> None:
     said = dict.fromkeys(("charger_power", "speed", "shift_state", "charging_state", "elevation"), nothing)
