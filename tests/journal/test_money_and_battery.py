@@ -67,6 +67,17 @@ def test_minutes_and_sessions_cost_as_well() -> None:
     assert cost_of(charge(), tariff, UTC) == pytest.approx(2.2 + 6.0 + 1.0)
 
 
+@pytest.mark.parametrize("windows", [(), (Window(start=0, end=0, per_minute=0.05),)])
+def test_minutes_of_a_charge_that_nobody_saw_are_not_made_up(windows: tuple[Window, ...]) -> None:
+    """It lies somewhere between two looks, which may be a day apart."""
+    unseen = charge(hours=20, reconstructed=True)
+    assert unseen.duration_s is None
+    assert cost_of(unseen, Tariff(currency="EUR", per_kwh=0.1, session_fee=1.0), UTC) == pytest.approx(3.2)
+    minutes = Tariff(currency="EUR", per_kwh=0.1, per_minute=0.0 if windows else 0.05, windows=windows)
+    assert cost_of(unseen, minutes, UTC) is None
+    assert cost_of(replace(unseen, reconstructed=False), minutes, UTC) == pytest.approx(62.2)
+
+
 def test_a_window_takes_the_part_that_lies_in_it() -> None:
     one = charge("2026-11-16T21:00+01:00", hours=2)
     tariff = Tariff(currency="EUR", per_kwh=0.40, windows=[Window(start=22 * 60, end=6 * 60, per_kwh=0.20)])

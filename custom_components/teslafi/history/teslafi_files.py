@@ -27,6 +27,8 @@ from .teslafi_record import CSV_NAMES, FIELDS, FieldUnreadable, text_of, values_
 DELIMITERS: Final = ",;\t|"
 MOST_BYTES: Final = 4 * 1024**3
 """Of all files together, unpacked: ten years of a car are about one."""
+MOST_FILES: Final = 600
+"""Fifty years of months; each is looked up anew in the directory of its archive."""
 DAY: Final = 86_400
 DATE: Final = "date"
 VIN: Final = "vin"
@@ -112,7 +114,7 @@ def files_of(paths: Sequence[tuple[str, Path]]) -> list[HistoryFile]:
             found += _of_archive(name, path)
         else:
             found.append(HistoryFile(name, path.stat().st_size, _Plain(path)))
-    if sum(file.size for file in found) > MOST_BYTES:
+    if len(found) > MOST_FILES or sum(file.size for file in found) > MOST_BYTES:
         raise HistoryUnreadable("history_too_large", found[0].name)
     return found
 

@@ -135,7 +135,7 @@ class Drive(Session):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge(Session):
-    """The car took energy from a cable."""
+    """The car took energy from a cable. A reconstructed charge has bounds and no duration."""
 
     added_kwh: float
     """Into the battery, as the car counts."""
@@ -159,6 +159,11 @@ class Charge(Session):
     currency: str | None = None
     cost_source: CostSource | None = None
     kind: Kind = Kind.CHARGE
+
+    @property
+    def duration_s(self) -> int | None:
+        """How long it took; unknown when nobody looked."""
+        return None if self.reconstructed else self.seconds
 
     @property
     def power_mean_kw(self) -> float | None:

@@ -80,12 +80,15 @@ def is_supercharger(charge: Charge) -> bool:
 
 
 def cost_of(charge: Charge, tariff: Tariff, zone: tzinfo, curve: Curve = ()) -> float | None:
-    """Return what a charge costs; None when a price of the series is not known for all of it."""
+    """Return what a charge costs; None when a price of the series is not known for all of it.
+
+    How long a charge took that nobody saw is not known: None as well where minutes cost.
+    """
     cost = tariff.session_fee
     paid = max(charge.added_kwh, charge.used_kwh or 0.0)
     for moment, kwh, seconds in _pieces(charge, paid, curve):
         per_kwh, per_minute = _prices(tariff, moment, zone)
-        if per_kwh is None:
+        if per_kwh is None or (per_minute and charge.duration_s is None):
             return None
         cost += kwh * per_kwh + seconds / 60 * per_minute
     return round(cost, 4)

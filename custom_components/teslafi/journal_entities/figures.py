@@ -63,7 +63,7 @@ def charge_figures(charge: Charge) -> Figures:
         "used_kwh": _rounded(charge.used_kwh, 3),
         "used_method": charge.used_method and charge.used_method.value,
         "efficiency": _rounded(charge.efficiency, 3),
-        "duration_s": charge.seconds,
+        "duration_s": charge.duration_s,
         "type": "DC" if charge.dc else "AC",
         "place": place_name(charge.place, charge.position),
         "power_max_kw": _rounded(charge.power_max_kw, 1),

@@ -149,7 +149,7 @@ SENSORS: Final = (
     ),
     JournalSensorDescription(
         key="journal_charge_duration",
-        value_fn=_charge(lambda charge: charge.seconds),
+        value_fn=_charge(lambda charge: charge.duration_s),
         device_class=SensorDeviceClass.DURATION,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         suggested_unit_of_measurement=UnitOfTime.MINUTES,

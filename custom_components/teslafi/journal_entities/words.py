@@ -79,6 +79,7 @@ def charge_line(words: Words, charge: Charge) -> str:
     """Say how much and where, in what time, for how much: "Charged 31.2 kWh at Home in 4 h 10 min, 6.24 EUR"."""
     energy = f"{charge.added_kwh:.1f} kWh"
     place = place_name(charge.place, charge.position)
-    at = words.of("charged_at" if place else "charged", energy=energy, place=place)
-    line = words.of("in_time", line=at, time=words.duration(charge.seconds))
+    line = words.of("charged_at" if place else "charged", energy=energy, place=place)
+    if charge.duration_s is not None:
+        line = words.of("in_time", line=line, time=words.duration(charge.duration_s))
     return line if charge.cost is None else f"{line}, {charge.cost:.2f} {charge.currency or ''}".rstrip()

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.teslafi.history.errors import HistoryUnreadable
-from custom_components.teslafi.history.teslafi_files import MOST_BYTES
+from custom_components.teslafi.history.teslafi_files import MOST_BYTES, MOST_FILES
 from custom_components.teslafi.history.teslafi_import import Import, ZoneOf, check, prepare, samples
 from custom_components.teslafi.journal.sample import KM_PER_MILE, Sample, Wake
 
@@ -380,6 +380,16 @@ def test_more_than_anybody_has_is_refused(bring: Bring, monkeypatch: pytest.Monk
     assert len(GOOD) < MOST_BYTES
     with pytest.raises(HistoryUnreadable, match="history_too_large"):
         bring(GOOD, GOOD)
+
+
+def test_more_files_than_anybody_has_are_refused(tmp_path: Path) -> None:
+    """An archive of ten thousand would be read for an hour."""
+    path = tmp_path / "months.zip"
+    with ZipFile(path, "w") as archive:
+        for number in range(MOST_FILES + 1):
+            archive.writestr(f"{number}.csv", "Date,state,odometer\n")
+    with pytest.raises(HistoryUnreadable, match="history_too_large"):
+        prepare([("months.zip", path)], BERLIN)
 
 
 TABLES = st.lists(st.lists(st.text(max_size=8), max_size=6), max_size=6).map(lambda table: str(table).encode())

@@ -31,11 +31,13 @@ from custom_components.teslafi.const import DOMAIN, EVENT_JOURNAL
 from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.journal.sample import Sample, Wake
-from custom_components.teslafi.journal.sessions import Drive
+from custom_components.teslafi.journal.sessions import Charge, Drive
 from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.journal_entities.actions import summaries
+from custom_components.teslafi.journal_entities.figures import charge_figures
 from custom_components.teslafi.journal_entities.follow import _Follower
 from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
+from custom_components.teslafi.journal_entities.words import Words, charge_line
 from custom_components.teslafi.logbook import async_describe_events
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.owner import Owner
@@ -475,6 +477,17 @@ async def test_days_are_local_where_clocks_are_set(hass: HomeAssistant) -> None:
     days = {one["period"]: one["drives"] for one in summaries(drives, [], [], "day")}
     assert days == {"2026-10-25": 4}
     assert [one["period"] for one in summaries(drives, [], [], "month")] == ["2026-10"]
+
+
+def test_how_long_a_charge_took_that_nobody_saw_is_not_told() -> None:
+    """Its bounds are two looks, which may be a day apart."""
+    end = at(1200)
+    seen = Charge(start=at(0), end=end, earliest=at(0), latest=end, added_kwh=20.0, place="Home")
+    unseen = replace(seen, reconstructed=True)
+    words = Words({f"component.{DOMAIN}.selector.journal.options.in_time": "{line} in {time}"}, metric=True)
+    assert " in hours" in charge_line(words, seen)
+    assert " in " not in charge_line(words, unseen)
+    assert (charge_figures(seen)["duration_s"], charge_figures(unseen)["duration_s"]) == (72_000, None)
 
 
 def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
