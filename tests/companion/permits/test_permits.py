@@ -319,12 +319,15 @@ async def test_commands_join_the_audit_log(store: Store, http: Http, holder: Hol
     browser = await Browser.signed_in(store, http, holder.owner)
     page = (await browser.open("/account/activity")).text
     assert "<strong>Unlock doors</strong> \N{EN DASH} done<br>" in page
-    assert "Car …" in page
+    assert "Roadrunner ·" in page
+    assert "Car …" not in page, "the owner knows it by its name"
     assert "by Pia" in page
     why = COMMAND | {"command": "<b>", "result": "refused", "reason": "key_not_paired", "answer": "raw words"}
     await holder.ask("POST", "commands", {"commands": [why]})
     await holder.ask("POST", "commands", {"commands": [why | {"reason": "of a newer version"}]})
+    await holder.ask("POST", "commands", {"commands": [COMMAND | {"vehicle": "999999"}]})
     page = (await browser.open("/account/activity?kind=commands")).text
+    assert "Car …999999 ·" in page, "of none that it knows"
     assert "<strong>&lt;b&gt;</strong> \N{EN DASH} refused: not paired<br>" in page
     assert "refused: raw words<br>" in page
     async with store.transaction() as transaction:

@@ -17,6 +17,7 @@ from teslafi_companion.domain.accounts.addresses import AddressRefused, parse_ad
 from teslafi_companion.domain.accounts.passwords import PasswordRefused, context_words
 from teslafi_companion.domain.accounts.step_up import Purpose
 from teslafi_companion.domain.billing import mirror
+from teslafi_companion.domain.links import consent
 from teslafi_companion.domain.links.links import end_all_links, links_of
 from teslafi_companion.http.guard import Visit, find_visit, fresh, renewed, signed_in
 from teslafi_companion.http.page import SESSION, render, see
@@ -32,6 +33,8 @@ from .words import EVENTS, KINDS, METHODS
 
 _COMMAND: Final = ("command", "vehicle", "user", "result", "reason", "answer", "instance")
 _EVENTS_SHOWN: Final = 100
+VIN_SHOWN: Final = 6
+"""How many of the last characters of a VIN a command is recorded with."""
 _ROW: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 MY_INTEGRATION: Final = "https://my.home-assistant.io/redirect/integration/?domain=teslafi"
@@ -243,6 +246,7 @@ async def activity(request: web.Request, visit: Visit) -> web.Response:
             limit=_EVENTS_SHOWN,
             events=KINDS[kind][1] if kind else (),
         )
+        allowed = await consent.of_account(transaction, visit.owner.id)
     days = [(day, list(of_day)) for day, of_day in groupby(entries, lambda entry: entry.at.date())]
     return await render(
         request,
@@ -254,6 +258,7 @@ async def activity(request: web.Request, visit: Visit) -> web.Response:
         kinds={name: words for name, (words, _) in KINDS.items()},
         events=EVENTS,
         command=_command,
+        cars={vehicle.vin[-VIN_SHOWN:]: vehicle.name for controls in allowed.values() for vehicle in controls.vehicles},
         commands=COMMANDS,
         results=RESULTS,
         reasons=REASONS,
