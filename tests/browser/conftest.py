@@ -12,6 +12,7 @@ from teslafi_simulators.tesla import TeslaSimulator
 from tests.live.demo import credential
 from tests.live.home_assistant import LiveHomeAssistant
 from tests.live.ports import free_port
+from tests.live.processes import HOME_ASSISTANTS
 
 from .person import Person
 
@@ -60,7 +61,9 @@ async def tesla(socket_enabled: None, home_port: int) -> AsyncIterator[TeslaSimu
 @pytest.fixture
 async def home(tesla: TeslaSimulator, tmp_path: Path, home_port: int) -> AsyncIterator[LiveHomeAssistant]:
     """Run Home Assistant, onboarding done, the developer application entered."""
-    instance = LiveHomeAssistant(folder=tmp_path / "config", port=home_port, simulator_url=tesla.url)
+    instance = LiveHomeAssistant(
+        folder=tmp_path / "config", port=home_port, simulator_url=tesla.url, starts=HOME_ASSISTANTS
+    )
     instance.prepare(credential(tesla))
     try:
         await instance.start()
