@@ -34,6 +34,7 @@ async def rounds(companion: ServedCompanion, mails: MailCatcher, count: int, see
     for number in range(1, count + 1):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(load.go_on(what)) for what in ("sign_up", "sign_in", "sign_in", "refresh")]
+            await _acknowledged_more(load)
             await asyncio.sleep(load.random.uniform(0.2, 1.5))
             await companion.kill()
             for task in tasks:
@@ -51,6 +52,13 @@ async def rounds(companion: ServedCompanion, mails: MailCatcher, count: int, see
         "handed over again under the same Message-ID": len(repeated),
         "audit": audit,
     }
+
+
+async def _acknowledged_more(load: Load) -> None:
+    """Wait until there is more to lose: a slow machine has answered nobody after half a second."""
+    sign_ups, refreshes = len(load.said.sign_ups), load.said.refreshes
+    while len(load.said.sign_ups) == sign_ups or load.said.refreshes == refreshes:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

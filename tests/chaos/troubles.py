@@ -39,7 +39,7 @@ CHARGEBEE_HANGS = "Chargebee hangs for longer than anybody waits"
 LASTING: Final = {MAIL_HANGS: 75.0, CHARGEBEE_HANGS: 45.0}
 """Seconds of what is had once: a letter has 30 seconds and its lease 60, a request to Chargebee 10, a page 20."""
 CHECKOUT: Final = "/account/subscription/checkout"
-FELT_SECONDS: Final = 20
+FELT_SECONDS: Final = 60
 RECOVERY_SECONDS: Final = 120
 PRICE: Final = "controls-USD-monthly"
 TWO_DAYS: Final = 2 * 24 * 3600
@@ -182,15 +182,19 @@ class World:
     async def fill(self) -> None:
         """Fill the disk, and wait until that is felt: for a while a database lives on room that it has."""
         await asyncio.to_thread(self.database.fill)
+        await self._felt()
+
+    async def make_read_only(self) -> None:
+        """Let the database take no writes, and wait until that is felt: a slow process has not heard of it yet."""
+        self.companion.order(read_only=True)
+        await self.database.make_read_only()
+        await self._felt()
+
+    async def _felt(self) -> None:
         self.companion.unavailable.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(FELT_SECONDS):
                 await self.companion.unavailable.wait()
-
-    async def make_read_only(self) -> None:
-        """Let the database take no writes."""
-        self.companion.order(read_only=True)
-        await self.database.make_read_only()
 
     async def make_writable(self) -> None:
         """Undo `make_read_only`."""
