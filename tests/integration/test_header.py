@@ -187,13 +187,15 @@ async def test_ages_in_words(hass: HomeAssistant, freezer: FrozenDateTimeFactory
     ],
 )
 async def test_a_car_of_which_nothing_is_known_is_not_said_to_be_parked(
-    hass: HomeAssistant, language: str, words: tuple[str, str, str]
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, language: str, words: tuple[str, str, str]
 ) -> None:
     reader = RecordedReader({VIN: {"vin": VIN, "state": "new words", "display_name": "Test"}}, {})
     entry = await watch(hass, reader)
     header = await header_of(hass, language)
     assert header() == f"**{words[0]}**"
     reader.cars[VIN]["state"] = "asleep"
+    # A word that says nothing is trouble, which is asked about again in a while
+    freezer.tick(3600)
     await look_again(hass, entry)
     assert header() == f"**{words[1]}** · {words[2]}"
 

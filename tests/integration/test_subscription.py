@@ -32,7 +32,7 @@ from .test_link import (  # noqa: F401 - fixtures
 )
 
 STATE = "sensor.teslafi_companion_subscription"
-UNTIL = "sensor.teslafi_companion_subscription_ends_or_renews"
+UNTIL = "sensor.teslafi_companion_subscription_until"
 
 
 @pytest.fixture
