@@ -187,7 +187,8 @@ class LiveHomeAssistant:
     async def _runs(self) -> bool:
         try:
             return bool((await self.api("GET", "config"))["state"] == "RUNNING")
-        except aiohttp.ClientError:
+        except aiohttp.ClientError, TimeoutError:
+            # A minute without an answer is a slow machine's, while it imports what it is made of
             return False
 
     def _tail(self) -> str:
