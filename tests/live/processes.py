@@ -106,7 +106,9 @@ class Forked:
     def send_signal(self, signal: int) -> None:
         """Send it a signal."""
         if self.returncode is None:
-            os.kill(self.pid, signal)
+            # The fork server may have seen its end and not told of it yet
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal)
 
     def terminate(self) -> None:
         """Ask it to end."""
