@@ -2,6 +2,7 @@
 
 from functools import partial
 import time
+from typing import Final
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
@@ -12,6 +13,7 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_COMPANION, CONF_CONTROLS, DOMAIN, MONITORING
+from .control_entity import remove_controls
 from .controls.enabled import EnabledControls
 from .coordinators.account import AccountCoordinator
 from .coordinators.hints import Hints
@@ -57,6 +59,20 @@ PLATFORMS = [
     Platform.TEXT,
     Platform.UPDATE,
 ]
+CONTROL_PLATFORMS: Final = frozenset(
+    {
+        Platform.BUTTON,
+        Platform.CLIMATE,
+        Platform.COVER,
+        Platform.LOCK,
+        Platform.MEDIA_PLAYER,
+        Platform.NUMBER,
+        Platform.SELECT,
+        Platform.SWITCH,
+        Platform.TEXT,
+    }
+)
+"""Have entities that command alone; without controls they are not even imported."""
 
 
 async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
@@ -94,7 +110,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> b
     await journal.async_load_states(account.vehicles)
     public_keys(hass)
     _follow_companion(hass, entry, vault, session)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    if data.controls is None:
+        remove_controls(hass, entry)
+    await hass.config_entries.async_forward_entry_setups(entry, _platforms(data))
     follow_journals(hass, entry)
     data.hints = Hints(hass, entry, data.vehicles.values)
     entry.async_on_unload(data.hints.close)
@@ -119,6 +137,11 @@ async def _load_account(hass: HomeAssistant, entry: TeslaFiConfigEntry, session:
     return account
 
 
+def _platforms(data: TeslaFiData) -> list[Platform]:
+    """Return the platforms of an entry, the same as long as it is loaded."""
+    return [platform for platform in PLATFORMS if data.controls is not None or platform not in CONTROL_PLATFORMS]
+
+
 @callback
 def _follow_companion(hass: HomeAssistant, entry: TeslaFiConfigEntry, vault: Vault, monitoring: GrantSession) -> None:
     """Begin with the link to a companion and with controls, where the owner has them; watching waits for neither."""
@@ -138,7 +161,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     # What was seen last is told while the entities that show it are there
     entry.runtime_data.journal.interrupt()
     await entry.runtime_data.journal.async_flush()
-    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    unloaded = await hass.config_entries.async_unload_platforms(entry, _platforms(entry.runtime_data))
     if unloaded:
         await entry.runtime_data.account.async_save()
         await entry.runtime_data.journal.async_leave(entry)

@@ -213,6 +213,14 @@ def async_setup_site_controls[DescriptionT: ControlDescription[SiteData]](
     async_setup_site_platform(entry, async_add_entities, enabled, entity_class)
 
 
+@callback
+def remove_controls(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> None:
+    """Remove the registry's entries of all that commands: no controls are enabled."""
+    registry = er.async_get(hass)
+    for known in _registered(registry, entry):
+        registry.async_remove(known.entity_id)
+
+
 def _remove_from_registry(
     hass: HomeAssistant, entry: TeslaFiConfigEntry, platform: str, ours: set[str], still_enabled: Callable[[str], bool]
 ) -> None:

@@ -16,8 +16,8 @@ PLATFORMS: Final = tuple(platform.value for platform in custom_components.teslaf
 
 ROOMS: Final = {
     "": (
-        "const controls coordinators dashboard feed journal_entities link issues picture public_key response_actions"
-        " runtime services storage tesla"
+        "const control_entity controls coordinators dashboard feed journal_entities link issues picture public_key"
+        " response_actions runtime services storage tesla"
     ),
     "application_credentials": "flow public_key",
     "backup": "coordinators",

@@ -7,8 +7,10 @@ from typing import Any
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.entity_platform import async_get_platforms
 import pytest
 
+from custom_components.teslafi import CONTROL_PLATFORMS
 from custom_components.teslafi.const import CONTROLS, MONITORING
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.settings import Settings
@@ -296,6 +298,7 @@ async def test_disabling_wipes_everything_and_watching_goes_on(hass: HomeAssista
     await hass.async_block_till_done(wait_background_tasks=True)
     assert keeper.of_controls() == set()
     assert "controls" not in keeper.entry.data
+    assert CONTROL_PLATFORMS.isdisjoint(one.domain for one in async_get_platforms(hass, "teslafi"))
     assert not (await async_get_vault(hass)).holds(keeper.entry.entry_id, CONTROLS)
     state = hass.states.get("sensor.roadrunner_battery_level")
     assert state is not None

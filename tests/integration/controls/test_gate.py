@@ -104,7 +104,8 @@ async def press_everything(hass: HomeAssistant, keeper: Keeper) -> set[str]:
     said: set[str] = set()
     for service, entity_id, data in ENTITIES.values():
         domain = entity_id.partition(".")[0]
-        entity = hass.data["entity_components"][domain].get_entity(entity_id)
+        platform = hass.data["entity_components"].get(domain)
+        entity = None if platform is None else platform.get_entity(entity_id)
         if entity is None or "controls" not in keeper.entry.data:
             assert "controls" not in keeper.entry.data, entity_id
             continue
