@@ -10,14 +10,18 @@ import sys
 import time
 from types import ModuleType
 from typing import Any, Final
+from unittest.mock import Mock, patch
 
+from homeassistant import runner
+from homeassistant.components.http.server import HomeAssistantHTTP
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import event
+from homeassistant.helpers import event, script
 from homeassistant.util import executor
 from homeassistant.util.async_ import get_scheduled_timer_handles
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment
 import pytest
+import pytest_asyncio
 from pytest_homeassistant_custom_component import common, patch_time  # type: ignore[import-untyped]
 
 from teslafi_companion.store import database, probe
@@ -25,11 +29,17 @@ from teslafi_companion.store import database, probe
 # Python compiled every module anew at each start where the environment says so
 sys.dont_write_bytecode = False
 
+# PHACC looks for MySQL's client before each test; Python remembers what it has found, not what it has not
+sys.modules["MySQLdb"] = None  # type: ignore[assignment] # as documented: an import of it fails at once
+
 DEBUGGED: Final = frozenset({"test_lapse", "test_whole_way", "test_fleet_api"})
 """Modules whose event loop runs in debug mode, between them all of the integration, the companion and the simulators.
 
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.
 """
+
+GARBAGE: Final = 1_000_000
+"""Objects after which Python looks for garbage within a module; some 100 MB."""
 
 for chatty in (
     "aiosqlite",
@@ -114,7 +124,24 @@ def pytest_collection() -> Generator[None]:
         return (yield)
     finally:
         gc.freeze()
+        # PHACC looks for garbage between modules. A test drops little, and to look through all that it has made, some
+        # ten times a test, took a tenth of the suite's time
+        gc.set_threshold(GARBAGE)
         gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def disable_http_server() -> Generator[None]:
+    """Bind no port for a Home Assistant within a test, as PHACC, which makes these mocks anew for each test."""
+    with patch.object(HomeAssistantHTTP, "async_bind"), patch.object(HomeAssistantHTTP, "start"):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def skip_stop_scripts() -> Generator[None]:
+    """Leave no timer for scripts behind, as PHACC, which makes this mock anew for each test."""
+    with patch.object(script, "_schedule_stop_scripts_after_shutdown", Mock()):
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,14 +153,27 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(autouse=True)
-async def enable_event_loop_debug(request: pytest.FixtureRequest) -> None:
-    """Run the event loop in debug mode where that is worth it; PHACC would do so everywhere.
+def configure_event_loop() -> None:
+    """Do without PHACC's: `loop_of_test` does the same."""
+
+
+@pytest.fixture(autouse=True)
+def enable_event_loop_debug(request: pytest.FixtureRequest) -> None:
+    """Leave the event loop alone where nothing runs on it: its executor takes two threads to end."""
+    if pytest_asyncio.is_async_test(request.node) or "hass" in request.fixturenames:
+        request.getfixturevalue("loop_of_test")
+
+
+@pytest.fixture
+async def loop_of_test(request: pytest.FixtureRequest) -> None:
+    """Set up the loop as Home Assistant does, in debug mode where that is worth it; PHACC would do so everywhere.
 
     And let a timer for now be due now: a frozen clock stands at some 1.8e9 s, where a float has no nanoseconds, and
     asyncio takes what is due within its clock's resolution. The loop would turn without rest as long as time stands:
     each timer is set a microsecond earlier.
     """
     loop = asyncio.get_running_loop()
+    runner.configure_event_loop(loop)
     loop.set_debug(request.path.stem in DEBUGGED)
     call_at = loop.call_at
 

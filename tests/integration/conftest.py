@@ -20,8 +20,10 @@ from .owner import Owner
 
 
 @pytest.fixture(autouse=True)
-def _custom_components(enable_custom_integrations: None) -> None:
-    """Let Home Assistant find the component of this working tree."""
+def _custom_components(request: pytest.FixtureRequest) -> None:
+    """Let Home Assistant find the component of this working tree; a test of a rule alone starts none."""
+    if "hass" in request.fixturenames:
+        request.getfixturevalue("enable_custom_integrations")
 
 
 @pytest.fixture(autouse=True)

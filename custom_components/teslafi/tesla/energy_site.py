@@ -10,6 +10,7 @@ tesla-fleet-api's users read.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from .decode import MALFORMED, Block, Decoded, Json, instant, number, unwrapped
@@ -252,7 +253,7 @@ def decode_today(answer: object) -> Decoded[EnergyToday]:
     sums: dict[str, float] = {}
     for channel in CHANNELS:
         if f"today.{channel}" in seen:
-            sums[channel] = sum(getattr(stretch, channel) or 0 for stretch in read)
+            sums[channel] = sum(filter(None, map(attrgetter(channel), read)))
         elif (parts := [sums[part] for part in _TOTALS.get(channel, ()) if part in sums]) != []:
             sums[channel] = sum(parts)
     channels = {channel: total for channel, total in sums.items() if number(total) is not MALFORMED}

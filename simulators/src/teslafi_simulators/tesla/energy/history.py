@@ -118,17 +118,18 @@ def _inside(stretches: Iterable[Stretch], asked: Window) -> Iterator[Stretch]:
 def _piece(start: float, asked: Window) -> datetime:
     """Return where the piece begins that a stretch belongs to."""
     moment = datetime.fromtimestamp(start, asked.zone)
+    if asked.period == "day":
+        return moment
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return {
-        "day": moment,
-        "week": midnight,
-        "month": midnight,
-        "year": midnight.replace(day=1),
-        "lifetime": midnight.replace(month=1, day=1),
-    }[asked.period]
+    if asked.period in {"week", "month"}:
+        return midnight
+    return midnight.replace(day=1) if asked.period == "year" else midnight.replace(month=1, day=1)
 
 
 def _told(piece: dict[str, float]) -> dict[str, int]:
-    sums = {name: sum(piece[part] for part in parts) for name, parts in TOTALS.items()}
-    channels = {name: round(value) for name, value in piece.items()}
-    return channels | {name: round(value) for name, value in sums.items() if round(value)}
+    """Round; of most pieces most channels are 0."""
+    told = {name: round(value) if value else 0 for name, value in piece.items()}
+    for name, parts in TOTALS.items():
+        if total := round(sum([piece[part] for part in parts])):
+            told[name] = total
+    return told
