@@ -52,6 +52,11 @@ SLEEPS_LATE: Final = 1.25
 """A silence so many times as long as the longest that it ever needed should have been enough."""
 CROWDED_LASTS: Final = 21_600.0
 """Seconds for which a 429 that we did not bring about says that somebody else asks."""
+FLAPS_FREE: Final = 3
+"""Wake-ups in a row, each soon after a look that saw nothing, that are looked at at once all the same."""
+FLAP_SOON: Final = 1800.0
+FLAP_MOST: Final = 900.0
+"""The longest that one more waits after the look before."""
 CONTINUOUS: Final = 150.0
 """State answers at most so far apart tell when the car fell asleep."""
 
@@ -134,6 +139,8 @@ class PollingState(NamedTuple):
     """The last look since the car came online."""
     looks: int = 0
     """Looks since the car came online."""
+    flaps: int = 0
+    """Wake-ups in a row, each soon after a look that saw nothing: the connection comes and goes."""
     observed: Observation = Observation()
     """What the last look since the car came online saw."""
     reasons_since: float | None = None
@@ -245,11 +252,20 @@ def _look(polling: PollingState, now: Moment, pace: Pace) -> tuple[float, Why]:
 def _planned(polling: PollingState, now: Moment, pace: Pace) -> tuple[float, Why]:
     """Return when the next look is due by what the last one saw."""
     if polling.data_at is None:
-        return _after(polling.turned_at, CHECK_HOLD if _probably_a_check(polling) else 0.0), Why.WOKEN
+        at = _after(polling.turned_at, CHECK_HOLD if _probably_a_check(polling) else 0.0)
+        return max(at, _flapping_until(polling)), Why.WOKEN
     for applies, interval, why in _CASES:
         if applies(polling, now, pace):
             return polling.data_at + interval(polling, now, pace), why
     return polling.data_at + silence_of(polling), Why.NO_SLEEP
+
+
+def _flapping_until(polling: PollingState) -> float:
+    """Return when a car may be looked at again whose connection comes and goes, and that does nothing."""
+    beyond = polling.flaps - FLAPS_FREE
+    if beyond <= 0 or not polling.looks_asked:
+        return float("-inf")
+    return polling.looks_asked[-1] + min(MINUTE * 2.0**beyond, FLAP_MOST)
 
 
 def _probably_a_check(polling: PollingState) -> bool:
@@ -366,6 +382,11 @@ def _expects(polling: PollingState, _now: Moment, _pace: Pace) -> bool:
     return charge or (polling.expecting_until is not None and polling.data_at < polling.expecting_until)
 
 
+def _is_first_look(polling: PollingState, _now: Moment, _pace: Pace) -> bool:
+    """Tell whether the car was looked at once since it woke, and may yet drive off."""
+    return polling.looks == 1 and not polling.active and polling.flaps <= FLAPS_FREE
+
+
 type _Applies = Callable[[PollingState, Moment, Pace], bool]
 type _Interval = Callable[[PollingState, Moment, Pace], float]
 
@@ -384,7 +405,7 @@ _CASES: Final[tuple[tuple[_Applies, _Interval, Why], ...]] = (
     (_may_be_plugged_in, lambda _w, _n, _p: PLUGGED_IN, Why.SHORT_STOP),
     (_in_short_stop, lambda _w, _n, p: p.stop, Why.SHORT_STOP),
     (lambda w, _n, _p: bool(w.observed.reasons), _lingering, Why.LINGERING),
-    (lambda w, _n, _p: w.looks == 1 and not w.active, lambda _w, _n, p: p.follow_up, Why.FOLLOW_UP),
+    (_is_first_look, lambda _w, _n, p: p.follow_up, Why.FOLLOW_UP),
     (lambda w, n, _p: _kept_awake_by_others(w, n), _shared, Why.LINGERING),
 )
 """The first case that applies says how long after the last look the next one is due; none means silence."""
@@ -453,8 +474,11 @@ def state_told(polling: PollingState, *, online: bool, asleep: bool, now: Moment
 
 
 def _woken(polling: PollingState, now: Moment) -> PollingState:
+    looked = polling.looks_asked[-1] if polling.looks_asked else float("-inf")
+    flaps = not polling.visited and now.clock - looked <= FLAP_SOON
     return replace(
         polling,
+        flaps=min(polling.flaps + 1, COUNTED_MOST) if flaps else 0,
         online=True,
         asleep=False,
         state_at=now.clock,

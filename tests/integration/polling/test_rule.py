@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -301,6 +302,48 @@ def test_a_sign_that_flaps_for_days_costs_little() -> None:
     world.run(3 * DAY, between=flap)
     flapped, alone = (len([at for at in one.times(Ask.DATA) if at > DAY]) for one in (world, quiet))
     assert flapped - alone <= 2 * 15
+
+
+@dataclass
+class Flapping(World):
+    """The car's connection comes and goes: `online` seconds of each `period`; nothing goes on but what is `seen`."""
+
+    period: float = 120.0
+    online: float = 60.0
+    seen: Callable[[float], Observation] = lambda _now: Observation()
+
+    def __post_init__(self) -> None:
+        """Give the car its bad connection."""
+        super().__post_init__()
+        self.car.state = lambda now: now % self.period < self.online  # type: ignore[method-assign]
+        self.car.look = (  # type: ignore[method-assign]
+            lambda now: self.seen(now) if now % self.period < self.online else None
+        )
+
+
+@pytest.mark.parametrize(("period", "online"), [(120, 60), (150, 130), (300, 60), (600, 300)])
+def test_a_connection_that_comes_and_goes_costs_no_look_each_time(period: float, online: float) -> None:
+    """A garage with a bad signal: two looks each time were 1,440 a day, 86 dollars a month."""
+    world = Flapping(still(), period=period, online=online).run(DAY)
+    assert len(world.times(Ask.DATA)) <= 24 * 60 / 15 + 12
+    assert world.most_ahead <= 120
+
+
+@pytest.mark.parametrize(("period", "online"), [(120, 60), (300, 60), (600, 300)])
+def test_a_connection_that_comes_and_goes_hides_no_drive(period: float, online: float) -> None:
+    """Once something goes on, each time is looked at again; a hint is looked at whenever."""
+    begins, drives = 12 * HOUR, Observation(frozenset({Reason.DRIVING}))
+    world = Flapping(still(), period=period, online=online, seen=lambda now: drives if now >= begins else Observation())
+    world.run(DAY)
+    looks = [at - begins for at in world.times(Ask.DATA) if at >= begins]
+    assert looks[0] <= 900 + period
+    assert looks[2] - looks[1] <= period + 60
+    world = Flapping(still(), period=period, online=online)
+    world.run(12 * HOUR)
+    world.polling = rule.hinted(world.polling, world.moment(world.now))
+    asked = len(world.times(Ask.DATA))
+    world.run(period + 60)
+    assert len(world.times(Ask.DATA)) > asked
 
 
 @pytest.mark.parametrize("mode", Mode)
