@@ -18,7 +18,7 @@ from teslafi_companion.store.tables import metadata
 
 from .clock import ManualClock
 from .postgresql import is_installed, running_server
-from .prepared import migrate_now, prepare_sqlite, run_apart
+from .prepared import migrate_now, prepare_sqlite, run_apart, share_statements
 
 MIGRATED = "migrated"
 """The PostgreSQL database that others are copied from."""
@@ -147,6 +147,7 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     if settings.sqlite_path is not None:
         prepare_sqlite(settings)
     engine = create_engine(settings)
+    share_statements(engine)
     yield engine
     await engine.dispose()
 

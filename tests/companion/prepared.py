@@ -1,4 +1,4 @@
-"""Databases with today's tables, made once in a process by the companion's own migrations and copied from then on."""
+"""What is made once in a process: databases with today's tables, by the companion's own migrations, and statements."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,11 +6,35 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, override
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from teslafi_companion.settings import Settings
 from teslafi_companion.store.database import create_engine
 from teslafi_companion.store.schema import migrate
+
+
+class _Statements(dict[tuple[object, ...], object]):
+    """Statements by what they say and for which kind of database, whichever engine said them first."""
+
+    @override
+    def get(self, key: tuple[object, ...], default: object = None) -> object:
+        dialect, *statement = key
+        return super().get((type(dialect), *statement), default)
+
+    @override
+    def __setitem__(self, key: tuple[object, ...], compiled: object) -> None:
+        dialect, *statement = key
+        super().__setitem__((type(dialect), *statement), compiled)
+
+
+_statements = _Statements()
+
+
+def share_statements(engine: AsyncEngine) -> None:
+    """Let an engine compile only what no engine has compiled before; each would compile some forty for one test."""
+    engine.sync_engine.update_execution_options(compiled_cache=_statements)
 
 
 def prepare_sqlite(settings: Settings) -> None:
