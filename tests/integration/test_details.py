@@ -36,8 +36,8 @@ def _at_a_quiet_time(freezer: FrozenDateTimeFactory) -> None:
 
 @pytest.fixture
 async def entry(owner: Owner) -> ConfigEntry:
-    """Set up Anna's account; her Model 3 stays awake."""
-    found = await owner.sign_in()
+    """Set up Anna's cars; her Model 3 stays awake."""
+    found = await owner.sign_in(energy_device_data=False)
     owner.tesla.control.car(ANNAS_MODEL_3).set_value("vehicle_state.sentry_mode", value=True)
     return found
 

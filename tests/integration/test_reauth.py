@@ -90,7 +90,7 @@ async def test_access_tokens_are_renewed_without_a_word(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory
 ) -> None:
     """Three days of eight-hour tokens: no flow, and values at the end."""
-    entry = await owner.sign_in()
+    entry = await owner.sign_in(energy_device_data=False)
     owner.tesla.control.sleep(ANNAS_MODEL_3)
     await pass_time(hass, freezer, 3 * 86400, step=1800)
     assert asked_to_sign_in(hass) == []
@@ -118,7 +118,7 @@ async def test_trouble_at_the_token_endpoint_never_asks(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, trouble: dict[str, object]
 ) -> None:
     """Tesla's server_error is a 400: still no reason to sign in again. The grant survives a day of it."""
-    entry = await owner.sign_in()
+    entry = await owner.sign_in(energy_device_data=False)
     owner.tesla.control.fault(path="*/oauth2/v3/token", times=None, **trouble)
     await pass_time(hass, freezer, 86400, step=1800)
     assert asked_to_sign_in(hass) == []

@@ -141,7 +141,7 @@ async def test_an_idle_car_falls_asleep_and_is_never_woken(
             "climate_state.is_preconditioning": False,
         },
     )
-    await owner.sign_in()
+    await owner.sign_in(energy_device_data=False)
     await pass_time(hass, freezer, 3600)
     assert owner.tesla.control.car(ANNAS_MODEL_3).state == "asleep"
     asked(owner.tesla, ANNAS_MODEL_3)

@@ -285,26 +285,26 @@ async def test_actions_answer(hass: HomeAssistant, entry: ConfigEntry, freezer: 
 NEVER: Final = ("0001-01-01 00:00:00", "1900-01-01 00:00:00", "9999-12-31 23:59:59", "9999-12-31T23:59:59-12:00")
 
 
-@pytest.mark.parametrize(
-    ("name", "more", "field"),
-    [
-        ("get_drives", {}, "start"),
-        ("get_charges", {}, "end"),
-        ("get_parking", {}, "start"),
-        ("get_summary", {}, "end"),
-        ("export_journal", {"filename": "x.json"}, "start"),
-        ("tag_drive", {"tag": "x"}, "session"),
-        ("set_charge_cost", {"cost": 1}, "session"),
-        ("get_charging_history", {}, "start"),
-        ("apply_charging_history", {}, "end"),
-    ],
+MOMENTS: Final[tuple[tuple[str, dict[str, Any], str], ...]] = (
+    ("get_drives", {}, "start"),
+    ("get_charges", {}, "end"),
+    ("get_parking", {}, "start"),
+    ("get_summary", {}, "end"),
+    ("export_journal", {"filename": "x.json"}, "start"),
+    ("tag_drive", {"tag": "x"}, "session"),
+    ("set_charge_cost", {"cost": 1}, "session"),
+    ("get_charging_history", {}, "start"),
+    ("apply_charging_history", {}, "end"),
 )
+
+
 async def test_moments_that_cannot_be_are_refused(
-    hass: HomeAssistant, entry: ConfigEntry, name: str, more: dict[str, Any], field: str
+    hass: HomeAssistant, entry: ConfigEntry, subtests: pytest.Subtests
 ) -> None:
-    for never in NEVER:
-        with pytest.raises(probatio.Invalid, match="expected a year"):
-            await act(hass, entry, name, **more, **{field: never})
+    for name, more, field in MOMENTS:
+        for never in NEVER:
+            with subtests.test(name, never=never), pytest.raises(probatio.Invalid, match="expected a year"):
+                await act(hass, entry, name, **more, **{field: never})
 
 
 async def test_tags_and_costs_are_the_owners(
@@ -404,23 +404,22 @@ async def test_an_export_of_months_has_each_session_once(
     assert len(told["charges"]) == len(days)
 
 
-@pytest.mark.parametrize(
-    "tag", ["=1+1", "+1", "-1", "@x", " =1+1", "\t=1", "\r\n=1", "\uff1d1+1", "\u00a0=1", "plain -1"]
-)
 async def test_no_cell_of_an_export_is_a_formula(
-    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path, tag: str
+    hass: HomeAssistant, entry: ConfigEntry, freezer: FrozenDateTimeFactory, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     await live(hass, entry, freezer, day()[:40])
     journal = get_journal(hass)
     drive = await journal.async_query(journal.store.last_drive, VIN)
     assert drive is not None
-    assert await journal.async_query(journal.store.tag_drive, VIN, drive.start, tag)
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     table = tmp_path / "drives.csv"
-    await act(hass, entry, "export_journal", filename=str(table))
-    with table.open(encoding="utf-8", newline="") as file:
-        (told,) = csv.DictReader(file)
-    assert told["tag"] == (tag if tag == "plain -1" else f"'{tag}")
+    for tag in ("=1+1", "+1", "-1", "@x", " =1+1", "\t=1", "\r\n=1", "\uff1d1+1", "\u00a0=1", "plain -1"):
+        with subtests.test(tag):
+            assert await journal.async_query(journal.store.tag_drive, VIN, drive.start, tag)
+            await act(hass, entry, "export_journal", filename=str(table))
+            with table.open(encoding="utf-8", newline="") as file:
+                (told,) = csv.DictReader(file)
+            assert told["tag"] == (tag if tag == "plain -1" else f"'{tag}")
 
 
 async def test_assistants_ask_only_of_cars_that_are_exposed_to_them(

@@ -58,7 +58,7 @@ async def test_what_is_counted_is_what_tesla_bills(
     hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactory, fault: dict[str, object]
 ) -> None:
     """Whatever becomes of the answer, lost ones included."""
-    entry = await owner.sign_in()
+    entry = await owner.sign_in(energy_device_data=False)
     car = entry.runtime_data.vehicles[ANNAS_MODEL_3]
     owner.tesla.control.fault(path="*/vehicle_data", times=2, **fault)
     for _ in range(3):
