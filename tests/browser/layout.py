@@ -7,6 +7,14 @@ from playwright.async_api import Page, expect
 CUT: Final = (
     "all => all.filter((one) => one.scrollWidth > one.clientWidth && one.clientWidth).map((one) => one.innerText)"
 )
+APART: Final = """() => {
+  const boxes = [...document.querySelectorAll("main button, main .button")]
+    .map((one) => one.getBoundingClientRect()).filter((box) => box.width && box.height);
+  const near = (one, other) => one.left < other.right + 6 && other.left < one.right + 6 &&
+    one.top < other.bottom + 6 && other.top < one.bottom + 6;
+  return !boxes.some((one, at) => boxes.slice(at + 1).some((other) => near(one, other)));
+}"""
+"""Whether six pixels at least lie between any two buttons."""
 PATIENCE: Final = 300
 """How many tenths of a second a page may take to settle."""
 
@@ -14,6 +22,11 @@ PATIENCE: Final = 300
 async def fits(page: Page) -> None:
     """See that nothing is wider than the window."""
     await page.wait_for_function("document.scrollingElement.scrollWidth <= window.innerWidth")
+
+
+async def apart(page: Page) -> None:
+    """See that no finger on a button meets another one."""
+    await page.wait_for_function(APART)
 
 
 async def fits_uncut(page: Page) -> None:

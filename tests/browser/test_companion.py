@@ -18,7 +18,7 @@ from tests.live.check import states
 from tests.live.companion import LiveCompanion
 from tests.live.home_assistant import LiveHomeAssistant
 
-from .layout import fits
+from .layout import apart, fits
 from .person import Person, picture_of
 from .test_browser import until
 
@@ -100,6 +100,7 @@ class Visitor:
             bad = [one for one in found.response["violations"] if one["impact"] in SERIOUS]
             assert not bad, f"{heading}: {[(one['id'], one['nodes'][0]['html']) for one in bad]}"
             await fits(self.page)
+            await apart(self.page)
             if picture:
                 name = f"companion-{picture}" if scheme == "light" else f"companion-{picture}-dark"
                 await picture_of(self.page, name)

@@ -61,6 +61,7 @@ async def test_the_whole_way(
     await consents(person, companion, clock)
     await grants(person, home, tesla)
     await unlocks(person, home, tesla)
+    await sees_the_link(person, companion, clock)
     await disables(person, home)
 
 
@@ -193,6 +194,17 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is False
     assert tesla.control.executed(ANNAS_MODEL_3) == ["door_unlock"]
     await person.picture("controls-unlocked")
+
+
+async def sees_the_link(person: Person, companion: LiveCompanion, clock: Clock) -> None:  # noqa: F811
+    """Look at what is linked, at the companion, while controls are on: they can be locked, and the link ended."""
+    visitor = Visitor(await person.browser.new_page(), companion, clock)
+    await visitor.open("/links")
+    await visitor.shows("Linked Home Assistants", "links-controls")
+    await expect(visitor.page.get_by_text("Cars: Roadrunner, Snowball")).to_be_visible()
+    for name in ("Lock controls", "End the link"):
+        await expect(visitor.page.get_by_role("button", name=re.compile(name))).to_be_visible()
+    await visitor.page.close()
 
 
 async def disables(person: Person, home: LiveHomeAssistant) -> None:

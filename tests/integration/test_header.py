@@ -21,7 +21,7 @@ from custom_components.teslafi.coordinators.base import UNREACHABLE_AFTER
 from custom_components.teslafi.dashboard import FILES, MODULE
 from custom_components.teslafi.tesla.errors import Unreachable
 
-from .recorded import MODEL_3, VIN, RecordedReader, begin, look_again, recorded, watch, watch_car
+from .recorded import MODEL_3, MODEL_S_OF_2018, VIN, RecordedReader, begin, look_again, recorded, watch, watch_car
 
 STATE: Final = "sensor.test_car_state"
 SCRIPT: Final = """
@@ -34,12 +34,12 @@ globalThis.customElements = {
 };
 await import("file://" + process.argv[1]);
 const dashboard = await globalThis.kind.generate({}, JSON.parse(process.argv[2]));
-console.log(JSON.stringify(dashboard.views.map((view) => view.header.card.content)));
+console.log(JSON.stringify(dashboard.views));
 """
 
 
-async def header_of(hass: HomeAssistant, language: str = "en") -> Callable[[], str]:
-    """Return how to render the first car's header as the dashboard has it for these registries and states."""
+async def views_of(hass: HomeAssistant, language: str) -> list[dict[str, Any]]:
+    """Return the dashboard's views for these registries and states."""
     entities = {
         one.entity_id: {
             "platform": one.platform,
@@ -60,7 +60,14 @@ async def header_of(hass: HomeAssistant, language: str = "en") -> Callable[[], s
     arguments = ("--input-type=module", "-e", SCRIPT, str(FILES / MODULE), json.dumps(seen))
     process = await asyncio.create_subprocess_exec(node, *arguments, stdout=asyncio.subprocess.PIPE)
     told, _ = await process.communicate()
-    template = Template(json.loads(told)[0], hass)
+    views: list[dict[str, Any]] = json.loads(told)
+    return views
+
+
+async def header_of(hass: HomeAssistant, language: str = "en") -> Callable[[], str]:
+    """Return how to render the first car's header as the dashboard has it."""
+    view, *_ = await views_of(hass, language)
+    template = Template(view["header"]["card"]["content"], hass)
 
     def render() -> str:
         return str(template.async_render(parse_result=False)).split("\n", 1)[1].strip()
@@ -198,6 +205,16 @@ async def test_a_car_of_which_nothing_is_known_is_not_said_to_be_parked(
     freezer.tick(3600)
     await look_again(hass, entry)
     assert header() == f"**{words[1]}** · {words[2]}"
+
+
+async def test_the_tabs_have_the_names_of_the_cars(hass: HomeAssistant) -> None:
+    """A view with an icon shows that alone, and two cars have the same."""
+    entry, reader = await watch_car(hass, MODEL_3)
+    reader.cars["5YJSA1E4XGF000003"] = recorded(MODEL_S_OF_2018)
+    await entry.runtime_data.account.async_refresh()
+    await hass.async_block_till_done()
+    views = await views_of(hass, "en")
+    assert [(view["title"], view.get("icon")) for view in views] == [("Nikola 2.0", None), ("Test", None)]
 
 
 async def test_what_was_never_read_is_not_new(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
