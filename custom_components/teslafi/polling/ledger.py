@@ -27,7 +27,7 @@ def day_of(now: float) -> str:
     return _names(int(now // DAY))[1]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _names(day: int) -> tuple[str, str]:
     """Return the month and the date of a day since 1970; asked many times for each request."""
     date = datetime.fromtimestamp(day * DAY, UTC)
@@ -66,10 +66,14 @@ class Ledger:
         return self.pages.get(month, {})
 
     def usual_day(self, now: float) -> float | None:
-        """Return the looks of an ordinary day, from the days before today; None while there are none."""
-        today = day_of(now)
-        before = [count for day, count in self.days.items() if day < today]
-        return sum(before) / len(before) if before else None
+        """Return the looks of an ordinary day of the last thirty, those without any included; None before one is over.
+
+        None for thirty days is none a day: the car is gone, or Home Assistant was off.
+        """
+        month = self.usual_month(now)
+        if month is None and any(day < day_of(now) for day in self.days):
+            return 0.0
+        return None if month is None else month / 30
 
     def usual_month(self, now: float) -> float | None:
         """Return the looks of thirty days like the last thirty, days without any included; None while none is known."""

@@ -183,3 +183,26 @@ def test_a_month_like_the_last_thirty_days(looks: dict[int, int], month: float |
         for _ in range(looks[ago]):
             ledger = ledger.counted(Category.DATA, START - ago * DAY)
     assert ledger.usual_month(START) == (None if month is None else pytest.approx(month))
+    gone = 0.0 if 31 in looks else None
+    assert ledger.usual_day(START) == (gone if month is None else pytest.approx(month / 30))
+
+
+def test_a_car_that_was_driven_long_ago_is_no_reason_to_save() -> None:
+    """Many looks in summer, then one each third day: the limit is far away. So it is beside a car that is gone."""
+    now, price = END_OF_MONTH - 29 * DAY, PRICES_USD[Category.DATA]
+    gone = Ledger()
+    for ago in range(70, 40, -1):
+        for _ in range(100):
+            gone = gone.counted(Category.DATA, now - ago * DAY)
+    here = gone
+    for ago in range(30, 0, -3):
+        here = here.counted(Category.DATA, now - ago * DAY)
+    cars = {name: Spending(0.0, _usual(one, now) * price, price) for name, one in (("here", here), ("gone", gone))}
+    assert steps(1.5, cars, now)["here"] is Step.FULL
+
+
+def _usual(ledger: Ledger, now: float) -> float:
+    """Return the looks of an ordinary day, which are known."""
+    usual = ledger.usual_day(now)
+    assert usual is not None
+    return usual
