@@ -153,7 +153,7 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
     def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        self._attribute_paths = description.attributes
+        self._attribute_values = tuple((path.rpartition(".")[2], _value_at(path)) for path in description.attributes)
         super().__init__(coordinator, description, coordinator.vin)
         controls = coordinator.config_entry.runtime_data.controls
         if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
@@ -166,12 +166,14 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
 
     @override
     def _attributes_changed(self) -> bool:
-        if not self._attribute_paths:
+        if not self._attribute_values:
             return False
         before, snapshot = getattr(self, "_attr_extra_state_attributes", None), self.coordinator.data.snapshot
-        values = {path.rpartition(".")[2]: _value_at(path)(snapshot) for path in self._attribute_paths}
-        self._attr_extra_state_attributes = {name: value for name, value in values.items() if value is not None}
-        return before != self._attr_extra_state_attributes
+        values = {name: value for name, read in self._attribute_values if (value := read(snapshot)) is not None}
+        if values == before:
+            return False
+        self._attr_extra_state_attributes = values
+        return True
 
 
 _value_at: Final = cache(attrgetter)

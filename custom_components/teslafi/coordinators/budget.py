@@ -15,6 +15,7 @@ from ..polling.pace import USUAL_MONTH, Mode, Step
 from ..tesla.requests import Category, Currency, cost_of, price_of
 
 _MODES: Final[Mapping[object, Mode]] = {mode.value: mode for mode in Mode}
+_NOTHING_COUNTED: Final = Ledger()
 _CURRENCIES: Final[Mapping[object, Currency]] = {currency.value: currency for currency in Currency}
 
 
@@ -72,7 +73,7 @@ class Budget:
 
     def ledger(self, vin: str) -> Ledger:
         """Return what was counted about a car."""
-        return self._ledgers.get(vin, Ledger())
+        return self._ledgers.get(vin, _NOTHING_COUNTED)
 
     def count(self, vin: str, category: Category) -> None:
         """Count a request about a car."""

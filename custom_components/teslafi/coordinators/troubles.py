@@ -7,7 +7,7 @@ anywhere in the account and one when it is over everywhere, however many cars an
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 from homeassistant.config_entries import ConfigEntry
@@ -29,8 +29,7 @@ WORTH_A_LINE: Final = 3
 """Failures in a row of one endpoint after which Tesla being out of reach is worth a line; one lost answer is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """A car, a site or the account: `key` is the VIN, the number or "", `name` what its owner calls it."""
 
     key: str

@@ -1,7 +1,6 @@
 """What is kept of watching one car: the rule's state, what it learnt, and how long the car slept today."""
 
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from .backoff import Backoff
 from .learnt import Kind, Learnt
@@ -11,11 +10,10 @@ WATCHED: Final = 300.0
 """Two answers at most so many seconds apart say what the car did between them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """The rule's state and the day's sleep. Moments are monotonic seconds, the day is the local one."""
 
-    polling: PollingState = field(default_factory=PollingState)
+    polling: PollingState = PollingState()
     day: str = ""
     asleep: float = 0.0
     watched: float = 0.0

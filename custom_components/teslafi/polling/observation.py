@@ -5,9 +5,8 @@ nothing about now.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..tesla.decode import BLOCKS
 from ..tesla.snapshot import Snapshot
@@ -34,8 +33,7 @@ class Reason(StrEnum):
     POWER_OUTLET = "power_outlet"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """What the car did when it was looked at. Durations in seconds from that moment on; None means not said."""
 
     reasons: frozenset[Reason] = frozenset()

@@ -553,7 +553,7 @@ def _with_silence(polling: PollingState, observed: Observation, now: Moment) -> 
     """Take in whether a silence before this look brought no sleep, though nothing was going on."""
     before = polling.observed
     if observed.reasons or observed.open or before.reasons or before.open:
-        return replace(polling, silences=0, longest_silence=0.0)
+        return replace(polling, silences=0, longest_silence=0.0) if polling.silences else polling
     quiet_for = now.clock - polling.data_at if polling.data_at is not None else 0.0
     if polling.data_at is None or quiet_for < silence_of(polling):
         return polling
