@@ -125,10 +125,21 @@ async def pgbouncer(folder: Path, target: int, name: str) -> AsyncIterator[int]:
     configuration.write_text(said, encoding="ascii")
     keeper = asyncio.create_task(_kept_alive(configuration, folder / "pgbouncer.log"))
     try:
+        async with asyncio.timeout(PATIENCE):
+            await _listens(port)
         yield port
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def _listens(port: int) -> None:
+    while True:
+        with suppress(ConnectionRefusedError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _kept_alive(configuration: Path, log: Path) -> None:
