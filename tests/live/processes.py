@@ -89,19 +89,16 @@ class Forked:
         """Return its code, None as long as it runs."""
         if self._code is None:
             with suppress(BlockingIOError):
-                self._ended(self._answer.recv(64))
-        return self._code
-
-    def _ended(self, code: bytes) -> int:
-        self._code = int(code)
-        self._answer.close()
+                self._code = int(self._answer.recv(64))
+                self._answer.close()
         return self._code
 
     async def wait(self) -> int:
         """Wait for its end; return its code, negative for a signal."""
-        if (code := self.returncode) is not None:
-            return code
-        return self._ended(await asyncio.get_running_loop().sock_recv(self._answer, 64))
+        # Not in the loop's selector: whoever looks at `returncode` meanwhile may be told the code first
+        while (code := self.returncode) is None:  # noqa: ASYNC110 - no event tells of another process
+            await asyncio.sleep(0.02)
+        return code
 
     def send_signal(self, signal: int) -> None:
         """Send it a signal."""
