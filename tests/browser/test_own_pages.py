@@ -92,13 +92,13 @@ async def _security(person: Person) -> None:
     for car in ("Roadrunner", "Snowball"):
         await expect(tiles(person, car)).to_have_count(6)
     assert await tiles(person, "(driver|passenger) (door|window)").count() == 0
-    await pictures(person, "own-security", person.page.get_by_text("Devices", exact=True).first)
+    await pictures(person, "own-security", tiles(person, "Roadrunner").first)
 
 
 async def _climate(person: Person) -> None:
     await person.open("/climate")
     await expect(tiles(person, "window")).to_have_count(2)
-    await pictures(person, "own-climate", person.page.get_by_text("Devices", exact=True).first)
+    await pictures(person, "own-climate", tiles(person, "window").first)
 
 
 async def _maintenance(person: Person) -> None:
@@ -106,7 +106,7 @@ async def _maintenance(person: Person) -> None:
     await expect(tiles(person, "Roadrunner")).to_have_count(1)
     await expect(tiles(person, "Snowball")).to_have_count(1)
     assert await tiles(person, "at arrival").count() == 0
-    await pictures(person, "own-maintenance", person.page.get_by_text("Devices", exact=True).first)
+    await pictures(person, "own-maintenance", tiles(person, "Roadrunner").first)
 
 
 async def _map(person: Person, home: LiveHomeAssistant) -> None:
