@@ -55,8 +55,9 @@ CROWDED_LASTS: Final = 21_600.0
 FLAPS_FREE: Final = 3
 """Wake-ups in a row, each soon after a look that saw nothing, that are looked at at once all the same."""
 FLAP_SOON: Final = 1800.0
+"""Seconds after that look within which a wake-up counts as soon."""
 FLAP_MOST: Final = 900.0
-"""The longest that one more waits after the look before."""
+"""Seconds that one more waits after the look before, at most."""
 CONTINUOUS: Final = 150.0
 """State answers at most so far apart tell when the car fell asleep."""
 
