@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -108,13 +109,13 @@ def _any(
 
     The attribute `listed_as` has the names of those that are.
     """
+    read, names = attrgetter(*parts), tuple(parts.values())
 
     def any_of(data: VehicleData) -> Several:
-        state = data.snapshot.vehicle_state
-        values = {field: getattr(state, field) for field in parts}
-        named = tuple(dict.fromkeys(parts[field] for field, value in values.items() if value))
-        known = any(value is not None for value in values.values())
-        return Several(bool(named) if known else None, named)
+        values = read(data.snapshot.vehicle_state)
+        if any(values):
+            return Several(True, tuple(dict.fromkeys(compress(names, values))))  # noqa: FBT003 - what a sensor shows
+        return Several(None if values.count(None) == len(values) else False, ())
 
     return VehicleBinarySensorDescription(
         key=key,

@@ -25,6 +25,7 @@ from .coordinators.vehicle import VehicleCoordinator
 from .runtime import TeslaFiConfigEntry
 from .tesla.errors import SignInRequired
 from .tesla.reader import Reader
+from .tesla.requests import Category
 from .tesla.snapshot import Snapshot
 
 ENTRY_DATA: Final = (CONF_METHOD, CONF_REGION, CONF_REQUESTED_SCOPES, CONF_DECLINED_SCOPES)
@@ -128,7 +129,7 @@ def _vehicle(vehicle: VehicleCoordinator) -> dict[str, Any]:
         "longest_silence_without_sleep": polling.longest_silence,
         "asked_by_others": vehicle.asked_by_others,
         "usual_seconds_to_sleep": polling.learnt.silence(polling.kind),
-        "requests": dict(data.requests),
+        "requests": {category: data.requests.get(category, 0) for category in Category},
         "malformed": list(vehicle.malformed),
         "reported": sorted(data.snapshot.reported),
         "values": _allowed(data.snapshot),

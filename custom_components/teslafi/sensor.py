@@ -118,6 +118,7 @@ from .polling.rule import AwakeBecause, Unforced
 from .runtime import TeslaFiConfigEntry
 from .tesla.energy_site import CHANNELS, WallConnector
 from .tesla.next_event import Place, car_zone, next_charge, next_preconditioning
+from .tesla.requests import Category
 from .tesla.tariff import Side, rates
 from .tesla.vehicle_details import Alert, newest_first
 
@@ -433,11 +434,11 @@ def _duration(path: str, unit: UnitOfTime, *, enabled: bool = False) -> VehicleS
     return _measured(path, SensorDeviceClass.DURATION, unit, category=DIAGNOSTIC, enabled=enabled)
 
 
-def _requests(category: str, *, enabled: bool = False) -> VehicleSensorDescription:
+def _requests(category: Category, *, enabled: bool = False) -> VehicleSensorDescription:
     """Describe how many requests of a category this month has seen; the ledger begins anew each month."""
     return VehicleSensorDescription(
         key=f"requests_{category}",
-        value_fn=lambda data: data.requests.get(category),
+        value_fn=lambda data: data.requests.get(category, 0),
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_category=DIAGNOSTIC,
         entity_registry_enabled_default=enabled,
@@ -575,11 +576,11 @@ _ROWS: Final[tuple[VehicleSensorDescription, ...]] = (
         suggested_display_precision=0,
         entity_category=DIAGNOSTIC,
     ),
-    _requests("data"),
-    _requests("state"),
-    _requests("wake"),
-    _requests("command"),
-    _requests("details"),
+    _requests(Category.DATA),
+    _requests(Category.STATE),
+    _requests(Category.WAKE),
+    _requests(Category.COMMAND),
+    _requests(Category.DETAILS),
     VehicleSensorDescription(
         key="cost",
         value_fn=_cost,

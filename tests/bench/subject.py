@@ -48,6 +48,7 @@ ENTRIES: Final = 158
 """Entities that TeslaFi registers for each of these cars, nearly all of them disabled."""
 
 type Refresh = Callable[[], Awaitable[None]]
+type Wish = Callable[[], None]
 
 
 def _resident_megabytes() -> float:
@@ -73,25 +74,29 @@ async def _tesla_fleet(hass: HomeAssistant, url: str, token: dict[str, Any]) -> 
     return MockConfigEntry(domain="tesla_fleet", unique_id="account", data=data, version=1, minor_version=2)
 
 
-def _refreshes(entry: MockConfigEntry, *, state_known: bool) -> list[Refresh]:
-    """Return what looks at each car; core asks for its state each time, ours unless an answer just told it."""
+def _refreshes(entry: MockConfigEntry) -> list[Refresh]:
+    """Return what looks at each car."""
     if entry.domain == "tesla_fleet":
         return [car.coordinator.async_refresh for car in entry.runtime_data.vehicles]
-
     # A person's wishes are held to a few a minute; this is no person
     rule.LOOKS_A_MINUTE = rule.STATES_A_MINUTE = sys.maxsize  # type: ignore[misc]
+    return [coordinator.async_refresh for coordinator in entry.runtime_data.vehicles.values()]
 
-    def looking(coordinator: Any) -> Refresh:  # noqa: ANN401 - either kind
-        async def look() -> None:
+
+def _wish(entry: MockConfigEntry, *, state_known: bool) -> Wish:
+    """Return what makes a look at each car due, as time does; core asks for its state each time.
+
+    Ours doesn't if an answer just told it: `state_known`.
+    """
+
+    def wish() -> None:
+        for coordinator in entry.runtime_data.vehicles.values():
             if not state_known:
                 memory = coordinator._memory  # noqa: SLF001 - time that passes would take half a minute a look
                 coordinator._memory = memory.with_polling(replace(memory.polling, state_at=None))  # noqa: SLF001
             coordinator.want_look()
-            await coordinator.async_refresh()
 
-        return look
-
-    return [looking(coordinator) for coordinator in entry.runtime_data.vehicles.values()]
+    return _nothing if entry.domain == "tesla_fleet" else wish
 
 
 async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +130,10 @@ async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) 
             figures["again_cpu_s"] = time.process_time() - cpu
             assert entry.state is ConfigEntryState.LOADED, entry.state
             for name, state_known in (("refresh", False), ("look", True)):
-                refreshes = _refreshes(entry, state_known=state_known)
+                refreshes = _refreshes(entry)
                 assert len(refreshes) == cars
-                times = await _refresh(refreshes, hass.async_block_till_done)
+                wish = _wish(entry, state_known=state_known)
+                times = await _refresh(refreshes, wish, hass.async_block_till_done)
                 figures |= {f"{name}_{key}": value for key, value in times.items()}
             await hass.config_entries.async_unload(entry.entry_id)
             await hass.async_stop(force=True)
@@ -184,17 +190,22 @@ async def measure_registry(cars: int) -> dict[str, Any]:
     return figures
 
 
+def _nothing() -> None:
+    """Make nothing due: each call asks."""
+
+
 async def _settled() -> None:
     """Wait for nothing: nobody listens."""
 
 
-async def _refresh(refreshes: list[Refresh], settled: Refresh = _settled) -> dict[str, float]:
+async def _refresh(refreshes: list[Refresh], wish: Wish = _nothing, settled: Refresh = _settled) -> dict[str, float]:
     """Look at every car again and again; they drive, so that values change each time."""
     # What setting up left to be collected is not what a refresh costs: refreshes alone lead to a full collection
     # once in thousands.
     gc.collect()
     wall = cpu = 0.0
     for _ in range(ROUNDS):
+        wish()
         wall_before, cpu_before = time.perf_counter(), time.process_time()
         await asyncio.gather(*(refresh() for refresh in refreshes))
         await settled()

@@ -142,8 +142,6 @@ NOT_SHOWN = {
     "drive_state.location": "the journal's: no answer of Tesla's has it",
     "charge_state.timestamp": "drive_state.timestamp stands for the moment of recording",
     "climate_state.timestamp": "drive_state.timestamp stands for the moment of recording",
-    "gui_settings.timestamp": "drive_state.timestamp stands for the moment of recording",
-    "vehicle_config.timestamp": "drive_state.timestamp stands for the moment of recording",
     "vehicle_state.timestamp": "drive_state.timestamp stands for the moment of recording",
     "charge_schedule_data.timestamp": "drive_state.timestamp stands for the moment of recording",
     "preconditioning_schedule_data.timestamp": "drive_state.timestamp stands for the moment of recording",

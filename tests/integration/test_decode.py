@@ -12,7 +12,7 @@ from homeassistant.helpers.json import json_bytes
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.teslafi.tesla.decode import PATHS, decode_vehicle, encode, merge
+from custom_components.teslafi.tesla.decode import PATHS, Memory, decode_vehicle, encode, merge
 from custom_components.teslafi.tesla.snapshot import CarState, Snapshot
 from tests.integration.recorded import (
     CARS,
@@ -315,3 +315,53 @@ def test_the_same_keys_again_are_the_same_set_of_reports() -> None:
     """Entities look for news by identity."""
     snapshot = decode_vehicle(recorded(MODEL_3)).snapshot
     assert merge(snapshot, decode_vehicle(recorded(MODEL_3)).snapshot).reported is snapshot.reported
+
+
+@pytest.mark.parametrize("name", CARS)
+def test_blocks_that_say_the_same_again_are_the_same_objects(name: str) -> None:
+    """What has no time stamp seldom changes, and is not made anew."""
+    memory: Memory = {}
+    answer = recorded(name)
+    first = decode_vehicle(deepcopy(answer), memory).snapshot
+    again = decode_vehicle(deepcopy(answer), memory).snapshot
+    assert again == first
+    assert again.vehicle is first.vehicle
+    assert again.vehicle_config is first.vehicle_config
+    assert again.vehicle_state.software_update is first.vehicle_state.software_update
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(PLACES), anything, anything)
+def test_what_was_answered_before_changes_no_answer(place: tuple[str, ...], before: object, value: object) -> None:
+    """One value or block after another in the same place, with 1, 1.0 and true told apart; then the first again."""
+    memory: Memory = {}
+    for each in (before, value, before):
+        answer = recorded(MODEL_3)
+        put(answer, place, each)
+        decoded, alone = decode_vehicle(answer, memory), decode_vehicle(answer)
+        assert decoded == alone
+        assert {path: type(one) for path, one in held(decoded.snapshot).items()} == {
+            path: type(one) for path, one in held(alone.snapshot).items()
+        }
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), (0, False), (0.0, False)])
+def test_equal_is_not_the_same(before: float, after: object) -> None:
+    """A flag is no number, though Python holds them to be equal; and a number stays what was sent."""
+    memory: Memory = {}
+    answer = recorded(MODEL_3)
+    for value in (before, after):
+        put(answer, ("vehicle_state", "speed_limit_mode", "max_limit_mph"), value)
+        decoded, alone = decode_vehicle(answer, memory), decode_vehicle(answer)
+        assert decoded.malformed == alone.malformed
+        told, expected = (one.snapshot.vehicle_state.speed_limit_mode.max_limit_mph for one in (decoded, alone))
+        assert (told, type(told)) == (expected, type(expected))
+
+
+@settings(deadline=None, max_examples=300)
+@given(resembling, resembling)
+def test_no_answer_before_changes_any_answer(before: object, answer: object) -> None:
+    """Any JSON with Tesla's keys after any other."""
+    memory: Memory = {}
+    decode_vehicle(before, memory)
+    assert decode_vehicle(answer, memory) == decode_vehicle(answer)

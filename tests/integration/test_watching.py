@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.teslafi import async_remove_config_entry_device
 from custom_components.teslafi.const import DOMAIN
+from custom_components.teslafi.tesla.requests import Category
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y, ERIKS_MODEL_S
 
@@ -282,7 +283,7 @@ async def test_counted_as_tesla_counts(hass: HomeAssistant, owner: Owner, freeze
     owner.tesla.control.fault(path="*/vehicle_data", kind="status", status=408, times=2)
     owner.tesla.control.fault(path="*/vehicle_data", kind="status", status=500, times=2)
     await pass_time(hass, freezer, 3000, step=60)
-    ours = sum(vehicle.data.requests["data"] for vehicle in entry.runtime_data.vehicles.values())
+    ours = sum(vehicle.data.requests.get(Category.DATA, 0) for vehicle in entry.runtime_data.vehicles.values())
     assert ours == owner.tesla.control.counters()[ANNA]["data"]
 
 

@@ -94,7 +94,7 @@ class Budget:
 
     def step(self, vin: str) -> Step:
         """Return how much of the mode the limit leaves to a car."""
-        return self._steps([vin])[vin]
+        return Step.FULL if self.limit is None else self._steps([vin])[vin]
 
     def _steps(self, vins: Iterable[str]) -> Mapping[str, Step]:
         """Return how much of the mode the limit leaves to each car; what is under way counts, whoever asked for it."""

@@ -161,15 +161,22 @@ def _start(session: Closed) -> int:
 
 
 def _read(store: Store, vin: str, month: int, since: int) -> JournalData:
-    """Read the closed sessions. Blocks."""
+    """Read the closed sessions, each kind once. Blocks."""
     with store.together():
+        charges = store.charges(vin, addresses=False)
+        drives = store.drives(vin, min(month, since))
         return JournalData(
             last_drive=store.last_drive(vin),
-            last_charge=store.last_charge(vin),
-            month=month_of(store.drives(vin, month), store.charges(vin, month)),
-            health=store.health(vin),
-            logged_share=logged_share(store.drives(vin, since)),
+            last_charge=store.last_charge(vin) if charges else None,
+            month=month_of(_since(month, drives), _since(month, charges)),
+            health=store.health(vin, charges),
+            logged_share=logged_share(_since(since, drives)),
         )
+
+
+def _since[S: Drive | Charge](moment: int, sessions: Sequence[S]) -> list[S]:
+    """Return the sessions that touch the time from a moment on."""
+    return [session for session in sessions if session.end > moment]
 
 
 def month_of(drives: Sequence[Drive], charges: Sequence[Charge]) -> Month:

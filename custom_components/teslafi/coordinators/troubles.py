@@ -65,7 +65,7 @@ class Troubles:
         except TeslaError as error:
             self.note(subject, endpoint, error)
             raise
-        self.settle(subject, endpoint)
+        self.settle(subject.key, endpoint)
 
     @callback
     def note(self, subject: Subject, endpoint: str, error: TeslaError) -> None:
@@ -79,9 +79,9 @@ class Troubles:
         self._tell()
 
     @callback
-    def settle(self, subject: Subject, endpoint: str) -> None:
-        """Take in that an endpoint answered."""
-        if (noted := self._noted.pop((subject.key, endpoint), None)) is not None:
+    def settle(self, key: str, endpoint: str) -> None:
+        """Take in that an endpoint answered about a car, a site or the account."""
+        if (noted := self._noted.pop((key, endpoint), None)) is not None:
             self._withdraw(noted)
             self._tell()
 

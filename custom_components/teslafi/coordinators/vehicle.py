@@ -48,13 +48,16 @@ BLOCK_AGE_MOST: Final = 3600.0
 
 
 class VehicleData(NamedTuple):
-    """What is known of a car. `data_at` and `contact_at` are UTC; requests and cost are of the month shown."""
+    """What is known of a car. `data_at` and `contact_at` are UTC; requests and cost are of the month shown.
+
+    A category that `requests` lacks had none.
+    """
 
     state: CarState | None
     snapshot: Snapshot
     data_at: datetime | None
     contact_at: datetime | None
-    requests: Mapping[str, int]
+    requests: Mapping[Category, int]
     cost: float
     """In `currency`."""
     block_at: Mapping[str, datetime] = MappingProxyType({})
@@ -335,6 +338,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         return refused or (self._refused.get(Ask.DATA) if self.polling.online else None)
 
     async def _ask(self, ask: Ask, data: VehicleData) -> VehicleData:
+        """Ask Tesla. That a car sleeps or is in service is an answer, no trouble."""
         self._remember(rule.asked(self.polling, ask, self._moment()))
         try:
             data = await (self._ask_state(data) if ask is Ask.STATE else self._ask_data(data))
@@ -343,26 +347,25 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         except VehicleInService:
             self._failed(ask, Trouble.IN_SERVICE)
         except TeslaError as error:
+            self.troubles.note(self.subject, ask, error)
             self._refused[ask] = error
             self._failed(ask, trouble_of(error), error.retry_after if isinstance(error, RateLimited) else None)
             raise
+        else:
+            self.troubles.settle(self.vin, ask)
         return data
 
     async def _ask_state(self, data: VehicleData) -> VehicleData:
-        with self.troubles.telling(self.subject, Ask.STATE):
-            answer = await self._reader.vehicle_state(self.vin, self.count)
-            if answer.vehicle.state is None:
-                # Else nothing would be known by it, and it would be asked again at once, for as long as that lasts
-                raise UnexpectedAnswer("Tesla's answer does not say whether the car is online")
+        answer = await self._reader.vehicle_state(self.vin, self.count)
+        if answer.vehicle.state is None:
+            # Else nothing would be known by it, and it would be asked again at once, for as long as that lasts
+            raise UnexpectedAnswer("Tesla's answer does not say whether the car is online")
         self._refused.pop(Ask.STATE, None)
         return self._with_state(data, answer)
 
     async def _ask_data(self, data: VehicleData) -> VehicleData:
         asked_at = time.monotonic()
-        with (
-            self.troubles.telling(self.subject, Ask.DATA),
-            self._budget.under_way(self._budget.price(Category.DATA, self.vin)),
-        ):
+        with self._budget.under_way(self._budget.price(Category.DATA, self.vin)):
             decoded = await self._reader.vehicle_data(self.vin, self.count)
         self._refused.pop(Ask.DATA, None)
         self.malformed = decoded.malformed
@@ -429,14 +432,13 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def _told(self, data: VehicleData) -> VehicleData:
         """Return the data with everything that follows from what is known now."""
         month = self._budget.shown_month
-        page = self.ledger.page(month.month)
         step = self._budget.step(self.vin)
         if step is not data.polling:
             self._audience.look_at_budget()
         return replace(
             data,
             snapshot=assume(self._base, self._assumed.values()),
-            requests={category: page.get(category, 0) for category in _CATEGORIES},
+            requests=self.ledger.page(month.month),
             cost=self._budget.cost_of_month(self.vin, month.month),
             currency=self._budget.currency,
             month_began=month.began,
@@ -453,9 +455,6 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
 def _nothing() -> None:
     """Stop nothing: nobody has listened yet."""
-
-
-_CATEGORIES: Final = tuple(Category)
 
 
 @lru_cache(maxsize=8)

@@ -195,6 +195,8 @@ class Store:
             if (car := self._rows.car(connection, vin)) is None:
                 return []
             drives = cast("list[Drive]", self._rows.sessions(connection, Kind.DRIVE, car, start, end))
+            if not drives:
+                return []
             drives = self._rows.tagged(connection, car, drives)
             value = self._worth_of(connection, vin, car)
             addresses = self._rows.addresses(connection, car)
@@ -209,6 +211,8 @@ class Store:
             if (car := self._rows.car(connection, vin)) is None:
                 return []
             charges = cast("list[Charge]", self._rows.sessions(connection, Kind.CHARGE, car, start, end))
+            if not charges:
+                return []
             charges = self._rows.priced(connection, car, charges)
             if not addresses:
                 return charges
@@ -288,12 +292,12 @@ class Store:
             car = self._rows.car(connection, vin)
             return Worth(kwh_per_km={}) if car is None else self._worth_of(connection, vin, car)
 
-    def health(self, vin: str) -> Health:
-        """Return a battery's health."""
+    def health(self, vin: str, charges: Sequence[Charge] | None = None) -> Health:
+        """Return a battery's health by all of its charges, for whoever has read them already."""
         with self._reading() as connection:
             car = self._rows.car(connection, vin)
             new_kwh = None if car is None else self._rows.new_capacity(connection, car)
-        return health(self.charges(vin), new_kwh=new_kwh)
+        return health(self.charges(vin, addresses=False) if charges is None else charges, new_kwh=new_kwh)
 
     def _worth_of(self, connection: Connection, vin: str, car: int) -> Worth:
         if (value := self._worth.get(vin)) is None:

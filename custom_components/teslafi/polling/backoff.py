@@ -83,7 +83,7 @@ class Backoff:
 
     def succeeded(self) -> Self:
         """Return the memory after a success: empty."""
-        return type(self)()
+        return type(self)() if self.failures else self
 
     def due(self, now: float) -> bool:
         """Tell whether the endpoint may be asked."""

@@ -116,7 +116,7 @@ class Ledger:
 
 
 def _last[T](entries: Mapping[str, T], most: int) -> Mapping[str, T]:
-    return dict(list(entries.items())[-most:])
+    return entries if len(entries) <= most else dict(list(entries.items())[-most:])
 
 
 def _is_count(value: object) -> bool:

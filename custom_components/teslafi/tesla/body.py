@@ -14,12 +14,16 @@ MOST_BYTES: Final = 2 * 1024 * 1024
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:
     """Read a body; raise UnexpectedAnswer when it does not end."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MOST_BYTES:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await response.content.readany():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
             raise UnexpectedAnswer("Tesla's answer does not end")
-    return bytes(body)
+        if response.content.at_eof():
+            break
+    return b"".join(chunks)
 
 
 def limited(headers: Mapping[str, str], body: bytes) -> RateLimited:

@@ -5,7 +5,7 @@ firmware sends `false` for a seat heater that is off, and the text `<invalid>` s
 raises here. A value of another type than documented becomes None and its path is named in `Decoded.malformed`.
 
 The rules are tables made once from the annotations of the snapshot classes: an answer of some 280 values is decoded
-once per refresh and per car.
+once per refresh and per car. Blocks that seldom change are remembered, and are the same objects while they don't.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import is_, itemgetter
 import re
 from types import MappingProxyType
 from typing import Any, Final, TypeAliasType, cast, get_args, get_origin, get_type_hints
@@ -139,7 +140,7 @@ _READERS: Final[Mapping[object, Reader]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Shape:
     """How an object with certain keys is read: what stands where, and the paths that it reports."""
 
@@ -147,6 +148,34 @@ class _Shape:
     blocks: tuple[tuple[str, Block[Any]], ...]
     lists: tuple[tuple[str, Block[Any]], ...]
     paths: tuple[str, ...]
+    sent: Callable[[Mapping[str, object]], tuple[object, ...]]
+    """What an object says of the scalars."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """How a block was read last."""
+
+    shape: _Shape
+    sent: tuple[object, ...]
+    inner: Mapping[str, object]
+    block: Any
+
+    def is_same(self, shape: _Shape, sent: tuple[object, ...], inner: Mapping[str, object]) -> bool:
+        """Whether a block says the same again. That 1, 1.0 and true are equal does not make them the same."""
+        return (
+            shape is self.shape
+            and sent == self.sent
+            and all(map(is_, map(type, sent), map(type, self.sent), strict=True))
+            and inner == self.inner
+        )
+
+
+type Memory = dict[str, _Last]
+"""Path of a block -> how it was read last, of one car and one question."""
+
+TIMED: Final = "timestamp"
+"""The value by which a block differs each time."""
 
 
 _SHAPES: Final = 16
@@ -156,7 +185,7 @@ _SHAPES: Final = 16
 class Block[T]:
     """How one snapshot class is read from and written to a JSON object."""
 
-    __slots__ = ("_blocks", "_direct", "_lists", "_model", "_scalars", "_shape", "path")
+    __slots__ = ("_blocks", "_direct", "_lasting", "_lists", "_model", "_scalars", "_shape", "path")
 
     def __init__(self, model: type[T], path: str, *, ours: frozenset[str] = frozenset({"reported"})) -> None:
         """Make the tables of a snapshot class whose values have paths that begin with `path` and a dot.
@@ -183,6 +212,7 @@ class Block[T]:
             *((name, block.path) for name, block in (self._blocks | self._lists).items()),
         )
         """Names and paths of the values and blocks that stand directly in this one."""
+        self._lasting = TIMED not in self._scalars
         self._shape = lru_cache(_SHAPES)(self._shape_of)
 
     def _shape_of(self, keys: tuple[str, ...]) -> _Shape:
@@ -198,12 +228,35 @@ class Block[T]:
             tuple((name, block) for name, block in self._blocks.items() if name in sent),
             tuple((name, block) for name, block in self._lists.items() if name in sent),
             tuple(path for _, _, path in scalars),
+            _all_of_them([name for name, _, _ in scalars]),
         )
 
-    def read(self, raw: Mapping[str, object], reported: list[str], malformed: list[str]) -> T:
+    def read(
+        self, raw: Mapping[str, object], reported: list[str], malformed: list[str], memory: Memory | None = None
+    ) -> T:
         """Read a JSON object; the paths found and the paths of values of a wrong type are added to the lists."""
         shape = self._shape(tuple(raw))
         reported += shape.paths
+        inner: dict[str, Any] = {}
+        wrong = len(malformed)
+        for key, block in shape.blocks:
+            inner[key] = block.read_own(raw[key], reported, malformed, memory)
+        for key, block in shape.lists:
+            inner[key] = block.read_list(raw[key], reported, malformed)
+        if memory is None or not self._lasting:
+            return self._model(**self._values(shape, raw, malformed), **inner)
+        sent = shape.sent(raw)
+        last = memory.get(self.path)
+        if last is not None and last.is_same(shape, sent, inner):
+            return cast("T", last.block)
+        known = self._model(**self._values(shape, raw, malformed), **inner)
+        if len(malformed) == wrong:
+            memory[self.path] = _Last(shape, sent, inner, known)
+        else:
+            memory.pop(self.path, None)
+        return known
+
+    def _values(self, shape: _Shape, raw: Mapping[str, object], malformed: list[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, reader, path in shape.scalars:
             value = raw[key]
@@ -214,17 +267,13 @@ class Block[T]:
                 malformed.append(path)
             elif known is not None:
                 values[key] = known
-        for key, block in shape.blocks:
-            values[key] = block.read_own(raw[key], reported, malformed)
-        for key, block in shape.lists:
-            values[key] = block.read_list(raw[key], reported, malformed)
-        return self._model(**values)
+        return values
 
-    def read_own(self, raw: object, reported: list[str], malformed: list[str]) -> T:
+    def read_own(self, raw: object, reported: list[str], malformed: list[str], memory: Memory | None = None) -> T:
         """Read what stands under this block's own key; null is a block that was not sent."""
         if type(raw) is dict:
             reported.append(self.path)
-            return self.read(raw, reported, malformed)
+            return self.read(raw, reported, malformed, memory)
         if raw is not None:
             malformed.append(self.path)
         return self._model()
@@ -270,6 +319,13 @@ class Block[T]:
         """Return the paths of all values, those of inner blocks included."""
         inner = (path for block in self._blocks.values() for path in block.paths())
         return (*(path for _, path in self._scalars.values()), *inner, *(block.path for block in self._lists.values()))
+
+
+def _all_of_them(names: Sequence[str]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+    """Return what takes the values of these keys from an object."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda raw: tuple(raw[name] for name in names)
 
 
 def _json(value: object) -> Json:
@@ -327,18 +383,21 @@ PATHS: Final = frozenset((*_VEHICLE.paths(), *(path for block in _BLOCKS.values(
 """Path of every value a snapshot can hold."""
 
 
-def decode_vehicle(answer: object) -> Decoded[Snapshot]:
+def decode_vehicle(answer: object, memory: Memory | None = None) -> Decoded[Snapshot]:
     """Decode an answer of `vehicle_data`, or a vehicle object of `/vehicles` or `/products`.
 
-    The path of an answer that is no object at all is `response`.
+    The path of an answer that is no object at all is `response`. With the memory of what the car answered to the same
+    question before, a block that says the same again is the same object.
     """
     raw = unwrapped(answer)
     if type(raw) is not dict:
         return Decoded(Snapshot(), ("response",))
     reported: list[str] = []
     malformed: list[str] = []
-    vehicle = _VEHICLE.read(raw, reported, malformed)
-    blocks = {name: block.read_own(raw[name], reported, malformed) for name, block in _BLOCKS.items() if name in raw}
+    vehicle = _VEHICLE.read(raw, reported, malformed, memory)
+    blocks = {
+        name: block.read_own(raw[name], reported, malformed, memory) for name, block in _BLOCKS.items() if name in raw
+    }
     return Decoded(Snapshot(vehicle=vehicle, reported=_all_of(tuple(reported)), **blocks), tuple(malformed))
 
 

@@ -73,16 +73,18 @@ def changing_nothing() -> Iterator[None]:
 
 async def exchanged[T](request: Callable[[], Awaitable[T]], exchange: Exchange) -> T:
     """Call the library; whatever goes wrong becomes a TeslaError that knows whether anything was delivered."""
-    mark = _exchange.set(exchange)
     try:
         with translated():
+            # A timer that was cancelled keeps its context for a while: there is no exchange in it
             async with asyncio.timeout(TIMEOUT):
-                return await request()
+                mark = _exchange.set(exchange)
+                try:
+                    return await request()
+                finally:
+                    _exchange.reset(mark)
     except TeslaError as error:
         error.delivered = exchange.delivered
         raise
-    finally:
-        _exchange.reset(mark)
 
 
 class Answer:
@@ -182,6 +184,7 @@ class _Sent(AbstractAsyncContextManager[Answer]):
                 params=self._params,
                 allow_redirects=False,
                 middlewares=_EACH_ATTEMPT,
+                timeout=_WITHIN_THE_CALL,
             )
         except aiohttp.ClientConnectorError, aiohttp.InvalidURL:
             exchange.delivered = before
@@ -216,6 +219,8 @@ async def _counted(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerTy
 
 
 _EACH_ATTEMPT: Final = (_counted,)
+_WITHIN_THE_CALL: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT)
+"""The call's own timeout holds for the whole of each request."""
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

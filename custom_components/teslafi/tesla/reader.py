@@ -17,7 +17,7 @@ from tesla_fleet_api.tesla import EnergySite, VehicleFleet
 
 from . import compat  # noqa: F401 - keeps secrets out of the library's log by being there
 from .charging_history import ChargingHistory, ChargingSession, HistoryPage, decode_page, newest_first
-from .decode import Decoded, decode_vehicle
+from .decode import Decoded, Memory, decode_vehicle
 from .errors import NotFound, UnexpectedAnswer
 from .exchange import Caller
 from .grant import Grant, Kind
@@ -76,6 +76,8 @@ class Reader:
         self._caller = Caller(http, session)
         self._api = self._caller.api
         self._ids: dict[str, str] = {}
+        self._memories: dict[tuple[str, Category], Memory] = {}
+        """What each car answered last to each question."""
 
     @property
     def grant(self) -> Grant:
@@ -123,12 +125,15 @@ class Reader:
     async def vehicle_state(self, vin: str, count: Count) -> Snapshot:
         """Read whether the car is online. Free of charge; never wakes it."""
         answer = await self._ask(self._vehicle(vin).vehicle, count, Category.STATE)
-        return decode_vehicle(_object(answer)).snapshot
+        return decode_vehicle(_object(answer), self._memory(vin, Category.STATE)).snapshot
 
     async def vehicle_data(self, vin: str, count: Count) -> Decoded[Snapshot]:
         """Read everything the car tells. Billable; keeps an awake car awake; never wakes one."""
         look = partial(self._vehicle(vin).vehicle_data, self._endpoints())
-        return decode_vehicle(_object(await self._ask(look, count, Category.DATA)))
+        return decode_vehicle(_object(await self._ask(look, count, Category.DATA)), self._memory(vin, Category.DATA))
+
+    def _memory(self, vin: str, question: Category) -> Memory:
+        return self._memories.setdefault((vin, question), {})
 
     async def site_live(self, site_id: int, count: Count) -> Mapping[str, Any]:
         """Read the powers and the state of an energy site."""

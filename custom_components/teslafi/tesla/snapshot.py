@@ -225,7 +225,7 @@ class DriveState:
 
 @record
 class GuiSettings:
-    """What the car's screen shows. It changes no value elsewhere."""
+    """What the car's screen shows. It changes no value elsewhere. Its time stamp, new each time, is not read."""
 
     gui_24_hour_time: bool | None = None
     gui_charge_rate_units: str | None = None
@@ -234,12 +234,11 @@ class GuiSettings:
     gui_temperature_units: str | None = None
     gui_tirepressure_units: str | None = None
     show_range_units: bool | None = None
-    timestamp: int | None = None  # epoch milliseconds
 
 
 @record
 class VehicleConfig:
-    """How the car was built. The text `None` is Tesla's word for "not fitted"."""
+    """How the car was built. The text `None` is Tesla's word for "not fitted". Its time stamp is not read either."""
 
     car_type: str | None = None
     trim_badging: str | None = None  # often not the trim sold
@@ -288,7 +287,6 @@ class VehicleConfig:
     webcam_supported: bool | None = None
     webcam_selfie_supported: bool | None = None
     sentry_preview_supported: bool | None = None
-    timestamp: int | None = None  # epoch milliseconds
 
 
 @record

@@ -202,7 +202,7 @@ def test_the_repairs_are_always_those_of_the_present_troubles(story: list[tuple[
         troubles = Troubles(None, entry)  # type: ignore[arg-type]  # only its issues are looked at
         for key, endpoint, error in story:
             if error is None:
-                troubles.settle(Subject(key, key), endpoint)
+                troubles.settle(key, endpoint)
                 present.pop((key, endpoint), None)
             else:
                 troubles.note(Subject(key, key), endpoint, error)
