@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 from unittest.mock import Mock, patch
 
-from homeassistant import runner
+from homeassistant import config_entries, runner
 from homeassistant.components.http.server import HomeAssistantHTTP
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import event, script
@@ -69,6 +69,10 @@ executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 # And how long it needs to connect to PostgreSQL, and to write a row: tests of these bounds set their own
 database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
 probe.SECONDS = 120.0  # type: ignore[misc] # the same
+
+# A test that enables an entity reloads the entry. Home Assistant would reload it again half a minute later: between what
+# the test asks once its clock has gone on. Ten years later there is no test
+config_entries.RELOAD_AFTER_UPDATE_DELAY = 10 * 365 * 86_400
 
 _compile = Environment.compile
 _compiled: dict[object, object] = {}

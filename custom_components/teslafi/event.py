@@ -14,7 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .control_entity import ControlDescription, VehicleControl, async_setup_vehicle_controls
 from .controls.groups import VEHICLE_GROUPS
 from .controls.record import CommandRecord, Result
-from .coordinators.vehicle import VehicleData
+from .coordinators.vehicle import VehicleCoordinator, VehicleData
 from .detail_entity import DetailDescription, DetailEntity
 from .entity import async_setup_vehicle_platform
 from .journal_entities.events import EVENTS as JOURNAL_EVENTS, JournalEvent
@@ -100,10 +100,14 @@ class CommandEvent(VehicleControl, EventEntity):
 
 
 class AlertEvent(DetailEntity, EventEntity):
-    """The alerts of a car. Those of before it was enabled are no events; those missed during a restart are."""
+    """The alerts of a car. Those of before it was enabled are no events; those missed in a restart or reload are."""
 
-    _seen: frozenset[Alert] | None = None
     _told_until: datetime | None = None
+
+    def __init__(self, vehicle: VehicleCoordinator, description: DetailEventDescription) -> None:
+        """Go on after what was seen before a reload: an answer may come when no entity is there to hear of it."""
+        self._memory = vehicle.details.memory
+        super().__init__(vehicle, description)
 
     def _show(self, value: Sequence[Alert] | None) -> None:
         """What is new becomes an event once it is known what was there before."""
@@ -132,11 +136,11 @@ class AlertEvent(DetailEntity, EventEntity):
                 kind = FOR_DRIVER if CUSTOMER in alert.audience else FOR_SERVICE
                 self._trigger_event(kind, _attributes(alert))
                 self.async_write_ha_state()
-        self._seen = (self._seen or frozenset()) | frozenset(alerts)
+        self._memory.alerts_seen = (self._memory.alerts_seen or frozenset()) | frozenset(alerts)
 
     def _is_new(self, alert: Alert) -> bool:
-        if self._seen is not None:
-            return alert not in self._seen
+        if self._memory.alerts_seen is not None:
+            return alert not in self._memory.alerts_seen
         return self._told_until is not None and alert.time is not None and alert.time > self._told_until
 
 

@@ -1,5 +1,6 @@
 """Entities of details that Tesla bills: off by default, asked for seldom while they are on, at what price."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_capture_events  # type: ignore[import-untyped]
 
 from custom_components.teslafi.coordinators.memory import forget_memory
+from custom_components.teslafi.tesla.reader import Count, Reader
+from custom_components.teslafi.tesla.vehicle_details import Alert
 from teslafi_simulators.tesla.cars.car import Car
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
 
@@ -142,6 +145,38 @@ async def test_an_alert_during_a_restart_is_an_event(
     state = hass.states.get(ALERT)
     assert state is not None
     assert state.attributes["alert"] == "Missed"
+
+
+async def test_an_alert_that_comes_during_a_reload_is_an_event(
+    hass: HomeAssistant,
+    owner: Owner,
+    entry: ConfigEntry,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody else asked, and the answer found no entity that would hear of it; there was no event before it."""
+    await enable(hass, entry, ALERT)
+    freezer.tick(61)
+    give(owner.tesla.control.car(ANNAS_MODEL_3), alert("New", "2026-11-16T11:30:00+00:00", "customer"))
+    read, asked, gone = Reader.recent_alerts, asyncio.Event(), asyncio.Event()
+
+    async def late(self: Reader, vin: str, count: Count) -> tuple[Alert, ...]:
+        asked.set()
+        await gone.wait()
+        return await read(self, vin, count)
+
+    monkeypatch.setattr(Reader, "recent_alerts", late)
+    asking = hass.async_create_task(ask(hass, "get_recent_alerts"))
+    await asked.wait()
+    await hass.config_entries.async_unload(entry.entry_id)
+    gone.set()
+    await asking
+    assert shown(hass, ALERT) == "unavailable"
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    state = hass.states.get(ALERT)
+    assert state is not None
+    assert state.attributes["alert"] == "New"
 
 
 async def test_service_is_asked_during_a_visit_alone(

@@ -52,7 +52,7 @@ class Question:
         return self.answered_at is not None and time.monotonic() - self.answered_at < REMEMBERED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DetailsMemory:
     """What is remembered of a car's details while Home Assistant runs: a reload is no reason to ask again."""
 
@@ -61,6 +61,8 @@ class DetailsMemory:
     """By endpoint and arguments: those of the last minute, and those under way."""
     answers: dict[str, Any] = field(default_factory=dict)
     """The last answer of endpoints that entities show."""
+    alerts_seen: frozenset[Alert] | None = None
+    """Alerts that are no news any more; None before there was an answer for the entity whose events they are."""
 
 
 class VehicleDetails:

@@ -118,9 +118,8 @@ async def entry(hass: HomeAssistant, owner: Owner, freezer: FrozenDateTimeFactor
     for one in er.async_entries_for_config_entry(registry, entry.entry_id):
         if (one.translation_key or "").startswith("journal"):
             registry.async_update_entity(one.entity_id, disabled_by=None)
-    # Home Assistant sets up anew what was enabled, after a while
     freezer.tick(timedelta(minutes=1))
-    async_fire_time_changed(hass)
+    await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     return entry
 
