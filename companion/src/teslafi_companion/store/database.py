@@ -14,7 +14,21 @@ from typing import Any, Final
 from uuid import UUID, uuid7
 
 import asyncpg
-from sqlalchemy import ColumnElement, CursorResult, Executable, Row, Table, delete, event, select, tuple_
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    CursorResult,
+    Executable,
+    Row,
+    Table,
+    TextClause,
+    bindparam,
+    delete,
+    event,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError, TimeoutError as NoConnection
@@ -297,7 +311,7 @@ class Transaction:
 
     def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return this database's INSERT that knows ON CONFLICT."""
-        return sqlite.insert(table) if self.connection.dialect.name == "sqlite" else postgresql.insert(table)
+        return upsert(self.connection.dialect.name, table)
 
     def seal(self, value: object, table: Table, row: UUID, owner: UUID, column: str = "sealed") -> bytes:
         """Seal a JSON value for its place."""
@@ -367,6 +381,26 @@ class Store:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return a kind of database's INSERT that knows ON CONFLICT."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def as_text(dialect: str, statement: ClauseElement) -> TextClause:
+    """Return an INSERT that knows ON CONFLICT as its text, with its bound parameters.
+
+    SQLAlchemy remembers how a text is compiled. Such an INSERT it compiles at each execution, and one that counts
+    attempts took longer than the database does.
+    """
+    kind = (sqlite if dialect == "sqlite" else postgresql).dialect(paramstyle="named")
+    compiled = kind.statement_compiler(kind, statement)
+    bound = [
+        bindparam(name, type_=of.type) if of.required else bindparam(name, of.value, type_=of.type)
+        for of, name in compiled.bind_names.items()
+    ]
+    return text(str(compiled)).bindparams(*bound)
 
 
 def new_id() -> UUID:

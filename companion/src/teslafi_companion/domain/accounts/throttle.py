@@ -13,13 +13,28 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    TextClause,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from teslafi_companion.store.columns import Moment
-from teslafi_companion.store.database import Store, StoreUnreachable, Transaction
+from teslafi_companion.store.database import Store, StoreUnreachable, Transaction, as_text, upsert
 from teslafi_companion.store.tables import throttle
 
 _LADDER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 32, 60))
@@ -137,35 +152,65 @@ def _in_order(attempts: Sequence[Attempt]) -> list[Attempt]:
 async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
     await _carry_over(transaction, attempt)
     rule, now = attempt.rule, transaction.now
-    state = throttle.c
-    # A window or lock that begins or ends later than any can was written by a clock that was ahead
-    fresh = or_(state.window_start <= now - rule.window, state.window_start > now + rule.window)
-    count = case((fresh, 1), else_=state.attempts + 1)
-    # A lock that led to no further failure for a day is forgotten
-    rung = case((state.touched_at <= now - _FORGET, 0), else_=state.rung)
-    open_now = or_(state.locked_until.is_(None), state.locked_until <= now, state.locked_until > now + _LONGEST_LOCK)
     values = {
-        "window_start": case((fresh, literal(now, Moment)), else_=state.window_start),
+        "of_scope": rule.scope,
+        "of_key": _keys(transaction, attempt)[0],
+        "most": rule.attempts,
+        "now": now,
+        "window_ago": now - rule.window,
+        "window_ahead": now + rule.window,
+    }
+    if rule.ladder:
+        values |= {
+            "forgotten": now - _FORGET,
+            "longest_lock": now + _LONGEST_LOCK,
+            "after_many": now + _AFTER_MANY,
+            **{_rung(step): now + wait for step, wait in enumerate(_LADDER)},
+        }
+    statement = _reservation(transaction.connection.dialect.name, ladder=rule.ladder)
+    return await transaction.first(statement, values) is not None
+
+
+def _rung(step: int) -> str:
+    """Name the end of a lock of a step of the ladder."""
+    return f"rung_{step}"
+
+
+def _moment(name: str) -> BindParameter[Any]:
+    return bindparam(name, type_=Moment)
+
+
+@cache
+def _reservation(dialect: str, *, ladder: bool) -> TextClause:
+    """Make the statement that reserves an attempt, for one kind of database and of rule."""
+    state, now, most = throttle.c, _moment("now"), bindparam("most", type_=Integer)
+    # A window or lock that begins or ends later than any can was written by a clock that was ahead
+    fresh = or_(state.window_start <= _moment("window_ago"), state.window_start > _moment("window_ahead"))
+    count = case((fresh, 1), else_=state.attempts + 1)
+    values = {
+        "window_start": case((fresh, now), else_=state.window_start),
         "attempts": count,
         "consecutive": state.consecutive + 1,
         "touched_at": now,
     }
-    admits: Any
-    if rule.ladder:
+    admits: ColumnElement[bool] = or_(fresh, state.attempts < most)
+    if ladder:
+        until = state.locked_until
+        admits = or_(until.is_(None), until <= now, until > _moment("longest_lock"))
+        # A lock that led to no further failure for a day is forgotten
+        rung = case((state.touched_at <= _moment("forgotten"), 0), else_=state.rung)
         many = state.consecutive + 1 >= _MANY
-        locks = or_(count >= rule.attempts, rung > 0, many)
-        waits = [(many, literal(now + _AFTER_MANY, Moment))]
-        waits += [(rung == step, literal(now + wait, Moment)) for step, wait in enumerate(_LADDER[:-1])]
-        values["locked_until"] = case((locks, case(*waits, else_=literal(now + _LADDER[-1], Moment))), else_=None)
+        locks = or_(count >= most, rung > 0, many)
+        waits = [(rung == step, _moment(_rung(step))) for step in range(len(_LADDER) - 1)]
+        longest = _moment(_rung(len(_LADDER) - 1))
+        values["locked_until"] = case((locks, case((many, _moment("after_many")), *waits, else_=longest)), else_=None)
         values["rung"] = case((locks, rung + 1), else_=rung)
-        admits = open_now
-    else:
-        admits = or_(fresh, state.attempts < rule.attempts)
-    statement = (
-        transaction.upsert(throttle)
+    return as_text(
+        dialect,
+        upsert(dialect, throttle)
         .values(
-            scope=rule.scope,
-            key=_keys(transaction, attempt)[0],
+            scope=bindparam("of_scope"),
+            key=bindparam("of_key"),
             window_start=now,
             attempts=1,
             rung=0,
@@ -173,9 +218,8 @@ async def _reserved(transaction: Transaction, attempt: Attempt) -> bool:
             touched_at=now,
         )
         .on_conflict_do_update(index_elements=["scope", "key"], set_=values, where=admits)
-        .returning(throttle.c.scope)
+        .returning(throttle.c.scope),
     )
-    return await transaction.first(statement) is not None
 
 
 async def _carry_over(transaction: Transaction, attempt: Attempt) -> None:
