@@ -70,8 +70,8 @@ executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
 probe.SECONDS = 120.0  # type: ignore[misc] # the same
 
-# A test that enables an entity reloads the entry. Home Assistant would reload it again half a minute later: between what
-# the test asks once its clock has gone on. Ten years later there is no test
+# A test that enables an entity reloads the entry. Home Assistant would reload it again half a minute later: between
+# what the test asks once its clock has gone on. Ten years later there is no test
 config_entries.RELOAD_AFTER_UPDATE_DELAY = 10 * 365 * 86_400
 
 _compile = Environment.compile
