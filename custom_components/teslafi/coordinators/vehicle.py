@@ -127,6 +127,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._budget = budget
         self._audience = audience
         self._memory = Memory.from_json(last.polling, self._moment(), kind_of(vin))
+        self._forget_unwanted_habits()
         self._refused: dict[Ask, TeslaError] = {}
         self._wanted = False
         self._base = last.snapshot
@@ -418,16 +419,20 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
 
     def _remember(self, polling: PollingState) -> None:
         """Keep what the rule knows; without times and places when the owner does not want them learned."""
-        if not self._budget.learns_habits:
+        if polling.learnt is not self.polling.learnt and not self._budget.learns_habits:
             polling = rule.without_habits(polling)
         self._memory = self._memory.with_polling(polling)
 
     @callback
     def options_changed(self) -> None:
         """Forget at once what the owner does not want learned, and show what follows from the other options."""
-        self._remember(self.polling)
+        self._forget_unwanted_habits()
         self.data = self._told(self.data)
         self.async_update_listeners()
+
+    def _forget_unwanted_habits(self) -> None:
+        if not self._budget.learns_habits:
+            self._memory = self._memory.with_polling(rule.without_habits(self.polling))
 
     def _told(self, data: VehicleData) -> VehicleData:
         """Return the data with everything that follows from what is known now."""
