@@ -1,7 +1,7 @@
 """Answers that nobody documents: seeded changes of JSON, of bytes, of statuses and of headers."""
 
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 import json
@@ -163,10 +163,14 @@ class Content:
         """Hold it."""
         self._body = body
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        """Yield it in pieces."""
-        for begin in range(0, len(self._body), 65_536):
-            yield self._body[begin : begin + 65_536]
+    async def readany(self) -> bytes:
+        """Return its next piece."""
+        piece, self._body = self._body[:65_536], self._body[65_536:]
+        return piece
+
+    def at_eof(self) -> bool:
+        """Whether all of it was read."""
+        return not self._body
 
 
 class Response:
