@@ -22,7 +22,7 @@ from custom_components.teslafi.const import CONF_JOURNAL_POSITIONS, DOMAIN
 from custom_components.teslafi.coordinators.journal import FILE, THIN_EACH, Journal, get_journal
 from custom_components.teslafi.issues import JOURNAL
 from custom_components.teslafi.journal.file import JournalUnusable
-from custom_components.teslafi.journal.sample import KM_PER_MILE, Position, Wake
+from custom_components.teslafi.journal.sample import KM_PER_MILE, Position, Sample, Wake
 from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
 from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.repairs import JournalFlow, async_create_fix_flow
@@ -322,17 +322,23 @@ async def test_a_folder_that_is_read_only(car: Car) -> None:
     assert ir.async_get(car.hass).async_get_issue(DOMAIN, JOURNAL) is not None
 
 
-async def test_a_look_that_follows_at_once_says_all_that_the_state_before_it_says(car: Car) -> None:
-    """One sample for both; the state alone is kept when no look follows it, or none is answered."""
-    await car.drive()
-    samples = await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3)
-    assert len(samples) > 3
-    assert all(sample.has_data for sample in samples)
+async def test_a_look_that_follows_at_once_says_all_that_the_state_before_it_says(
+    car: Car, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal hears of the look alone; of the state when the look is not answered."""
+    heard: list[tuple[Wake | None, bool]] = []
+    see = car.journal.see
+
+    def noting(entry: ConfigEntry, vin: str, sample: Sample) -> None:
+        heard.append((sample.state, sample.has_data))
+        see(entry, vin, sample)
+
+    monkeypatch.setattr(car.journal, "see", noting)
+    await car.look()
+    await car.look()
     car.owner.tesla.control.fault(path="*/vehicle_data", kind="status", status=408)
     await car.look()
-    await car.look()
-    last = (await car.journal.async_query(car.journal.store.samples, ANNAS_MODEL_3))[-1]
-    assert (last.state, last.has_data) == (Wake.ONLINE, False)
+    assert heard == [(Wake.ONLINE, True), (Wake.ONLINE, True), (Wake.ONLINE, False)]
 
 
 async def test_a_backup_is_one_whole_file(car: Car, tmp_path: Path) -> None:
