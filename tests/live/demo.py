@@ -19,7 +19,6 @@ from typing import Any, Final
 import aiohttp
 from homeassistant.const import RESTART_EXIT_CODE
 
-from custom_components.teslafi.journal.sample import KM_PER_MILE
 from teslafi_simulators.chargebee import ChargebeeSimulator
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
@@ -30,7 +29,6 @@ from .check import CheckFailed, check
 from .companion import LiveCompanion
 from .home_assistant import PASSWORD, ROOT, USER, Credential, LiveHomeAssistant
 from .ports import free_port
-from .year import write_year
 
 STATE: Final = ROOT / ".demo"
 CHECK_LOG: Final = STATE / "check.log"
@@ -40,6 +38,9 @@ CONTROLS: Final = "teslafi-controls"
 CONTROLS_DOMAIN: Final = "controls.example"
 SEED: Final = 1
 """Of the simulated cars' everyday life."""
+YEAR: Final = 365
+MONTH: Final = 30
+"""Days of a car's life in the journal: a person looks at a year, the check at nothing that a month would not show."""
 SERVED: Final = (
     "Home Assistant",
     "the simulated Tesla",
@@ -123,7 +124,7 @@ def credential(simulator: TeslaSimulator) -> Credential:
 
 
 async def _started(
-    stack: AsyncExitStack, folder: Path, ports: Sequence[int], version: str | None
+    stack: AsyncExitStack, folder: Path, ports: Sequence[int], version: str | None, *, days: int
 ) -> tuple[TeslaSimulator, LiveCompanion, LiveHomeAssistant]:
     """Start all; what was started is stopped when the stack closes. A port of 0 is any free one."""
     home_port, tesla_port, companion_port, mail_port, chargebee_port = ports
@@ -146,17 +147,23 @@ async def _started(
     home.prepare(credential(simulator))
     home.load_dashboard_early()
     simulator.control.serve_domain(CONTROLS_DOMAIN, home.url)
-    await asyncio.to_thread(_write_year, simulator, folder)
+    await asyncio.to_thread(_write_days, simulator, folder, days)
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
     await home.start()
     return simulator, companion, home
 
 
-def _write_year(simulator: TeslaSimulator, folder: Path) -> None:
-    """Let the journal of the first car have a year before now."""
+def _write_days(simulator: TeslaSimulator, folder: Path, days: int) -> None:
+    """Let the journal of the first car have so many days before now, unless there is one."""
+    journal = folder / "teslafi.journal.db"
+    if journal.exists():
+        return
+    # Imports all of Home Assistant, which a demo that only starts again does without
+    from .year import write_year  # noqa: PLC0415
+
     miles = simulator.control.car(ANNAS_MODEL_3).data["vehicle_state"]["odometer"]
-    write_year(folder / "teslafi.journal.db", ANNAS_MODEL_3, miles * KM_PER_MILE, datetime.now(UTC))
+    write_year(journal, ANNAS_MODEL_3, miles, datetime.now(UTC), days)
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
@@ -167,7 +174,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         shutil.rmtree(STATE)
     folder = STATE / (f"config-{arguments.ha}" if arguments.ha else "config")
     async with AsyncExitStack() as stack:
-        simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+        simulator, companion, home = await _started(stack, folder, ports, arguments.ha, days=YEAR)
         simulator.other_accounts.append(
             OtherAccount("Companion", live_companion.EMAIL, live_companion.PASSWORD, companion.code)
         )
@@ -226,7 +233,7 @@ async def _check(arguments: argparse.Namespace) -> int:
         async with AsyncExitStack() as stack:
             try:
                 ports = (free_port(), 0, free_port(), 0, 0)
-                simulator, companion, home = await _started(stack, folder, ports, arguments.ha)
+                simulator, companion, home = await _started(stack, folder, ports, arguments.ha, days=MONTH)
                 rows = await check(simulator, companion, home)
             except (CheckFailed, RuntimeError, TimeoutError, aiohttp.ClientError) as error:
                 print(f"demo --check failed: {error or type(error).__name__}{_kept_log(folder)}", file=sys.stderr)

@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
     root = tmp_path / "tree"
     root.mkdir()
     (root / "custom_components").symlink_to(ROOT / "custom_components")
-    shutil.copytree(ROOT / "tests" / "live", root / "tests" / "live", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests" / "live", root / "tests" / "live")
     (root / ".demo" / "config").mkdir(parents=True)
     store = Store(root / ".demo" / "config" / "teslafi.journal.db")
     store.open()

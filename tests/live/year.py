@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from custom_components.teslafi.journal.sample import Sample, Wake
+from custom_components.teslafi.journal.sample import KM_PER_MILE, Sample, Wake
 from custom_components.teslafi.journal.store import Store
 
 ZONE: Final = ZoneInfo("America/Los_Angeles")
@@ -27,7 +27,7 @@ type Place = tuple[float, float, str]
 class Year:
     """One car, lived from `days` ago until a day ago."""
 
-    def __init__(self, odometer_km: float, seed: int = 1, days: int = 365) -> None:
+    def __init__(self, odometer_km: float, days: int, seed: int = 1) -> None:
         """End with this odometer."""
         self._random = Random(seed)  # noqa: S311 - a simulated life
         self._days = days
@@ -134,13 +134,11 @@ def _earlier(sample: Sample, km: float) -> Sample:
     return sample if sample.odometer_km is None else replace(sample, odometer_km=sample.odometer_km - km)
 
 
-def write_year(path: Path, vin: str, odometer_km: float, now: datetime) -> None:
-    """Write a year into the journal at `path`, unless there is one. Blocks."""
-    if path.exists():
-        return
+def write_year(path: Path, vin: str, miles: float, now: datetime, days: int) -> None:
+    """Write a year, or its last days, into the journal at `path`; the odometer is in miles then. Blocks."""
     store = Store(path)
     store.open()
     try:
-        store.bring_in(vin, Year(odometer_km).samples(now))
+        store.bring_in(vin, Year(miles * KM_PER_MILE, days).samples(now))
     finally:
         store.close()

@@ -41,6 +41,9 @@ class Machine:
         """Run a command in the project's folder to its end."""
         told = {"PATH": "/usr/bin", "HOME": "/home/person", "UV_LINK_MODE": "symlink", **environment}
         told["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
+        # Nobody compiled this system's Python, and no process may: each would do it anew, as it would the project,
+        # which is copied for each run
+        told["PYTHONPYCACHEPREFIX"] = "/home/person/.cache/python"
         return subprocess.run(  # noqa: S603 - our own scripts
             [
                 *("bwrap", "--unshare-all", "--share-net", "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL"),
