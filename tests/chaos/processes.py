@@ -207,6 +207,8 @@ class People(Busy):
             await asyncio.sleep(1)
             return
         code = self.codes[0]
+        # Before the answer is known: who stops waiting for it may have been let in
+        self.spent.setdefault(code, 0)
         statuses = await asyncio.gather(self._enter(code), self._enter(code))
         self.spent[code] += statuses.count(303)
         if 303 in statuses or 400 in statuses:

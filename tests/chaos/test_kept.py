@@ -1,5 +1,6 @@
 """The looks at what was acknowledged see it when something is missing or there twice."""
 
+import asyncio
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from tests.live.served import ServedCompanion
 from . import kept
 from .kept import Judged, every_mail, nothing_lost, whole_audit
 from .load import Broken, Load
+from .processes import Fleet, People
 
 # Looking for a free port
 pytestmark = pytest.mark.usefixtures("socket_enabled")
@@ -102,3 +104,21 @@ async def test_answers(tmp_path: Path, status: int, retry_after: str, *, wrong: 
         return
     with pytest.raises(Broken, match=f"{status} GET /"):
         companion.judge("now")
+
+
+class Impatient(People):
+    """Somebody who is never told whether a code let her in."""
+
+    @override
+    async def _enter(self, code: str) -> int:
+        return await asyncio.Future()
+
+
+async def test_a_code_whose_answers_nobody_waited_for_counts() -> None:
+    people = Impatient(cast("Fleet", None), Random(1), "somebody")  # noqa: S311 - nothing is secret
+    people.codes = ["a code"]
+    spending = asyncio.create_task(people.spend())
+    await asyncio.sleep(0)
+    spending.cancel()
+    await asyncio.gather(spending, return_exceptions=True)
+    assert people.spent == {"a code": 0}
