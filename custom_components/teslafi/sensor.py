@@ -78,6 +78,7 @@ from .catalogue.climate import (
 from .catalogue.display import PRESSURE_UNITS, RANGE_DISPLAYS, TEMPERATURE_UNITS
 from .catalogue.energy import EXPORT_RULES, ISLAND_STATUSES, OPERATION_MODES, WALL_CONNECTOR_STATES
 from .catalogue.fitted import SEATS
+from .catalogue.grouped import COUNTED
 from .catalogue.media import MEDIA_SOURCES, PLAYBACK_STATES
 from .catalogue.models import CAR_TYPES, trim_of, version_of
 from .catalogue.software import UPDATE_STATUSES
@@ -126,6 +127,7 @@ PARALLEL_UPDATES = 0
 
 DIAGNOSTIC: Final = EntityCategory.DIAGNOSTIC
 STATE: Final = "state"
+COST: Final = "cost"
 DATA_AT: Final = "data_at"
 DAY_AHEAD_MOST: Final = timedelta(days=1)
 """By how much a site's day may begin later than now: clocks differ, days do not."""
@@ -576,13 +578,9 @@ _ROWS: Final[tuple[VehicleSensorDescription, ...]] = (
         suggested_display_precision=0,
         entity_category=DIAGNOSTIC,
     ),
-    _requests(Category.DATA),
-    _requests(Category.STATE),
-    _requests(Category.WAKE),
-    _requests(Category.COMMAND),
-    _requests(Category.DETAILS),
+    *(_requests(category) for category in COUNTED),
     VehicleSensorDescription(
-        key="cost",
+        key=COST,
         value_fn=_cost,
         resets=True,
         device_class=SensorDeviceClass.MONETARY,
@@ -1342,6 +1340,19 @@ class StateSensor(VehicleSensor):
         await self.async_device_update()
 
 
+class CostSensor(VehicleSensor):
+    """What the month's requests cost, with how many they were.
+
+    They are those of the moment at which the cost last changed: requests that Tesla does not bill write no state.
+    """
+
+    @override
+    def _show(self, value: Any) -> None:
+        super()._show(value)
+        requests = self.coordinator.data.requests
+        self._attr_extra_state_attributes = {f"requests_{name}": requests.get(name, 0) for name in COUNTED}
+
+
 class RestoredSensor[MeterT: (SessionMeter, HomeMeter)](MeteredSensor, RestoreEntity):
     """A sensor whose meter is kept over a restart, so that nothing counts twice."""
 
@@ -1398,11 +1409,15 @@ _KEPT: Final[Mapping[Callable[[], Meter] | None, type[VehicleSensor]]] = {
 }
 
 
+_KINDS: Final[Mapping[str, type[VehicleSensor]]] = {STATE: StateSensor, COST: CostSensor}
+"""Key of a row -> its class, where that tells more than its value."""
+
+
 def _vehicle_sensor(coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> VehicleSensor:
     """Return the sensor of a row."""
-    if description.key == STATE:
-        return StateSensor(coordinator, description)
-    kind = VehicleSensor if description.meter is None else _KEPT.get(description.meter, MeteredSensor)
+    kind = _KINDS.get(description.key)
+    if kind is None:
+        kind = VehicleSensor if description.meter is None else _KEPT.get(description.meter, MeteredSensor)
     return kind(coordinator, description)
 
 

@@ -44,7 +44,7 @@ from tests.live.simulated_tesla import use_simulator
 ROUNDS: Final = 28
 """Each way of looking. Tesla, and so the simulator, answers sixty data requests a minute for each car."""
 
-ENTRIES: Final = 158
+ENTRIES: Final = 126
 """Entities that TeslaFi registers for each of these cars, nearly all of them disabled."""
 
 type Refresh = Callable[[], Awaitable[None]]

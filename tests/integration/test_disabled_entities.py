@@ -62,7 +62,7 @@ async def test_another_car_has_the_same_entities(hass: HomeAssistant, monkeypatc
     first, second = entries_of(hass, VIN), entries_of(hass, SECOND)
     assert first == second
     enabled = {key for (_, key), known in first.items() if known["disabled_by"] is None}
-    assert len(enabled) < len(first) - 100
+    assert len(enabled) < len(first) - 80
     assert {one.removeprefix(SECOND) for one in made if one.startswith(SECOND)} <= enabled
     assert len([one for one in made if one.startswith(VIN)]) > len(enabled)
     assert entity(hass, SECOND, CHARGE_RATE).entity_id == "sensor.car_8_charge_rate"

@@ -270,6 +270,8 @@ async def test_requests_and_cost_of_the_month(hass: HomeAssistant, freezer: Froz
     assert shown(hass, "cost") == "0.002"
     assert attributes(hass, "cost")["unit_of_measurement"] == "USD"
     assert attributes(hass, "cost")["last_reset"] == "2026-11-01T00:00:00+00:00"
+    assert attributes(hass, "cost")["requests_data"] == 1
+    assert attributes(hass, "cost")["requests_wake"] == 0
 
 
 async def test_the_time_of_a_full_charge_does_not_jitter(hass: HomeAssistant) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..tesla.decode import PATHS
+from ..tesla.requests import Category
 from .fitted import Fitted, never, unless_reported
 
 ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -64,17 +65,29 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
         "vehicle_state.notifications_supported",
         "vehicle_state.parsed_calendar_supported",
         "vehicle_state.remote_start_supported",
+        "vehicle_state.santa_mode",
         "vehicle_state.sentry_mode_available",
         "vehicle_state.smart_summon_available",
+        "vehicle_state.tpms_rcp_front_value",
+        "vehicle_state.tpms_rcp_rear_value",
         "vehicle_state.webcam_available",
         "charge_state.charge_limit_soc_max",
         "charge_state.charge_limit_soc_min",
         "charge_state.charge_limit_soc_std",
+        "charge_state.max_range_charge_counter",
         "climate_state.allow_cabin_overheat_protection",
         "climate_state.max_avail_temp",
         "climate_state.min_avail_temp",
         "climate_state.remote_heater_control_enabled",
         "climate_state.supports_fan_only_cabin_overheat_protection",
+    ),
+    "sensor.data_at": (
+        "drive_state.gps_as_of",
+        "drive_state.timestamp",
+        "vehicle_state.tpms_last_seen_pressure_time_fl",
+        "vehicle_state.tpms_last_seen_pressure_time_fr",
+        "vehicle_state.tpms_last_seen_pressure_time_rl",
+        "vehicle_state.tpms_last_seen_pressure_time_rr",
     ),
     "sensor.gui_settings_gui_distance_units": (
         "gui_settings.gui_24_hour_time",
@@ -98,19 +111,38 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "sensor.charge_state_charge_current_request": (
         "charge_state.charge_amps",
         "charge_state.charge_current_request_max",
+        "charge_state.charge_enable_request",
+        "charge_state.charger_pilot_current",
+        "charge_state.user_charge_enable_request",
     ),
     "sensor.charge_state_charge_port_latch": (
         "charge_state.charge_port_cold_weather_mode",
         "charge_state.charge_port_color",
     ),
+    "sensor.charge_state_scheduled_charging_mode": (
+        "charge_state.off_peak_charging_enabled",
+        "charge_state.off_peak_charging_times",
+        "charge_state.off_peak_hours_end_time",
+        "charge_state.preconditioning_enabled",
+        "charge_state.preconditioning_times",
+        "charge_state.scheduled_charging_pending",
+    ),
     "sensor.climate_state_cabin_overheat_protection": (
+        "climate_state.cabin_overheat_protection_actively_cooling",
         "climate_state.cop_activation_temperature",
         "climate_state.cop_not_running_reason",
+    ),
+    "sensor.climate_state_defrost_mode": (
+        "climate_state.is_front_defroster_on",
+        "climate_state.is_rear_defroster_on",
+        "climate_state.side_mirror_heaters",
+        "climate_state.wiper_blade_heater",
     ),
     "sensor.climate_state_hvac_auto_request": (
         "climate_state.auto_seat_climate_left",
         "climate_state.auto_seat_climate_right",
         "climate_state.auto_steering_wheel_heat",
+        "climate_state.fan_status",
         "climate_state.is_auto_conditioning_on",
     ),
     "binary_sensor.charge_state_battery_heater_on": (
@@ -118,13 +150,17 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
         "climate_state.battery_heater",
         "climate_state.battery_heater_no_power",
     ),
-    "binary_sensor.charge_state_charge_enable_request": ("charge_state.user_charge_enable_request",),
-    "binary_sensor.charge_state_fast_charger_present": ("charge_state.fast_charger_brand",),
-    "binary_sensor.charge_state_off_peak_charging_enabled": ("charge_state.off_peak_charging_times",),
-    "binary_sensor.charge_state_preconditioning_enabled": ("charge_state.preconditioning_times",),
-    "binary_sensor.charge_state_trip_charging": ("charge_state.supercharger_session_trip_planner",),
+    "binary_sensor.charge_state_fast_charger_present": (
+        "charge_state.fast_charger_brand",
+        "charge_state.supercharger_session_trip_planner",
+        "charge_state.trip_charging",
+    ),
     "binary_sensor.vehicle_state_remote_start": ("vehicle_state.remote_start_enabled",),
-    "binary_sensor.vehicle_state_service_mode": ("vehicle_state.service_mode_plus",),
+    "binary_sensor.vehicle_state_service_mode": (
+        "vehicle_state.service_mode_plus",
+        "vehicle_state.vehicle_self_test_progress",
+        "vehicle_state.vehicle_self_test_requested",
+    ),
     "binary_sensor.vehicle_state_speed_limit_mode_active": (
         "vehicle_state.speed_limit_mode.current_limit_mph",
         "vehicle_state.speed_limit_mode.max_limit_mph",
@@ -132,17 +168,21 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = {
         "vehicle_state.speed_limit_mode.pin_code_set",
     ),
     "binary_sensor.vehicle_state_valet_mode": ("vehicle_state.valet_pin_needed",),
-    "binary_sensor.vehicle_state_vehicle_self_test_requested": ("vehicle_state.vehicle_self_test_progress",),
     "update.software_update": (
         "vehicle_state.software_update.download_perc",
+        "vehicle_state.software_update.expected_duration_sec",
         "vehicle_state.software_update.status",
     ),
 }
 """Platform and key of an entity -> the paths of the values that are its attributes, as Tesla sends them."""
 
+COUNTED: Final = (Category.DATA, Category.STATE, Category.WAKE, Category.COMMAND, Category.DETAILS)
+"""The requests about a car that are counted by kind."""
+
 SAID_AGAIN: Final[Mapping[str, str]] = {
     "binary_sensor.state": "sensor.state",
     "binary_sensor.charge_state_charger_phases": "sensor.charge_state_charger_phases",
+    "binary_sensor.charge_state_charging_state": "sensor.charge_state_charging_state",
     "binary_sensor.climate_state_steering_wheel_heater": "sensor.climate_state_steering_wheel_heat_level",
     "binary_sensor.vehicle_state_dashcam_state": "sensor.vehicle_state_dashcam_state",
     **{
@@ -155,11 +195,12 @@ SAID_AGAIN: Final[Mapping[str, str]] = {
     "sensor.charge_state_scheduled_charging_start_time_minutes": "sensor.charge_state_scheduled_charging_start_time",
     "sensor.charge_state_scheduled_departure_time_minutes": "sensor.charge_state_scheduled_departure_time",
     "sensor.charge_state_time_to_full_charge": "sensor.charge_state_minutes_to_full_charge",
+    **{f"sensor.requests_{category}": "sensor.cost" for category in COUNTED},
     "sensor.vehicle_state_car_version": "update.software_update",
     "sensor.vehicle_state_software_update_install_perc": "update.software_update",
     "sensor.vehicle_state_software_update_version": "update.software_update",
 }
-"""Platform and key of an entity -> the one that says the same."""
+"""Platform and key of an entity -> the one that says the same, if not as its state as an attribute."""
 
 _SHOWN_BY: Final = {path.replace(".", "_"): shown for shown, paths in ATTRIBUTES.items() for path in paths}
 _PATHS: Final = {path.replace(".", "_"): path for path in PATHS}
