@@ -91,7 +91,7 @@ async def test_who_gives_up_on_a_slow_server_leaves_the_others_their_connections
     async def asking(store: Store) -> None:
         nonlocal answers
         while True:
-            await sleeping(store, 0)
+            await sleeping(store, 0.02)
             answers += 1
 
     monkeypatch.setattr(store_database, "monotonic", lambda: answers * 0.9 * store_database.SILENCE_SECONDS)

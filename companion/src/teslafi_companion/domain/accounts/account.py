@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 import hmac
 from typing import Any, Final
 from uuid import UUID
@@ -73,6 +74,7 @@ class MailLink:
     content: dict[str, str]
 
 
+@cache
 def _statement() -> Any:  # noqa: ANN401 - an SQL expression
     return select(
         account,
