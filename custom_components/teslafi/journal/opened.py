@@ -274,7 +274,7 @@ class Watched:
 
     def slept(self, seconds: int) -> Watched:
         """Return it with more sleep."""
-        return replace(self, asleep_s=self.asleep_s + seconds)
+        return Watched(asleep_s=self.asleep_s + seconds, awake_s=self.awake_s, because=self.because)
 
     def woke(self, seconds: int, reason: str | None) -> Watched:
         """Return it with more time awake."""

@@ -156,7 +156,7 @@ def advance(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
         old = replace(state, known=known)
         begun, closed = _begun(_left_alone(old), sample)
         return begun, (*_whole(old), *closed)
-    return _looked(_credited(state, sample), _without_zeros(sample, known, state.open), known)
+    return _looked(replace(state, watched=_watched(state, sample)), _without_zeros(sample, known, state.open), known)
 
 
 def _without_zeros(sample: Sample, known: Known, opened: Open | None) -> Sample:
@@ -208,21 +208,31 @@ def _left_alone(state: State) -> State:
 
 
 def _heard(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
-    state = _credited(state, sample)
+    first_sleep, last_sleep = state.first_sleep, state.last_sleep
     if sample.state is Wake.ASLEEP:
-        state = _asleep(state, Run(sample.at if sample.since is None else max(sample.since, state.last), sample.at))
-    state = replace(state, last=sample.at, wake=sample.state or state.wake, reason=sample.awake_because)
-    return _told_early(state, sample)
+        begin = sample.at if sample.since is None else max(sample.since, state.last)
+        first_sleep, last_sleep = _slept(state, Run(begin, sample.at))
+    # Most samples are of a car that sleeps: the state is copied once for each
+    heard = replace(
+        state,
+        last=sample.at,
+        wake=sample.state or state.wake,
+        reason=sample.awake_because,
+        first_sleep=first_sleep,
+        last_sleep=last_sleep,
+        watched=_watched(state, sample),
+    )
+    return _told_early(heard, sample)
 
 
-def _asleep(state: State, run: Run) -> State:
+def _slept(state: State, run: Run) -> tuple[Run, Run]:
+    """Return the first and the last sleep since the last look, with one that was just seen."""
     if state.first_sleep is None:
-        return replace(state, first_sleep=run, last_sleep=run)
+        return run, run
     if state.wake is Wake.ASLEEP and state.last_sleep is not None and run.start - state.last_sleep.end <= WATCHED_MOST:
         longer = Run(state.last_sleep.start, run.end)
-        first = longer if state.first_sleep == state.last_sleep else state.first_sleep
-        return replace(state, first_sleep=first, last_sleep=longer)
-    return replace(state, last_sleep=run)
+        return longer if state.first_sleep == state.last_sleep else state.first_sleep, longer
+    return state.first_sleep, run
 
 
 def _told_early(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]]:
@@ -239,17 +249,17 @@ def _told_early(state: State, sample: Sample) -> tuple[State, tuple[Closed, ...]
     return (state, ()) if told is None else (replace(state, told=told), (told,))
 
 
-def _credited(state: State, sample: Sample) -> State:
+def _watched(state: State, sample: Sample) -> Watched:
     """Count the time since the last sample as asleep or awake, if somebody watched."""
     seconds = sample.at - state.last
     watched = seconds <= WATCHED_MOST or (sample.since is not None and sample.since <= state.last)
     if not watched or seconds <= 0 or state.known is None:
-        return state
+        return state.watched
     if state.wake is Wake.ASLEEP:
-        return replace(state, watched=state.watched.slept(seconds))
+        return state.watched.slept(seconds)
     if state.wake is Wake.ONLINE:
-        return replace(state, watched=state.watched.woke(seconds, state.reason or sample.awake_because))
-    return state
+        return state.watched.woke(seconds, state.reason or sample.awake_because)
+    return state.watched
 
 
 # Looking at the car
