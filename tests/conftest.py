@@ -1,6 +1,7 @@
 """What all tests share: nothing costs CPU that finds no fault."""
 
 import asyncio
+import calendar
 from collections.abc import AsyncIterator, Generator
 from datetime import datetime
 import gc
@@ -8,10 +9,11 @@ import logging
 import os
 import sys
 import time
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Final
 from unittest.mock import Mock, patch
 
+from freezegun import api
 from homeassistant import config_entries, runner
 from homeassistant.components.http.server import HomeAssistantHTTP
 from homeassistant.core import HomeAssistant
@@ -118,6 +120,65 @@ def _shape(module: ModuleType) -> str:
 
 
 patch_time.ha_get_module_attributes_hash = _shape
+
+
+class _Ignored(dict[str, bool]):
+    """Which modules have the real time in spite of a frozen clock: their names begin with one of these."""
+
+    def __init__(self, beginnings: tuple[str, ...]) -> None:
+        super().__init__()
+        self.beginnings = beginnings
+
+    def __missing__(self, module: str) -> bool:
+        found = self[module] = module.startswith(self.beginnings)
+        return found
+
+
+_ignored = _Ignored(())
+
+
+def _has_real_time() -> bool:
+    """Tell whether whoever asks a frozen clock is told the real time, as PHACC does; remember it of each module."""
+    global _ignored  # noqa: PLW0603 - most tests freeze with the same list
+    try:
+        beginnings: tuple[str, ...] = api.ignore_lists[-1]
+    except IndexError:  # the clock goes again by now
+        return True
+    known = _ignored
+    if known.beginnings != beginnings:
+        _ignored = known = _Ignored(beginnings)
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as PHACC: who called the clock
+    for _ in range(api.call_stack_inspection_limit):
+        if frame is None:
+            break
+        if known[frame.f_globals.get("__name__") or ""]:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_stamped: tuple[datetime | None, float] = (None, 0.0)
+
+
+def _frozen_stamp() -> float:
+    """Return the frozen time in seconds; while time stands, the frozen moment is the same object."""
+    global _stamped  # noqa: PLW0603 - of one moment at a time
+    now = api.get_current_time()
+    moment, stamp = _stamped
+    if moment is not now:
+        stamp = calendar.timegm(now.timetuple()) + now.microsecond / 1e6
+        _stamped = (now, stamp)
+    return stamp
+
+
+def _frozen_time() -> float:
+    return api.real_time() if _has_real_time() else _frozen_stamp()
+
+
+# All that runs asks these, several times for each timer
+api._should_use_real_time = _has_real_time  # noqa: SLF001 - as PHACC
+api._get_fake_monotonic = _frozen_stamp  # noqa: SLF001 - the same
+api.fake_time = _frozen_time
 
 
 @pytest.hookimpl(wrapper=True)
