@@ -238,15 +238,6 @@ def _by(change: Callable[[Keeper], Awaitable[None]]) -> Arrange:
     return arrange
 
 
-def _forged(**changed: Any) -> Arrange:  # noqa: ANN401
-    async def arrange(keeper: Keeper, monkeypatch: pytest.MonkeyPatch, _: AsyncExitStack) -> None:
-        await keeper.controls.gate.close()
-        await forged(**changed)(keeper, monkeypatch)
-        await keeper.ask_again()
-
-    return arrange
-
-
 def _clock(wall: float, steady: float) -> Arrange:
     async def arrange(keeper: Keeper, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitStack) -> None:
         await stack.aclose()  # the companion is gone
@@ -281,14 +272,16 @@ STATES: Final[dict[str, tuple[Arrange, Lock]]] = {
     "the permit is over": (_clock(25 * 3600, 25 * 3600), Lock.UNREACHABLE),
     "the permit is over and the clock was set back": (_clock(0, 25 * 3600), Lock.UNREACHABLE),
     "the clock was set back before the permit": (_clock(-7200, 10), Lock.CLOCK),
-    "a tampered permit": (_forged(tampered=True), Lock.PERMIT_INVALID),
-    "a permit of another instance": (_forged(aud="another-instance-0123"), Lock.OTHER_INSTANCE),
-    "a permit of another companion": (_forged(iss="https://elsewhere.example"), Lock.PERMIT_INVALID),
-    "a permit for another account": (_forged(tesla_account="somebody"), Lock.OTHER_ACCOUNT),
-    "a permit that is over": (_forged(iat=int(time.time()) - 90000, exp=int(time.time()) - 10), Lock.CLOCK),
-    "a permit from the future": (_forged(iat=int(time.time()) + 7200, exp=int(time.time()) + 90000), Lock.CLOCK),
-    "a permit without end": (_forged(exp=int(time.time()) + 10**8), Lock.PERMIT_INVALID),
     "Tesla ended the grant": (_tesla_ended, Lock.GRANT_ENDED),
+}
+FORGERIES: Final[dict[str, tuple[dict[str, Any], Lock]]] = {
+    "a tampered permit": ({"tampered": True}, Lock.PERMIT_INVALID),
+    "a permit of another instance": ({"aud": "another-instance-0123"}, Lock.OTHER_INSTANCE),
+    "a permit of another companion": ({"iss": "https://elsewhere.example"}, Lock.PERMIT_INVALID),
+    "a permit for another account": ({"tesla_account": "somebody"}, Lock.OTHER_ACCOUNT),
+    "a permit that is over": ({"iat": int(time.time()) - 90000, "exp": int(time.time()) - 10}, Lock.CLOCK),
+    "a permit from the future": ({"iat": int(time.time()) + 7200, "exp": int(time.time()) + 90000}, Lock.CLOCK),
+    "a permit without end": ({"exp": int(time.time()) + 10**8}, Lock.PERMIT_INVALID),
 }
 
 
@@ -302,6 +295,28 @@ async def test_no_command_leaves(
     lock: Lock,
 ) -> None:
     await arrange(keeper, monkeypatch, stack)
+    await nothing_leaves(hass, keeper, lock)
+
+
+async def test_no_command_leaves_by_a_forged_permit(
+    hass: HomeAssistant, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    """The true one opens again each time."""
+    for name, (claims, lock) in FORGERIES.items():
+        with subtests.test(name):
+            with monkeypatch.context() as patched:
+                await keeper.controls.gate.close()
+                await forged(**claims)(keeper, patched)
+                await keeper.ask_again()
+                await nothing_leaves(hass, keeper, lock)
+            await keeper.controls.gate.close()
+            await keeper.ask_again()
+            assert keeper.controls.is_open
+            assert keeper.issues() == set()
+
+
+async def nothing_leaves(hass: HomeAssistant, keeper: Keeper, lock: Lock) -> None:
+    """Use everything; each is refused by its sentence, which a repair tells as well, and watching goes on."""
     before = keeper.sent
     said = await press_everything(hass, keeper)
     assert said == {f"controls_{lock.value}"}
