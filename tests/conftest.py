@@ -176,7 +176,7 @@ def _frozen_time() -> float:
 
 
 # All that runs asks these, several times for each timer
-api._should_use_real_time = _has_real_time  # noqa: SLF001 - as PHACC
+patch_time.ha_should_use_real_time = _has_real_time  # PHACC sets its own before each test
 api._get_fake_monotonic = _frozen_stamp  # noqa: SLF001 - the same
 api.fake_time = _frozen_time
 
