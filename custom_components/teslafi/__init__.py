@@ -160,6 +160,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: TeslaFiConfigEntry) -> 
     """Stop watching; what was seen last is kept."""
     # What was seen last is told while the entities that show it are there
     entry.runtime_data.journal.interrupt()
+    for vehicle in entry.runtime_data.vehicles.values():
+        vehicle.tell_journal()
     await entry.runtime_data.journal.async_flush()
     unloaded = await hass.config_entries.async_unload_platforms(entry, _platforms(entry.runtime_data))
     if unloaded:

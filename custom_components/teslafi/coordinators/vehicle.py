@@ -142,7 +142,9 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         """What was ever reported, and the firmware, when the listeners of news were called last."""
         self._clock_of_car = CarClock()
         self._untold: Sample | None = None
-        """What was seen last, for the journal: a look that follows at once says more than the state before it."""
+        """The state that the journal has not heard of: a look that follows at once says more."""
+        self._looked_at = 0
+        """When the last look was made that the journal heard of, by the car's clock."""
         self._came_at = {name: _clock_at(at) for name, at in last.block_at.items()}
         """When each block last came (monotonic): no step of the wall clock makes one older or newer."""
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
@@ -316,7 +318,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
     def note_listed(self, listed: Snapshot) -> None:
         """Take in what the list of products says of this car, which saves the question after its state."""
         self.data = self._told(self._with_state(self.data, listed, listed=True))
-        self._tell_journal()
+        self.tell_journal()
 
     @override
     async def _read(self) -> VehicleData:
@@ -330,7 +332,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
                 if request.at <= time.monotonic() + EARLY:
                     self.data = data = await self._ask(request.ask, data)
         finally:
-            self._tell_journal()
+            self.tell_journal()
             self.data = data = self._told(data)
             self.plan(max(self.next_request.at - time.monotonic(), 0.0))
         if (error := self._trouble_now()) is not None:
@@ -391,7 +393,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._remember(rule.data_answered(self.polling, observation, self._moment()))
         self._audience.data_received()
         seen_at = self._seen_at(decoded.snapshot)
-        self._untold = sample_of(decoded.snapshot, came, observation.reasons, seen_at)
+        self._tell_of_look(sample_of(decoded.snapshot, came, observation.reasons, seen_at))
         return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
     def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
@@ -404,14 +406,24 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         polling = tell(self.polling, online=state is CarState.ONLINE, asleep=state is CarState.ASLEEP, now=now)
         self._remember(polling)
         self._base = merge(self._base, answer)
+        self.tell_journal()
         self._untold = state_sample(state, self._seen_at(answer))
         return replace(data, state=state, contact_at=dt_util.utcnow())
 
-    def _tell_journal(self) -> None:
-        """Have the journal hear of what was seen last."""
+    @callback
+    def tell_journal(self) -> None:
+        """Have the journal hear of the state that was seen last: no look follows, or another state came before it."""
         if (sample := self._untold) is not None:
             self._untold = None
             self._audience.seen(self.vin, sample)
+
+    def _tell_of_look(self, look: Sample) -> None:
+        """Have the journal hear of a look, and of the state before it when the look is an old one told again."""
+        if look.has_data and look.at > self._looked_at:
+            self._untold = None
+        self._looked_at = look.at
+        self.tell_journal()
+        self._audience.seen(self.vin, look)
 
     def _gone(self) -> Iterable[str]:
         """Return the blocks that have stopped coming."""

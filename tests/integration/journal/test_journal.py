@@ -1,5 +1,6 @@
 """The journal in a real Home Assistant: what is seen is written, over restarts and troubles, and is nobody else's."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ from custom_components.teslafi.journal.sample import KM_PER_MILE, Position, Samp
 from custom_components.teslafi.journal.sessions import Charge, Drive, Parking
 from custom_components.teslafi.journal.store import Recorded
 from custom_components.teslafi.repairs import JournalFlow, async_create_fix_flow
+from custom_components.teslafi.tesla.decode import Decoded, decode_vehicle
+from custom_components.teslafi.tesla.reader import Reader
+from custom_components.teslafi.tesla.snapshot import Snapshot
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.owner import Owner
 
@@ -342,6 +346,57 @@ async def test_a_look_that_follows_at_once_says_all_that_the_state_before_it_say
     car.owner.tesla.control.fault(path="*/vehicle_data", kind="status", status=408)
     await car.look()
     assert set(heard) == {(Wake.ONLINE, False)}
+
+
+async def test_a_look_told_again_takes_nothing_away_from_the_state_before_it(
+    car: Car, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal drops an old look, and would not know that the car woke."""
+    await car.drive()
+    blocks = ("charge_state", "climate_state", "drive_state", "vehicle_state")
+    at = car.owner.tesla.control.car(ANNAS_MODEL_3).data["drive_state"]["timestamp"]
+    again = {f"{block}.timestamp": at for block in blocks}
+    car.owner.tesla.control.fault(path="*/vehicle_data", kind="values", values=again)
+    heard: list[tuple[Wake | None, bool]] = []
+    monkeypatch.setattr(
+        car.journal,
+        "see",
+        lambda _entry, vin, seen: heard.append((seen.state, seen.has_data)) if vin == ANNAS_MODEL_3 else None,
+    )
+    await car.look()
+    assert heard == [(Wake.ONLINE, False), (Wake.ONLINE, True)]
+
+
+@pytest.mark.parametrize("end", ["unload", "sleep"])
+async def test_a_state_is_not_lost_with_the_look_that_follows_it(
+    car: Car, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """While the look is under way, the account is unloaded, or somebody else learns that the car sleeps."""
+    await car.look()
+    coordinator = car.entry.runtime_data.vehicles[ANNAS_MODEL_3]
+    asked = asyncio.Event()
+
+    async def unanswered(_reader: Reader, _vin: str, _count: object) -> Decoded[Snapshot]:
+        asked.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(Reader, "vehicle_data", unanswered)
+    car.freezer.tick(60)
+    coordinator.want_look()
+    car.entry.async_create_background_task(car.hass, coordinator.async_refresh(), "look")
+    await asked.wait()
+    if end == "sleep":
+        car.freezer.tick(5)
+        coordinator.note_look(decode_vehicle({"state": "asleep"}).snapshot)
+    assert await car.hass.config_entries.async_unload(car.entry.entry_id)
+    car.journal.store.open()
+    kept = [(one.at, one.state) for one in car.journal.store.samples(ANNAS_MODEL_3)]
+    car.journal.store.close()
+    slept = [(int(START.timestamp()) + 125, Wake.ASLEEP)] if end == "sleep" else []
+    assert kept[kept.index((int(START.timestamp()) + 60, Wake.ONLINE)) + 1 :] == [
+        (int(START.timestamp()) + 120, Wake.ONLINE),
+        *slept,
+    ]
 
 
 async def test_a_backup_is_one_whole_file(car: Car, tmp_path: Path) -> None:
