@@ -19,9 +19,9 @@ from .coordinators.site import SiteData
 from .coordinators.vehicle import VehicleData
 from .entity import (
     LinkEntity,
+    SensedVehicleEntity,
     ShownDescription,
     SiteEntity,
-    VehicleEntity,
     async_setup_site_platform,
     async_setup_vehicle_platform,
     grouped,
@@ -382,7 +382,7 @@ class TeslaFiBinarySensor(BinarySensorEntity):
         self._attr_is_on = value
 
 
-class VehicleBinarySensor(TeslaFiBinarySensor, VehicleEntity):
+class VehicleBinarySensor(TeslaFiBinarySensor, SensedVehicleEntity):
     """A binary sensor of a car."""
 
 

@@ -101,11 +101,16 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = description.unique_id(owner)
-        self._attr_translation_key = description.translation_key or description.key
-        self._attr_device_info = device_info
+        if device_info is not None:
+            self._attr_device_info = device_info
         self._shown = self._is_shown()
         self._value = self._current_value()
         self._show(self._value)
+
+    @property
+    @override
+    def translation_key(self) -> str:
+        return self.entity_description.translation_key or self.entity_description.key
 
     @abstractmethod
     def _current_value(self) -> Any:  # noqa: ANN401 - each platform has its own kind of value
@@ -150,10 +155,13 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
 class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
     """An entity of a car."""
 
+    _attribute_values: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+
     def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
-        self._attribute_values = tuple((path.rpartition(".")[2], _value_at(path)) for path in description.attributes)
+        if description.attributes:
+            self._attribute_values = _attribute_values(description.attributes)
         super().__init__(coordinator, description, coordinator.vin)
         controls = coordinator.config_entry.runtime_data.controls
         if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
@@ -176,8 +184,29 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
         return True
 
 
-_value_at: Final = cache(attrgetter)
-"""How to read the value at a path of a snapshot, made once for all entities."""
+class SensedVehicleEntity(VehicleEntity):
+    """A sensor or binary sensor of a car: of these each car has dozens.
+
+    What is the same of all of them is the class's: Home Assistant's cached properties would keep it in each entity, and
+    one with more than 42 attributes takes twice the memory.
+    """
+
+    assumed_state = False
+    attribution = None
+    device_info = None
+    entity_picture = None
+    entity_registry_visible_default = True
+    force_update = False
+    has_entity_name = True
+    icon = None
+    should_poll = False
+    supported_features = None
+
+
+@cache
+def _attribute_values(paths: tuple[str, ...]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return names of attributes and how to read them from a snapshot, made once for all cars."""
+    return tuple((path.rpartition(".")[2], attrgetter(path)) for path in paths)
 
 
 class SiteEntity(TeslaFiEntity[SiteCoordinator]):

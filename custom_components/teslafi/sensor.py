@@ -90,9 +90,9 @@ from .entity import (
     LinkEntity,
     PartDescription,
     PartEntity,
+    SensedVehicleEntity,
     ShownDescription,
     SiteEntity,
-    VehicleEntity,
     WallConnectorEntity,
     async_setup_part_platform,
     async_setup_site_platform,
@@ -1267,7 +1267,7 @@ class TeslaFiSensor(SensorEntity):
         return abs(value - shown) > tolerance
 
 
-class VehicleSensor(TeslaFiSensor, VehicleEntity):
+class VehicleSensor(TeslaFiSensor, SensedVehicleEntity):
     """A sensor of a car."""
 
     entity_description: VehicleSensorDescription
@@ -1278,7 +1278,7 @@ class VehicleSensor(TeslaFiSensor, VehicleEntity):
         """Return the description's unit; of money, the account's currency."""
         if self.entity_description.in_account_currency:
             return self.coordinator.data.currency
-        return super().native_unit_of_measurement
+        return self.entity_description.native_unit_of_measurement
 
 
 class MeteredSensor(VehicleSensor):
