@@ -416,7 +416,10 @@ def async_setup_vehicle_platform[DescriptionT: ShownDescription[VehicleData]](
             async_add_entities(entities)
             disabled.learn(entities)
 
-        return _add_when_due(due, add, coordinator.listen_to_news)
+        def listen(look: CALLBACK_TYPE) -> CALLBACK_TYPE:
+            return coordinator.listen_to_news(look) if pending.more or missing.more else _add_nothing
+
+        return _add_when_due(due, add, listen)
 
     _follow(entry, entry.runtime_data.vehicles, begin)
 
@@ -517,6 +520,11 @@ class _Pending[DescriptionT: ShownDescription[Any]]:
         self._descriptions = list(descriptions)
         self._seen: frozenset[str] | None = None
 
+    @property
+    def more(self) -> bool:
+        """Whether there are any."""
+        return bool(self._descriptions)
+
     def take(self, reported: frozenset[str]) -> list[DescriptionT]:
         """Take out the rows that `reported` makes exist; the same set again costs next to nothing."""
         if reported is self._seen or reported == self._seen:
@@ -538,6 +546,11 @@ class _MissingEquipment[DescriptionT: ShownDescription[Any]]:
         self._rows: list[DescriptionT] = []
         self._version: str | None = None
 
+    @property
+    def more(self) -> bool:
+        """Whether there are any."""
+        return bool(self._rows)
+
     def fitted(self, due: list[DescriptionT], snapshot: Snapshot) -> list[DescriptionT]:
         """Return the rows of what the car is fitted with; keep the others until its firmware changes."""
         version = snapshot.vehicle_state.car_version
@@ -553,7 +566,7 @@ class _MissingEquipment[DescriptionT: ShownDescription[Any]]:
 
 
 def _add_nothing() -> None:
-    """End the following of a car that gets no entities."""
+    """End the following of a car that gets no entities, or no more."""
 
 
 def _add_when_due[DueT](
