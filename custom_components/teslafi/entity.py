@@ -143,7 +143,7 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         value = self._current_value()
         shown = self._is_shown()
         changed = value != self._value and self._is_worth_writing(value)
-        if not (self._attributes_changed() or changed) and shown is self._shown:
+        if not (self._attributes_changed() or changed) and shown == self._shown:
             return
         self._shown = shown
         if changed:

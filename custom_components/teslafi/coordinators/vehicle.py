@@ -144,7 +144,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._untold: Sample | None = None
         """The state that the journal has not heard of: a look that follows at once says more."""
         self._looked_at = 0
-        """When the last look was made that the journal heard of, by the car's clock."""
+        """When the last look was made that the journal heard of, epoch seconds by the car's clock."""
         self._came_at = {name: _clock_at(at) for name, at in last.block_at.items()}
         """When each block last came (monotonic): no step of the wall clock makes one older or newer."""
         self.data = VehicleData(last.state, last.snapshot, last.data_at, last.contact_at, {}, 0.0, last.block_at)
@@ -453,6 +453,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self.async_update_listeners()
 
     def _forget_unwanted_habits(self) -> None:
+        """Forget times and places that were learned before the owner said no, also while Home Assistant was off."""
         if not self._budget.learns_habits:
             self._memory = self._memory.with_polling(rule.without_habits(self.polling))
 
