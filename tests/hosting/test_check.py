@@ -106,11 +106,26 @@ def test_checkov_is_judged_by_two_lists(
 ) -> None:
     it = deepcopy(GOOD)
     change(it)
-    monkeypatch.setattr(check, "_run", lambda *_: found(**it))
+    monkeypatch.setattr(check, "_run", lambda *_, **_how: found(**it))
     assert check._checkov(stack.TEMPLATE) == said  # noqa: SLF001
+
+
+def test_checkov_sees_no_folder_that_could_look_like_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.touch()
+    said: list[object] = []
+
+    def run(*command: str | Path, folder: Path) -> Said:
+        said.append(folder)
+        said.extend(one for one in map(str, command) if "template" in one or "/" in one)
+        return found(**GOOD)
+
+    monkeypatch.setattr(check, "_run", run)
+    assert check._checkov(template) == []  # noqa: SLF001
+    assert said == [tmp_path, "template.yaml"]
 
 
 @pytest.mark.parametrize("output", ["", "no JSON", "[]", '{"results": 1}', "{}"])
 def test_a_checkov_that_says_nothing_has_not_checked(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_run", lambda *_: subprocess.CompletedProcess([], 0, output, ""))
+    monkeypatch.setattr(check, "_run", lambda *_, **_how: subprocess.CompletedProcess([], 0, output, ""))
     assert check._checkov(stack.TEMPLATE) != []  # noqa: SLF001
