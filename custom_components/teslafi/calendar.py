@@ -265,7 +265,9 @@ class VehicleCalendar(VehicleEntity, CalendarEntity):
 
     async def _send(self, name: str, parameters: dict[str, Any]) -> None:
         controls = enabled_controls(self.coordinator.config_entry)
-        await controls.sender.async_command(self.coordinator.vin, name, parameters, context=calling_context(self))
+        await controls.sender.async_command(
+            self.coordinator.vin, name, parameters, context=calling_context(self), entity_id=self.entity_id
+        )
 
 
 class SiteCalendar(SiteEntity, CalendarEntity):

@@ -103,6 +103,7 @@ class VehicleControl(_ControlEntity[VehicleCoordinator]):
                 order.name,
                 order.parameters,
                 context=calling_context(self),
+                entity_id=self.entity_id,
                 code=code,
                 assumed=order.assumed,
                 shown_before=under_way is None,
@@ -157,7 +158,7 @@ class SiteControl(_ControlEntity[SiteCoordinator]):
         self._show_now(value)
         try:
             await self._controls.sender.async_command_site(
-                self.coordinator.site_id, name, parameters, context=calling_context(self)
+                self.coordinator.site_id, name, parameters, context=calling_context(self), entity_id=self.entity_id
             )
         except BaseException:
             self._show_now(before)

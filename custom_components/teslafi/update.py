@@ -180,6 +180,7 @@ class VehicleUpdate(VehicleUpdateBase, VehicleEntity):
             "schedule_software_update",
             {"offset_sec": 0},
             context=calling_context(self),
+            entity_id=self.entity_id,
             assumed=assumed,
         )
 

@@ -61,6 +61,7 @@ async def test_the_whole_way(
     await consents(person, companion, clock)
     await grants(person, home, tesla)
     await unlocks(person, home, tesla)
+    await reads_the_activity(person, home, tesla)
     await sees_the_link(person, companion, clock)
     await disables(person, home)
 
@@ -194,6 +195,22 @@ async def unlocks(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator
     assert tesla.control.car(ANNAS_MODEL_3).data["vehicle_state"]["locked"] is False
     assert tesla.control.executed(ANNAS_MODEL_3) == ["door_unlock"]
     await person.picture("controls-unlocked")
+
+
+async def reads_the_activity(person: Person, home: LiveHomeAssistant, tesla: TeslaSimulator) -> None:
+    """Have the car refuse, and read of both on the activity page of that car alone: what, why, and who pressed it."""
+    tesla.control.unpair(ANNAS_MODEL_3)
+    await person.page.get_by_role("button", name="Lock", exact=True).first.click()
+    await expect(person.page.get_by_text("Roadrunner doesn't know the command key").first).to_be_visible()
+    tesla.control.pair(ANNAS_MODEL_3, CONTROLS)
+    devices = await home.call({"type": "config/device_registry/list"})
+    car = next(device["id"] for device in devices if device["name"] == "Roadrunner")
+    await person.open(f"/logbook?device_id={car}")
+    lines = person.page.locator("ha-logbook-entry")
+    for told in ("Unlock doors", "Lock doors \N{EN DASH} refused: not paired"):
+        await expect(lines.filter(has_text=told).first).to_be_visible()
+        await expect(lines.filter(has_text=told).first).to_contain_text("Demo")
+    await person.picture("controls-activity")
 
 
 async def sees_the_link(person: Person, companion: LiveCompanion, clock: Clock) -> None:  # noqa: F811

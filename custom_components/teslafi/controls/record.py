@@ -34,6 +34,8 @@ class CommandRecord:
     reason: str = ""
     """Why it was not carried out: the translation key of the sentence that the user read."""
     cost_usd: float = 0.0
+    entity_id: str | None = None
+    """The entity that was used for it; None for an action that names a device."""
 
     def attributes(self) -> dict[str, Any]:
         """Return what the event entity shows."""

@@ -9,10 +9,8 @@ from functools import partial
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
@@ -21,6 +19,7 @@ from ..const import DOMAIN, EVENT_COMMAND, LOGGER
 from ..coordinators.account import AccountCoordinator
 from ..coordinators.vehicle import VehicleCoordinator
 from ..finite import ensure_finite
+from ..subject import subject_of
 from ..tesla.commander import UNSIGNED, Answer, Hold
 from ..tesla.errors import CommandRefused, CommandUncertain, TeslaError
 from ..tesla.requests import PRICES_USD, Category
@@ -72,6 +71,7 @@ class CommandSender:
         parameters: Mapping[str, Any],
         *,
         context: Context | None,
+        entity_id: str | None = None,
         code: str | None = None,
         assumed: Mapping[str, object] | None = None,
         shown_before: bool = True,
@@ -92,7 +92,7 @@ class CommandSender:
 
         assumed, under_way = assumed or {}, False
         with vehicle.commanding(), vehicle.expecting(assumed if shown_before else {}):
-            record = await self._record(vin, name, parameters, context)
+            record = await self._record(vin, name, parameters, context, entity_id)
             try:
                 await self._code.async_check(name, parameters, context, code)
                 with self._reserving(vehicle) as waking:
@@ -117,12 +117,18 @@ class CommandSender:
         return answer
 
     async def async_command_site(
-        self, site_id: int, name: str, parameters: Mapping[str, Any], *, context: Context | None
+        self,
+        site_id: int,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        context: Context | None,
+        entity_id: str | None = None,
     ) -> Answer:
         """Send a command to an energy site for somebody; raise as `async_command` does."""
         ensure_finite(parameters)
         site = self._account.sites[site_id]
-        record = await self._record(str(site_id), name, parameters, context)
+        record = await self._record(str(site_id), name, parameters, context, entity_id)
         try:
             answer = await self._gate.command_site(site_id, name, parameters)
         except (GateShut, Forbidden, TeslaError) as error:
@@ -187,12 +193,12 @@ class CommandSender:
             cancel()
 
     async def _record(
-        self, target: str, name: str, parameters: Mapping[str, Any], context: Context | None
+        self, target: str, name: str, parameters: Mapping[str, Any], context: Context | None, entity_id: str | None
     ) -> CommandRecord:
         caller = user_id(context)
         user = await self._hass.auth.async_get_user(caller) if caller else None
         who = (user.name or caller or "") if user else "Home Assistant"
-        return CommandRecord(dt_util.utcnow(), who, target, name, shown_parameters(parameters))
+        return CommandRecord(dt_util.utcnow(), who, target, name, shown_parameters(parameters), entity_id=entity_id)
 
     def _tell(
         self,
@@ -207,16 +213,12 @@ class CommandSender:
         told = replace(record, **outcome_of(error, said), cost_usd=cost)
         if isinstance(error, CommandRefused):
             LOGGER.warning("%s was refused, in the words of car or site: %s", record.command, error.reason)
-        self._hass.bus.async_fire(EVENT_COMMAND, {**told.activity(), **self._device_of(record.target)}, context=context)
+        subject = subject_of(self._hass, self._entry.entry_id, record.target, record.entity_id)
+        self._hass.bus.async_fire(EVENT_COMMAND, {**told.activity(), **subject}, context=context)
         async_dispatcher_send(self._hass, self._signal(record.target), told)
         self._audit.add(told)
         if self._coordinator.is_open:
             self._audit.report_soon()
-
-    def _device_of(self, target: str) -> dict[str, str]:
-        """Return the device of a car or site as an event names it."""
-        device = dr.async_get(self._hass).async_get_device_by_identifier((DOMAIN, target), self._entry.entry_id)
-        return {ATTR_DEVICE_ID: device.id} if device else {}
 
     def _sentence(self, error: Exception, target: str) -> HomeAssistantError:
         if isinstance(error, GateShut):

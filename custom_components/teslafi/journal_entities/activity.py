@@ -2,13 +2,12 @@
 
 from typing import Any, Final
 
-from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import callback
-from homeassistant.helpers import device_registry as dr
 
-from ..const import DOMAIN, EVENT_JOURNAL
+from ..const import EVENT_JOURNAL
 from ..coordinators.journal_summary import JournalCoordinator
 from ..journal.sessions import Charge, Closed, Drive, SoftwareVersion
+from ..subject import subject_of
 from .figures import Figures, charge_figures, drive_figures, software_figures
 from .words import Words, charge_line, drive_line, words_of
 
@@ -40,11 +39,9 @@ def line_of(words: Words, session: Closed) -> str:
 def fire_for_activity(coordinator: JournalCoordinator, session: Closed) -> None:
     """Put what has ended on Home Assistant's bus, where its activity page reads it (`logbook.py`)."""
     hass = coordinator.hass
-    device = dr.async_get(hass).async_get_device_by_identifier(
-        (DOMAIN, coordinator.vin), coordinator.config_entry.entry_id
-    )
-    if device is None or (event := told(session)) is None:
+    subject = subject_of(hass, coordinator.config_entry.entry_id, coordinator.vin)
+    if not subject or (event := told(session)) is None:
         return
     line = line_of(words_of(hass), session)
-    data: dict[str, Any] = {ATTR_DEVICE_ID: device.id, "type": event[0], MESSAGE: line, **event[1]}
+    data: dict[str, Any] = {**subject, "type": event[0], MESSAGE: line, **event[1]}
     hass.bus.async_fire(EVENT_JOURNAL, data)

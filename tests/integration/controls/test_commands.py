@@ -13,8 +13,12 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed  # type: ignore[import-untyped]
+from pytest_homeassistant_custom_component.common import (  # type: ignore[import-untyped]
+    async_capture_events,
+    async_fire_time_changed,
+)
 
+from custom_components.teslafi.const import EVENT_COMMAND
 from custom_components.teslafi.controls.commands import COMMANDS
 from custom_components.teslafi.tesla import commander
 from teslafi_companion.store.tables import audit, controls
@@ -286,7 +290,11 @@ async def test_energy_sites(hass: HomeAssistant, keeper: Keeper) -> None:
         await hass.services.async_call(domain, service, {"entity_id": entity, **data}, blocking=True)
     target = device(hass, keeper, str(ANNAS_SITE))
     tariff = {"device_id": target, "tariff": {"code": "night"}}
+    told = async_capture_events(hass, EVENT_COMMAND)
     await hass.services.async_call("teslafi", "set_time_of_use", tariff, blocking=True)
+    assert [(event.data["device_id"], event.data["entity_id"]) for event in told] == [
+        (target, "binary_sensor.anna_s_home_grid")
+    ]
     assert (site.reserve, site.off_grid_reserve, site.mode) == (33, 44, "autonomous")
     assert (site.export_rule, site.storm_mode, site.no_grid_charging) == ("never", False, False)
     assert site.tariff == {"code": "night"}

@@ -274,6 +274,12 @@ async def test_the_activity_tells_in_words_what_became_of_a_command_and_who_sent
     assert {described(hass, event)["name"] for event in events} == {"Roadrunner"}
     assert events[0].context is pressed, "Home Assistant writes who it was"
     assert events[0].data["user"] == "Pia"
+    action = {"device_id": events[0].data["device_id"]}
+    await hass.services.async_call(DOMAIN, "reset_valet_pin", action, blocking=True)
+    named = [event.data["entity_id"] for event in events]
+    assert named == ["lock.roadrunner_door_lock", "number.roadrunner_charge_limit", "sensor.roadrunner_car_state"], (
+        "Home Assistant's activity page looks for a device's lines by its entities"
+    )
     event = er.async_get(hass).async_get("event.roadrunner_commands")
     assert event is not None
     assert event.disabled, "one line for each command"
