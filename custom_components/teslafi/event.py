@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, override
 
-from homeassistant.components.event import EventEntity, EventEntityDescription
+from homeassistant.components.event import EventEntity, EventEntityDescription, EventExtraStoredData
 from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -99,10 +99,17 @@ class CommandEvent(VehicleControl, EventEntity):
         self.async_write_ha_state()
 
 
+@dataclass
+class SeenAlerts(EventExtraStoredData):
+    """What is kept of alerts across a restart: the last event, and the moment of the newest alert that is no news."""
+
+    seen_until: str | None
+
+
 class AlertEvent(DetailEntity, EventEntity):
     """The alerts of a car. Those of before it was enabled are no events; those missed in a restart or reload are."""
 
-    _told_until: datetime | None = None
+    _seen_until: datetime | None = None
 
     def __init__(self, vehicle: VehicleCoordinator, description: DetailEventDescription) -> None:
         """Go on after what was seen before a reload: an answer may come when no entity is there to hear of it."""
@@ -112,14 +119,31 @@ class AlertEvent(DetailEntity, EventEntity):
     def _show(self, value: Sequence[Alert] | None) -> None:
         """What is new becomes an event once it is known what was there before."""
 
+    @property
+    @override
+    def extra_restore_state_data(self) -> SeenAlerts:
+        """What is to be known when it is back; of what came before it was disabled, nothing that makes news later."""
+        told = super().extra_restore_state_data
+        seen = self._seen_until.isoformat() if self._seen_until and self.enabled else None
+        return SeenAlerts(told.last_event_type, told.last_event_attributes, seen)
+
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on after the last event of before a restart."""
-        told = await self.async_get_last_event_data()
-        attributes = (told.last_event_attributes if told else None) or {}
-        self._told_until = aware_moment(attributes.get("time"))
+        """Go on after the last alert of before a restart."""
+        extra = await self.async_get_last_extra_data()
+        kept = extra.as_dict() if extra else {}
+        attributes = kept.get("last_event_attributes") or {}
+        # Before there was `seen_until`, what was kept began with the last event
+        self._seen_until = aware_moment(kept.get("seen_until", attributes.get("time")))
         await super().async_added_to_hass()
         self._tell(self._value)
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """Begin anew when it is disabled: what comes meanwhile is none of it."""
+        await super().async_will_remove_from_hass()
+        if not self.enabled:
+            self._memory.alerts_seen = None
 
     @callback
     @override
@@ -137,11 +161,13 @@ class AlertEvent(DetailEntity, EventEntity):
                 self._trigger_event(kind, _attributes(alert))
                 self.async_write_ha_state()
         self._memory.alerts_seen = (self._memory.alerts_seen or frozenset()) | frozenset(alerts)
+        moments = (self._seen_until, *(alert.time for alert in alerts))
+        self._seen_until = max((moment for moment in moments if moment is not None), default=None)
 
     def _is_new(self, alert: Alert) -> bool:
         if self._memory.alerts_seen is not None:
             return alert not in self._memory.alerts_seen
-        return self._told_until is not None and alert.time is not None and alert.time > self._told_until
+        return self._seen_until is not None and alert.time is not None and alert.time > self._seen_until
 
 
 def _attributes(alert: Alert) -> dict[str, Any]:

@@ -179,6 +179,47 @@ async def test_an_alert_that_comes_during_a_reload_is_an_event(
     assert state.attributes["alert"] == "New"
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_alerts_that_come_while_it_is_disabled_are_no_events(
+    hass: HomeAssistant, owner: Owner, entry: ConfigEntry, freezer: FrozenDateTimeFactory, *, restarted: bool
+) -> None:
+    """Whether Home Assistant ran on meanwhile or not, and though others ask; what comes afterwards is one."""
+    given: list[dict[str, Any]] = []
+
+    async def comes(name: str, time: str) -> None:
+        given.append(alert(name, f"2026-11-16T{time}:00+00:00", "customer"))
+        give(owner.tesla.control.car(ANNAS_MODEL_3), *given)
+        freezer.tick(61)
+        await ask(hass, "get_recent_alerts")
+        await hass.async_block_till_done()
+
+    await enable(hass, entry, ALERT)
+    await comes("First", "11:30")
+    told_at = shown(hass, ALERT)
+    assert told_at != "unknown"
+    er.async_get(hass).async_update_entity(ALERT, disabled_by=er.RegistryEntryDisabler.USER)
+    await hass.async_block_till_done()
+    assert hass.states.get(ALERT) is None
+    await comes("Meanwhile", "12:00")
+
+    async def restart() -> None:
+        await hass.config_entries.async_unload(entry.entry_id)
+        forget_memory(hass, entry.entry_id)
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    if restarted:
+        await restart()
+    await enable(hass, entry, ALERT)
+    assert shown(hass, ALERT) == told_at
+    await restart()
+    assert shown(hass, ALERT) == told_at, "nor later"
+    await comes("Afterwards", "12:01")
+    state = hass.states.get(ALERT)
+    assert state is not None
+    assert state.attributes["alert"] == "Afterwards"
+
+
 async def test_service_is_asked_during_a_visit_alone(
     hass: HomeAssistant, owner: Owner, entry: ConfigEntry, freezer: FrozenDateTimeFactory
 ) -> None:
