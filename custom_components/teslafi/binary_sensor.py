@@ -335,8 +335,8 @@ def _charges_from_grid(data: SiteData) -> bool | None:
 
 
 SITE_BINARY_SENSORS: Final[tuple[SiteBinarySensorDescription, ...]] = (
-    _site_flag("live.backup_capable"),
-    _site_flag("live.grid_services_active"),
+    _site_flag("live.backup_capable", enabled=False),
+    _site_flag("live.grid_services_active", enabled=False),
     _site_flag("live.storm_mode_active"),
     _site_flag(
         "live.grid_status",
@@ -346,8 +346,10 @@ SITE_BINARY_SENSORS: Final[tuple[SiteBinarySensorDescription, ...]] = (
     _site_flag("info.user_settings.storm_mode_enabled"),
     _site_flag("info.user_settings.sync_grid_alert_enabled", category=DIAGNOSTIC, enabled=False),
     _site_flag("info.user_settings.breaker_alert_enabled", category=DIAGNOSTIC, enabled=False),
-    _site_flag("info.components.grid_services_enabled"),
-    _site_flag("info.components.disallow_charge_from_grid_with_solar_installed", value_fn=_charges_from_grid),
+    _site_flag("info.components.grid_services_enabled", enabled=False),
+    _site_flag(
+        "info.components.disallow_charge_from_grid_with_solar_installed", enabled=False, value_fn=_charges_from_grid
+    ),
     _site_flag("info.components.tou_capable", category=DIAGNOSTIC, enabled=False),
     _site_flag("info.components.storm_mode_capable", category=DIAGNOSTIC, enabled=False),
     _site_flag("info.components.off_grid_vehicle_charging_reserve_supported", category=DIAGNOSTIC, enabled=False),

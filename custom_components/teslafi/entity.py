@@ -217,6 +217,9 @@ class SiteEntity(TeslaFiEntity[SiteCoordinator]):
         self._value_fn = description.value_fn
         self._block = site_block(description)
         super().__init__(coordinator, description, str(coordinator.site_id), site_device_info(coordinator))
+        controls = coordinator.config_entry.runtime_data.controls
+        if controls and (default := controls.enabled_by_default_at_sites(description.key)) is not None:
+            self._attr_entity_registry_enabled_default = default
 
     @override
     def _is_shown(self) -> bool:

@@ -944,7 +944,7 @@ def _stored(path: str, *, enabled: bool = True) -> SiteSensorDescription:
 
 
 def _site_listed(
-    path: str, states: Mapping[Any, str], *, category: EntityCategory | None = None
+    path: str, states: Mapping[Any, str], *, category: EntityCategory | None = None, enabled: bool = True
 ) -> SiteSensorDescription:
     """Describe a text of an energy site that means one of several states."""
     value = attrgetter(path)
@@ -955,6 +955,7 @@ def _site_listed(
         device_class=SensorDeviceClass.ENUM,
         options=list(dict.fromkeys(states.values())),
         entity_category=category,
+        entity_registry_enabled_default=enabled,
     )
 
 
@@ -1000,22 +1001,24 @@ SITE_SENSORS: Final[tuple[SiteSensorDescription, ...]] = (
     _watts("live.battery_power"),
     _watts("live.load_power"),
     _watts("live.grid_power"),
-    _watts("live.grid_services_power"),
+    _watts("live.grid_services_power", enabled=False),
     _watts("live.generator_power", enabled=False),
     _site_measured("live.percentage_charged", SensorDeviceClass.BATTERY, PERCENTAGE, precision=1),
-    _stored("live.energy_left"),
+    _stored("live.energy_left", enabled=False),
     _stored("live.total_pack_energy", enabled=False),
-    _site_listed("live.island_status", ISLAND_STATUSES),
+    # Whether there is a grid says the binary sensor, which is enabled
+    _site_listed("live.island_status", ISLAND_STATUSES, enabled=False),
     _site_measured("info.backup_reserve_percent", None, PERCENTAGE),
-    _site_measured("info.off_grid_vehicle_charging_reserve_percent", None, PERCENTAGE),
-    _site_measured("info.vpp_backup_reserve_percent", None, PERCENTAGE, category=DIAGNOSTIC),
+    _site_measured("info.off_grid_vehicle_charging_reserve_percent", None, PERCENTAGE, enabled=False),
+    _site_measured("info.vpp_backup_reserve_percent", None, PERCENTAGE, category=DIAGNOSTIC, enabled=False),
     _site_listed("info.default_real_mode", OPERATION_MODES),
-    _site_listed("info.components.customer_preferred_export_rule", EXPORT_RULES),
+    _site_listed("info.components.customer_preferred_export_rule", EXPORT_RULES, enabled=False),
     TeslaFiSensorDescription(
         key="version",
         paths=("info.version",),
         value_fn=lambda data: version_of(data.info.version),
         entity_category=DIAGNOSTIC,
+        entity_registry_enabled_default=False,
     ),
     TeslaFiSensorDescription(
         key="installation_date",

@@ -1,7 +1,7 @@
 """Switches of cars and energy sites."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
@@ -11,6 +11,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .catalogue.charging import IS_CHARGING, START_AT
+from .catalogue.fitted import unless_reported
 from .const import DOMAIN
 from .control_entity import (
     ControlDescription,
@@ -138,11 +139,16 @@ SWITCHES: Final = (
             "set_preconditioning_max", {"on": False, "manual_override": False}, {"climate_state.defrost_mode": 0}
         ),
     ),
-    _switch(
-        "steering_wheel_heater",
-        CLIMATE,
-        "remote_steering_wheel_heater_request",
-        "climate_state.steering_wheel_heater",
+    replace(
+        _switch(
+            "steering_wheel_heater",
+            CLIMATE,
+            "remote_steering_wheel_heater_request",
+            "climate_state.steering_wheel_heater",
+        ),
+        # Where the wheel has levels, one of them turns it off
+        fitted=unless_reported("climate_state.steering_wheel_heat_level"),
+        keep_registered=True,
     ),
     _switch(
         "auto_steering_wheel_heat",

@@ -23,6 +23,7 @@ from .recorded import (
     MODEL_3,
     MODEL_3_WITHOUT_PLACE,
     MODEL_S_OF_2018,
+    SITE_ID,
     VIN,
     RecordedReader,
     begin,
@@ -121,6 +122,40 @@ async def test_every_other_entity_exists_and_is_disabled(hass: HomeAssistant, na
     assert len(entities) > 100
     disabled = {entity.disabled_by for entity in entities} - {None}
     assert disabled == {er.RegistryEntryDisabler.INTEGRATION}
+
+
+AT_SITES: Final = {
+    "binary_sensor.grid_status",
+    "binary_sensor.storm_mode_active",
+    "binary_sensor.storm_mode_enabled",
+    "sensor.backup_reserve_percent",
+    "sensor.battery_power",
+    "sensor.default_real_mode",
+    "sensor.grid_energy_imported",
+    "sensor.grid_power",
+    "sensor.load_power",
+    "sensor.percentage_charged",
+    "sensor.solar_power",
+    "sensor.total_battery_charge",
+    "sensor.total_battery_discharge",
+    "sensor.total_grid_energy_exported",
+    "sensor.total_home_usage",
+    "sensor.total_solar_generation",
+    "sensor.wall_connector_energy",
+}
+"""The entities of an energy site that are enabled by default: what flows where, and how the battery is to be used."""
+
+
+async def test_what_a_site_enables_by_default(hass: HomeAssistant) -> None:
+    """What the Energy page and the dashboard show; not what it was built with, nor programs that few take part in."""
+    reader = RecordedReader({}, {SITE_ID: "Home"})
+    reader.info["off_grid_vehicle_charging_reserve_percent"] = 30
+    await watch(hass, reader)
+    assert enabled(hass, str(SITE_ID)) == AT_SITES
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    said = re.search(r"An energy site has about (\d+)", readme)
+    assert said is not None
+    assert int(said[1]) == round(len(AT_SITES), -1)
 
 
 async def test_the_readme_says_how_many_there_are(hass: HomeAssistant) -> None:

@@ -22,7 +22,7 @@ from .gate import Gate, GateContext, Lock
 from .groups import ControlGroup
 from .permit import Expected, Moment
 from .sender import CommandSender
-from .twins import enabled_by_default, follow_controls
+from .twins import enabled_by_default, enabled_by_default_at_sites, follow_controls
 
 
 def moment() -> Moment:
@@ -84,6 +84,10 @@ class EnabledControls:
     def enabled_by_default(self, vin: str, key: str) -> bool | None:
         """Say whether a car's entity is enabled by default with these controls; None where they change nothing."""
         return enabled_by_default(key, self.groups if vin in self.vehicles else frozenset())
+
+    def enabled_by_default_at_sites(self, key: str) -> bool | None:
+        """Say the same of an energy site's entity."""
+        return enabled_by_default_at_sites(key, self.groups)
 
     @callback
     def _status_changed(self) -> None:
