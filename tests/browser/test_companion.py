@@ -7,7 +7,7 @@ from pathlib import Path
 import re
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 import pyotp
 import pytest
 
@@ -228,6 +228,7 @@ async def looks_around(visitor: Visitor) -> None:
     ):
         await visitor.follow(link)
         await visitor.shows(heading, picture)
+    await reads_days_of_its_own(visitor)
     await visitor.open("/device")
     await visitor.shows("Enter the code")
     await visitor.open("/account/email")
@@ -242,6 +243,26 @@ async def looks_around(visitor: Visitor) -> None:
     await visitor.open("/account/security/app/remove")
     await visitor.confirm()
     await visitor.shows("Remove the authenticator app?")
+
+
+async def reads_days_of_its_own(visitor: Visitor) -> None:
+    """What happened on an evening in Los Angeles is under that evening's date, though it was the next day in UTC."""
+
+    async def on_both_sides_of_midnight(route: Route) -> None:
+        answer = await route.fetch()
+        first, *others = re.split(r'(?<=datetime=")[^"]*', await answer.text())
+        moments = ["2026-11-27T09:00:00+00:00", *["2026-11-27T04:58:00+00:00"] * (len(others) - 1)]
+        body = first + "".join(moment + other for moment, other in zip(moments, others, strict=True))
+        await route.fulfill(response=answer, body=body)
+
+    path = "**/account/activity"
+    await visitor.page.route(path, on_both_sides_of_midnight)
+    await visitor.open("/account/activity")
+    await expect(visitor.page.get_by_role("heading", level=2)).to_have_text(
+        ["Friday, November 27, 2026", "Thursday, November 26, 2026"]
+    )
+    await expect(visitor.page.locator("ul.rows").first.locator("li")).to_have_count(1)
+    await visitor.page.unroute(path)
 
 
 async def comes_back_and_leaves(visitor: Visitor, code: str) -> None:

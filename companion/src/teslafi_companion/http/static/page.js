@@ -9,6 +9,25 @@ for (const time of document.querySelectorAll("time[data-shown]")) {
   time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, how).format(new Date(time.dateTime));
 }
 
+// Times are the visitor's own by now: what happened late in the evening is not of the next day.
+for (const days of document.querySelectorAll("[data-days]")) {
+  const written = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "full" });
+  const groups = [];
+  let shown;
+  for (const row of days.querySelectorAll("li")) {
+    const day = written.format(new Date(row.querySelector("time").dateTime));
+    if (day !== shown) {
+      const heading = document.createElement("h2");
+      const rows = document.createElement("ul");
+      heading.textContent = shown = day;
+      rows.className = "rows";
+      groups.push(heading, rows);
+    }
+    groups.at(-1).append(row);
+  }
+  if (groups.length) days.replaceChildren(...groups);
+}
+
 for (const field of document.querySelectorAll("input[data-show]")) {
   const button = document.createElement("button");
   button.type = "button";
