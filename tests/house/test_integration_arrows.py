@@ -39,12 +39,12 @@ ROOMS: Final = {
     "finite": "const",
     "flow": (
         "compat const controls coordinators feed history issues journal link polling public_key runtime"
-        " secret storage tesla"
+        " secret storage tesla written"
     ),
     "link": "const issues moments secret storage",
     "history": "journal",
     "journal": "",
-    "journal_entities": "car_actions const coordinators entity journal owner_files runtime subject",
+    "journal_entities": "car_actions const coordinators entity journal owner_files runtime subject written",
     "llm": "const coordinators journal journal_entities runtime",
     "logbook": "const",
     "meters": "moments",
@@ -63,6 +63,7 @@ ROOMS: Final = {
     "subject": "const",
     "system_health": "const coordinators runtime tesla",
     "tesla": "secret",
+    "written": "const",
 }
 """Room -> rooms it may import; "" is the component's own `__init__`."""
 

@@ -11,6 +11,7 @@ from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.translation import async_load_integrations
 from hypothesis import given, strategies as st
 import jwt
 import pytest
@@ -543,6 +544,15 @@ async def test_the_budget_is_an_option(hass: HomeAssistant, owner: Owner) -> Non
     flow = await hass.config_entries.options.async_init(entry.entry_id)
     _, budget, *_ = fields(flow)
     assert budget.description == {"suggested_value": 5}
+    placeholders = flow["description_placeholders"]
+    assert placeholders is not None
+    assert placeholders["look"] == "0.002"
+    hass.config.language = "de"
+    await async_load_integrations(hass, {DOMAIN})
+    german = await hass.config_entries.options.async_init(entry.entry_id)
+    placeholders = german["description_placeholders"]
+    assert placeholders is not None
+    assert placeholders["look"] == "0,002"
     await hass.config_entries.options.async_configure(flow["flow_id"], {})
     assert entry.options == others
 

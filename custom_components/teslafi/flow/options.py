@@ -43,6 +43,7 @@ from ..polling.pace import USUAL_MONTH, Mode
 from ..runtime import TeslaFiConfigEntry
 from ..storage.vault import async_get_vault
 from ..tesla.requests import CREDIT, Category, Currency, price_of
+from ..written import texts_of, written
 
 NEW_CODE: Final = "new_code"
 REMOVE_CODE: Final = "remove_code"
@@ -60,7 +61,14 @@ HINTS: Final = EntitySelector(
     EntitySelectorConfig(domain=["person", "device_tracker", "binary_sensor", "cover", "lock", "sensor"], multiple=True)
 )
 MONTHS: Final = NumberSelector(
-    NumberSelectorConfig(min=0, max=240, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="months")
+    NumberSelectorConfig(
+        min=0,
+        max=240,
+        step=1,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement="months",
+        translation_key=CONF_JOURNAL_MONTHS,
+    )
 )
 POSITIONS: Final = SelectSelector(
     SelectSelectorConfig(
@@ -124,14 +132,15 @@ class TeslaFiOptionsFlow(OptionsFlow):
         schema = schema.extend(CONTROL_OPTIONS_SCHEMA.schema) if controls else schema
         schema = self.add_suggested_values_to_schema(schema, options)
         chosen = next((currency for currency in Currency if currency == options.get(CONF_CURRENCY)), Currency.USD)
+        texts = texts_of(self.hass)
         return self.async_show_form(
             step_id="settings",
             data_schema=schema,
             description_placeholders={
-                "look": f"{price_of(Category.DATA, chosen):.4f}".rstrip("0"),
+                "look": written(texts, price_of(Category.DATA, chosen), 4).rstrip("0"),
                 "credit": str(CREDIT[chosen]),
                 "currency": chosen.value,
-                **{mode.value: f"{self._usual_month(mode, chosen):.2f}" for mode in Mode},
+                **{mode.value: written(texts, self._usual_month(mode, chosen), 2) for mode in Mode},
             },
         )
 

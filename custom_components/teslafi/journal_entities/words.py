@@ -6,13 +6,13 @@ from typing import Final
 
 from homeassistant.const import UnitOfEnergyDistance, UnitOfLength
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util.unit_conversion import DistanceConverter, EnergyDistanceConverter
 from homeassistant.util.unit_system import METRIC_SYSTEM
 
 from ..const import DOMAIN
 from ..journal.addresses import place_name
 from ..journal.sessions import Charge, Drive
+from ..written import texts_of, written
 
 MINUTES_MOST: Final = 90
 """From here on, a duration is told in hours and minutes."""
@@ -29,18 +29,22 @@ class Words:
         """Return a text with its values."""
         return self.texts.get(f"component.{DOMAIN}.selector.journal.options.{key}", key).format_map(values)
 
+    def number(self, value: float, digits: int) -> str:
+        """Return a number with so many digits after the decimal mark."""
+        return written(self.texts, value, digits)
+
     def distance(self, km: float) -> str:
         """Return a distance."""
         if self.metric:
-            return f"{km:.1f} km"
-        return f"{DistanceConverter.convert(km, UnitOfLength.KILOMETERS, UnitOfLength.MILES):.1f} mi"
+            return f"{self.number(km, 1)} km"
+        return f"{self.number(DistanceConverter.convert(km, UnitOfLength.KILOMETERS, UnitOfLength.MILES), 1)} mi"
 
     def consumption(self, wh_per_km: float) -> str:
         """Return a consumption, as the unit system has it."""
         if self.metric:
             return f"{wh_per_km:.0f} Wh/km"
         source, target = UnitOfEnergyDistance.WATT_HOUR_PER_KM, UnitOfEnergyDistance.MILES_PER_KILO_WATT_HOUR
-        return f"{EnergyDistanceConverter.convert(wh_per_km, source, target):.1f} mi/kWh"
+        return f"{self.number(EnergyDistanceConverter.convert(wh_per_km, source, target), 1)} mi/kWh"
 
     def duration(self, seconds: float) -> str:
         """Return a duration in minutes, or hours and minutes."""
@@ -53,8 +57,7 @@ class Words:
 @callback
 def words_of(hass: HomeAssistant) -> Words:
     """Return the words of this Home Assistant."""
-    texts = async_get_cached_translations(hass, hass.config.language, "selector", DOMAIN)
-    return Words(texts, hass.config.units is METRIC_SYSTEM)
+    return Words(texts_of(hass), hass.config.units is METRIC_SYSTEM)
 
 
 def drive_line(words: Words, drive: Drive) -> str:
@@ -77,9 +80,9 @@ def drive_line(words: Words, drive: Drive) -> str:
 
 def charge_line(words: Words, charge: Charge) -> str:
     """Say how much and where, in what time, for how much: "Charged 31.2 kWh at Home in 4 h 10 min, 6.24 EUR"."""
-    energy = f"{charge.added_kwh:.1f} kWh"
+    energy = f"{words.number(charge.added_kwh, 1)} kWh"
     place = place_name(charge.place, charge.position)
     line = words.of("charged_at" if place else "charged", energy=energy, place=place)
     if charge.duration_s is not None:
         line = words.of("in_time", line=line, time=words.duration(charge.duration_s))
-    return line if charge.cost is None else f"{line}, {charge.cost:.2f} {charge.currency or ''}".rstrip()
+    return line if charge.cost is None else f"{line}, {words.number(charge.cost, 2)} {charge.currency or ''}".rstrip()

@@ -37,10 +37,11 @@ from custom_components.teslafi.journal_entities.actions import summaries
 from custom_components.teslafi.journal_entities.figures import charge_figures
 from custom_components.teslafi.journal_entities.follow import _Follower
 from custom_components.teslafi.journal_entities.statistics import rows, spread, statistic_id
-from custom_components.teslafi.journal_entities.words import Words, charge_line
+from custom_components.teslafi.journal_entities.words import Words, charge_line, drive_line
 from custom_components.teslafi.logbook import async_describe_events
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3
 from tests.integration.owner import Owner
+from tests.translations import translations
 
 VIN: Final = ANNAS_MODEL_3
 NOON: Final = datetime(2026, 11, 16, 12, tzinfo=UTC)
@@ -486,6 +487,25 @@ def test_how_long_a_charge_took_that_nobody_saw_is_not_told() -> None:
     assert " in hours" in charge_line(words, seen)
     assert " in " not in charge_line(words, unseen)
     assert (charge_figures(seen)["duration_s"], charge_figures(unseen)["duration_s"]) == (72_000, None)
+
+
+@pytest.mark.parametrize(
+    ("language", "drove", "charged"),
+    [("en", "Drove 12.4 km to Home in 21 min", "Charged 31.2 kWh at Home in 4 h 10 min, 6.24 EUR"),
+     ("de", "12,4 km nach Home gefahren in 21 Min.", "31,2 kWh geladen (Home) in 4 Std. 10 Min., 6,24 EUR")],
+)  # fmt: skip
+def test_lines_are_written_as_a_language_writes_them(language: str, drove: str, charged: str) -> None:
+    options = {key: kind.get("options", {}) for key, kind in translations(language)["selector"].items()}
+    texts = {
+        f"component.{DOMAIN}.selector.{kind}.options.{key}": text
+        for kind, known in options.items()
+        for key, text in known.items()
+    }
+    drive = Drive(start=at(0), end=at(21), earliest=at(0), latest=at(21), distance_km=12.4, end_place="Home")
+    charge = Charge(start=at(0), end=at(250), earliest=at(0), latest=at(250), added_kwh=31.2, place="Home")
+    charge = replace(charge, cost=6.24, currency="EUR")
+    words = Words(texts, metric=True)
+    assert (drive_line(words, drive), charge_line(words, charge)) == (drove, charged)
 
 
 def test_statistics_add_up_whatever_hour_they_begin_in() -> None:
