@@ -89,6 +89,8 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
     """An entity whose value is computed from its coordinator's data, and written when it changed."""
 
     _attr_has_entity_name = True
+    _attribute_values: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+    """Names of the attributes, and how to read each."""
 
     def __init__(
         self,
@@ -143,7 +145,8 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
         value = self._current_value()
         shown = self._is_shown()
         changed = value != self._value and self._is_worth_writing(value)
-        if not (self._attributes_changed() or changed) and shown == self._shown:
+        attributes_changed = bool(self._attribute_values) and self._attributes_changed()
+        if not (attributes_changed or changed) and shown == self._shown:
             return
         self._shown = shown
         if changed:
@@ -155,8 +158,6 @@ class TeslaFiEntity[CoordinatorT: VehicleCoordinator | SiteCoordinator | LinkCoo
 class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
     """An entity of a car."""
 
-    _attribute_values: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
-
     def __init__(self, coordinator: VehicleCoordinator, description: ShownDescription[VehicleData]) -> None:
         """Show what `description` says."""
         self._value_fn = description.value_fn
@@ -166,7 +167,8 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
         controls = coordinator.config_entry.runtime_data.controls
         if controls and (default := controls.enabled_by_default(coordinator.vin, description.key)) is not None:
             self._attr_entity_registry_enabled_default = default
-        self._attributes_changed()
+        if self._attribute_values:
+            self._attributes_changed()
 
     @override
     def _current_value(self) -> Any:
@@ -174,8 +176,6 @@ class VehicleEntity(TeslaFiEntity[VehicleCoordinator]):
 
     @override
     def _attributes_changed(self) -> bool:
-        if not self._attribute_values:
-            return False
         before, snapshot = getattr(self, "_attr_extra_state_attributes", None), self.coordinator.data.snapshot
         values = {name: value for name, read in self._attribute_values if (value := read(snapshot)) is not None}
         if values == before:

@@ -86,7 +86,7 @@ def _refreshes(entry: MockConfigEntry) -> list[Refresh]:
 def _wish(entry: MockConfigEntry, *, state_known: bool) -> Wish:
     """Return what makes a look at each car due, as time does; core asks for its state each time.
 
-    Ours doesn't if an answer just told it: `state_known`.
+    Ours doesn't if an answer lately told it: `state_known`, as in a drive, where each minute brings one.
     """
 
     def wish() -> None:

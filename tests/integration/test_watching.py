@@ -119,7 +119,7 @@ async def test_a_driving_car_is_looked_at_each_two_minutes(
     owner.tesla.control.drive(ANNAS_MODEL_3, miles=100, speed=60)
     asked(owner.tesla, ANNAS_MODEL_3)
     before = hass.states.get("sensor.roadrunner_odometer")
-    await pass_time(hass, freezer, 600)
+    await pass_time(hass, freezer, 600, step=10)
     count = asked(owner.tesla, ANNAS_MODEL_3)
     assert 3 <= count["vehicle_data"] <= 7
     assert 9 <= count["state"] + count["vehicle_data"] <= 16  # what a look says of the state need not be asked

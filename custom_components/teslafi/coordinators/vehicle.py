@@ -43,6 +43,8 @@ AWAKE: Final = decode_vehicle({"state": "online"}).snapshot
 """What a car says of itself that has carried out a command."""
 FIRST_MONDAY: Final = date(1970, 1, 5).toordinal()
 """From where the polling rule counts local minutes."""
+REQUESTS_MOST: Final = len(Ask)
+"""Requests of one refresh: after each question of Tesla's answer, the next may be due."""
 BLOCK_AGE_MOST: Final = 3600.0
 """Seconds by which a block may be older than the car's newest answer: then it has stopped coming, and says nothing."""
 
@@ -327,7 +329,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
             self._remember(rule.look_wanted(self.polling, self._moment()))
         data = self.data
         try:
-            for _ in Ask:
+            for _ in range(REQUESTS_MOST):
                 request = self.next_request
                 if request.at <= time.monotonic() + EARLY:
                     self.data = data = await self._ask(request.ask, data)

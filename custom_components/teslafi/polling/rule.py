@@ -19,6 +19,8 @@ from .pace import Mode, Pace, Step, pace_of
 
 FRESH: Final = 30.0
 """Seconds for which an answer still says that the car is online, so that it may be looked at."""
+FRESH_ON_THE_MOVE: Final = 90.0
+"""The same of a car that drives or charges: it does not fall asleep, and a look needs no state request before it."""
 MINUTE: Final = 60.0
 STATES_A_MINUTE: Final = 12
 LOOKS_A_MINUTE: Final = 6
@@ -176,7 +178,7 @@ class PollingState(NamedTuple):
     idle_hints: int = 0
     """Hints in a row after which neither a drive nor a charge began or ended."""
     wanted: bool = False
-    """Somebody asked for a look while it was not known that the car is online: the state is asked first."""
+    """The state is asked at once: somebody wants a look and it is not known that the car is online, or one was lost."""
     states_asked: tuple[float, ...] = ()
     looks_asked: tuple[float, ...] = ()
     """When the last requests of each kind went out."""
@@ -193,7 +195,7 @@ def next_request(polling: PollingState, now: Moment, mode: Mode = Mode.BALANCED,
     """Return the next request: free ones always, looks as mode and budget allow.
 
     It is never due later than the state's interval or the state's back-off says, and a look never without an answer of
-    the last half minute that the car is online.
+    the last half minute, or minute and a half while it drives or charges, that the car is online.
     """
     pace = pace_of(mode, step)
     state = Request(Ask.STATE, _state_due(polling, pace), Why.STATE)
@@ -204,7 +206,7 @@ def next_request(polling: PollingState, now: Moment, mode: Mode = Mode.BALANCED,
         at, polling.data_backoff.not_before, _free_at(polling.looks_asked, LOOKS_A_MINUTE), _rate_limited_until(polling)
     )
     if at > now.clock:
-        return state if state.at <= at else Request(Ask.DATA if _fresh(polling, at) else Ask.STATE, at, why)
+        return state if state.at < at else Request(Ask.DATA if _fresh(polling, at) else Ask.STATE, at, why)
     if _fresh(polling, now.clock):
         return Request(Ask.DATA, at, why)
     soonest = max(polling.state_backoff.not_before, _free_at(polling.states_asked, STATES_A_MINUTE))
@@ -236,7 +238,8 @@ def _free_at(asked_at: tuple[float, ...], most: int) -> float:
 
 
 def _fresh(polling: PollingState, at: float) -> bool:
-    return polling.state_at is not None and at - polling.state_at <= FRESH
+    lasts = FRESH_ON_THE_MOVE if polling.observed.driving or polling.observed.charging else FRESH
+    return polling.state_at is not None and at - polling.state_at <= lasts
 
 
 def _look(polling: PollingState, now: Moment, pace: Pace) -> tuple[float, Why]:
@@ -496,8 +499,9 @@ def _woken(polling: PollingState, now: Moment) -> PollingState:
 
 
 def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
-    """Take in that the car fell asleep or out of reach, and learn from it."""
+    """Take in that the car fell asleep or out of reach, which tells why a look was lost, and learn from it."""
     learnt, check_at = polling.learnt, polling.check_at
+    backoff = polling.data_backoff
     continuous = polling.state_at is not None and now.clock - polling.state_at <= CONTINUOUS
     if asleep and polling.online and continuous:
         if polling.data_at is not None and not polling.observed.reasons and not polling.observed.open:
@@ -519,6 +523,7 @@ def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
         expecting_until=None,
         silences=0,
         longest_silence=0.0,
+        data_backoff=backoff.succeeded() if backoff.trouble is Trouble.UNANSWERED else backoff,
         learnt=learnt,
     )
 
@@ -690,9 +695,10 @@ def state_failed(
 def data_failed(
     polling: PollingState, trouble: Trouble, now: Moment, *, retry_after: float | None = None, jitter: float = 0.0
 ) -> PollingState:
-    """Take in that a look brought no answer. After 408 the next state request tells whether the car fell asleep."""
+    """Take in that a look brought no answer. After 408 the state is asked at once: the car may be asleep or gone."""
     backoff = polling.data_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(polling, data_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now))
+    wanted = polling.wanted or trouble is Trouble.UNANSWERED
+    return replace(polling, data_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now), wanted=wanted)
 
 
 def _crowded_at(polling: PollingState, trouble: Trouble, now: Moment) -> float | None:

@@ -4,13 +4,13 @@
 the only place that catches it. Codes and texts: Tesla's developer documents, "Response codes", and recorded answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from http import HTTPStatus
 import re
 import time
-from typing import Final
+from typing import Final, override
 
 import aiohttp
 from tesla_fleet_api import exceptions as library
@@ -479,19 +479,30 @@ def meaning(error: library.TeslaFleetError) -> TeslaError:
     return next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), _refused)(error)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class _Translation(AbstractContextManager[None]):
+    """Keeps nothing, so that one serves all calls."""
+
+    @override
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        # The library's are no subclasses of Exception
+        if isinstance(error, Exception | library.TeslaFleetError) and not isinstance(error, TeslaError):
+            raise _translation_of(error) from error
+
+
+def _translation_of(error: Exception | library.TeslaFleetError) -> TeslaError:
+    if isinstance(error, library.TeslaFleetError):
+        return meaning(error)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return Unreachable("Tesla could not be reached")
+    return UnexpectedAnswer(f"Tesla's answer is not what its documents say ({type(error).__name__})")
+
+
+_TRANSLATION: Final = _Translation()
+
+
+def translated() -> AbstractContextManager[None]:
     """Turn everything that foreign code can raise into a `TeslaError`.
 
     What is neither the library's nor the network's is its stumbling over an answer that is not what the documents say.
     """
-    try:
-        yield
-    except TeslaError:
-        raise
-    except library.TeslaFleetError as error:
-        raise meaning(error) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Unreachable("Tesla could not be reached") from error
-    except Exception as error:
-        raise UnexpectedAnswer(f"Tesla's answer is not what its documents say ({type(error).__name__})") from error
+    return _TRANSLATION

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 import json
 from typing import Any, Final, cast, override
@@ -30,6 +31,9 @@ from .session import GrantSession
 
 TIMEOUT: Final = 30.0
 """Seconds for a call, the library's own repetitions included."""
+
+_URLS: Final = 512
+"""Addresses that are remembered as parsed."""
 
 type Count = Callable[[], None]
 
@@ -145,7 +149,11 @@ class Transport:
         self, method: str, url: str, *, headers: Mapping[str, str], json: object = None, params: Query = None
     ) -> AbstractAsyncContextManager[Answer]:
         """Send a request; raises as aiohttp does, and TeslaErrors for what the library would mistake."""
-        return _Sent(self._http, method, URL(url), headers, json, params)
+        return _Sent(self._http, method, _url_of(url), headers, json, params)
+
+
+_url_of: Final = lru_cache(_URLS)(URL)
+"""Addresses, of which each car has a few that are asked for all the time."""
 
 
 class _Sent(AbstractAsyncContextManager[Answer]):

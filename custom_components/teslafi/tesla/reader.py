@@ -76,6 +76,7 @@ class Reader:
         self._caller = Caller(http, session)
         self._api = self._caller.api
         self._ids: dict[str, str] = {}
+        self._vehicles: dict[str, VehicleFleet[TeslaFleetApi]] = {}
         self._memories: dict[tuple[str, Category], Memory] = {}
         """What each car answered last to each question."""
 
@@ -228,7 +229,10 @@ class Reader:
 
     def _vehicle(self, vin: str) -> VehicleFleet[TeslaFleetApi]:
         """Return the library's car. The interface of Tesla's own app knows cars by their number alone."""
-        return VehicleFleet(self._api, self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin)
+        known_as = self._ids.get(vin, vin) if self.grant.kind is Kind.OWNER else vin
+        if (vehicle := self._vehicles.get(known_as)) is None:
+            vehicle = self._vehicles[known_as] = VehicleFleet(self._api, known_as)
+        return vehicle
 
     def _site(self, site_id: int) -> EnergySite:
         return EnergySite(self._api, site_id)

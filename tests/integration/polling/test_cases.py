@@ -216,7 +216,7 @@ LIMITED: Final = Backoff(1, 1, T + 500, Trouble.RATE_LIMITED)
         (car(PRESENT), Step.FULL, Request(Ask.DATA, T + 30, Why.ATTENDED)),
         (car(PRESENT, state_at=T - 1), Step.FULL, Request(Ask.STATE, T + 30, Why.ATTENDED)),
         (car(PRESENT), Step.STATE_ONLY, Request(Ask.STATE, T + 60, Why.STATE)),
-        (car(saw(Reason.CLIMATE)), Step.FULL, Request(Ask.STATE, T + 60, Why.STATE)),
+        (car(saw(Reason.CLIMATE)), Step.FULL, Request(Ask.STATE, T + 60, Why.PREPARING)),
         # A look that is due
         (car(hint_at=T), Step.FULL, Request(Ask.DATA, T, Why.HINT)),
         (car(hint_at=T - 5), Step.FULL, Request(Ask.DATA, T - 5, Why.HINT)),
@@ -226,11 +226,16 @@ LIMITED: Final = Backoff(1, 1, T + 500, Trouble.RATE_LIMITED)
         (car(hint_at=T, state_at=None), Step.FULL, Request(Ask.STATE, NEVER, Why.HINT)),
         (car(hint_at=T, state_at=T - 31, states_asked=ASKED_OFTEN), Step.FULL, Request(Ask.STATE, T + 1, Why.HINT)),
         (car(hint_at=T, state_at=T - 31, state_backoff=WAITING), Step.FULL, Request(Ask.STATE, T + 500, Why.HINT)),
+        # On the move an answer counts for longer
+        (car(DRIVING, hint_at=T, state_at=T - 90), Step.FULL, Request(Ask.DATA, T, Why.HINT)),
+        (car(CHARGING, hint_at=T, state_at=T - 90), Step.FULL, Request(Ask.DATA, T, Why.HINT)),
+        (car(DRIVING, hint_at=T, state_at=T - 91), Step.FULL, Request(Ask.STATE, T - 31, Why.HINT)),
+        (car(CHARGING, online=False, hint_at=T, state_at=T - 31), Step.FULL, Request(Ask.STATE, T - 1, Why.STATE)),
         # A look that has to wait
         (car(hint_at=T, looks_asked=LOOKED_OFTEN), Step.FULL, Request(Ask.DATA, T + 1, Why.HINT)),
         (car(hint_at=T, looks_asked=LOOKED_OFTEN[1:]), Step.FULL, Request(Ask.DATA, T, Why.HINT)),
         (car(hint_at=T, data_backoff=WAITING), Step.FULL, Request(Ask.STATE, T + 60, Why.STATE)),
-        (car(hint_at=T, state_backoff=LIMITED), Step.FULL, Request(Ask.STATE, T + 500, Why.STATE)),
+        (car(hint_at=T, state_backoff=LIMITED), Step.FULL, Request(Ask.STATE, T + 500, Why.HINT)),
         (car(hint_at=T, state_backoff=WAITING), Step.FULL, Request(Ask.DATA, T, Why.HINT)),
     ],
 )

@@ -31,6 +31,11 @@ def test_the_picture_shows_the_times_of_balanced() -> None:
         assert state in DOCUMENT
 
 
+def test_it_says_how_long_an_answer_counts() -> None:
+    """Before a look, for a car at rest and for one that drives or charges."""
+    assert f"within the last {rule.FRESH:.0f} seconds, or {rule.FRESH_ON_THE_MOVE:.0f} seconds while" in DOCUMENT
+
+
 def test_every_state_of_the_picture_is_left_and_reached() -> None:
     """No arrow from or to a state that the picture does not name."""
     picture = DOCUMENT.split("```mermaid")[1].split("```")[0].splitlines()

@@ -58,6 +58,16 @@ def test_a_drive_is_followed_at_the_modes_pace(mode: Mode) -> None:
     assert {later - earlier for earlier, later in pairwise(world.times(Ask.DATA))} == {PACES[mode].driving}
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_a_look_at_a_car_on_the_move_needs_no_state_request(mode: Mode) -> None:
+    """Its last answer is young enough, and it does not fall asleep; each minute it tells its state all the same."""
+    life = still(drives=(Drive(300, 4000, 40, HOME, SHOP),))
+    sent = [one for one in World(life, mode=mode).run(4000).sent if one.on_the_move]
+    assert len([one for one in sent if one.ask is Ask.DATA]) >= 10
+    assert all(later.at - earlier.at >= 1 for earlier, later in pairwise(sent) if later.ask is Ask.DATA)
+    assert all(later.at - earlier.at <= 61 for earlier, later in pairwise(sent))
+
+
 def test_the_end_of_a_route_is_looked_at_when_it_is_due() -> None:
     """Far away seldom, then just after the arrival."""
     world = World(still(drives=(Drive(0, 3000, 60, HOME, SHOP, routed=True),))).run(4000)
@@ -346,6 +356,17 @@ def test_a_connection_that_comes_and_goes_hides_no_drive(period: float, online: 
     assert len(world.times(Ask.DATA)) > asked
 
 
+@pytest.mark.parametrize("hole", [60, 100])
+def test_a_tunnel_holds_back_no_look_beyond_it(hole: int) -> None:
+    """A look that falls into it is not answered: the state tells why, and when the drive can be seen again."""
+    drives = Observation(frozenset({Reason.DRIVING}))
+    world = Flapping(still(), period=300, online=300 - hole, seen=lambda _now: drives).run(6 * HOUR)
+    unanswered = [one for one in world.sent if one.trouble is Trouble.UNANSWERED]
+    seen = [one.at for one in world.sent if one.ask is Ask.DATA and one.trouble is None]
+    assert unanswered
+    assert max(later - earlier for earlier, later in pairwise(seen)) <= PACES[Mode.BALANCED].driving + hole + 30
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_a_car_that_stands_for_half_a_year_is_watched_on(mode: Mode) -> None:
     """Awake without a reason, with a door sensor that tells of every passer-by: what is counted has an end."""
@@ -503,7 +524,7 @@ def test_what_it_never_does(
     for sent in world.sent:
         if sent.ask is Ask.DATA:
             assert sent.online
-            assert sent.at - known["online"] <= rule.FRESH
+            assert sent.at - known["online"] <= (rule.FRESH_ON_THE_MOVE if sent.on_the_move else rule.FRESH)
         if sent.trouble is None:
             known["online"] = sent.at
     times = [sent.at for sent in world.sent]

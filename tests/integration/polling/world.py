@@ -52,6 +52,8 @@ class Sent:
     due: float
     trouble: Trouble | None = None
     online: bool | None = None
+    on_the_move: bool = False
+    """Whether the last look saw it drive or charge."""
 
 
 @dataclass
@@ -124,7 +126,9 @@ class World:
     def _send(self, request: Request) -> None:
         here = self.moment(self.now)
         self.polling = rule.asked(self.polling, request.ask, here)
-        sent = Sent(self.now, request.ask, request.at, online=self.polling.online)
+        before = self.polling.observed
+        on_the_move = before.driving or before.charging
+        sent = Sent(self.now, request.ask, request.at, online=self.polling.online, on_the_move=on_the_move)
         self.sent.append(sent)
         fault = next(
             (f for f in self.faults if f.ask is request.ask and f.start <= self.now < f.start + f.seconds), None
