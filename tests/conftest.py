@@ -2,12 +2,13 @@
 
 import asyncio
 import calendar
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
 import gc
 import logging
 import os
 import sys
+import threading
 import time
 from types import FrameType, ModuleType
 from typing import Any, Final
@@ -39,6 +40,9 @@ DEBUGGED: Final = frozenset({"test_lapse", "test_whole_way", "test_fleet_api"})
 
 Debug mode keeps the stack of whoever makes a task, a future or a handle, which takes as long as all the rest of a test.
 """
+
+PATIENCE: Final = 60
+"""Seconds after which a thread was left behind, on the slowest machine."""
 
 GARBAGE: Final = 1_000_000
 """Objects after which Python looks for garbage within a module; some 100 MB."""
@@ -246,6 +250,15 @@ async def loop_of_test(request: pytest.FixtureRequest) -> None:
         return call_at(when - 1e-6, *call, **how)
 
     loop.call_at = call_at_or_before  # type: ignore[assignment, method-assign] # as a subclass of the loop would
+
+
+@pytest.fixture(autouse=True)
+def verify_cleanup(verify_cleanup: None) -> Iterator[None]:
+    """Let SQLite's workers end: they say that they have closed before they do, and PHACC looks for threads at once."""
+    yield
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(PATIENCE)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Rules and dashboard ask for figures that the companion really shows, by labels that they really have."""
 
-from collections.abc import Iterator
 import json
 from pathlib import Path
 import re
-import threading
+from threading import Thread
 from typing import Any, Final
 
 from aiohttp import web
@@ -25,20 +24,9 @@ ADDED: Final = frozenset({"job", "instance", "le"})
 NAME: Final = re.compile(r"\bcompanion_\w+")
 SELECTOR: Final = re.compile(r"\b(companion_\w+)\{([^}]*)\}")
 GROUPED: Final = re.compile(r"by \(([^)]*)\)")
-PATIENCE: Final = 60
-"""Seconds after which a thread was left behind, on the slowest machine."""
 
 type Figures = dict[str, set[str]]
 """Names of figures -> the labels that they have."""
-
-
-@pytest.fixture(autouse=True)
-def _ended_threads() -> Iterator[None]:
-    """Let SQLite's worker end: it says that it has closed before it does, and PHACC looks for threads at once."""
-    yield
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            thread.join(PATIENCE)
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def written_by_check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     file = folder / "figures" / "companion.prom"
     file.parent.mkdir()
     # The command runs an event loop of its own
-    thread = threading.Thread(target=cli.main, args=[["check", "--textfile", str(file)]])
+    thread = Thread(target=cli.main, args=[["check", "--textfile", str(file)]])
     thread.start()
     thread.join()
     assert [one.name for one in file.parent.iterdir()] == [file.name]
