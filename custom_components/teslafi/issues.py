@@ -186,11 +186,27 @@ def note_subscription(hass: HomeAssistant, entry: ConfigEntry, address: str, *, 
         issue.delete(hass)
 
 
+RECONFIGURED: Final = frozenset(
+    {
+        "grant_ended",
+        "not_allowed",
+        "other_account",
+        "other_instance",
+        "permit_invalid",
+        "proof_outdated",
+        "seal_broken",
+        "unlinked",
+    }
+)
+"""The locks of controls whose way out is *Reconfigure*; the others are settled at the companion, or by themselves."""
+
+
 @callback
 def note_controls_locked(hass: HomeAssistant, entry: ConfigEntry, address: str, lock: str | None) -> None:
     """Raise the issue that controls are locked, with its reason, or delete it while they are open."""
     issue_id = _issue_id(entry, CONTROLS_LOCKED)
-    issue = _Issue(issue_id, f"{CONTROLS_LOCKED}_{lock}", learn_more_url=f"{address}/links")
+    fix_of = entry if lock in RECONFIGURED else None
+    issue = _Issue(issue_id, f"{CONTROLS_LOCKED}_{lock}", fix_of=fix_of, learn_more_url=f"{address}/links")
     if lock is None:
         issue.delete(hass)
     else:

@@ -2,16 +2,16 @@
 
 from typing import Any, override
 
-from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.components.repairs import ConfirmRepairFlow, FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry, ConfigFlowContext
 from homeassistant.core import HomeAssistant
 import probatio
 
-from .const import CONF_COMPANION, CONF_MONTHLY_BUDGET
+from .const import CONF_COMPANION, CONF_MONTHLY_BUDGET, DOMAIN
 from .coordinators.journal import get_journal
 from .flow.link import async_unlink
 from .flow.options import BUDGET
-from .issues import BUDGET_REACHED, BUDGET_SHORT, COMPANION_UNLINKED, CONF_ENTRY_ID, JOURNAL
+from .issues import BUDGET_REACHED, BUDGET_SHORT, COMPANION_UNLINKED, CONF_ENTRY_ID, CONTROLS_LOCKED, JOURNAL
 from .journal.file import JournalUnusable
 
 
@@ -40,7 +40,7 @@ class BudgetFlow(RepairsFlow):
 
 
 class SignInFlow(ConfirmRepairFlow):
-    """Begins a new sign-in, which Home Assistant then offers on the integration's page."""
+    """Begins a new sign-in, and goes on with it."""
 
     def __init__(self, entry: ConfigEntry) -> None:
         """Sign in to the account of `entry`."""
@@ -49,9 +49,28 @@ class SignInFlow(ConfirmRepairFlow):
     @override
     async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Begin once the owner agrees."""
-        if user_input is not None:
-            self._entry.async_start_reauth(self.hass)
-        return await super().async_step_confirm(user_input)
+        if user_input is None:
+            return await super().async_step_confirm()
+        self._entry.async_start_reauth(self.hass)
+        begun = next(self._entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}), None)
+        return self.async_create_entry(data={}, next_flow=(FlowType.CONFIG_FLOW, begun["flow_id"]) if begun else None)
+
+
+class ReconfigureFlow(ConfirmRepairFlow):
+    """Goes on with *Reconfigure*, where controls are turned on again. The issue stays until they are open."""
+
+    def __init__(self, entry: ConfigEntry) -> None:
+        """Reconfigure `entry`."""
+        self._entry = entry
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Open its menu once the owner agrees."""
+        if user_input is None:
+            return await super().async_step_confirm()
+        context = ConfigFlowContext(source=SOURCE_RECONFIGURE, entry_id=self._entry.entry_id)
+        menu = await self.hass.config_entries.flow.async_init(DOMAIN, context=context)
+        return self.async_abort(reason="goes_on", next_flow=(FlowType.CONFIG_FLOW, menu["flow_id"]))
 
 
 class UnlinkFlow(ConfirmRepairFlow):
@@ -94,4 +113,6 @@ async def async_create_fix_flow(
         return ConfirmRepairFlow()
     if issue_id.startswith((BUDGET_REACHED, BUDGET_SHORT)):
         return BudgetFlow(entry)
+    if issue_id.startswith(CONTROLS_LOCKED):
+        return ReconfigureFlow(entry)
     return UnlinkFlow(entry) if issue_id.startswith(COMPANION_UNLINKED) else SignInFlow(entry)

@@ -16,13 +16,15 @@ from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
 import jwt
 import pytest
 
 from custom_components.teslafi import services as actions
-from custom_components.teslafi.const import CONTROLS
+from custom_components.teslafi.const import CONTROLS, DOMAIN
 from custom_components.teslafi.controls.gate import Lock
 from custom_components.teslafi.controls.permit import Moment
+from custom_components.teslafi.issues import RECONFIGURED
 from custom_components.teslafi.link.client import CheckedIn
 from custom_components.teslafi.storage.vault import async_get_vault
 from teslafi_companion.domain.accounts import account, factors
@@ -518,9 +520,27 @@ async def test_a_changed_tesla_password_ends_both_grants(hass: HomeAssistant, ke
     assert [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()] == ["reauth"]
 
 
+async def test_the_repair_of_locked_controls_goes_on_to_turning_them_on(hass: HomeAssistant, keeper: Keeper) -> None:
+    """It opens *Reconfigure*, and stays until controls are open."""
+    assert await async_setup_component(hass, "repairs", {})
+    keeper.tesla.control.change_password("anna@example.com", "another-password")
+    assert await refusal(keeper.unlock()) == "controls_grant_ended"
+    await keeper.ask_again()
+    manager = hass.data["repairs"]["flow_manager"]
+    flow = await manager.async_init(DOMAIN, data={"issue_id": f"controls_locked_{keeper.entry.entry_id}"})
+    assert flow["step_id"] == "confirm"
+    assert flow["description_placeholders"]["account"] == keeper.entry.title
+    flow = await manager.async_configure(flow["flow_id"], {})
+    kind, menu = flow["next_flow"]
+    assert kind == "config_flow"
+    assert keeper.issues() == {"controls_locked_grant_ended"}
+    flow = await hass.config_entries.flow.async_configure(menu, {"next_step_id": "enable_controls"})
+    assert flow["step_id"] == "enable_controls"
+
+
 def test_every_lock_has_its_sentences() -> None:
     for lock in Lock:
         assert f"controls_{lock}" in TEXTS["exceptions"]
         if lock is not Lock.STARTING:
-            assert f"controls_locked_{lock}" in TEXTS["issues"]
+            assert ("fix_flow" in TEXTS["issues"][f"controls_locked_{lock}"]) is (lock in RECONFIGURED)
             assert f"controls_{lock}" in TEXTS["config"]["abort"]

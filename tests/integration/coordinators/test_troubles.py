@@ -262,7 +262,7 @@ async def test_another_budget_settles_its_repair(hass: HomeAssistant, freezer: F
 
 
 async def test_a_missing_scope_is_fixed_by_a_sign_in(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    """Home Assistant offers it after the owner agreed."""
+    """The dialog goes on with it after the owner agreed."""
     assert await async_setup_component(hass, "repairs", {})
     reader = two_cars()
     entry = await watch(hass, reader)
@@ -272,6 +272,8 @@ async def test_a_missing_scope_is_fixed_by_a_sign_in(hass: HomeAssistant, freeze
     flow = await manager.async_init(DOMAIN, data={"issue_id": f"scope_missing_{entry.entry_id}_{VIN}"})
     assert flow["step_id"] == "confirm"
     assert not hass.config_entries.flow.async_progress()
-    await manager.async_configure(flow["flow_id"], {})
+    flow = await manager.async_configure(flow["flow_id"], {})
     await hass.async_block_till_done()
-    assert [one["context"]["source"] for one in hass.config_entries.flow.async_progress()] == ["reauth"]
+    begun = hass.config_entries.flow.async_progress()
+    assert [one["context"]["source"] for one in begun] == ["reauth"]
+    assert flow["next_flow"] == ("config_flow", begun[0]["flow_id"])

@@ -210,6 +210,8 @@ async def test_calendars_and_activity_tell_in_words(
     lines = [described[EVENT_JOURNAL](event) for event in fired]
     assert [line[LOGBOOK_ENTRY_NAME] for line in lines] == ["Roadrunner"] * len(lines)
     assert [line[LOGBOOK_ENTRY_MESSAGE] for line in lines] == [drive["summary"], charge["summary"]]
+    named = {event.data["entity_id"] for event in fired}
+    assert named == {"sensor.roadrunner_car_state"}, "the activity page looks for a car's lines by its entities"
 
 
 async def test_events_come_once_with_their_figures(
