@@ -1,6 +1,7 @@
 """The whole way to controls in a real browser: companion, checkout, Tesla, pairing; unlock the car; lock all again."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 import re
 from typing import Final
 
@@ -17,7 +18,7 @@ from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 
 from .layout import fits_uncut
 from .person import Person
-from .test_browser import state_of, until
+from .test_browser import device_of, state_of, until
 from .test_companion import Clock, Visitor, chargebee, clock, companion, shows_the_link  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
@@ -201,10 +202,15 @@ async def reads_the_activity(person: Person, home: LiveHomeAssistant, tesla: Tes
     """Have the car refuse, and read of both on the activity page of that car alone: what, why, and who pressed it."""
     tesla.control.unpair(ANNAS_MODEL_3)
     await person.page.get_by_role("button", name="Lock", exact=True).first.click()
-    await expect(person.page.get_by_text("Roadrunner doesn't know the command key").first).to_be_visible()
+    car = await device_of(home, "Roadrunner")
+    of_the_car = {"start_time": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "device_ids": [car]}
+
+    async def refused() -> bool:
+        told = await home.call({"type": "logbook/get_events", **of_the_car})
+        return any("refused" in line.get("message", "") for line in told)
+
+    await until(refused)
     tesla.control.pair(ANNAS_MODEL_3, CONTROLS)
-    devices = await home.call({"type": "config/device_registry/list"})
-    car = next(device["id"] for device in devices if device["name"] == "Roadrunner")
     await person.open(f"/logbook?device_id={car}")
     lines = person.page.locator("ha-logbook-entry")
     for told in ("Unlock doors", "Lock doors \N{EN DASH} refused: not paired"):
