@@ -254,9 +254,13 @@ async def loop_of_test(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def verify_cleanup(verify_cleanup: None) -> Iterator[None]:
-    """Let SQLite's workers end: they say that they have closed before they do, and PHACC looks for threads at once."""
+    """Let SQLite's workers end: they say that they have closed before they do, and PHACC looks for threads at once.
+
+    Not those of earlier tests: PHACC does not look for them, and one that was never closed does not end.
+    """
+    earlier = set(threading.enumerate())
     yield
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - earlier:
         if "_connection_worker_thread" in thread.name:
             thread.join(PATIENCE)
 
