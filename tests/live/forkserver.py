@@ -5,6 +5,7 @@ environment, folder]` with the arguments of `python -m`, and descriptors: the pr
 its output, where errors go as well, and a socket that is told its process number and, once it has ended, its code as
 `subprocess` has it.
 Multiprocessing's own fork server would let each copy import the program that asked for it: pytest.
+When whoever orders is gone, be it killed, this ends, and with it all copies.
 """
 
 import atexit
@@ -20,6 +21,8 @@ import sys
 import threading
 import traceback
 from typing import Final, NoReturn
+
+from .parent import end_with_parent
 
 DESCRIPTORS: Final = 3
 
@@ -56,8 +59,10 @@ def serve(orders: socket.socket) -> None:
                     return
                 while not order.endswith(b"\n"):
                     order += orders.recv(65536)
+                server = os.getpid()
                 pid = os.fork()
                 if pid == 0:
+                    end_with_parent(server, by=signal.SIGKILL)
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     for inherited in (orders, woken, wake, *answers.values()):
