@@ -13,13 +13,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 
 async def test_nothing_acknowledged_is_lost() -> None:
-    """On SQLite; `test_several_processes_lose_nothing` has PostgreSQL."""
+    """On SQLite, started as an operator does; `test_several_processes_lose_nothing` has PostgreSQL."""
     found = await chaos("sqlite", 3, seed=7)
     assert found["kills"] == 3
     assert found["sign-ups"] > 0
     assert found["refreshes"] > 3
 
 
+@pytest.mark.usefixtures("forked")
 async def test_trouble_is_503_and_passes() -> None:
     """Each that does not last, shortly and on one database; `script/chaos companion-troubles` has both, and longer."""
     names = [name for name in TROUBLES if name not in LASTING]
@@ -31,6 +32,7 @@ async def test_trouble_is_503_and_passes() -> None:
     assert " 503: " in found["answers"]
 
 
+@pytest.mark.usefixtures("forked")
 async def test_several_processes_lose_nothing() -> None:
     """Two of seven troubles, without the bound in seconds; `script/chaos companion --processes 3` has all of them."""
     if not is_installed("haproxy", "pgbouncer") and not os.environ.get("CI"):

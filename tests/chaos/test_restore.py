@@ -6,7 +6,7 @@ import pytest
 
 from .restore import SIGN_UPS, drill
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled", "forked")]
 
 
 async def test_everybody_goes_on_after_a_restore(tmp_path: Path) -> None:
