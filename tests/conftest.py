@@ -4,6 +4,7 @@ import asyncio
 import calendar
 from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
+from functools import cache
 import gc
 import logging
 import os
@@ -21,6 +22,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import event, script
 from homeassistant.util import executor
 from homeassistant.util.async_ import get_scheduled_timer_handles
+from httpx import create_ssl_context
+from httpx._transports import default as httpx_transport
 from hypothesis import HealthCheck, settings
 from jinja2 import Environment
 import pytest
@@ -75,6 +78,12 @@ executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 # And how long it needs to connect to PostgreSQL, and to write a row: tests of these bounds set their own
 database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
 probe.SECONDS = 120.0  # type: ignore[misc] # the same
+
+# What a test writes need not outlive a loss of power, as little as PostgreSQL's of these tests
+database.SYNCHRONOUS = "OFF"  # type: ignore[misc] # of a running companion, whose processes are served as they are
+
+# Chargebee's library makes a client for each request, and each reads all certificates of the system
+httpx_transport.create_ssl_context = cache(create_ssl_context)  # type: ignore[attr-defined] # imported there
 
 # A test that enables an entity reloads the entry. Home Assistant would reload it again half a minute later: between
 # what the test asks once its clock has gone on. Ten years later there is no test

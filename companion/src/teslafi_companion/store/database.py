@@ -44,6 +44,8 @@ from .sqlite import connect
 type Step = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
+SYNCHRONOUS: Final = "FULL"
+"""Of SQLite: each commit is on disk before it is acknowledged."""
 CONNECT_SECONDS: Final = 3.0
 """For a new connection to PostgreSQL: one that hangs must not outlive the trouble by much."""
 STATEMENT_SECONDS: Final = 10.0
@@ -241,7 +243,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        f"synchronous={SYNCHRONOUS}",
         "foreign_keys=ON",
         "secure_delete=ON",
         f"busy_timeout={_SQLITE_BUSY_MS}",
