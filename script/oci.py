@@ -73,12 +73,12 @@ def member(files: Path, path: Path, user: int, moment: int) -> tarfile.TarInfo:
     return entry
 
 
-def write_layer(files: Path, blobs: Path, user: int, moment: int) -> tuple[dict[str, Any], str]:
-    """Write the layer; returns its descriptor and the digest of what it unpacks to."""
+def write_layer(files: Path, blobs: Path, user: int, moment: int, level: int) -> tuple[dict[str, Any], str]:
+    """Write the layer, at this level of gzip; returns its descriptor and the digest of what it unpacks to."""
     unnamed = blobs / "layer"
     with unnamed.open("wb") as file:
         packed = Hashed(file)
-        with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0, filename="") as compressor:
+        with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=level, mtime=0, filename="") as compressor:
             plain = Hashed(compressor)
             with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as layer:  # type: ignore[call-overload]
                 for path in sorted(files.rglob("*")):
@@ -105,7 +105,7 @@ def write_json(blobs: Path, kind: str, content: Mapping[str, Any]) -> dict[str, 
     return descriptor(kind, f"sha256:{digest}", len(data))
 
 
-def write_image(files: Path, config: Mapping[str, Any], output: Path, moment: int) -> str:
+def write_image(files: Path, config: Mapping[str, Any], output: Path, moment: int, level: int) -> str:
     """Write the layout, in place of one that is there; returns the image's digest."""
     user = int(config["User"].partition(":")[0])
     for volume in config["Volumes"]:
@@ -115,7 +115,7 @@ def write_image(files: Path, config: Mapping[str, Any], output: Path, moment: in
     shutil.rmtree(place, ignore_errors=True)
     blobs = place / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    layer, unpacked = write_layer(files, blobs, user, moment)
+    layer, unpacked = write_layer(files, blobs, user, moment, level)
     created = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     image = {
         "architecture": ARCHITECTURES[os.uname().machine],
@@ -139,9 +139,10 @@ def write_image(files: Path, config: Mapping[str, Any], output: Path, moment: in
     return str(index["manifests"][0]["digest"])  # type: ignore[index]
 
 
-def main(files: str, config: str, output: str, moment: str) -> None:
+def main(files: str, config: str, output: str, moment: str, level: str) -> None:
     """Write the image, and print its digest."""
-    print(write_image(Path(files), json.loads(Path(config).read_text("utf-8")), Path(output), int(moment)))
+    described = json.loads(Path(config).read_text("utf-8"))
+    print(write_image(Path(files), described, Path(output), int(moment), int(level)))
 
 
 if __name__ == "__main__":
