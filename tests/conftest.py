@@ -79,9 +79,6 @@ executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
 probe.SECONDS = 120.0  # type: ignore[misc] # the same
 
-# What a test writes need not outlive a loss of power, as little as PostgreSQL's of these tests
-database.SYNCHRONOUS = "OFF"  # type: ignore[misc] # of a running companion, whose processes are served as they are
-
 # Chargebee's library makes a client for each request, and each reads all certificates of the system
 httpx_transport.create_ssl_context = cache(create_ssl_context)  # type: ignore[attr-defined] # imported there
 

@@ -39,12 +39,16 @@ class BudgetFlow(RepairsFlow):
         )
 
 
-class SignInFlow(ConfirmRepairFlow):
-    """Begins a new sign-in, and goes on with it."""
+class EntryRepairFlow(ConfirmRepairFlow):
+    """Settles something of one entry once its owner agrees."""
 
     def __init__(self, entry: ConfigEntry) -> None:
-        """Sign in to the account of `entry`."""
+        """Settle something of `entry`."""
         self._entry = entry
+
+
+class SignInFlow(EntryRepairFlow):
+    """Begins a new sign-in, and goes on with it."""
 
     @override
     async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
@@ -56,12 +60,8 @@ class SignInFlow(ConfirmRepairFlow):
         return self.async_create_entry(data={}, next_flow=(FlowType.CONFIG_FLOW, begun["flow_id"]) if begun else None)
 
 
-class ReconfigureFlow(ConfirmRepairFlow):
+class ReconfigureFlow(EntryRepairFlow):
     """Goes on with *Reconfigure*, where controls are turned on again. The issue stays until they are open."""
-
-    def __init__(self, entry: ConfigEntry) -> None:
-        """Reconfigure `entry`."""
-        self._entry = entry
 
     @override
     async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
@@ -73,12 +73,8 @@ class ReconfigureFlow(ConfirmRepairFlow):
         return self.async_abort(reason="goes_on", next_flow=(FlowType.CONFIG_FLOW, menu["flow_id"]))
 
 
-class UnlinkFlow(ConfirmRepairFlow):
+class UnlinkFlow(EntryRepairFlow):
     """Ends a link on this side that the companion has ended on its own."""
-
-    def __init__(self, entry: ConfigEntry) -> None:
-        """End the link of `entry`."""
-        self._entry = entry
 
     @override
     async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:

@@ -44,7 +44,7 @@ AWAKE: Final = decode_vehicle({"state": "online"}).snapshot
 FIRST_MONDAY: Final = date(1970, 1, 5).toordinal()
 """From where the polling rule counts local minutes."""
 REQUESTS_MOST: Final = len(Ask)
-"""Requests of one refresh: after each question of Tesla's answer, the next may be due."""
+"""Requests of one refresh: the answer to one may make the next due."""
 BLOCK_AGE_MOST: Final = 3600.0
 """Seconds by which a block may be older than the car's newest answer: then it has stopped coming, and says nothing."""
 

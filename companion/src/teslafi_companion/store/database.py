@@ -44,8 +44,6 @@ from .sqlite import connect
 type Step = Callable[[Transaction], Awaitable[None]]
 
 _SQLITE_BUSY_MS: Final = 20_000
-SYNCHRONOUS: Final = "FULL"
-"""Of SQLite: each commit is on disk before it is acknowledged."""
 CONNECT_SECONDS: Final = 3.0
 """For a new connection to PostgreSQL: one that hangs must not outlive the trouble by much."""
 STATEMENT_SECONDS: Final = 10.0
@@ -243,7 +241,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        f"synchronous={SYNCHRONOUS}",
+        "synchronous=FULL",
         "foreign_keys=ON",
         "secure_delete=ON",
         f"busy_timeout={_SQLITE_BUSY_MS}",
