@@ -4,6 +4,8 @@ What only AWS knows stays a marker: `<Database.Endpoint.Address>` for an attribu
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 import re
 from typing import Any, Final, cast
@@ -49,11 +51,11 @@ EVERYTHING: Final[Mapping[str, object]] = {
 """The same with every option taken."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's short forms."""
 
 
-def _function(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Tree:
+def _function(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> Tree:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -70,8 +72,13 @@ _Loader.add_multi_constructor("!", _function)
 
 
 def read_template(path: Path = TEMPLATE) -> Tree:
-    """Read a template."""
-    template: Tree = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader with functions
+    """Read a template; whoever asks may change it."""
+    return deepcopy(_parsed(path.read_text("utf-8")))
+
+
+@cache
+def _parsed(text: str) -> Tree:
+    template: Tree = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with functions
     return template
 
 

@@ -122,9 +122,10 @@ class ForkServer:
     It runs from the first use on, as long as the process that uses it.
     """
 
-    def __init__(self, *modules: str) -> None:
-        """Name them; importing them must do nothing but define things."""
+    def __init__(self, *modules: str, path: Path | None = None) -> None:
+        """Name them; importing them must do nothing but define things. Modules of a folder `path` come before others."""
         self._modules = modules
+        self._found = {"PYTHONPATH": str(path)} if path else {}
         self._orders: socket.socket | None = None
 
     def _running(self) -> socket.socket:
@@ -133,7 +134,7 @@ class ForkServer:
             with theirs:
                 process = subprocess.Popen(  # noqa: S603 - our own
                     [sys.executable, "-m", "tests.live.forkserver", str(theirs.fileno()), *self._modules],
-                    env={"PATH": os.environ["PATH"]},
+                    env={"PATH": os.environ["PATH"], **self._found},
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     cwd=ROOT,

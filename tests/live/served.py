@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -20,7 +20,7 @@ STOP_SECONDS: Final = 120
 class ServedCompanion:
     """So many processes of one companion, behind one port."""
 
-    starts: ClassVar[Starts] = staticmethod(executed)
+    starts: Starts = staticmethod(executed)
     """How each begins."""
 
     def __init__(self, folder: Path, database: str, *, processes: int = 1, **settings: str) -> None:

@@ -6,20 +6,31 @@ The old code is real: the wheel of a commit (`keep_code.py`), in a process of it
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import override
+from typing import Final, override
 from zipfile import ZipFile
 
 import pytest
 
 from teslafi_companion.store.schema import revisions
 from tests.chaos.load import OWNER, PASSWORD, Load
-from tests.live.processes import COMPANIONS
+from tests.live.processes import COMPANIONS, ForkServer
 from tests.live.served import ServedCompanion
 
 from .keep_code import CODE, revision_of
 
 FIRST = "0010"
 """From this revision on, each has the code of the one before kept beside it."""
+MAIN: Final = """
+from pathlib import Path
+import sys
+
+import teslafi_companion
+from teslafi_companion.cli import main
+
+if Path(teslafi_companion.__file__).parents[1] != Path(__file__).parent:
+    sys.exit("this is not the code of the wheel")
+sys.exit(main(sys.argv[1:]))
+"""
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
 
@@ -29,17 +40,15 @@ class Kept(ServedCompanion):
     def __init__(self, folder: Path, database: str, wheel: Path) -> None:
         """Unpack the wheel; nothing runs yet."""
         super().__init__(folder, database)
-        self._modules = folder / "modules"
+        modules = folder / "modules"
         with ZipFile(wheel) as packed:
-            packed.extractall(self._modules)
+            packed.extractall(modules)
+        (modules / "kept.py").write_text(MAIN, "utf-8")
+        self.starts = ForkServer("teslafi_companion.cli", "teslafi_companion.server", path=modules)
 
     @override
     def _call(self, *arguments: str) -> tuple[str, ...]:
-        # Before the installed companion, which -m would find otherwise
-        begin = f"import sys; sys.path.insert(0, {str(self._modules)!r}); "
-        check = f"import teslafi_companion as it; assert it.__file__.startswith({str(self._modules)!r}); "
-        main = "from teslafi_companion.cli import main; sys.exit(main(sys.argv[1:]))"
-        return ("-c", begin + check + main, *arguments)
+        return ("-m", "kept", *arguments)
 
 
 class Visitors:
