@@ -123,7 +123,7 @@ class ForkServer:
     """
 
     def __init__(self, *modules: str, path: Path | None = None) -> None:
-        """Name them; importing them must do nothing but define things. Modules of a folder `path` come before others."""
+        """Name them; importing them must do nothing but define things. Those found in `path` come before others."""
         self._modules = modules
         self._found = {"PYTHONPATH": str(path)} if path else {}
         self._orders: socket.socket | None = None
