@@ -75,9 +75,14 @@ def _teslas_addresses() -> Iterator[None]:
 @pytest.fixture
 async def tesla(socket_enabled: None, _teslas_addresses: None) -> AsyncIterator[TeslaSimulator]:
     """Be Tesla, by the clock that the test moves."""
-    async with TeslaSimulator(clock=lambda: time.time(), redirect_uris=(Owner.REDIRECT,)) as simulator:  # noqa: PLW0108 - frozen later
+    async with simulator_of_test() as simulator:
         use_simulator(simulator.url)
         yield simulator
+
+
+def simulator_of_test() -> TeslaSimulator:
+    """Return a Tesla by the clock that a test moves."""
+    return TeslaSimulator(clock=lambda: time.time(), redirect_uris=(Owner.REDIRECT,))  # noqa: PLW0108 - frozen later
 
 
 @pytest.fixture(autouse=True)

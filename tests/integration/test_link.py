@@ -59,13 +59,17 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 @pytest.fixture
 def settings(tmp_path: Path, socket_enabled: None) -> Settings:
     """Return the settings of a companion on this machine."""
-    port = free_port()
+    return companion_at(free_port(), tmp_path)
+
+
+def companion_at(port: int, folder: Path) -> Settings:
+    """Return the settings of a companion that keeps its files in a folder."""
     return Settings(
         base_url=f"http://127.0.0.1:{port}",
         listen_port=port,
         metrics_port=-1,
-        database=f"sqlite:///{tmp_path / 'companion' / 'companion.sqlite3'}",
-        key_file=tmp_path / "companion-key" / "key",
+        database=f"sqlite:///{folder / 'companion' / 'companion.sqlite3'}",
+        key_file=folder / "companion-key" / "key",
         oauth_redirect_uris=(Owner.REDIRECT,),
         # Real time goes on between reading a code and typing it in; how long it may be late is tested elsewhere
         policy=Policy(argon2_memory_kib=64, argon2_passes=1, totp_drift_steps=20),
@@ -101,16 +105,23 @@ def link(hass: HomeAssistant, owner: Owner, olga: Person, entry: ConfigEntry, se
     """Go from the reconfigure menu through the companion's pages and back."""
 
     async def go(answer: str = "allow") -> ConfigFlowResult:
-        flow = await reconfigure(hass, owner, entry, "link_companion")
-        flow = await owner.answer(flow, {"address": settings.base_url.removeprefix("http://")})
-        assert flow["type"] is FlowResultType.EXTERNAL_STEP
-        back = await through_pages(olga, URL(flow["url"]), answer)
-        await owner.come_back({name: back.query[name] for name in ("code", "state", "error") if name in back.query})
-        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
-        await hass.async_block_till_done(wait_background_tasks=True)
-        return flow
+        return await link_companion(hass, owner, olga, entry, settings, answer)
 
     return go
+
+
+async def link_companion(
+    hass: HomeAssistant, owner: Owner, olga: Person, entry: ConfigEntry, settings: Settings, answer: str = "allow"
+) -> ConfigFlowResult:
+    """Link, and wait until that is done."""
+    flow = await reconfigure(hass, owner, entry, "link_companion")
+    flow = await owner.answer(flow, {"address": settings.base_url.removeprefix("http://")})
+    assert flow["type"] is FlowResultType.EXTERNAL_STEP
+    back = await through_pages(olga, URL(flow["url"]), answer)
+    await owner.come_back({name: back.query[name] for name in ("code", "state", "error") if name in back.query})
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return flow
 
 
 async def reconfigure(hass: HomeAssistant, owner: Owner, entry: ConfigEntry, option: str) -> ConfigFlowResult:

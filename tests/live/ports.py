@@ -10,7 +10,7 @@ from functools import cache
 from itertools import count
 import os
 from random import SystemRandom
-from socket import socket
+from socket import SO_REUSEADDR, SOL_SOCKET, socket
 from typing import Final, NamedTuple
 
 _PORTS: Final = range(11_000, 32_000)
@@ -59,15 +59,18 @@ def free_ports(number: int) -> int:
     places = _own().places
     while True:
         port = places[next(_next) % len(places)]
-        if _are_free(range(port, port + number)):
+        if are_free(range(port, port + number)):
             return port
 
 
-def _are_free(ports: range) -> bool:
+def are_free(ports: range, *, again: bool = False) -> bool:
+    """Tell whether nobody uses any of these ports; `again`, but for what remains of connections that were closed."""
     with ExitStack() as held:
         try:
             for port in ports:
-                held.enter_context(socket()).bind(("127.0.0.1", port))
+                taken = held.enter_context(socket())
+                taken.setsockopt(SOL_SOCKET, SO_REUSEADDR, again)
+                taken.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

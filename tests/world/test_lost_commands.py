@@ -19,18 +19,25 @@ from custom_components.teslafi.controls.gate import GateContext
 from custom_components.teslafi.controls.record import CommandRecord, Result
 from custom_components.teslafi.tesla import session
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
-from tests.integration.conftest import _domains_lead_nowhere, tesla  # noqa: F401 - in real time
+from tests.integration.conftest import _domains_lead_nowhere  # noqa: F401 - in real time
 from tests.integration.controls.conftest import (  # noqa: F401 - fixtures
+    _patient,
+    companion,
     entry,
     expected_lingering_timers,
+    hass,
+    hass_config_dir,
     keeper,
     keeper_without_link,
+    kept_owner,
     linked,
+    load_registries,
     olga,
-    platforms,
+    settings,
+    tesla,
 )
 from tests.integration.controls.keeper import Keeper
-from tests.integration.test_link import companion, link, settings, stack  # noqa: F401 - fixtures
+from tests.integration.test_link import link, stack  # noqa: F401 - fixtures
 
 from .presses import UNCERTAIN, CommandRound, Outcome, Press, complaints_about, press_in_trouble
 
