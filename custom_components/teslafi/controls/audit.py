@@ -1,5 +1,6 @@
 """Tells the companion's audit log of commands, where the owner wants that."""
 
+import asyncio
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -23,6 +24,7 @@ class AuditReporter:
         self._entry = entry
         self._link = link
         self._unreported: list[CommandRecord] = []
+        self._telling = asyncio.Lock()
 
     def add(self, record: CommandRecord) -> None:
         """Take in a command that ended."""
@@ -35,10 +37,14 @@ class AuditReporter:
             self._entry.async_create_background_task(self._hass, self._report(), "teslafi audit")
 
     async def _report(self) -> None:
-        reported, self._unreported = self._unreported, []
-        said = [record.for_audit() for record in reported]
-        try:
-            await self._link.session.ask(lambda tokens: self._link.companion.record_commands(tokens, said))
-        except CompanionError as error:
-            LOGGER.debug("The companion could not be told of commands (%s)", error)
-            self._unreported = [*reported, *self._unreported][-REPORT_MOST:]
+        """Tell one report after the other: of two under way at once, the later might arrive first."""
+        async with self._telling:
+            reported, self._unreported = self._unreported, []
+            if not reported:
+                return
+            said = [record.for_audit() for record in reported]
+            try:
+                await self._link.session.ask(lambda tokens: self._link.companion.record_commands(tokens, said))
+            except CompanionError as error:
+                LOGGER.debug("The companion could not be told of commands (%s)", error)
+                self._unreported = [*reported, *self._unreported][-REPORT_MOST:]

@@ -1,5 +1,6 @@
 """The gate's coordinator and the reporter to the audit log by themselves: gate and companion do what a test wants."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,9 +45,10 @@ class _Gate:
 
 @dataclass
 class _Link:
-    """A link whose companion notes what it is told; `away` is what it fails with."""
+    """A link whose companion notes what it is told; `away` is what it fails with, `slow` what an answer waits for."""
 
     away: CompanionError | None = None
+    slow: asyncio.Event | None = None
     told: list[dict[str, str]] = field(default_factory=list)
     asked: list[tuple[str, bool]] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
@@ -60,6 +62,9 @@ class _Link:
         return self
 
     async def ask(self, question: Callable[[str], Awaitable[Any]]) -> Any:  # noqa: ANN401 - as the session's
+        slow, self.slow = self.slow, None
+        if slow is not None:
+            await slow.wait()
         if self.away is not None:
             raise self.away
         return await question("tokens")
@@ -217,6 +222,25 @@ async def test_what_ends_while_the_companion_is_being_told_comes_after_it(
     await hass.async_block_till_done(wait_background_tasks=True)
     link.away = None
     assert await told(hass, link, reporter) == [f"command {number}" for number in range(1, REPORT_MOST + 1)]
+
+
+@pytest.mark.parametrize("away", [None, Unreachable()], ids=["told at last", "away at last"])
+async def test_a_report_waits_for_the_one_before(
+    hass: HomeAssistant, entry: MockConfigEntry, away: CompanionError | None
+) -> None:
+    """A command that follows at once does not come before it into the audit log, whichever request is faster."""
+    link = _Link(slow=(answered := asyncio.Event()))
+    reporter = AuditReporter(hass, entry, cast(LinkCoordinator, link))
+    for number in (1, 2, 3):
+        reporter.add(command(number))
+        reporter.report_soon()
+    await asyncio.sleep(0)
+    assert link.told == []
+    link.away = away
+    answered.set()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    link.away = None
+    assert await told(hass, link, reporter) == ["command 1", "command 2", "command 3"]
 
 
 async def test_an_owner_may_keep_commands_from_the_companion(hass: HomeAssistant, entry: MockConfigEntry) -> None:
