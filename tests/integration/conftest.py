@@ -58,6 +58,12 @@ def storage(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def recorder_config() -> dict[str, object]:
+    """Commit when a test waits for what is recorded; PHACC's recorder would after each event."""
+    return {"commit_interval": 1}
+
+
+@pytest.fixture
 def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     """Keep snapshots as syrupy does: PHACC has a fixture of this name as well, and either may be loaded last."""
     return snapshot.use_extension(AmberSnapshotExtension)
@@ -73,7 +79,9 @@ def _teslas_addresses() -> Iterator[None]:
 
 
 @pytest.fixture
-async def tesla(socket_enabled: None, _teslas_addresses: None) -> AsyncIterator[TeslaSimulator]:
+async def tesla(
+    socket_enabled: None, _teslas_addresses: None, _connections_rest: None
+) -> AsyncIterator[TeslaSimulator]:
     """Be Tesla, by the clock that the test moves."""
     async with simulator_of_test() as simulator:
         use_simulator(simulator.url)

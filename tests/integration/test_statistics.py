@@ -436,7 +436,9 @@ async def test_sums_are_what_happened(hass: HomeAssistant, freezer: FrozenDateTi
     def set_all(number: int) -> Callable[[], None]:
         def step() -> None:
             for name, states in shown.items():
-                value, began = states[min(number, len(states) - 1)]
+                if number >= len(states):
+                    continue
+                value, began = states[number]
                 kind, unit = next(row for prefix, row in UNITS.items() if name.startswith(f"sensor.{prefix}_"))
                 hass.states.async_set(
                     name,

@@ -283,8 +283,13 @@ def test_half_an_import_is_none(store: Store, month: list[Sample], how: str) -> 
     record(store, [Sample(at=month[-1].at + 60, odometer_km=99_999.0, driving=False, charging_state="Disconnected")])
 
 
+def two_months() -> list[Sample]:
+    first, second = (World("commuter", seed=seed).samples(step=150) for seed in (2, 3))
+    return [*first, *_later(second, 30 * DAY)]
+
+
 def test_thinning_leaves_sessions_and_a_rebuild_too(store: Store) -> None:
-    samples = [*World("commuter", seed=2).samples(), *_later(World("commuter", seed=3).samples(), 30 * DAY)]
+    samples = two_months()
     record(store, samples)
     store.record(VIN, (), flush=True)
     before, many = told(store), len(store.samples(VIN))
@@ -299,7 +304,7 @@ def test_thinning_leaves_sessions_and_a_rebuild_too(store: Store) -> None:
 
 
 def test_each_car_keeps_details_as_long_as_its_owner_wants(store: Store) -> None:
-    samples = [*World("commuter", seed=2).samples(), *_later(World("commuter", seed=3).samples(), 30 * DAY)]
+    samples = two_months()
     for vin in (VIN, OTHER):
         record(store, samples, vin)
         store.record(vin, (), flush=True)

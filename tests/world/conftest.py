@@ -37,6 +37,7 @@ async def tesla(
     socket_enabled: None,
     _teslas_addresses: None,  # noqa: F811 - fixture
     clocks: Clocks,
+    _connections_rest: None,
 ) -> AsyncIterator[TeslaSimulator]:
     """Be Tesla, by true time."""
     async with TeslaSimulator(clock=clocks.true, redirect_uris=(Owner.REDIRECT,)) as simulator:

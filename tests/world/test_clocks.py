@@ -55,7 +55,7 @@ async def watched(world: World) -> None:
 async def test_a_step_in_health(world: World, seconds: float) -> None:
     await awake(world)
     await world.sign_in()
-    await world.pass_time(seconds=600)
+    await world.pass_time(seconds=600, step=120)
     world.clocks.step(seconds)
     await watched(world)
 
@@ -65,7 +65,7 @@ async def test_a_glitch_of_two_minutes(world: World, seconds: float) -> None:
     """Wrong, and right again: nothing of it stays."""
     await awake(world)
     await world.sign_in()
-    await world.pass_time(seconds=600)
+    await world.pass_time(seconds=600, step=120)
     world.clocks.step(seconds)
     await world.pass_time(seconds=120)
     world.clocks.step(-seconds)
@@ -77,7 +77,7 @@ async def test_a_start_with_a_wrong_clock_that_is_put_right(world: World, second
     """As a small computer without a battery does: it starts in the past, and the time server comes later."""
     await awake(world)
     await world.sign_in()
-    await world.pass_time(seconds=600)
+    await world.pass_time(seconds=600, step=120)
     world.clocks.step(seconds)
     await world.restart()
     await world.pass_time(seconds=300)
@@ -93,10 +93,10 @@ async def test_a_step_in_a_back_off(world: World, seconds: float) -> None:
     world.tesla.control.fault(
         path="*/vehicle_data", kind="status", status=429, headers={"Retry-After": "1800"}, times=None
     )
-    await world.pass_time(seconds=900)
+    await world.pass_time(seconds=900, step=60)
     world.report()
     world.clocks.step(seconds)
-    await world.pass_time(seconds=600)
+    await world.pass_time(seconds=600, step=60)
     assert world.report().about(ANNAS_MODEL_3)["vehicle_data"] == 0
     world.calm()
     await world.pass_time(hours=2, step=300)
@@ -107,6 +107,6 @@ async def test_a_suspended_machine(world: World) -> None:
     """Eight hours in which nothing ran, and both clocks went on: as after the lid of a laptop was closed."""
     await awake(world)
     await world.sign_in()
-    await world.pass_time(seconds=600)
+    await world.pass_time(seconds=600, step=120)
     await world.pass_time(hours=8, step=8 * HOUR)
     await watched(world)

@@ -88,7 +88,7 @@ class World:
 
     def step(self, here: Moment) -> Step:
         """Return what the limit leaves of the mode."""
-        usual = self.ledger.usual_day(here.wall)
+        usual = None if self.limit is None else self.ledger.usual_day(here.wall)
         price = PRICES_USD[Category.DATA]
         spending = Spending(
             cost_of(self.ledger.counts(here.wall), Currency.USD), None if usual is None else usual * price, price

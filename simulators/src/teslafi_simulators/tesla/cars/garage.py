@@ -1,6 +1,7 @@
 """All cars of the simulator, found by VIN or number, with those that an account may see."""
 
 from collections.abc import Iterator
+from functools import cache
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +25,14 @@ NOT_FLEET_API: Final = {
 """Keys that a fixture's authors added by hand and Tesla does not send (samples/ORIGIN.md)."""
 
 
+@cache
+def _recorded(name: str) -> str:
+    return (SAMPLES / name).read_text()
+
+
 def sample(name: str) -> dict[str, Any]:
     """Return a recorded `vehicle_data` answer."""
-    data: dict[str, Any] = json.loads((SAMPLES / name).read_text())
+    data: dict[str, Any] = json.loads(_recorded(name))
     answer: dict[str, Any] = data.get("response", data)
     for block, keys in NOT_FLEET_API.items():
         for key in keys:
