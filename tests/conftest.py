@@ -53,6 +53,7 @@ GARBAGE: Final = 1_000_000
 """Objects after which Python looks for garbage within a module; some 100 MB."""
 
 for chatty in (
+    "aiohttp.access",
     "aiosqlite",
     "alembic",
     "homeassistant.helpers.entity_registry",
@@ -80,6 +81,9 @@ executor.EXECUTOR_SHUTDOWN_TIMEOUT = 60
 # And how long it needs to connect to PostgreSQL, and to write a row: tests of these bounds set their own
 database.CONNECT_SECONDS = 120.0  # type: ignore[misc] # of a running companion
 probe.SECONDS = 120.0  # type: ignore[misc] # the same
+
+# httpcore looks for it some ten times a request, as for MySQL's client above
+sys.modules["sniffio"] = None  # type: ignore[assignment] # as documented: an import of it fails at once
 
 # Chargebee's library makes a client for each request, and each reads all certificates of the system
 httpx_transport.create_ssl_context = cache(create_ssl_context)  # type: ignore[attr-defined] # imported there

@@ -4,6 +4,7 @@ import asyncio
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 import json
 import os
@@ -20,6 +21,7 @@ from sqlalchemy import select, update
 
 from teslafi_companion.cli import main
 from teslafi_companion.clock import system_clock
+from teslafi_companion.configuration import load_settings
 from teslafi_companion.domain.accounts import account, lockout, recovery, sessions, throttle, totp
 from teslafi_companion.domain.accounts.visitor import Visitor
 from teslafi_companion.domain.links.links import links_of
@@ -30,6 +32,7 @@ from teslafi_companion.store.schema import MIGRATING
 from teslafi_companion.store.tables import audit, outbox
 from tests.live.ports import free_port
 
+from .conftest import CHEAP
 from .oauth.linking import link_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
@@ -50,6 +53,11 @@ class Ended(NamedTuple):
     code: int
     said: str
     errors: str
+
+
+def load_cheaply(environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Read the settings; passwords are hashed as cheaply as it goes."""
+    return replace(load_settings(environ, file), policy=CHEAP)
 
 
 async def until_it_logs(process: Process, event: str) -> None:
@@ -90,6 +98,7 @@ class Operator:
         with (
             patch.dict(os.environ, environment, clear=True),
             patch.object(sys, "stdin", StringIO(stdin)),
+            patch("teslafi_companion.cli.load_settings", load_cheaply),
             redirect_stdout(said),
             redirect_stderr(errors),
         ):
@@ -97,7 +106,9 @@ class Operator:
         return Ended(code, said.getvalue(), errors.getvalue())
 
     async def starts(self, *arguments: str, stdin: str = "") -> Ended:
-        """Run one command as a process of its own, with nothing but its settings around it."""
+        """Run one command as a process of its own, with nothing but its settings around it; once is enough."""
+        if self.settings.sqlite_path is None:
+            return await self.types(*arguments, stdin=stdin)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

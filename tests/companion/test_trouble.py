@@ -1,16 +1,16 @@
 """Trouble of ours is 503 with `Retry-After`, whatever is asked: never a 500, and never the visitor's fault."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 import sqlite3
 
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 import asyncpg
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, TimeoutError as NoConnection
+from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError as NoConnection
 
 from teslafi_companion.app import create_app
 from teslafi_companion.crypto import KeyFault
@@ -253,3 +253,43 @@ async def test_readiness_notices_a_database_that_takes_no_writes(store: Store, c
         words.append(read_only)
         assert (await client.get("/readyz")).status == 503
     parts.passwords.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_what_could_not_begin_is_not_done_outside_of_its_transaction(store: Store) -> None:
+    """A transaction begins with its first statement, which another process's command may keep waiting for too long."""
+    row = insert(tables.probe).values(id=1, written_at=store.clock())
+    async with store.reading() as transaction:
+        await transaction.execute(text("PRAGMA busy_timeout = 1"))
+    path = store.settings.sqlite_path
+    assert path is not None
+
+    async def write(other: sqlite3.Connection) -> None:
+        async with store.transaction() as transaction:
+            for _ in range(2):
+                with pytest.raises(OperationalError, match="locked"):
+                    await transaction.execute(row)
+            other.execute("ROLLBACK")
+            await transaction.execute(row)
+            raise ZeroDivisionError
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ZeroDivisionError):
+            await write(other)
+    async with store.reading() as transaction:
+        assert await transaction.first(select(tables.probe)) is None
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_what_did_nothing_leaves_no_beginning_behind(store: Store) -> None:
+    """The next to have its connection reads without a transaction, and holds up nobody."""
+    async with store.transaction():
+        pass
+    path = store.settings.sqlite_path
+    assert path is not None
+    async with store.reading() as transaction:
+        await transaction.execute(text("PRAGMA busy_timeout = 1"))
+        await transaction.first(select(tables.probe))
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")

@@ -16,7 +16,7 @@ import struct
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 import structlog
 
 from teslafi_companion.crypto import Place, RootUnknown, SealBroken
@@ -33,6 +33,11 @@ _DETAIL_LABEL: Final = "audit-detail"
 _TAIL_LABEL: Final = "audit-tail"
 _BATCH: Final = 500
 _LONGEST_DETAIL: Final = 16 * 1024
+
+# Made once: most transactions need them, and SQLAlchemy takes longer to make them than the database to do them
+_CHAIN: Final = select(audit_chain).with_for_update()
+_APPENDED: Final = insert(audit)
+_HEAD: Final = update(audit_chain).values(head_number=bindparam("number"), head_hash=bindparam("hash"))
 
 _log = structlog.get_logger(__name__)
 
@@ -72,8 +77,8 @@ async def _append_entries(transaction: Transaction) -> None:
         row["detail_mac"] = _mac(transaction, root, _DETAIL_LABEL, entry["id"].bytes + detail)
         row["sealed"] = transaction.cipher.seal(detail, _place(entry["id"], entry["account_id"]))
         row["hash"] = last = _mac(transaction, root, _CHAIN_LABEL, _chained(last, row))
-        await transaction.execute(insert(audit).values(row))
-    await transaction.execute(update(audit_chain).values(head_number=number, head_hash=last))
+        await transaction.execute(_APPENDED, row)
+    await transaction.execute(_HEAD, {"number": number, "hash": last})
     transaction.audit_entries.clear()
 
 
@@ -105,24 +110,20 @@ def _detail(detail: Mapping[str, object]) -> bytes:
 
 
 async def _locked_chain(transaction: Transaction) -> Row[Any]:
-    chain = select(audit_chain).with_for_update()
-    if (row := await transaction.first(chain)) is not None:
+    if (row := await transaction.first(_CHAIN)) is not None:
         return row
     root = transaction.cipher.index_root
-    await transaction.execute(
-        transaction.upsert(audit_chain)
-        .values(
-            id=1,
-            head_number=0,
-            head_hash=_START,
-            tail_number=0,
-            tail_hash=_START,
-            tail_mac=transaction.cipher.mac_of(root, _TAIL_LABEL, _tail(0, _START)),
-            root=root,
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-    )
-    return (await transaction.execute(chain)).one()
+    values = {
+        "id": 1,
+        "head_number": 0,
+        "head_hash": _START,
+        "tail_number": 0,
+        "tail_hash": _START,
+        "tail_mac": transaction.cipher.mac_of(root, _TAIL_LABEL, _tail(0, _START)),
+        "root": root,
+    }
+    await transaction.insert_once(audit_chain, "id", values)
+    return (await transaction.execute(_CHAIN)).one()
 
 
 def _place(row: UUID, account_id: UUID | None) -> Place:

@@ -153,9 +153,9 @@ type Http = TestClient[web.Request, web.Application]
 
 @asynccontextmanager
 async def served(store: Store, *more: web.RouteDef) -> AsyncIterator[Http]:
-    """Serve the companion, and give a client of it."""
+    """Serve the companion with no worker beside it, and give a client of it."""
     parts = make_services(store)
-    app = create_app(parts)
+    app = create_app(parts, works=False)
     app.add_routes(more)
     try:
         async with TestClient(TestServer(app)) as http:

@@ -14,9 +14,11 @@ from sqlalchemy import select
 from yarl import URL
 
 from teslafi_companion.app import create_app
-from teslafi_companion.domain.accounts import account
+from teslafi_companion.domain.accounts import account, recovery, totp
+from teslafi_companion.domain.accounts.passwords import Passwords
 from teslafi_companion.domain.billing.port import BillingPort
 from teslafi_companion.http.services import make_services
+from teslafi_companion.settings import Policy
 from teslafi_companion.store.database import Store, Transaction
 from teslafi_companion.store.tables import outbox
 from teslafi_companion.work.outbox import RESOLVERS, OutboxWorker
@@ -148,6 +150,22 @@ class Person:
             assert await account.create(transaction, email, hashed) is not None
         return self
 
+    async def is_protected(self) -> list[str]:
+        """Have an account with an app, without the way through its pages, and sign in; returns the recovery codes."""
+        await self.has_account()
+        async with self.store.transaction() as transaction:
+            owner = await self.account(transaction)
+            enrolment = await totp.begin(transaction, owner, OLGA)
+        self.secret = enrolment.secret
+        code = self.code()
+        async with self.store.transaction() as transaction:
+            assert await totp.activate(transaction, owner, enrolment, code)
+            codes = await recovery.regenerate(transaction, owner)
+        await self.signs_in()
+        await self.fills("/sign-in/second-factor", code=self.code())
+        assert self.page.heading == "Your account"
+        return codes
+
     @staticmethod
     async def account(transaction: Transaction, email: str = OLGA) -> UUID:
         """Return the identifier of an account."""
@@ -196,12 +214,18 @@ class Person:
 
 
 async def make_phc(store: Store, password: str) -> str:
-    """Hash a password as the service does."""
-    parts = make_services(store)
-    try:
-        return await parts.passwords.hash(password)
-    finally:
-        parts.passwords.close()
+    """Hash a password as the service does; the same one once."""
+    known = (store.settings.policy, password)
+    if known not in _hashed:
+        passwords = Passwords(store.settings.policy)
+        try:
+            _hashed[known] = await passwords.hash(password)
+        finally:
+            passwords.close()
+    return _hashed[known]
+
+
+_hashed: dict[tuple[Policy, str], str] = {}
 
 
 class Companion:
@@ -210,12 +234,12 @@ class Companion:
     def __init__(self, store: Store, clock: ManualClock, billing: BillingPort | None = None) -> None:
         """Serve this store; without a keeper of subscriptions, nothing costs anything.
 
-        The billing worker does not run beside it: tests have it work when they say so.
+        No worker runs beside it: tests have the one that they are about work when they say so.
         """
         self.store = store
         self.clock = clock
         self._parts = make_services(store, billing)
-        self.server = TestServer(create_app(self._parts, works=billing is None))
+        self.server = TestServer(create_app(self._parts, works=False))
         self._clients: list[TestClient[Any, Any]] = []
 
     async def __aenter__(self) -> Self:

@@ -52,17 +52,9 @@ async def half_signed_in(companion: Companion, olga: Person, many: int) -> list[
     return people
 
 
-async def protected(olga: Person) -> list[str]:
-    """Give Olga an account with an app; returns her recovery codes."""
-    await olga.has_account()
-    await olga.signs_in()
-    await olga.sets_up_app()
-    return await olga.makes_recovery_codes()
-
-
 @pytest.mark.parametrize("kind", ["code", "recovery_code"])
 async def test_of_fifty_parallel_uses_exactly_one_wins(companion: Companion, olga: Person, kind: str) -> None:
-    codes = await protected(olga)
+    codes = await olga.is_protected()
     people = await half_signed_in(companion, olga, 4)
     proof = olga.code() if kind == "code" else codes[0]
     # More than five wrong ones lock: the same proof from fifty browsers at once counts forty-nine wrong ones
@@ -129,7 +121,7 @@ async def test_a_known_device_is_not_locked_out_by_strangers(companion: Companio
 
 
 async def test_five_wrong_codes_lock_the_second_factor(companion: Companion, olga: Person) -> None:
-    await protected(olga)
+    await olga.is_protected()
     (half,) = await half_signed_in(companion, olga, 1)
     for _ in range(5):
         await half.fills("/sign-in/second-factor", code="000000")
@@ -145,7 +137,7 @@ async def test_five_wrong_codes_lock_the_second_factor(companion: Companion, olg
 
 
 async def test_a_password_without_its_second_factor_is_told_once(companion: Companion, olga: Person) -> None:
-    await protected(olga)
+    await olga.is_protected()
     await half_signed_in(companion, olga, 2)
     await keep_house(olga.store)
     assert "Sign-in without the second factor" not in [mail.subject for mail in await olga.mails()]
@@ -210,7 +202,7 @@ async def test_mails_to_one_address_are_limited(olga: Person) -> None:
 
 
 async def test_a_code_of_unicode_digits_is_no_second_spelling(companion: Companion, olga: Person) -> None:
-    await protected(olga)
+    await olga.is_protected()
     (half,) = await half_signed_in(companion, olga, 1)
     code = pyotp.TOTP(olga.secret).at(olga.clock())
     wide = "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in code)

@@ -17,6 +17,7 @@ DONE: Final = "done"
 GIVEN_UP: Final = "given-up"
 """States of a row; given up is what cannot be written, is refused for good, or was tried for days."""
 _KEPT: Final = timedelta(days=7)
+_ADDED: Final = insert(outbox)
 
 type Resolver = Callable[[Transaction, dict[str, Any]], Awaitable[None]]
 """Does the work of a row that is not yet a mail, such as finding out whether an address has an account."""
@@ -56,18 +57,17 @@ async def _add(
     delay: timedelta = timedelta(),
 ) -> UUID:
     row = new_id()
-    await transaction.execute(
-        insert(outbox).values(
-            id=row,
-            account_id=account_id,
-            kind=kind,
-            state=WAITING,
-            created_at=transaction.now,
-            due_at=transaction.now + delay,
-            attempts=0,
-            sealed=transaction.seal(body, outbox, row, account_id or row),
-        )
-    )
+    values = {
+        "id": row,
+        "account_id": account_id,
+        "kind": kind,
+        "state": WAITING,
+        "created_at": transaction.now,
+        "due_at": transaction.now + delay,
+        "attempts": 0,
+        "sealed": transaction.seal(body, outbox, row, account_id or row),
+    }
+    await transaction.execute(_ADDED, values)
     transaction.wakes_outbox = True
     return row
 

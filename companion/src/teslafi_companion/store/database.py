@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime
 import fcntl
+from functools import cache
 import os
 from pathlib import Path
 import stat
@@ -31,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, ExceptionContext
+from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError, TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -39,7 +41,7 @@ from teslafi_companion.clock import Clock
 from teslafi_companion.crypto import FieldCipher, Place
 from teslafi_companion.settings import Settings
 
-from .sqlite import connect
+from .sqlite import OneVisitConnection, connect
 
 type Step = Callable[[Transaction], Awaitable[None]]
 
@@ -254,8 +256,11 @@ def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING)
     if reading == _PLAIN:
         return
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, OneVisitConnection):
+        raise TypeError("not a connection of this module's making")
     # A transaction that starts reading and then writes can be refused however long it waits: writers begin as such
-    connection.exec_driver_sql("BEGIN" if reading == _SNAPSHOT else "BEGIN IMMEDIATE")
+    driver.begin("BEGIN" if reading == _SNAPSHOT else "BEGIN IMMEDIATE")
 
 
 class Transaction:
@@ -293,13 +298,13 @@ class Transaction:
         """Return the first row, or None."""
         return (await self.execute(statement, parameters)).first()
 
-    async def rows(self, statement: Executable) -> list[Row[Any]]:
+    async def rows(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> list[Row[Any]]:
         """Return all rows."""
-        return list((await self.execute(statement)).all())
+        return list((await self.execute(statement, parameters)).all())
 
-    async def changed_one(self, statement: Executable) -> bool:
-        """Execute an UPDATE or DELETE and say whether it met exactly one row: how races are decided."""
-        return (await self.execute(statement)).rowcount == 1
+    async def changed_one(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> bool:
+        """Execute an INSERT, UPDATE or DELETE and say whether it met exactly one row: how races are decided."""
+        return (await self.execute(statement, parameters)).rowcount == 1
 
     async def drop(self, table: Table, where: ColumnElement[bool]) -> None:
         """Delete rows, DROPPED_AT_ONCE at most; `left_some` says afterwards that there are more."""
@@ -309,9 +314,10 @@ class Transaction:
         deleted = await self.execute(delete(table).where(tuple_(*key).in_(some), where))
         self.left_some |= deleted.rowcount >= DROPPED_AT_ONCE
 
-    def upsert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """Return this database's INSERT that knows ON CONFLICT."""
-        return upsert(self.connection.dialect.name, table)
+    async def insert_once(self, table: Table, unique: str, values: Mapping[str, object]) -> bool:
+        """Insert a row unless there is one with the same value in the `unique` column; says whether it did."""
+        statement = _insertion(self.connection.dialect.name, table, unique, tuple(values))
+        return await self.changed_one(statement, values)
 
     def seal(self, value: object, table: Table, row: UUID, owner: UUID, column: str = "sealed") -> bytes:
         """Seal a JSON value for its place."""
@@ -388,19 +394,27 @@ def upsert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-def as_text(dialect: str, statement: ClauseElement) -> TextClause:
-    """Return an INSERT that knows ON CONFLICT as its text, with its bound parameters.
+def as_text(dialect: str, statement: ClauseElement, columns: Sequence[str] | None = None) -> TextClause:
+    """Return an INSERT that knows ON CONFLICT as its text, with its bound parameters; with `columns`, one for each.
 
     SQLAlchemy remembers how a text is compiled. Such an INSERT it compiles at each execution, and one that counts
     attempts took longer than the database does.
     """
     kind = (sqlite if dialect == "sqlite" else postgresql).dialect(paramstyle="named")
-    compiled = kind.statement_compiler(kind, statement)
+    # Who executes the text casts its parameters
+    kind.bind_typing = BindTyping.NONE
+    compiled = kind.statement_compiler(kind, statement, column_keys=columns)
     bound = [
         bindparam(name, type_=of.type) if of.required else bindparam(name, of.value, type_=of.type)
         for of, name in compiled.bind_names.items()
     ]
     return text(str(compiled)).bindparams(*bound)
+
+
+@cache
+def _insertion(dialect: str, table: Table, unique: str, columns: tuple[str, ...]) -> TextClause:
+    """Make the INSERT of these columns that another row with the same `unique` one keeps out."""
+    return as_text(dialect, upsert(dialect, table).on_conflict_do_nothing(index_elements=[unique]), columns)
 
 
 def new_id() -> UUID:

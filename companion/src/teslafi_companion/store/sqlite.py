@@ -62,9 +62,23 @@ class OneVisitCursor:
 class OneVisitConnection(aiosqlite.Connection):
     """aiosqlite's connection, with its thread and its queue."""
 
+    _beginning = ""
+
+    def begin(self, how: str) -> None:
+        """Begin a transaction in the visit of its first statement: one for the beginning alone costs as much again."""
+        self._beginning = how
+
     async def visit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do something with the connection in its thread."""
-        await self._execute(work, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
+
+        def begun(connection: sqlite3.Connection) -> None:
+            if self._beginning:
+                connection.execute(self._beginning)
+                # As long as it cannot begin, nothing is done outside of it
+                self._beginning = ""
+            work(connection)
+
+        await self._execute(begun, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
 
     @override
     async def cursor(self) -> OneVisitCursor:  # type: ignore[override] # SQLAlchemy's adapter asks for no more
@@ -74,12 +88,14 @@ class OneVisitConnection(aiosqlite.Connection):
     @override
     async def commit(self) -> None:
         """Commit, if there is a transaction."""
+        self._beginning = ""
         if self.in_transaction:
             await super().commit()
 
     @override
     async def rollback(self) -> None:
         """Roll back, if there is a transaction."""
+        self._beginning = ""
         if self.in_transaction:
             await super().rollback()
 

@@ -134,13 +134,8 @@ class BillingWorker:
     async def _first_poll(transaction: Transaction) -> datetime | None:
         now = transaction.now
         values = {"id": 1, "seen_until": now, "next_at": now + transaction.policy.billing_poll}
-        made = await transaction.first(
-            transaction.upsert(billing_poll)
-            .values(values)
-            .on_conflict_do_nothing(index_elements=["id"])
-            .returning(billing_poll.c.id)
-        )
-        return now - transaction.policy.billing_poll_overlap if made is not None else None
+        made = await transaction.insert_once(billing_poll, "id", values)
+        return now - transaction.policy.billing_poll_overlap if made else None
 
     # Asking about accounts
 

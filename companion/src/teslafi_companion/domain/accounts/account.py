@@ -7,7 +7,7 @@ import hmac
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
 
 from teslafi_companion.audit import Actor, entries_of, forget_details, record
 from teslafi_companion.crypto import new_token, token_hash
@@ -87,6 +87,16 @@ def _statement() -> Any:  # noqa: ANN401 - an SQL expression
     )
 
 
+@cache
+def _by_id() -> Any:  # noqa: ANN401 - an SQL expression
+    return _statement().where(account.c.id == bindparam("account"))
+
+
+@cache
+def _by_address() -> Any:  # noqa: ANN401 - an SQL expression
+    return _statement().where(account.c.email_index.in_(bindparam("indexes", expanding=True)))
+
+
 def _account(transaction: Transaction, row: Row[Any]) -> Account:
     return Account(
         id=row.id,
@@ -112,15 +122,13 @@ ADDRESS_INDEX: Final = BlindIndex(
 
 async def load(transaction: Transaction, account_id: UUID) -> Account | None:
     """Return an account, or None when it was deleted."""
-    row = await transaction.first(_statement().where(account.c.id == account_id))
+    row = await transaction.first(_by_id(), {"account": account_id})
     return None if row is None else _account(transaction, row)
 
 
 async def find(transaction: Transaction, address: str) -> Account | None:
     """Return the account of an e-mail address in any of its spellings, or None."""
-    rows = await transaction.rows(
-        _statement().where(account.c.email_index.in_(indexes_of(transaction.cipher, address)))
-    )
+    rows = await transaction.rows(_by_address(), {"indexes": indexes_of(transaction.cipher, address)})
     known = (_account(transaction, row) for row in rows)
     return next((one for one in known if is_same(one.email, address)), None)
 
@@ -140,23 +148,18 @@ async def create(transaction: Transaction, address: str, phc: str, *, language: 
     if await find(transaction, address) is not None:
         return None
     row = new_id()
-    made = await transaction.first(
-        transaction.upsert(account)
-        .values(
-            id=row,
-            email_index=address_index(transaction.cipher, address),
-            created_at=transaction.now,
-            credential_version=1,
-            password_changed_at=transaction.now,
-            login_notices=True,
-            language=language,
-            sealed_email=transaction.seal({"email": address}, account, row, row, "sealed_email"),
-            sealed_password=transaction.seal({"phc": phc}, account, row, row, "sealed_password"),
-        )
-        .on_conflict_do_nothing(index_elements=["email_index"])
-        .returning(account.c.id)
-    )
-    if made is None:
+    values = {
+        "id": row,
+        "email_index": address_index(transaction.cipher, address),
+        "created_at": transaction.now,
+        "credential_version": 1,
+        "password_changed_at": transaction.now,
+        "login_notices": True,
+        "language": language,
+        "sealed_email": transaction.seal({"email": address}, account, row, row, "sealed_email"),
+        "sealed_password": transaction.seal({"phc": phc}, account, row, row, "sealed_password"),
+    }
+    if not await transaction.insert_once(account, "email_index", values):
         return None
     record(transaction, "account_created", account_id=row)
     return row

@@ -131,20 +131,15 @@ async def finish_registration(
         raise PasskeyRefused(N_("This passkey is already registered."))
     row = new_id()
     content = {"credential": b64encode(credential).decode(), "name": name.strip()[:_LONGEST_NAME] or "Passkey"}
-    added = await transaction.first(
-        transaction.upsert(passkey)
-        .values(
-            id=row,
-            account_id=owner.id,
-            credential_index=known[0],
-            sign_count=data.counter,
-            created_at=transaction.now,
-            sealed=transaction.seal(content, passkey, row, owner.id),
-        )
-        .on_conflict_do_nothing(index_elements=["credential_index"])
-        .returning(passkey.c.id)
-    )
-    if added is None:
+    values = {
+        "id": row,
+        "account_id": owner.id,
+        "credential_index": known[0],
+        "sign_count": data.counter,
+        "created_at": transaction.now,
+        "sealed": transaction.seal(content, passkey, row, owner.id),
+    }
+    if not await transaction.insert_once(passkey, "credential_index", values):
         raise PasskeyRefused(N_("This passkey is already registered."))
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.crypto import new_token, token_hash
@@ -107,8 +107,24 @@ async def open_session(
 
 async def find_session(transaction: Transaction, token: str) -> Session | None:
     """Return the live session of a token, or None."""
-    row = await transaction.first(select(session).where(session.c.token_hash == token_hash(token), _live(transaction)))
+    policy, now = transaction.policy, transaction.now
+    row = await transaction.first(
+        _BY_TOKEN,
+        {
+            "token": token_hash(token),
+            "seen_after": now - policy.session_idle,
+            "created_after": now - policy.session_absolute,
+        },
+    )
     return None if row is None else _session(transaction, row)
+
+
+_BY_TOKEN: Final = select(session).where(
+    session.c.token_hash == bindparam("token"),
+    session.c.seen_at > bindparam("seen_after"),
+    session.c.created_at > bindparam("created_after"),
+)
+"""Made once, as each request asks for its session."""
 
 
 def wants_touch(found: Session, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Integer,
     Row,
     TextClause,
+    Update,
     and_,
     bindparam,
     case,
@@ -44,6 +45,11 @@ _AFTER_MANY: Final = timedelta(hours=24)
 _FORGET_MANY: Final = timedelta(days=30)
 _LONGEST_LOCK: Final = max(_AFTER_MANY, _LADDER[-1])
 _IPV6_SITE: Final = 64
+
+# What each guess asks, made once
+_ROW: Final = and_(throttle.c.scope == bindparam("of_scope"), throttle.c.key.in_(bindparam("of_keys", expanding=True)))
+_FORGIVEN: Final = delete(throttle).where(_ROW)
+_LOCKED: Final = select(func.max(throttle.c.locked_until).label("until")).where(_ROW)
 
 
 @dataclass(frozen=True)
@@ -258,7 +264,7 @@ async def refund(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
     """Give back what was reserved for an attempt that succeeded; a ladder is forgiven as a whole."""
     for attempt in _in_order(attempts):
         if attempt.rule.ladder:
-            await transaction.execute(delete(throttle).where(_row(transaction, attempt)))
+            await transaction.execute(_FORGIVEN, _found(transaction, attempt))
         else:
             await _take_back(transaction, attempt)
 
@@ -296,12 +302,17 @@ async def judging(store: Store, reservation: Reservation | None, *ours: type[Exc
 
 
 async def _take_back(transaction: Transaction, attempt: Attempt) -> None:
+    await transaction.execute(_taking_back(), _found(transaction, attempt) | {"now": transaction.now})
+
+
+@cache
+def _taking_back() -> Update:
     state = throttle.c
     # Who reserved is the last who could: nobody else got in behind a lock that this reservation set
-    locked = state.locked_until > transaction.now
-    await transaction.execute(
+    locked = state.locked_until > _moment("now")
+    return (
         update(throttle)
-        .where(_row(transaction, attempt), state.attempts > 0)
+        .where(_ROW, state.attempts > 0)
         .values(
             attempts=state.attempts - 1,
             consecutive=case((state.consecutive > 0, state.consecutive - 1), else_=0),
@@ -315,18 +326,14 @@ async def forgive(transaction: Transaction, attempts: Sequence[Attempt]) -> int:
     """Forget every failure under some keys; returns how many of them were locked."""
     locked = 0
     for attempt in _in_order(attempts):
-        row = await transaction.first(
-            delete(throttle).where(_row(transaction, attempt)).returning(throttle.c.locked_until)
-        )
+        row = await transaction.first(_FORGIVEN.returning(throttle.c.locked_until), _found(transaction, attempt))
         locked += row is not None and row.locked_until is not None and row.locked_until > transaction.now
     return locked
 
 
 async def wait_of(transaction: Transaction, attempt: Attempt) -> timedelta:
     """Return how long a key is locked from now on; nothing when it is not."""
-    row = await transaction.first(
-        select(func.max(throttle.c.locked_until).label("until")).where(_row(transaction, attempt))
-    )
+    row = await transaction.first(_LOCKED, _found(transaction, attempt))
     until = None if row is None else row.until
     wait: timedelta = timedelta() if until is None else until - transaction.now
     return wait if timedelta() < wait <= _LONGEST_LOCK else timedelta()
@@ -339,8 +346,8 @@ async def purge(transaction: Transaction) -> None:
     await transaction.drop(throttle, or_(few, state.touched_at < now - _FORGET_MANY))
 
 
-def _row(transaction: Transaction, attempt: Attempt) -> Any:  # noqa: ANN401 - an SQL expression
-    return and_(throttle.c.scope == attempt.rule.scope, throttle.c.key.in_(_keys(transaction, attempt)))
+def _found(transaction: Transaction, attempt: Attempt) -> dict[str, object]:
+    return {"of_scope": attempt.rule.scope, "of_keys": _keys(transaction, attempt)}
 
 
 def _keys(transaction: Transaction, attempt: Attempt) -> list[bytes]:

@@ -17,21 +17,16 @@ BATCH: Final = 500
 
 async def take(transaction: Transaction, event: BillingEvent, source: Literal["webhook", "poll"]) -> bool:
     """Keep an event; says whether it was new."""
-    taken = await transaction.first(
-        transaction.upsert(billing_event)
-        .values(
-            id=event.id,
-            type=event.type,
-            occurred_at=event.occurred_at,
-            subscription_id=event.subscription_id,
-            customer_id=event.customer_id,
-            source=source,
-            received_at=transaction.now,
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(billing_event.c.id)
-    )
-    return taken is not None
+    values = {
+        "id": event.id,
+        "type": event.type,
+        "occurred_at": event.occurred_at,
+        "subscription_id": event.subscription_id,
+        "customer_id": event.customer_id,
+        "source": source,
+        "received_at": transaction.now,
+    }
+    return await transaction.insert_once(billing_event, "id", values)
 
 
 async def waiting(transaction: Transaction) -> list[str]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, TextClause, or_, select, update
 
 from teslafi_companion.audit import record
 from teslafi_companion.domain.accounts.addresses import address_index
 from teslafi_companion.settings import KeeperSettings, Settings
-from teslafi_companion.store.database import Transaction
+from teslafi_companion.store.database import Transaction, as_text, upsert
 from teslafi_companion.store.tables import account, billing_customer, subscription
 
 from .access import NOT_REQUIRED, Access, Known, Rules, Use, decide
@@ -97,10 +98,18 @@ async def is_customer(transaction: Transaction, account_id: UUID) -> bool:
 async def note_customer(transaction: Transaction, account_id: UUID, email: str) -> None:
     """Note that Chargebee knows an account under an address."""
     index = address_index(transaction.cipher, email)
-    await transaction.execute(
-        transaction.upsert(billing_customer)
-        .values(account_id=account_id, created_at=transaction.now, email_index=index)
-        .on_conflict_do_update(index_elements=["account_id"], set_={"email_index": index})
+    values = {"account_id": account_id, "created_at": transaction.now, "email_index": index}
+    await transaction.execute(_noting(transaction.connection.dialect.name), values)
+
+
+@cache
+def _noting(dialect: str) -> TextClause:
+    insertion = upsert(dialect, billing_customer)
+    newer = {"email_index": insertion.excluded.email_index}
+    return as_text(
+        dialect,
+        insertion.on_conflict_do_update(index_elements=["account_id"], set_=newer),
+        ["account_id", "created_at", "email_index"],
     )
 
 
@@ -201,6 +210,7 @@ async def keep(
 
 async def _keep_one(transaction: Transaction, account_id: UUID, one: Subscription, asked_at: datetime) -> None:
     values = {
+        "id": one.id,
         "account_id": account_id,
         "status": one.status,
         "resource_version": one.resource_version,
@@ -217,13 +227,22 @@ async def _keep_one(transaction: Transaction, account_id: UUID, one: Subscriptio
         "entitled": one.entitled,
         "seen_at": asked_at,
     }
-    await transaction.execute(
-        transaction.upsert(subscription)
-        .values(id=one.id, **values)
-        .on_conflict_do_update(
+    await transaction.execute(_keeping(transaction.connection.dialect.name), values)
+
+
+@cache
+def _keeping(dialect: str) -> TextClause:
+    insertion = upsert(dialect, subscription)
+    kept, answer = subscription.c, insertion.excluded
+    newer = kept.resource_version < answer.resource_version
+    no_older = (kept.resource_version == answer.resource_version) & (kept.seen_at <= answer.seen_at)
+    columns = [column.name for column in kept]
+    return as_text(
+        dialect,
+        insertion.on_conflict_do_update(
             index_elements=["id"],
-            set_=values,
-            where=(subscription.c.resource_version < one.resource_version)
-            | ((subscription.c.resource_version == one.resource_version) & (subscription.c.seen_at <= asked_at)),
-        )
+            set_={name: answer[name] for name in columns if name != "id"},
+            where=newer | no_older,
+        ),
+        columns,
     )

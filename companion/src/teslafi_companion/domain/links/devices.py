@@ -136,12 +136,8 @@ async def ask(
     }
     while True:
         user_code = new_user_code()
-        insertion = (
-            transaction.upsert(device_grant)
-            .values(values | {"user_code_mac": _code_macs(transaction, user_code)[0]})
-            .on_conflict_do_nothing(index_elements=["user_code_mac"])
-        )
-        if await transaction.changed_one(insertion):
+        coded = values | {"user_code_mac": _code_macs(transaction, user_code)[0]}
+        if await transaction.insert_once(device_grant, "user_code_mac", coded):
             return DeviceCodes(device_code, user_code, DEVICE_GRANT, POLL)
 
 
