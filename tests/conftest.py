@@ -246,9 +246,11 @@ def _connections_rest(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let what was logged cross to xdist's other process, whatever bytes a test sent."""
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let what a failed test logged cross to xdist's other process, whatever bytes it sent; nobody reads the rest."""
     report = yield
+    if report.passed and hasattr(item.config, "workerinput"):
+        report.sections = []
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report
 
