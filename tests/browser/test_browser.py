@@ -16,7 +16,7 @@ from tests.live.home_assistant import LiveHomeAssistant
 
 from .person import Person
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 READ_SCOPES = {"openid", "offline_access", "vehicle_device_data", "vehicle_location", "energy_device_data"}
 ENTITIES = (

@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 from playwright.async_api import Page, ViewportSize, expect
 import pytest
+import pytest_asyncio
 
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
@@ -21,12 +22,12 @@ from .person import Person
 from .test_browser import device_of, state_of, until
 from .test_companion import Clock, Visitor, chargebee, clock, companion, shows_the_link  # noqa: F401 - fixtures
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 CONTROLS = "teslafi-controls"
 TALL: Final[ViewportSize] = {"width": 1280, "height": 1250}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tesla(socket_enabled: None, home_port: int, clock: Clock) -> AsyncIterator[TeslaSimulator]:  # noqa: F811
     """Be Tesla, by the companion's clock: the sign-in there has to be newer than the proof here."""
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"

@@ -15,7 +15,7 @@ from tests.live.home_assistant import DASHBOARD, LiveHomeAssistant
 from .layout import fits_uncut
 from .person import READY, TOO_LATE, Person, appears_nevertheless
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 1000}

@@ -18,7 +18,7 @@ from tests.live.home_assistant import CORE
 
 from .person import Person
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 DAYS: Final = 50
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 1000}

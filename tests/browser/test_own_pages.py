@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import Locator, ViewportSize, expect
 import pytest
+import pytest_asyncio
 
 from teslafi_simulators.tesla import TeslaSimulator
 from teslafi_simulators.tesla.scenario import ANNAS_MODEL_3, ANNAS_MODEL_Y
@@ -18,7 +19,7 @@ from .layout import fits
 from .person import Person
 from .test_browser import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 DESKTOP: Final[ViewportSize] = {"width": 1400, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
@@ -36,7 +37,7 @@ ENERGY: Final[dict[str, tuple[float, ...]]] = {
 """What the recorder would have of the morning: what was added in each hour."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tesla(socket_enabled: None, home_port: int) -> AsyncIterator[TeslaSimulator]:
     """Be Tesla with cars as people know them."""
     redirect = f"http://127.0.0.1:{home_port}/auth/external/callback"

@@ -181,7 +181,11 @@ HOME_ASSISTANTS: Final = ForkServer(
     *(
         f"homeassistant.components.{name}"
         for name in (
+            "analytics",
+            "application_credentials",
             "backup",
+            "calendar",
+            "conversation",
             "energy.websocket_api",
             "ffmpeg",
             "frontend",
