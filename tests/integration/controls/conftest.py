@@ -30,8 +30,11 @@ from .kept import Kept, browser_at, keep, watched
 IN_REAL_ORDER: Final = frozenset({"test_enabling", "test_lapse", "test_twins"})
 """Modules whose entities are there before the controls are, as an owner's: what becomes of them is their subject."""
 
-_kept: list[Kept] = []
-"""The one of this process."""
+FROM_THE_START: Final = frozenset({"test_lapse", "test_twins"})
+"""Those of them whose companion or cars are of another kind before anybody signs in."""
+
+_kept: dict[bool, Kept] = {}
+"""Those of this process: with controls, and without."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +54,15 @@ async def kept_owner(
     _patient: None,
     current_request_with_host: None,
 ) -> Kept | None:
-    """Return what an owner left who enabled everything, its files copied; None where the real way is the subject."""
-    if "keeper" not in request.fixturenames or request.path.stem in IN_REAL_ORDER:
+    """Return what an owner left who had linked, or enabled everything, its files copied; None where nobody has."""
+    if "linked" not in request.fixturenames or request.path.stem in FROM_THE_START:
         return None
-    if not _kept or not _kept[0].is_good:
-        _kept[:] = [await keep(tmp_path_factory.mktemp("kept"))]
-    _kept[0].copy_into(tmp_path)
-    return _kept[0]
+    enabled = "keeper" in request.fixturenames and request.path.stem not in IN_REAL_ORDER
+    kept = _kept.get(enabled)
+    if kept is None or not kept.is_good:
+        kept = _kept[enabled] = await keep(tmp_path_factory.mktemp("kept"), enabled=enabled)
+    kept.copy_into(tmp_path)
+    return kept
 
 
 @pytest.fixture
@@ -151,7 +156,7 @@ async def linked(keeper_without_link: Keeper, link: Link, kept_owner: Kept | Non
 @pytest.fixture
 async def keeper(linked: Keeper, kept_owner: Kept | None) -> Keeper:
     """Return an owner who has enabled every group of controls for both cars."""
-    if kept_owner is None:
+    if kept_owner is None or not kept_owner.enabled:
         assert (await linked.enable())["reason"] == "controls_enabled"
     return linked
 

@@ -1,13 +1,14 @@
-"""An owner with every control, kept on disk and in the simulator: each test begins with a copy of its own.
+"""An owner who has linked, or enabled every control, kept on disk and in the simulator: tests begin with copies.
 
 To sign in, to link and to enable takes longer than what most tests then do. Here it is gone through once.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 import shutil
 import time
@@ -52,6 +53,7 @@ class Kept:
     """
 
     folder: Path
+    enabled: bool
     ports: range
     cookies: dict[str, str]
     secret: str
@@ -82,8 +84,8 @@ class Kept:
         return olga
 
 
-async def keep(folder: Path) -> Kept:
-    """Go the whole way, with files in this folder, and stop everything."""
+async def keep(folder: Path, *, enabled: bool) -> Kept:
+    """Go the way to the link, or to controls, with files in this folder, and stop everything."""
     ports = free_ports(2)
     settings = companion_at(ports + 1, folder)
     prepare_sqlite(settings)
@@ -97,9 +99,11 @@ async def keep(folder: Path) -> Kept:
         steps = Steps()
         olga = await Person(browser, companion.store, steps).has_account()  # type: ignore[arg-type] # as a TestClient
         hass = await stack.enter_async_context(_home_assistant(folder))
-        await _enable(hass, Owner(hass, tesla), olga, companion, settings)
+        keeper = partial(_link, hass, Owner(hass, tesla), olga, companion, settings)
+        await (_enable(hass, keeper) if enabled else keeper())
     return Kept(
         folder=folder,
+        enabled=enabled,
         ports=range(ports, ports + 2),
         cookies={cookie.key: cookie.value for cookie in browser.cookie_jar},
         secret=olga.secret,
@@ -125,10 +129,10 @@ async def _home_assistant(folder: Path) -> AsyncIterator[HomeAssistant]:
         await hass.async_stop(force=True)
 
 
-async def _enable(hass: HomeAssistant, owner: Owner, olga: Person, companion: Services, settings: Settings) -> None:
-    """Sign in at Tesla, link, and enable every control for both cars; entities come with the controls.
+async def _enable(hass: HomeAssistant, link: Callable[[], Awaitable[Keeper]]) -> None:
+    """Enable every control for both cars; entities come with the controls.
 
-    Each of the three is a reload, and most of a reload is 300 entities that come and go again.
+    To sign in, to link and to enable are a reload each, and most of a reload is 300 entities that come and go again.
     """
     all_of_them = custom_components.teslafi.PLATFORMS
     with pytest.MonkeyPatch.context() as patched:
@@ -139,12 +143,18 @@ async def _enable(hass: HomeAssistant, owner: Owner, olga: Person, companion: Se
             if entry.domain == DOMAIN and entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
                 patched.setattr(custom_components.teslafi, "PLATFORMS", all_of_them)
 
-        await owner.bring_application("teslafi-monitoring")
-        keeper = Keeper(hass, owner, olga, await watched(owner), companion, settings)
-        assert (await link_companion(hass, owner, olga, keeper.entry, settings))["reason"] == "companion_linked"
-        await keeper.set_up_app()
+        keeper = await link()
         listen_to_entries(hass, changed)
         assert (await keeper.enable())["reason"] == "controls_enabled"
+
+
+async def _link(hass: HomeAssistant, owner: Owner, olga: Person, companion: Services, settings: Settings) -> Keeper:
+    """Sign in at Tesla, link, and set up an authenticator app."""
+    await owner.bring_application("teslafi-monitoring")
+    keeper = Keeper(hass, owner, olga, await watched(owner), companion, settings)
+    assert (await link_companion(hass, owner, olga, keeper.entry, settings))["reason"] == "companion_linked"
+    await keeper.set_up_app()
+    return keeper
 
 
 async def watched(owner: Owner) -> ConfigEntry:
