@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 import time
 
+from homeassistant.components.recorder.core import COMMIT_TASK, Recorder
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import frame
 import pytest
@@ -58,8 +59,12 @@ def storage(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorder_config() -> dict[str, object]:
-    """Commit when a test waits for what is recorded; PHACC's recorder would after each event."""
+def recorder_config(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Commit when a test waits for what is recorded; PHACC's recorder would after each event.
+
+    After all that stands in the recorder's queue then: it would queue nothing while its thread has written nothing yet.
+    """
+    monkeypatch.setattr(Recorder, "_async_commit", lambda recorder, _now: recorder.queue_task(COMMIT_TASK))
     return {"commit_interval": 1}
 
 
