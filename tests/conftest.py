@@ -4,10 +4,12 @@ import asyncio
 import calendar
 from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
+from fcntl import LOCK_EX, flock
 from functools import cache
 import gc
 import logging
 import os
+from pathlib import Path
 import sys
 import threading
 import time
@@ -206,7 +208,10 @@ def pytest_collection() -> Generator[None]:
     """Look for no garbage among what is imported: it stays, and is many times what a test makes."""
     gc.disable()
     try:
-        return (yield)
+        with Path(__file__).open("rb") as one:
+            # In a fresh clone each worker would compile what the other compiles at the same time
+            flock(one, LOCK_EX)
+            return (yield)
     finally:
         gc.freeze()
         # PHACC looks for garbage between modules. A test drops little, and to look through all that it has made, some
