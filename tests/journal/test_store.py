@@ -1,8 +1,10 @@
 """The journal's file: what it keeps, over restarts, rebuilds, imports, thinning and deletion."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import batched
+import json
 from pathlib import Path
 import sqlite3
 import threading
@@ -15,9 +17,10 @@ from custom_components.teslafi.journal.file import JournalUnusable
 from custom_components.teslafi.journal.recorder import CHECKPOINT_SECONDS
 from custom_components.teslafi.journal.replay import Cancelled
 from custom_components.teslafi.journal.rules import current
-from custom_components.teslafi.journal.sample import Sample
+from custom_components.teslafi.journal.sample import Sample, Wake
 from custom_components.teslafi.journal.sessions import CostSource
 from custom_components.teslafi.journal.store import Store, move_aside
+from custom_components.teslafi.polling.observation import Reason
 
 from .conftest import VIN
 from .lives import EPOCH, World
@@ -70,6 +73,44 @@ def test_what_is_recorded_is_there_after_each_restart(path: Path, month: list[Sa
     assert current(parts.state(VIN)) == current(whole.state(VIN))
     whole.close()
     parts.close()
+
+
+def test_a_state_that_an_earlier_version_kept_is_understood(path: Path, month: list[Sample]) -> None:
+    """Version 0.1.0 left nulls out, and wrote spaces."""
+    store = Store(path)
+    store.open()
+    record(store, month)
+    store.close()
+    store.open()
+    known = store.state(VIN)
+    store.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        (text,) = file.execute("SELECT state FROM cars").fetchone()
+        file.execute("UPDATE cars SET state = ?", (json.dumps(without_nulls(json.loads(text))),))
+    store.open()
+    assert known.known is not None
+    assert store.state(VIN) == known
+    store.close()
+
+
+def without_nulls(content: object) -> object:
+    if isinstance(content, dict):
+        return {key: without_nulls(inner) for key, inner in content.items() if inner is not None}
+    return [without_nulls(inner) for inner in content] if isinstance(content, list) else content
+
+
+def test_why_a_car_was_awake_is_kept_by_its_word(path: Path) -> None:
+    """The rules count the seconds of each reason: reasons are words of an enumeration."""
+    store = Store(path)
+    store.open()
+    parked = Sample(at=EPOCH, state=Wake.ONLINE, driving=False, odometer_km=10.0, awake_because=Reason.SENTRY)
+    store.record(VIN, [parked, replace(parked, at=EPOCH + 60, odometer_km=10.001)])
+    known = store.state(VIN)
+    store.close()
+    store.open()
+    assert known.watched.because == {"sentry": 60}
+    assert store.state(VIN) == known
+    store.close()
 
 
 def test_a_rebuild_tells_the_same(store: Store, month: list[Sample]) -> None:
@@ -320,8 +361,7 @@ def test_each_car_keeps_details_as_long_as_its_owner_wants(store: Store) -> None
 
 def _later(samples: Iterable[Sample], seconds: int) -> Iterator[Sample]:
     for sample in samples:
-        values = {name: getattr(sample, name) for name in sample.__slots__}
-        yield Sample(**{**values, "at": sample.at + seconds})
+        yield replace(sample, at=sample.at + seconds)
 
 
 def test_a_deleted_car_is_not_in_the_file_anymore(store: Store, month: list[Sample]) -> None:

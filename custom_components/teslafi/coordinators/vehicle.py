@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 import random
@@ -23,6 +22,7 @@ from ..polling.memory import Memory
 from ..polling.observation import fresh_blocks, observed_in
 from ..polling.pace import PACES, Step
 from ..polling.rule import Ask, AwakeBecause, Moment, PollingState
+from ..record import changed
 from ..storage.last_values import LastValues
 from ..tesla.decode import Decoded, assume, decode_vehicle, merge, without
 from ..tesla.errors import RateLimited, TeslaError, UnexpectedAnswer, VehicleAsleep, VehicleInService
@@ -396,7 +396,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._audience.data_received()
         seen_at = self._seen_at(decoded.snapshot)
         self._tell_of_look(sample_of(decoded.snapshot, came, observation.reasons, seen_at))
-        return replace(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
+        return changed(data, state=CarState.ONLINE, data_at=now, contact_at=now, block_at=block_at)
 
     def _with_state(self, data: VehicleData, answer: Snapshot, *, listed: bool = False) -> VehicleData:
         """Take in the vehicle object of an answer; `listed`, when it came with the list of products."""
@@ -410,7 +410,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         self._base = merge(self._base, answer)
         self.tell_journal()
         self._untold = state_sample(state, self._seen_at(answer))
-        return replace(data, state=state, contact_at=dt_util.utcnow())
+        return changed(data, state=state, contact_at=dt_util.utcnow())
 
     @callback
     def tell_journal(self) -> None:
@@ -465,7 +465,7 @@ class VehicleCoordinator(TeslaCoordinator[VehicleData]):
         step = self._budget.step(self.vin)
         if step is not data.polling:
             self._audience.look_at_budget()
-        return replace(
+        return changed(
             data,
             snapshot=assume(self._base, self._assumed.values()),
             requests=self.ledger.page(month.month),

@@ -1,14 +1,15 @@
 """What is known of a car when something new is seen: the newest value of everything that was ever said."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..record import record
 from .sample import Moment, Position, Sample
 
 UNPLUGGED = frozenset({"Disconnected", "Unknown", "", "<invalid>"})
 """`charging_state` without a cable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Known:
     """The newest values, of which the newest came at `at`."""
 

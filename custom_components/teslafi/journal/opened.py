@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, NamedTuple
 
+from ..record import record
 from .known import Known
 from .sample import Moment, Sample
 from .sessions import Charge, ChargeEnergy, Drive, Kind, Parking
@@ -20,7 +21,7 @@ SEEN_ENOUGH_KWH: Final = 0.3
 """From so much energy between two looks on, what was used is scaled up to what was added in all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Seen:
     """Sums over the samples of a session."""
 
@@ -83,7 +84,7 @@ def _bounds(before: Known, after: Known, span: Span, seen: Seen) -> dict[str, An
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenDrive:
     """A drive that goes on."""
 
@@ -149,7 +150,7 @@ def drive_between(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenCharge:
     """A charge that goes on."""
 
@@ -264,7 +265,7 @@ def charge_between(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Watched:
     """How long the car was seen asleep and awake, and why awake, in seconds."""
 
@@ -297,7 +298,7 @@ class Watched:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpenParking:
     """A car that stands."""
 

@@ -4,8 +4,8 @@ Of a run of samples that say the same, the first and the last are kept, and one 
 `since`: the car was watched all the while. Rules and store see the same samples, so a rebuild tells the same sessions.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from .sample import Moment, Sample
 
@@ -16,8 +16,7 @@ RANGE_KM: Final = 0.5
 """By how much the rated range of a standing car may change before it is news."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(NamedTuple):
     """The last sample that was kept, and the newest repetition of it."""
 
     kept: Sample | None = None

@@ -6,12 +6,11 @@ before: what follows there has been told already.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-import json
 from typing import Final
 
 from sqlalchemy import Connection
 
-from .plain import NotUnderstood, from_json, to_json
+from .plain import NotUnderstood, from_json
 from .recorder import Recorder
 from .rows import Rows
 from .rules import State
@@ -141,13 +140,14 @@ class Replay:
         checkpoints = self._recorder.unwritten.checkpoints
         if not checkpoints:
             return None
-        same = [
-            at
-            for at, state in checkpoints
-            if state.told is None and self._rows.checkpoint_at(self._connection, self._car, at) == _text(state)
-        ]
+        same = [at for at, state in checkpoints if state.told is None and self._kept_at(at) == state]
         self._write()
         return same[0] if same else None
+
+    def _kept_at(self, at: Moment) -> State | None:
+        """Return the state that was kept at a moment."""
+        text = self._rows.checkpoint_at(self._connection, self._car, at)
+        return None if text is None else _usable((at, text), at)[1]
 
     def _write_some(self) -> None:
         unwritten = self._recorder.unwritten
@@ -157,7 +157,7 @@ class Replay:
     def _write(self) -> None:
         unwritten = self._recorder.take_unwritten()
         self.done.sessions += len(unwritten.closed)
-        self._rows.write(self._connection, self._car, unwritten, imported=True)
+        self._rows.write(self._connection, {self._car: unwritten}, imported=True)
 
 
 def _runs_on(before: Sample, sample: Sample) -> bool:
@@ -165,15 +165,11 @@ def _runs_on(before: Sample, sample: Sample) -> bool:
     return sample.since is not None and sample.since <= before.at
 
 
-def _text(state: State) -> str:
-    return json.dumps(to_json(state))
-
-
 def _usable(found: tuple[Moment, str] | None, otherwise: Moment) -> tuple[Moment, State]:
     """Return a kept state with its moment; if it is not understood, an empty one."""
     if found is None:
         return otherwise, State()
     try:
-        return found[0], from_json(State, json.loads(found[1]))
+        return found[0], from_json(State, found[1])
     except NotUnderstood:
         return otherwise, State()

@@ -1,8 +1,8 @@
 """What the journal asks of its tables, within a transaction that somebody else began."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-import json
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
@@ -83,14 +83,14 @@ class Rows:
         """Return the rules' state of a car; an empty one if it is not understood."""
         text = connection.exec_driver_sql("SELECT state FROM cars WHERE id = ?", (car,)).scalar()
         try:
-            return State() if text is None else from_json(State, json.loads(text))
-        except NotUnderstood, json.JSONDecodeError:
+            return State() if text is None else from_json(State, text)
+        except NotUnderstood:
             return State()
 
-    def keep_state(self, connection: Connection, car: int, state: State) -> None:
-        """Keep the rules' state of a car."""
-        text = json.dumps(to_json(state))
-        connection.exec_driver_sql("UPDATE cars SET state = ? WHERE id = ?", (text, car))
+    def keep_states(self, connection: Connection, states: Mapping[int, State]) -> None:
+        """Keep the rules' states of cars, by their numbers."""
+        rows = [(to_json(state), car) for car, state in states.items()]
+        connection.exec_driver_sql("UPDATE cars SET state = ? WHERE id = ?", rows)
 
     def thinned_until(self, connection: Connection, car: int) -> Moment:
         """Return until when a car's samples are thinned."""
@@ -123,20 +123,20 @@ class Rows:
 
     # Writing
 
-    def write(self, connection: Connection, car: int, unwritten: Unwritten, *, imported: bool = False) -> None:
-        """Write samples, sessions and checkpoints."""
-        if unwritten.samples:
-            connection.exec_driver_sql(
-                _SAMPLE_INSERT,
-                [
-                    (
-                        sample.at * CARS_MOST + car,
-                        1 if imported else None,
-                        *row_of(sample, lambda text: self._number_of(connection, text)),
-                    )
-                    for sample in unwritten.samples
-                ],
-            )
+    def write(self, connection: Connection, unwritten: Mapping[int, Unwritten], *, imported: bool = False) -> None:
+        """Write samples, sessions and checkpoints of cars, by their numbers."""
+        number_of = partial(self._number_of, connection)
+        rows = [
+            (sample.at * CARS_MOST + car, 1 if imported else None, *row_of(sample, number_of))
+            for car, one in unwritten.items()
+            for sample in one.samples
+        ]
+        if rows:
+            connection.exec_driver_sql(_SAMPLE_INSERT, rows)
+        for car, one in unwritten.items():
+            self._write_told(connection, car, one)
+
+    def _write_told(self, connection: Connection, car: int, unwritten: Unwritten) -> None:
         for told_at, closed in unwritten.closed:
             if isinstance(closed, SoftwareVersion):
                 row = (car, closed.since, closed.version, closed.after, told_at)
@@ -144,7 +144,7 @@ class Rows:
             else:
                 connection.exec_driver_sql(_SESSION_INSERT[closed.kind], (car, told_at, *session_row(closed)))
         for at, state in unwritten.checkpoints:
-            connection.exec_driver_sql(_insert("checkpoints", 4), (car, at, RULES, json.dumps(to_json(state))))
+            connection.exec_driver_sql(_insert("checkpoints", 4), (car, at, RULES, to_json(state)))
 
     def forget_sample(self, connection: Connection, car: int, at: Moment) -> None:
         """Delete one sample."""

@@ -6,9 +6,10 @@ The same samples always tell the same sessions, however they are portioned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, NamedTuple
 
+from ..record import record
 from .known import Known, known_with
 from .opened import (
     OpenCharge,
@@ -97,7 +98,7 @@ class Run(NamedTuple):
 type Open = OpenDrive | OpenCharge | OpenParking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class State:
     """All that the rules remember of one car. Empty before the first sample."""
 
@@ -322,7 +323,7 @@ def _with_sample(opened: Open, sample: Sample, known: Known, moved: float) -> Op
     return opened.with_sample(sample, known)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Look:
     """One look at the car beside the one before."""
 

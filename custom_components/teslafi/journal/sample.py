@@ -1,8 +1,9 @@
 """One observation of one car. Metric units throughout; where Tesla sends miles, whoever makes the sample converts."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from ..record import record
 
 KM_PER_MILE: Final = 1.609344
 
@@ -26,7 +27,7 @@ PARKED: Final = frozenset({None, "", "P", "<invalid>"})
 """`shift_state` of a car that stands: Tesla sends null once the driver has left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Sample:
     """What was seen of a car at one moment. None means not said; then what was known before still holds.
 

@@ -1,6 +1,7 @@
 """A sample as the store keeps it: whole numbers, each by its resolution, and texts by their numbers."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from .sample import Sample, Wake
@@ -37,6 +38,10 @@ TEXTS: Final = (
 STATES: Final = (Wake.ONLINE, Wake.ASLEEP, Wake.OFFLINE)
 COLUMNS: Final = ("state", *SCALES, *PLAIN, *TEXTS)
 
+_SCALED: Final = attrgetter(*SCALES)
+_PLAIN: Final = attrgetter(*PLAIN)
+_TEXTS: Final = attrgetter(*TEXTS)
+
 type Row = tuple[int | None, ...]
 
 
@@ -59,8 +64,8 @@ def rounded(sample: Sample) -> Sample:
         wheels=sample.wheels,
         awake_because=sample.awake_because,
         **{
-            name: None if (value := getattr(sample, name)) is None else round(value * scale) / scale
-            for name, scale in SCALES.items()
+            name: None if value is None else round(value * scale) / scale
+            for (name, scale), value in zip(SCALES.items(), _SCALED(sample), strict=True)
         },
     )
 
@@ -69,9 +74,12 @@ def row_of(sample: Sample, number_of: Callable[[str], int]) -> Row:
     """Return what the columns of a sample hold."""
     return (
         None if sample.state is None else STATES.index(sample.state),
-        *(None if (value := getattr(sample, name)) is None else round(value * scale) for name, scale in SCALES.items()),
-        *(getattr(sample, name) for name in PLAIN),
-        *(None if (text := getattr(sample, name)) is None else number_of(text) for name in TEXTS),
+        *[
+            None if value is None else round(value * scale)
+            for value, scale in zip(_SCALED(sample), SCALES.values(), strict=True)
+        ],
+        *_PLAIN(sample),
+        *[None if text is None else number_of(text) for text in _TEXTS(sample)],
     )
 
 

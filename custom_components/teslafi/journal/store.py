@@ -127,7 +127,7 @@ class Store:
             return
         with self._rewriting(vin) as (connection, car):
             self._rows.forget_after(connection, car, until)
-            self._rows.keep_state(connection, car, Replay(connection, self._rows, car).rebuild())
+            self._rows.keep_states(connection, {car: Replay(connection, self._rows, car).rebuild()})
 
     def _take_in(self, recorder: Recorder, samples: Iterable[Sample], *, flush: bool) -> Sequence[Closed]:
         closed = [one for sample in samples for one in recorder.see(sample)]
@@ -158,10 +158,9 @@ class Store:
         unwritten = {vin: recorder.take_unwritten() for vin, recorder in recorders.items()}
         try:
             with self._transaction() as connection:
-                for vin, recorder in recorders.items():
-                    car = self._rows.new_car(connection, vin)
-                    self._rows.write(connection, car, unwritten[vin])
-                    self._rows.keep_state(connection, car, recorder.state)
+                cars = {vin: self._rows.new_car(connection, vin) for vin in recorders}
+                self._rows.write(connection, {car: unwritten[vin] for vin, car in cars.items()})
+                self._rows.keep_states(connection, {car: recorders[vin].state for vin, car in cars.items()})
         except JournalUnusable:
             for vin, recorder in recorders.items():
                 samples = unwritten[vin].samples
@@ -401,14 +400,14 @@ class Store:
             replay = Replay(connection, self._rows, car, progress=progress, cancelled=cancelled)
             state = replay.bring_in(samples)
             if state is not None:
-                self._rows.keep_state(connection, car, state)
+                self._rows.keep_states(connection, {car: state})
             return replay.done
 
     def rebuild(self, vin: str, *, progress: Callable[[Replayed], None] | None = None) -> Replayed:
         """Tell all sessions anew from the samples that are kept whole; those of thinned months stay as they are."""
         with self._rewriting(vin) as (connection, car):
             replay = Replay(connection, self._rows, car, progress=progress)
-            self._rows.keep_state(connection, car, replay.rebuild())
+            self._rows.keep_states(connection, {car: replay.rebuild()})
             return replay.done
 
     def thin(self, now: Moment, days: int = THIN_DAYS, *, of: Mapping[str, int | None] | None = None) -> int:

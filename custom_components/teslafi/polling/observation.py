@@ -6,6 +6,7 @@ nothing about now.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..tesla.decode import BLOCKS
@@ -130,10 +131,17 @@ def observed_in(answer: Snapshot, fresh: frozenset[str]) -> Observation:
 
 def fresh_blocks(answer: Snapshot) -> frozenset[str]:
     """Return the blocks that came with an answer and are no leftovers: none is far older than the newest."""
-    blocks = answer.reported & BLOCKS
-    stamps = {name: getattr(answer, name).timestamp for name in blocks & _TIMED}
-    newest = max((stamp for stamp in stamps.values() if stamp is not None), default=0)
-    return frozenset(name for name in blocks if (stamp := stamps.get(name)) is None or newest - stamp <= STALE)
+    blocks = _blocks_of(answer.reported)
+    stamps = {name: stamp for name in _TIMED & blocks if (stamp := getattr(answer, name).timestamp) is not None}
+    newest = max(stamps.values(), default=0)
+    leftovers = [name for name, stamp in stamps.items() if newest - stamp > STALE]
+    return blocks.difference(leftovers) if leftovers else blocks
+
+
+@lru_cache(maxsize=64)
+def _blocks_of(reported: frozenset[str]) -> frozenset[str]:
+    """Return the blocks among paths: of nearly every answer of every car the same ones."""
+    return reported & BLOCKS
 
 
 def _charge_left(answer: Snapshot) -> float | None:

@@ -7,11 +7,11 @@ words.
 """
 
 from collections.abc import Callable
-from copy import replace
 from enum import StrEnum
 import math
 from typing import Final, NamedTuple
 
+from ..record import changed
 from .backoff import Backoff, Trouble
 from .learnt import PLACE_RADIUS, SHORT_STOP, Kind, Learnt, Place, is_night
 from .observation import Observation, Reason
@@ -456,14 +456,14 @@ def asked_by_others(polling: PollingState, now: Moment) -> bool:
 def asked(polling: PollingState, ask: Ask, now: Moment) -> PollingState:
     """Take in that a request goes out."""
     if ask is Ask.STATE:
-        return replace(polling, states_asked=(*polling.states_asked, now.clock)[-STATES_A_MINUTE:], wanted=False)
-    return replace(polling, looks_asked=(*polling.looks_asked, now.clock)[-LOOKS_A_MINUTE:], hint_at=None)
+        return changed(polling, states_asked=(*polling.states_asked, now.clock)[-STATES_A_MINUTE:], wanted=False)
+    return changed(polling, looks_asked=(*polling.looks_asked, now.clock)[-LOOKS_A_MINUTE:], hint_at=None)
 
 
 def state_answered(polling: PollingState, *, online: bool, asleep: bool, now: Moment) -> PollingState:
     """Take in the answer of a state request."""
     if polling.state_backoff.trouble is not None:
-        polling = replace(polling, state_backoff=polling.state_backoff.succeeded())
+        polling = changed(polling, state_backoff=polling.state_backoff.succeeded())
     return state_told(polling, online=online, asleep=asleep, now=now)
 
 
@@ -471,7 +471,7 @@ def state_told(polling: PollingState, *, online: bool, asleep: bool, now: Moment
     """Take in the car's state from whoever tells it, such as the list of products."""
     if online == polling.online:
         hint_at = polling.hint_at if online else None
-        return replace(polling, state_at=now.clock, asleep=asleep and not online, hint_at=hint_at)
+        return changed(polling, state_at=now.clock, asleep=asleep and not online, hint_at=hint_at)
     if online:
         return _woken(polling, now)
     return _gone(polling, asleep=asleep, now=now)
@@ -480,7 +480,7 @@ def state_told(polling: PollingState, *, online: bool, asleep: bool, now: Moment
 def _woken(polling: PollingState, now: Moment) -> PollingState:
     looked = polling.looks_asked[-1] if polling.looks_asked else float("-inf")
     flaps = not polling.visited and now.clock - looked <= FLAP_SOON
-    return replace(
+    return changed(
         polling,
         flaps=min(polling.flaps + 1, COUNTED_MOST) if flaps else 0,
         online=True,
@@ -512,7 +512,7 @@ def _gone(polling: PollingState, *, asleep: bool, now: Moment) -> PollingState:
     counted = polling.stop_counted or (polling.parked_at is not None and asleep)
     if counted and not polling.stop_counted:
         learnt = learnt.stopped(polling.parked_place, None, charged=polling.stop_charged)
-    return replace(
+    return changed(
         polling,
         online=False,
         asleep=asleep,
@@ -559,11 +559,11 @@ def _with_silence(polling: PollingState, observed: Observation, now: Moment) -> 
     """Take in whether a silence before this look brought no sleep, though nothing was going on."""
     before = polling.observed
     if observed.reasons or observed.open or before.reasons or before.open:
-        return replace(polling, silences=0, longest_silence=0.0) if polling.silences else polling
+        return changed(polling, silences=0, longest_silence=0.0) if polling.silences else polling
     quiet_for = now.clock - polling.data_at if polling.data_at is not None else 0.0
     if polling.data_at is None or quiet_for < silence_of(polling):
         return polling
-    return replace(
+    return changed(
         polling,
         silences=min(polling.silences + 1, COUNTED_MOST),
         longest_silence=max(polling.longest_silence, quiet_for),
@@ -579,7 +579,7 @@ def _with_stop(polling: PollingState, observed: Observation, change: _Change, no
         polling = _arrived(polling, observed, change, now)
     elif parked_at is not None and not observed.driving and _is_elsewhere(polling.parked_place, observed.place):
         # A whole drive went by unseen: the stop before it ended in the silence
-        polling = replace(
+        polling = changed(
             polling,
             learnt=_stop_learnt(polling, parked_at, now),
             parked_at=now.clock,
@@ -588,18 +588,18 @@ def _with_stop(polling: PollingState, observed: Observation, change: _Change, no
             stop_counted=False,
         )
     if observed.charging:
-        polling = replace(polling, stop_charged=True)
+        polling = changed(polling, stop_charged=True)
     if polling.parked_at is None or polling.stop_counted or now.clock - polling.parked_at <= SHORT_STOP:
         return polling
     learnt = polling.learnt.stopped(polling.parked_place, None, charged=polling.stop_charged)
-    return replace(polling, learnt=learnt, stop_counted=True)
+    return changed(polling, learnt=learnt, stop_counted=True)
 
 
 def _departed(polling: PollingState, now: Moment) -> PollingState:
     left_at = _left_at(polling, now)
     learnt = polling.learnt if polling.parked_at is None else _stop_learnt(polling, polling.parked_at, now)
     learnt = learnt.departed(now.minute - round((now.clock - left_at) / MINUTE))
-    return replace(
+    return changed(
         polling, learnt=learnt, parked_at=None, departed_at=now.clock, stop_charged=False, stop_counted=False
     )
 
@@ -608,7 +608,7 @@ def _arrived(polling: PollingState, observed: Observation, change: _Change, now:
     learnt = polling.learnt
     if change.arrived and polling.departed_at is not None:
         learnt = learnt.drove(polling.parked_place, now.clock - polling.departed_at)
-    return replace(
+    return changed(
         polling,
         learnt=learnt,
         parked_at=now.clock,
@@ -636,7 +636,7 @@ def _with_look(polling: PollingState, observed: Observation, change: _Change, no
     goes_on = before.driving == observed.driving and before.charging == observed.charging
     starts = observed.charge_starts_at
     overdue = polling.overdue + 1 if _expected_end_is_over(polling, observed, now) else 0
-    return replace(
+    return changed(
         polling,
         online=True,
         asleep=False,
@@ -689,7 +689,7 @@ def state_failed(
 ) -> PollingState:
     """Take in that a state request brought no answer about the car."""
     backoff = polling.state_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
-    return replace(polling, state_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now))
+    return changed(polling, state_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now))
 
 
 def data_failed(
@@ -698,7 +698,7 @@ def data_failed(
     """Take in that a look brought no answer. After 408 the state is asked at once: the car may be asleep or gone."""
     backoff = polling.data_backoff.failed(trouble, now.clock, retry_after=retry_after, jitter=jitter)
     wanted = polling.wanted or trouble is Trouble.UNANSWERED
-    return replace(polling, data_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now), wanted=wanted)
+    return changed(polling, data_backoff=backoff, crowded_at=_crowded_at(polling, trouble, now), wanted=wanted)
 
 
 def _crowded_at(polling: PollingState, trouble: Trouble, now: Moment) -> float | None:
@@ -708,13 +708,13 @@ def _crowded_at(polling: PollingState, trouble: Trouble, now: Moment) -> float |
 def without_habits(polling: PollingState) -> PollingState:
     """Forget the times and places of stops and departures."""
     learnt = polling.learnt.without_habits()
-    return polling if learnt == polling.learnt else replace(polling, learnt=learnt)
+    return polling if learnt == polling.learnt else changed(polling, learnt=learnt)
 
 
 def look_wanted(polling: PollingState, now: Moment) -> PollingState:
     """Take in that somebody asks for a look now. It never wakes the car, and what Tesla told us to wait for stays."""
     known_online = polling.online and _fresh(polling, now.clock)
-    return replace(polling, wanted=polling.wanted or not known_online, hint_at=now.clock)
+    return changed(polling, wanted=polling.wanted or not known_online, hint_at=now.clock)
 
 
 def hinted(polling: PollingState, now: Moment) -> PollingState:
@@ -727,7 +727,7 @@ def hinted(polling: PollingState, now: Moment) -> PollingState:
     if polling.hinted_at is not None and now.clock - polling.hinted_at < deaf:
         return polling
     awaited = EXPECTED / (1 + polling.idle_hints)
-    hinted = replace(
+    hinted = changed(
         polling,
         hinted_at=now.clock,
         idle_hints=min(polling.idle_hints + 1, COUNTED_MOST),

@@ -428,13 +428,17 @@ def merge(older: Snapshot, newer: Snapshot) -> Snapshot:
     reported = newer.reported
     return Snapshot(
         vehicle=_VEHICLE.merge(older.vehicle, newer.vehicle, reported),
-        reported=older.reported if reported <= older.reported else _union(older.reported, reported),
+        reported=_ever_reported(older.reported, reported),
         **{name: getattr(newer if name in reported else older, name) for name in _BLOCKS},
     )
 
 
-_union: Final = lru_cache(maxsize=4 * _SHAPES)(frozenset[str].union)
-"""Both sets of paths as one, the same one for all cars that told the same."""
+@lru_cache(maxsize=4 * _SHAPES)
+def _ever_reported(older: frozenset[str], newer: frozenset[str]) -> frozenset[str]:
+    """Return both sets of paths as one, the same one for all cars that told the same: the sets are large."""
+    return older if newer <= older else older | newer
+
+
 _NOTHING_KNOWN: Final = Snapshot()
 
 

@@ -14,7 +14,7 @@ names and types: recorded answers of 2018 to 2024, Tesla's documentation and the
 
 from enum import StrEnum
 
-from .record import record
+from ..record import record
 
 type Moment = int
 """Epoch milliseconds that some cars send as an object of seconds and nanoseconds."""

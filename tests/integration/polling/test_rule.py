@@ -15,6 +15,7 @@ from custom_components.teslafi.polling.learnt import WEEK, Kind, Learnt
 from custom_components.teslafi.polling.observation import Observation, Reason
 from custom_components.teslafi.polling.pace import PACES, Mode, Step, pace_of
 from custom_components.teslafi.polling.rule import Ask, Moment, PollingState, Unforced, Why
+from custom_components.teslafi.record import changed
 from custom_components.teslafi.tesla.requests import PRICES_USD, Category
 from tests.bench.policy.car import DAY, EPOCH, HOUR, Car, Charge, Drive, Life, Span, Spell
 from tests.bench.policy.lives import LIVES, life_of
@@ -578,3 +579,13 @@ def test_cars_of_the_bench_sleep_by_themselves() -> None:
     assert car.awake_beyond_natural() == 0
     car.looks.clear()
     assert car.look(9 * DAY + 3 * HOUR) is None
+
+
+def test_a_changed_copy_of_a_tuple_is_what_replace_makes() -> None:
+    polling = PollingState(online=True, looks=3)
+    copy = changed(polling, looks=4, observed=Observation(plugged=True))
+    assert type(copy) is PollingState
+    assert copy == replace(polling, looks=4, observed=Observation(plugged=True))
+    assert polling.looks == 3
+    with pytest.raises(KeyError):
+        changed(polling, glances=1)
