@@ -1,8 +1,12 @@
 """Trouble of ours is 503 with `Retry-After`, whatever is asked: never a 500, and never the visitor's fault."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
+from pathlib import Path
 import sqlite3
+import threading
+from typing import Any
 
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
@@ -18,6 +22,7 @@ from teslafi_companion.domain.accounts.throttle import SIGN_IN_STRANGER, Attempt
 from teslafi_companion.http.services import make_services
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store, StoreUnreachable, new_id
+from teslafi_companion.store.sqlite import connect
 from teslafi_companion.work.housekeeping import keep_house
 
 from .clock import ManualClock
@@ -246,6 +251,9 @@ async def test_readiness_notices_a_database_that_takes_no_writes(store: Store, c
         assert (await client.get("/healthz")).status == 200
         words.append(writable)
         assert (await client.get("/readyz")).status == 200
+        async with store.reading() as transaction:
+            written = [row.written_at for row in await transaction.rows(select(tables.probe.c.written_at))]
+        assert written == [clock()], "a write that changes nothing needs no disk"
         # What was written while the clock was ahead says nothing about the present
         clock.advance(days=2)
         assert (await client.get("/readyz")).status == 200
@@ -293,3 +301,67 @@ async def test_what_did_nothing_leaves_no_beginning_behind(store: Store) -> None
         await transaction.first(select(tables.probe))
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
             other.execute("BEGIN IMMEDIATE")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("it_gets_the_lock", [True, False])
+async def test_who_gives_up_while_another_writes_leaves_neither_lock_nor_row(
+    store: Store, *, it_gets_the_lock: bool
+) -> None:
+    """SQLite's thread waits for the lock all the same, and writes if it gets it: in a transaction that ends there."""
+    async with store.reading() as transaction:
+        await transaction.execute(text(f"PRAGMA busy_timeout = {60_000 if it_gets_the_lock else 1}"))
+    path = store.settings.sqlite_path
+    assert path is not None
+
+    async def write() -> None:
+        async with store.transaction() as transaction:
+            await transaction.execute(insert(tables.probe).values(id=1, written_at=store.clock()))
+
+    asked = asyncio.Event()
+    event.listen(store.engine.sync_engine, "before_cursor_execute", lambda *_: asked.set())
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        gives_up = asyncio.create_task(write())
+        await asked.wait()
+        gives_up.cancel()
+        if it_gets_the_lock:
+            other.execute("ROLLBACK")
+        with pytest.raises(asyncio.CancelledError):
+            await gives_up
+        if it_gets_the_lock:
+            other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT count(*) FROM probe").fetchone() == (0,)
+        other.execute("ROLLBACK")
+        await write()
+        other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT count(*) FROM probe").fetchone() == (1,)
+
+
+async def test_a_statement_on_its_way_is_undone_with_its_transaction(tmp_path: Path) -> None:
+    """The thread comes to it when the event loop has ended the transaction."""
+    connection = await connect(tmp_path / "data.sqlite3")
+    cursor = await connection.cursor()
+    await cursor.execute("CREATE TABLE told (word)")
+    busy = threading.Event()
+
+    async def begun(asked: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        task = asyncio.create_task(asked)
+        await asyncio.sleep(0)
+        return task
+
+    def hold(_: sqlite3.Connection) -> None:
+        busy.wait()
+
+    try:
+        holding = await begun(connection.visit(hold))
+        connection.begin("BEGIN IMMEDIATE")
+        writing = await begun(cursor.execute("INSERT INTO told VALUES ('something')"))
+        ending = await begun(connection.rollback())
+        busy.set()
+        await asyncio.gather(holding, writing, ending)
+        assert not connection.in_transaction
+        assert await (await cursor.execute("SELECT * FROM told")).fetchall() == []
+    finally:
+        busy.set()
+        await connection.close()

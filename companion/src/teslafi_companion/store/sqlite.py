@@ -5,6 +5,7 @@ the thread wait for each other, which costs more than the statement itself. Here
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 import sqlite3
 from typing import Any, Final, override
@@ -59,23 +60,38 @@ class OneVisitCursor:
         self._rows = []
 
 
+@dataclass
+class _Beginning:
+    """How a transaction begins, and how far it has come."""
+
+    how: str
+    asked: bool = False
+    """Whether its first statement is on its way: known to the event loop."""
+    done: bool = False
+    """Whether it has begun: known to the thread."""
+
+
 class OneVisitConnection(aiosqlite.Connection):
     """aiosqlite's connection, with its thread and its queue."""
 
-    _beginning = ""
+    _beginning: _Beginning | None = None
 
     def begin(self, how: str) -> None:
         """Begin a transaction in the visit of its first statement: one for the beginning alone costs as much again."""
-        self._beginning = how
+        self._beginning = _Beginning(how)
 
     async def visit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do something with the connection in its thread."""
+        # The thread comes to it when this loop may have ended the transaction: what was cancelled is done all the same
+        beginning = self._beginning
+        if beginning is not None:
+            beginning.asked = True
 
         def begun(connection: sqlite3.Connection) -> None:
-            if self._beginning:
-                connection.execute(self._beginning)
+            if beginning is not None and not beginning.done:
+                connection.execute(beginning.how)
                 # As long as it cannot begin, nothing is done outside of it
-                self._beginning = ""
+                beginning.done = True
             work(connection)
 
         await self._execute(begun, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
@@ -88,16 +104,19 @@ class OneVisitConnection(aiosqlite.Connection):
     @override
     async def commit(self) -> None:
         """Commit, if there is a transaction."""
-        self._beginning = ""
-        if self.in_transaction:
+        if self._ends():
             await super().commit()
 
     @override
     async def rollback(self) -> None:
         """Roll back, if there is a transaction."""
-        self._beginning = ""
-        if self.in_transaction:
+        if self._ends():
             await super().rollback()
+
+    def _ends(self) -> bool:
+        """End the transaction; say whether the thread has to be asked to."""
+        beginning, self._beginning = self._beginning, None
+        return beginning is not None and beginning.asked
 
 
 async def connect(path: Path) -> OneVisitConnection:
