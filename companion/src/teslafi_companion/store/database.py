@@ -316,8 +316,11 @@ class Transaction:
 
     async def insert_once(self, table: Table, unique: str, values: Mapping[str, object]) -> bool:
         """Insert a row unless there is one with the same value in the `unique` column; says whether it did."""
-        statement = _insertion(self.connection.dialect.name, table, unique, tuple(values))
-        return await self.changed_one(statement, values)
+        return await self.changed_one(_insertion(self.connection.dialect.name, table, unique, tuple(values)), values)
+
+    async def insert_or_change(self, table: Table, unique: str, values: Mapping[str, object], changed: str) -> None:
+        """Insert a row, or change the `changed` column of the one with the same value in the `unique` column."""
+        await self.execute(_insertion(self.connection.dialect.name, table, unique, tuple(values), changed), values)
 
     def seal(self, value: object, table: Table, row: UUID, owner: UUID, column: str = "sealed") -> bytes:
         """Seal a JSON value for its place."""
@@ -412,9 +415,16 @@ def as_text(dialect: str, statement: ClauseElement, columns: Sequence[str] | Non
 
 
 @cache
-def _insertion(dialect: str, table: Table, unique: str, columns: tuple[str, ...]) -> TextClause:
-    """Make the INSERT of these columns that another row with the same `unique` one keeps out."""
-    return as_text(dialect, upsert(dialect, table).on_conflict_do_nothing(index_elements=[unique]), columns)
+def _insertion(dialect: str, table: Table, unique: str, columns: tuple[str, ...], changed: str = "") -> TextClause:
+    """Make the INSERT of these columns that another row with the same `unique` one keeps out, or is changed by."""
+    insertion = upsert(dialect, table)
+    if changed:
+        insertion = insertion.on_conflict_do_update(
+            index_elements=[unique], set_={changed: insertion.excluded[changed]}
+        )
+    else:
+        insertion = insertion.on_conflict_do_nothing(index_elements=[unique])
+    return as_text(dialect, insertion, columns)
 
 
 def new_id() -> UUID:

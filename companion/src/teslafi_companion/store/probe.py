@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from .database import Store, StoreUnreachable, upsert
+from .database import Store, StoreUnreachable
 from .tables import probe
 
 SECONDS: Final = 3.0
@@ -44,6 +44,5 @@ class Probe:
         """Write one row and wait until it is on the disk: that alone shows one that is full or read-only."""
         async with self._store.transaction() as transaction:
             now = transaction.now
-            statement = upsert(transaction.connection.dialect.name, probe).values(id=1, written_at=now)
-            await transaction.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"written_at": now}))
+            await transaction.insert_or_change(probe, "id", {"id": 1, "written_at": now}, "written_at")
         return now

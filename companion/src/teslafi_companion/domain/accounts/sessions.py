@@ -67,9 +67,15 @@ def _session(transaction: Transaction, row: Row[Any]) -> Session:
     )
 
 
-def _live(transaction: Transaction) -> Any:  # noqa: ANN401 - an SQL expression
+_LIVE: Final = (session.c.seen_at > bindparam("seen_after")) & (session.c.created_at > bindparam("created_after"))
+_BY_TOKEN: Final = select(session).where(session.c.token_hash == bindparam("token"), _LIVE)
+"""Made once, as each request asks for its session."""
+
+
+def _after(transaction: Transaction) -> dict[str, object]:
+    """Return since when a session that is live was used, and made."""
     policy, now = transaction.policy, transaction.now
-    return (session.c.seen_at > now - policy.session_idle) & (session.c.created_at > now - policy.session_absolute)
+    return {"seen_after": now - policy.session_idle, "created_after": now - policy.session_absolute}
 
 
 async def open_session(
@@ -107,24 +113,8 @@ async def open_session(
 
 async def find_session(transaction: Transaction, token: str) -> Session | None:
     """Return the live session of a token, or None."""
-    policy, now = transaction.policy, transaction.now
-    row = await transaction.first(
-        _BY_TOKEN,
-        {
-            "token": token_hash(token),
-            "seen_after": now - policy.session_idle,
-            "created_after": now - policy.session_absolute,
-        },
-    )
+    row = await transaction.first(_BY_TOKEN, {"token": token_hash(token)} | _after(transaction))
     return None if row is None else _session(transaction, row)
-
-
-_BY_TOKEN: Final = select(session).where(
-    session.c.token_hash == bindparam("token"),
-    session.c.seen_at > bindparam("seen_after"),
-    session.c.created_at > bindparam("created_after"),
-)
-"""Made once, as each request asks for its session."""
 
 
 def wants_touch(found: Session, now: datetime) -> bool:
@@ -161,7 +151,7 @@ async def renew_token(
             "methods": " ".join(sorted(found.methods | {method})),
         }
     renewed = await transaction.changed_one(
-        update(session).where(session.c.id == found.id, _live(transaction)).values(values)
+        update(session).where(session.c.id == found.id, _LIVE).values(values), _after(transaction)
     )
     return token if renewed else None
 
@@ -169,7 +159,8 @@ async def renew_token(
 async def sessions_of(transaction: Transaction, account_id: UUID) -> list[Session]:
     """Return the live sessions of an account, the last used first."""
     rows = await transaction.rows(
-        select(session).where(session.c.account_id == account_id, _live(transaction)).order_by(session.c.seen_at.desc())
+        select(session).where(session.c.account_id == account_id, _LIVE).order_by(session.c.seen_at.desc()),
+        _after(transaction),
     )
     return [_session(transaction, row) for row in rows]
 

@@ -99,18 +99,7 @@ async def note_customer(transaction: Transaction, account_id: UUID, email: str) 
     """Note that Chargebee knows an account under an address."""
     index = address_index(transaction.cipher, email)
     values = {"account_id": account_id, "created_at": transaction.now, "email_index": index}
-    await transaction.execute(_noting(transaction.connection.dialect.name), values)
-
-
-@cache
-def _noting(dialect: str) -> TextClause:
-    insertion = upsert(dialect, billing_customer)
-    newer = {"email_index": insertion.excluded.email_index}
-    return as_text(
-        dialect,
-        insertion.on_conflict_do_update(index_elements=["account_id"], set_=newer),
-        ["account_id", "created_at", "email_index"],
-    )
+    await transaction.insert_or_change(billing_customer, "account_id", values, "email_index")
 
 
 async def want(transaction: Transaction, account_ids: Sequence[UUID]) -> None:
