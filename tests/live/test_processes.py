@@ -3,12 +3,14 @@
 import asyncio
 from asyncio.subprocess import PIPE
 import os
+from pathlib import Path
 import sys
+from tempfile import TemporaryFile
 from typing import Final
 
 import pytest
 
-from .processes import ROOT
+from .processes import ROOT, ForkServer, executed
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -54,3 +56,13 @@ async def test_copies_of_a_fork_server_end_with_whoever_started_them() -> None:
         # Nobody has it open any more
         assert await starter.stdout.read() == b""
         assert await starter.wait() == -9
+
+
+async def test_a_copy_says_why_it_ends_as_an_interpreter_does(tmp_path: Path) -> None:
+    (tmp_path / "unwilling.py").write_text('import sys\nsys.exit("because")\n', encoding="utf-8")
+    with TemporaryFile() as output:
+        for starts in (executed, ForkServer(path=tmp_path)):
+            ended = await starts("-m", "unwilling", env={"PYTHONPATH": str(tmp_path)}, stdout=output)
+            assert await ended.wait() == 1
+        output.seek(0)
+        assert output.read() == b"because\n" * 2
