@@ -8,5 +8,5 @@ from tests.live.served import ServedCompanion
 
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start companions as copies; those of `test_nothing_acknowledged_is_lost` start as an operator's do."""
+    """Start companions as copies; those of `script/chaos` start as an operator's do."""
     monkeypatch.setattr(ServedCompanion, "starts", COMPANIONS)

@@ -12,8 +12,9 @@ from .troubles import LASTING, SHORT, TROUBLES, troubled
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 
+@pytest.mark.usefixtures("forked")
 async def test_nothing_acknowledged_is_lost() -> None:
-    """On SQLite, started as an operator does; `test_several_processes_lose_nothing` has PostgreSQL."""
+    """On SQLite; `test_several_processes_lose_nothing` has PostgreSQL."""
     found = await chaos("sqlite", 3, seed=7)
     assert found["kills"] == 3
     assert found["sign-ups"] > 0

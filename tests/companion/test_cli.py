@@ -1,7 +1,6 @@
 """The operator's commands, on both databases."""
 
 import asyncio
-from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -31,6 +30,7 @@ from teslafi_companion.store.keyring import open_cipher
 from teslafi_companion.store.schema import MIGRATING
 from teslafi_companion.store.tables import audit, outbox
 from tests.live.ports import free_port
+from tests.live.processes import COMPANIONS, Running
 
 from .conftest import CHEAP
 from .oauth.linking import link_up
@@ -60,13 +60,34 @@ def load_cheaply(environ: Mapping[str, str], file: Path | None = None) -> Settin
     return replace(load_settings(environ, file), policy=CHEAP)
 
 
-async def until_it_logs(process: Process, event: str) -> None:
-    """Read a service's log up to an event."""
-    assert process.stdout is not None
-    async for line in process.stdout:
-        if json.loads(line)["event"] == event:
-            return
-    pytest.fail(f"the service ended before {event}")
+class Service:
+    """A service that was started: a copy of a fork server, as `starts` has shown that one starts."""
+
+    def __init__(self, process: Running, log: Path) -> None:
+        """Take its process, and the file that it logs to."""
+        self.process = process
+        self._log = log
+
+    async def until_it_logs(self, event: str) -> None:
+        """Look at its log until it tells of an event."""
+        while event not in self._events():
+            if self.process.returncode is not None:
+                assert event in self._events(), f"the service ended before {event}"
+            await asyncio.sleep(0.05)
+
+    def _events(self) -> set[str]:
+        *lines, _ = self._log.read_text("utf-8").split("\n")
+        return {json.loads(line)["event"] for line in lines}
+
+    async def stops(self) -> int:
+        """Ask it to stop; return its code."""
+        self.process.terminate()
+        return await self.process.wait()
+
+    async def is_ended(self) -> None:
+        """End it, if it has not ended."""
+        self.process.kill()
+        await self.process.wait()
 
 
 async def until_so_many_wait(connection: asyncpg.Connection[asyncpg.Record], number: int) -> None:
@@ -122,22 +143,17 @@ class Operator:
         said, errors = await process.communicate(stdin.encode())
         return Ended(process.returncode or 0, said.decode(), errors.decode())
 
-    async def serves(self) -> Process:
+    async def serves(self, log: Path) -> Service:
         """Start a service of its own that waits for its database."""
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "teslafi_companion",
-            "serve",
-            "--migrate",
-            env={
-                "PATH": os.environ["PATH"],
-                **self.environment,
-                "TESLAFI_COMPANION_LISTEN_PORT": str(free_port()),
-                "TESLAFI_COMPANION_METRICS_PORT": "-1",
-            },
-            stdout=asyncio.subprocess.PIPE,
-        )
+        environment = {
+            "PATH": os.environ["PATH"],
+            **self.environment,
+            "TESLAFI_COMPANION_LISTEN_PORT": str(free_port()),
+            "TESLAFI_COMPANION_METRICS_PORT": "-1",
+        }
+        with log.open("wb") as output:
+            call = ("-m", "teslafi_companion", "serve", "--migrate")
+            return Service(await COMPANIONS(*call, env=environment, stdout=output), log)
 
     async def makes_account(self) -> None:
         """Make the account of EMAIL on an empty database."""
@@ -175,8 +191,8 @@ async def test_a_check_finds_a_changed_row_of_the_audit_log(operator: Operator) 
     assert whole.code == 0, whole
     assert "Audit: 1 rows, complete" in whole.said
     head = whole.said.rsplit("head ", maxsplit=1)[1].strip()
-    by_itself = await operator.starts("check", "--head", head)
-    assert (by_itself.code, by_itself.said, by_itself.errors) == (0, whole.said, "")
+    again = await operator.types("check", "--head", head)
+    assert (again.code, again.said, again.errors) == (0, whole.said, "")
 
     store = await operator.store()
     async with store.transaction() as transaction:
@@ -284,23 +300,19 @@ async def test_serving_waits_for_its_database_and_migrates_it(postgresql_databas
     """Containers start in any order, and their image has no shell to wait with."""
     later = f"{postgresql_database}_later"
     operator = Operator(Settings(database=later, key_file=tmp_path / "keys" / "companion.key"))
-    served = [await operator.serves() for _ in "ab"]
+    served = [await operator.serves(tmp_path / f"{name}.log") for name in "ab"]
     connection = await asyncpg.connect(postgresql_database)
     try:
-        for process in served:
-            await until_it_logs(process, "waiting_for_database")
-        served[0].terminate()
-        assert await served[0].wait() == 0, "SIGTERM ends the waiting as well"
+        for one in served:
+            await one.until_it_logs("waiting_for_database")
+        assert await served[0].stops() == 0, "SIGTERM ends the waiting as well"
         await connection.execute(f"CREATE DATABASE {sqlalchemy.make_url(later).database}")
-        await until_it_logs(served[1], "serving")
+        await served[1].until_it_logs("serving")
         assert (await operator.types("check")).code == 0
-        served[1].terminate()
-        assert await served[1].wait() == 0
+        assert await served[1].stops() == 0
     finally:
-        for process in served:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        for one in served:
+            await one.is_ended()
         await connection.execute(f"DROP DATABASE IF EXISTS {sqlalchemy.make_url(later).database} WITH (FORCE)")
         await connection.close()
 
@@ -312,18 +324,15 @@ async def test_sigterm_ends_the_waiting_for_another_process_that_migrates(
     operator = Operator(Settings(database=postgresql_database, key_file=tmp_path / "keys" / "companion.key"))
     connection = await asyncpg.connect(postgresql_database)
     await connection.execute("SELECT pg_advisory_lock($1)", MIGRATING)
-    process = await operator.serves()
+    served = await operator.serves(tmp_path / "log")
     try:
         async with asyncio.timeout(SERVICE_SECONDS):
             await until_so_many_wait(connection, 1)
-            process.terminate()
-            assert await process.wait() == 0
+            assert await served.stops() == 0
             await until_so_many_wait(connection, 0)
         assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await served.is_ended()
         await connection.close()
 
 

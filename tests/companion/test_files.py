@@ -1,12 +1,11 @@
 """What lies on the disk: who may read it, and who else may serve it."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 import os
 from pathlib import Path
 import stat
-import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +14,8 @@ from teslafi_companion.server import started
 from teslafi_companion.settings import Settings, UnsafeSetting
 from teslafi_companion.store.database import DatabaseInUse, create_engine
 from teslafi_companion.store.schema import prepare_schema
+from tests.live.processes import COMPANIONS
+from tests.live.served import READY_SECONDS, ServedCompanion
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -50,29 +51,20 @@ async def test_a_database_of_an_older_version_is_made_private(settings: Settings
     assert mode(settings.sqlite_path) == 0o600
 
 
-async def test_a_second_process_on_a_file_is_refused_at_start(settings: Settings, socket_enabled: None) -> None:
+async def test_a_second_process_on_a_file_is_refused_at_start(
+    settings: Settings, tmp_path: Path, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ServedCompanion, "starts", COMPANIONS)
     settings = replace(settings, listen_port=0)
     async with AsyncExitStack() as stack:
         await started(stack, settings)
         async with AsyncExitStack() as second:
             with pytest.raises(DatabaseInUse, match="SQLite only allows one"):
                 await started(second, settings)
-        said = subprocess.run(  # noqa: ASYNC221 - no user input, and a second
-            [sys.executable, "-m", "teslafi_companion", "serve"],
-            env={
-                "PATH": os.environ["PATH"],
-                "TESLAFI_COMPANION_DATABASE": settings.database,
-                "TESLAFI_COMPANION_KEY_FILE": str(settings.key_file),
-                "TESLAFI_COMPANION_METRICS_PORT": "-1",
-                "TESLAFI_COMPANION_LISTEN_PORT": "0",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert said.returncode == 1
-        assert "Another process already uses" in said.stderr
+        served = ServedCompanion(tmp_path, settings.database, key_file=str(settings.key_file))
+        async with asyncio.timeout(READY_SECONDS):
+            with pytest.raises(RuntimeError, match="Another process already uses"):
+                await served.command("serve")
     async with AsyncExitStack() as again:
         await started(again, settings)
 

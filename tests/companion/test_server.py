@@ -41,15 +41,17 @@ def metrics_port() -> int:
 
 @pytest.fixture
 def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start companions as copies; `test_a_whole_life` starts them as an operator does."""
+    """Start companions as copies; `test_a_whole_life` starts one as an operator does, on SQLite."""
     monkeypatch.setattr(ServedCompanion, "starts", COMPANIONS)
 
 
 @pytest.fixture
 async def companion(
-    tmp_path: Path, database: str, mails: MailCatcher, metrics_port: int
+    request: pytest.FixtureRequest, tmp_path: Path, database: str, mails: MailCatcher, metrics_port: int
 ) -> AsyncIterator[ServedCompanion]:
     """Run the companion, as chatty as it can be."""
+    if not database.startswith("sqlite"):
+        request.getfixturevalue("_forked")
     served = ServedCompanion(
         tmp_path,
         database,
