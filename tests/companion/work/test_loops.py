@@ -53,6 +53,7 @@ async def test_a_loop_that_fails_shows_and_goes_on(
     rounds = Rounds(loops=3)
     app = create_app(parts, rest=rounds)
     supervisor = app[SUPERVISOR]
+    assert {*supervisor.states} == {"outbox", "housekeeping", "billing"}
     metrics = parts.metrics.application(_none, lambda: loop_figures(supervisor))
     async with TestClient(TestServer(app)) as client, TestClient(TestServer(metrics)) as prometheus:
 
