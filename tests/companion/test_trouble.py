@@ -22,6 +22,7 @@ from teslafi_companion.domain.accounts.throttle import SIGN_IN_STRANGER, Attempt
 from teslafi_companion.http.services import make_services
 from teslafi_companion.store import tables
 from teslafi_companion.store.database import Store, StoreUnreachable, new_id
+from teslafi_companion.store.probe import Probe
 from teslafi_companion.store.sqlite import connect
 from teslafi_companion.work.housekeeping import keep_house
 
@@ -30,6 +31,9 @@ from .web.person import OLGA, PASSWORD, Person
 from .web.test_access import ROUTES, address
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+PATIENCE = 60
+"""Seconds after which nothing will come any more: no measure of how quick a machine is."""
 
 
 def sqlite_fault(code: int) -> sqlite3.OperationalError:
@@ -303,14 +307,23 @@ async def test_what_did_nothing_leaves_no_beginning_behind(store: Store) -> None
             other.execute("BEGIN IMMEDIATE")
 
 
+async def only_worker(store: Store, pragma: str) -> threading.Thread:
+    """Set one connection up, and leave the pool no other; return its thread."""
+    await store.engine.dispose()
+    others = set(threading.enumerate())
+    async with store.reading() as transaction:
+        await transaction.execute(text(pragma))
+    (worker,) = set(threading.enumerate()) - others
+    return worker
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("it_gets_the_lock", [True, False])
 async def test_who_gives_up_while_another_writes_leaves_neither_lock_nor_row(
     store: Store, *, it_gets_the_lock: bool
 ) -> None:
     """SQLite's thread waits for the lock all the same, and writes if it gets it: in a transaction that ends there."""
-    async with store.reading() as transaction:
-        await transaction.execute(text(f"PRAGMA busy_timeout = {60_000 if it_gets_the_lock else 1}"))
+    worker = await only_worker(store, f"PRAGMA busy_timeout = {1000 * PATIENCE if it_gets_the_lock else 1}")
     path = store.settings.sqlite_path
     assert path is not None
 
@@ -320,7 +333,7 @@ async def test_who_gives_up_while_another_writes_leaves_neither_lock_nor_row(
 
     asked = asyncio.Event()
     event.listen(store.engine.sync_engine, "before_cursor_execute", lambda *_: asked.set())
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as other:
         other.execute("BEGIN IMMEDIATE")
         gives_up = asyncio.create_task(write())
         await asked.wait()
@@ -333,9 +346,36 @@ async def test_who_gives_up_while_another_writes_leaves_neither_lock_nor_row(
             other.execute("BEGIN IMMEDIATE")
         assert other.execute("SELECT count(*) FROM probe").fetchone() == (0,)
         other.execute("ROLLBACK")
+        await asyncio.to_thread(worker.join, PATIENCE)
         await write()
         other.execute("BEGIN IMMEDIATE")
         assert other.execute("SELECT count(*) FROM probe").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_readiness_answers_in_time_while_another_process_writes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives up waits for SQLite's thread no longer, which may wait for the lock far longer."""
+    worker = await only_worker(store, f"PRAGMA busy_timeout = {1000 * PATIENCE}")
+    path = store.settings.sqlite_path
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with monkeypatch.context() as patch:
+            patch.setattr("teslafi_companion.store.probe.SECONDS", 0.1)
+            asking = asyncio.create_task(Probe(store)())
+            await asyncio.wait({asking}, timeout=PATIENCE / 2)
+        assert asking.done()
+        with pytest.raises(StoreUnreachable):
+            await asking
+        async with store.reading() as transaction:
+            assert await transaction.first(select(tables.probe)) is None
+        other.execute("ROLLBACK")
+        await asyncio.to_thread(worker.join, PATIENCE)
+        await Probe(store)()
+        assert other.execute("SELECT count(*) FROM probe").fetchone() == (1,)
+        other.execute("BEGIN IMMEDIATE")
 
 
 async def test_a_statement_on_its_way_is_undone_with_its_transaction(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ aiosqlite hands every call to a thread: to make a cursor, to execute, to fetch, 
 the thread wait for each other, which costs more than the statement itself. Here one visit does all four.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import aiosqlite
 
 _STATEMENTS: Final = 256
 """How many prepared statements a connection keeps."""
+_LEFT_SECONDS: Final = 0.5
+"""How long a thread is waited for that was at work for who gave up; without another process's lock it comes at once."""
 
 type _Work = Callable[[sqlite3.Cursor], object]
 
@@ -75,6 +78,7 @@ class OneVisitConnection(aiosqlite.Connection):
     """aiosqlite's connection, with its thread and its queue."""
 
     _beginning: _Beginning | None = None
+    _is_left = False
 
     def begin(self, how: str) -> None:
         """Begin a transaction in the visit of its first statement: one for the beginning alone costs as much again."""
@@ -94,7 +98,11 @@ class OneVisitConnection(aiosqlite.Connection):
                 beginning.done = True
             work(connection)
 
-        await self._execute(begun, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
+        try:
+            await self._execute(begun, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's
+        except asyncio.CancelledError:
+            self._is_left = True
+            raise
 
     @override
     async def cursor(self) -> OneVisitCursor:  # type: ignore[override] # SQLAlchemy's adapter asks for no more
@@ -112,6 +120,15 @@ class OneVisitConnection(aiosqlite.Connection):
         """Roll back, if there is a transaction."""
         if self._ends():
             await super().rollback()
+
+    @override
+    async def close(self) -> None:
+        """Close; who was canceled does not wait until the thread has the lock that another process holds."""
+        if not self._is_left:
+            await super().close()
+        # Once it comes back it rolls back what it has begun, and ends
+        elif (ended := self.stop()) is not None:
+            await asyncio.wait({ended}, timeout=_LEFT_SECONDS)
 
     def _ends(self) -> bool:
         """End the transaction; say whether the thread has to be asked to."""
