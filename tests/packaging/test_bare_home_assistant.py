@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
+from importlib import metadata
 import json
 import os
 from pathlib import Path
@@ -25,11 +26,16 @@ from tests.live.home_assistant import Credential, LiveHomeAssistant
 from tests.live.ports import free_port
 from tests.stored.place import HOME, STORED, Known
 
+from .compiled import SITE_PACKAGES, give_compiled
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("socket_enabled")]
 
 ROOT: Final = Path(__file__).parents[2]
 OLDEST: Final[str] = json.loads((ROOT / "hacs.json").read_text("utf-8"))["homeassistant"]
 PREVIOUS: Final = STORED / "0.1.0" / "sqlite"
+UV: Final = Path(sys.executable).with_name("uv")
+BUILT: Final = ("pymicro-vad", "pyqrcode", "pyspeex-noise", "pyturbojpeg")
+"""What Home Assistant needs and PyPI has as sources alone, two of them in C++."""
 PATIENCE: Final = 300
 """Seconds after which something hangs, on the slowest machine."""
 
@@ -82,20 +88,41 @@ sys.exit(main())
 
 @pytest.fixture(scope="module")
 def bare() -> Path:
-    """Return a Python with nothing but Home Assistant; kept from run to run, so that it is compiled once."""
+    """Return a Python with Home Assistant as its own image has it; kept from run to run: it is compiled once."""
     place = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "teslafi" / f"home-assistant-{OLDEST}"
     python = place / "bin" / "python"
     if not (place / "bin" / "hass").exists():
-        uv = Path(sys.executable).with_name("uv")
         base: str = sys._base_executable  # type: ignore[attr-defined]  # noqa: SLF001 - documented nowhere, used by venv
-        include = f"{sys.base_prefix}/include"
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", base, place], check=True)  # noqa: S603 - our own
-        subprocess.run(  # noqa: S603 - our own
-            [uv, "pip", "install", "--quiet", "--python", python, f"homeassistant=={OLDEST}"],
-            check=True,
-            env=os.environ | {"CPATH": f"{include}/python3.14:{include}"},
-        )
+        subprocess.run([UV, "venv", "--quiet", "--clear", "--python", base, place], check=True)  # noqa: S603 - our own
+        install(python, f"homeassistant=={OLDEST}")
+        (pinned,) = place.glob("lib/*/site-packages/homeassistant/package_constraints.txt")
+        packages = pinned.parents[1]
+        take_built(packages)
+        # It would install these one after the other
+        install(python, "--override", str(pinned), "--group", f"{ROOT / 'pyproject.toml'}:demo")
+        give_compiled(SITE_PACKAGES, packages)
     return python
+
+
+def install(python: Path, *what: str) -> None:
+    """Install packages for a Python."""
+    include = f"{sys.base_prefix}/include"
+    subprocess.run(  # noqa: S603 - our own
+        [UV, "pip", "install", "--quiet", "--python", python, *what],
+        check=True,
+        env=os.environ | {"CPATH": f"{include}/python3.14:{include}"},
+    )
+
+
+def take_built(packages: Path) -> None:
+    """Take what was built for this Python; another uv, as Home Assistant's, would build it again."""
+    for name in BUILT:
+        # Some are not here where there is no compiler
+        for one in metadata.distributions(name=name):
+            for file in one.files or ():
+                if ".." not in file.parts:
+                    (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(file.locate(), packages / file)
 
 
 def addresses_of(simulator: TeslaSimulator) -> dict[str, dict[str, dict[str, str]]]:
