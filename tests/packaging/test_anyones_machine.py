@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from .compiled import SITE_PACKAGES, STANDARD_LIBRARY, keep_compiled
 from .test_image import cache
 
 pytestmark = pytest.mark.slow
@@ -26,6 +27,8 @@ FILES: Final = {
     "etc/hosts": "127.0.0.1 localhost\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
+PROJECT: Final = "home/person/teslafi"
+COMPILED: Final = "home/person/.cache/python"
 PATIENCE: Final = 900
 """Seconds after which something hangs, on the slowest machine."""
 
@@ -43,7 +46,7 @@ class Machine:
         told["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt"
         # Nobody compiled this system's Python, and no process may: each would do it anew, as it would the project,
         # which is copied for each run
-        told["PYTHONPYCACHEPREFIX"] = "/home/person/.cache/python"
+        told["PYTHONPYCACHEPREFIX"] = f"/{COMPILED}"
         return subprocess.run(  # noqa: S603 - our own scripts
             [
                 *("bwrap", "--unshare-all", "--share-net", "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL"),
@@ -53,7 +56,7 @@ class Machine:
                 *("--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf", "--ro-bind", "/etc/ssl/certs", "/etc/ssl/certs"),
                 *("--ro-bind", str(uv()), "/usr/bin/uv", "--bind", str(self._home), "/home/person"),
                 *("--bind", str(downloads()), "/home/person/.cache/uv"),
-                *("--chdir", "/home/person/teslafi", "--", *words),
+                *("--chdir", f"/{PROJECT}", "--", *words),
             ],
             check=False,
             capture_output=True,
@@ -120,6 +123,14 @@ def copy_project(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
 
 
+def keep_all_compiled(kept: Path) -> None:
+    """Keep what is compiled here where the machine's Python finds it."""
+    keep_compiled(STANDARD_LIBRARY, kept / "usr" / "lib" / "python3.14")
+    keep_compiled(SITE_PACKAGES, kept / PROJECT / ".venv" / SITE_PACKAGES.relative_to(sys.prefix))
+    for name in ("companion", "custom_components", "simulators", "tests"):
+        keep_compiled(ROOT / name, kept / PROJECT / name)
+
+
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
     """Give the machine, with the project as it is here."""
@@ -131,6 +142,8 @@ def machine() -> Iterator[Machine]:
             shutil.rmtree(place / "system", ignore_errors=True)
             unpack(place / "system")
         copy_project(place / "home" / "teslafi")
+        if not (kept := place / "home" / Path(COMPILED).relative_to("home/person")).exists():
+            keep_all_compiled(kept)
         # In here: another worker would change the project under the tests
         yield Machine(place / "system", place / "home")
 
