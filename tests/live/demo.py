@@ -7,7 +7,6 @@ import argparse
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 import shutil
 import signal
@@ -147,23 +146,20 @@ async def _started(
     home.prepare(credential(simulator))
     home.load_dashboard_early()
     simulator.control.serve_domain(CONTROLS_DOMAIN, home.url)
-    await asyncio.to_thread(_write_days, simulator, folder, days)
+    home.launcher += _lived(simulator, folder, days)
     stack.push_async_callback(home.stop)
     print("Starting Home Assistant …", file=sys.stderr)
     await home.start()
     return simulator, companion, home
 
 
-def _write_days(simulator: TeslaSimulator, folder: Path, days: int) -> None:
-    """Let the journal of the first car have so many days before now, unless there is one."""
-    journal = folder / "teslafi.journal.db"
-    if journal.exists():
-        return
-    # Imports all of Home Assistant, which a demo that only starts again does without
-    from .year import write_year  # noqa: PLC0415
+def _lived(simulator: TeslaSimulator, folder: Path, days: int) -> tuple[str, ...]:
+    """Return what has the journal of the first car begin with so many days before now.
 
+    Home Assistant's own process writes them: it imports in any case what that takes.
+    """
     miles = simulator.control.car(ANNAS_MODEL_3).data["vehicle_state"]["odometer"]
-    write_year(journal, ANNAS_MODEL_3, miles, datetime.now(UTC), days)
+    return ("--lived", str(folder / "teslafi.journal.db"), ANNAS_MODEL_3, str(miles), str(days))
 
 
 async def _demo(arguments: argparse.Namespace) -> int:

@@ -135,10 +135,17 @@ def _earlier(sample: Sample, km: float) -> Sample:
 
 
 def write_year(path: Path, vin: str, miles: float, now: datetime, days: int) -> None:
-    """Write a year, or its last days, into the journal at `path`; the odometer is in miles then. Blocks."""
-    store = Store(path)
+    """Write a year, or its last days, into a new journal at `path`, whole or not at all; the odometer is in miles then.
+
+    Blocks.
+    """
+    unfinished = path.with_name("unfinished.db")
+    for left in path.parent.glob(f"{unfinished.name}*"):
+        left.unlink()
+    store = Store(unfinished)
     store.open()
     try:
         store.bring_in(vin, Year(miles * KM_PER_MILE, days).samples(now))
     finally:
         store.close()
+    unfinished.rename(path)
