@@ -6,7 +6,7 @@ The account's reader stands in for Tesla at the edge; everything behind it is th
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from copy import deepcopy
+from copy import copy, deepcopy
 from datetime import datetime
 import json
 from pathlib import Path
@@ -202,7 +202,8 @@ class RecordedReader:
         self.asked.update((name, f"{name} {about}"))
         trouble = self.trouble or self.troubles.get(name) or self.troubles.get(f"{name} {about}")
         if trouble is not None:
-            raise trouble
+            # A raised error keeps its callers' frames, and with them a whole Home Assistant, as long as there is a test
+            raise copy(trouble)
 
     def _record(self, vin: str) -> Snapshot:
         answer = {key: value for key, value in self.cars[vin].items() if not isinstance(value, dict)}

@@ -237,7 +237,7 @@ async def test_no_secret_is_logged_and_only_known_records_are(
     asker: Asker, tesla: TeslaSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("tesla_fleet_api").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "tesla_fleet_api")
     for failure in FAILURES:
         for _, ask in asker.everything():
             tesla.state.recent.clear()
@@ -263,7 +263,7 @@ async def test_no_secret_is_logged_and_only_known_records_are(
 async def test_records_of_other_integrations_are_theirs(caplog: pytest.LogCaptureFixture) -> None:
     """The library's logger is one for all that use it."""
     caplog.set_level(logging.DEBUG)
-    LIBRARY_LOG.setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, LIBRARY_LOG.name)
     LIBRARY_LOG.debug("Response JSON: %s", {"of": "teslemetry"})
     assert "teslemetry" in caplog.text
 

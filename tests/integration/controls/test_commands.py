@@ -854,7 +854,7 @@ async def test_no_pin_reaches_a_log(
 ) -> None:
     """With debug logging of the library and of Home Assistant's own client on; signed payloads are readable as well."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("tesla_fleet_api").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "tesla_fleet_api")
     keeper.car().signing = signing
     target = device(hass, keeper, ANNAS_MODEL_3)
     caplog.clear()
