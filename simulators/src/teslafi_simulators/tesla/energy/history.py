@@ -9,6 +9,7 @@ day that is asked for.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -48,13 +49,18 @@ TOTALS: Final = {
 """Sums that Tesla sends along, and leaves out where they are zero (recorded at night)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretch:
     """Five minutes from `start` (epoch seconds): mean powers in W, and energies in Wh."""
 
     start: float
     powers: dict[str, float]
     energies: dict[str, float]
+
+    @cached_property
+    def told(self) -> dict[str, int]:
+        """What Tesla tells of it alone; a day's are asked for again and again."""
+        return _told([self])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ def window(period: Period, zone: ZoneInfo, now: float, begins: datetime | None, 
 def energy_series(stretches: Iterable[Stretch], asked: Window) -> list[dict[str, Any]]:
     """Return `time_series` of kind `energy`, in whole Wh."""
     # By text: of the hour that comes twice when summer time ends, Python takes the second for the first
-    pieces: dict[str, dict[str, float]] = {}
+    pieces: dict[str, list[Stretch]] = {}
     for stretch in _inside(stretches, asked):
-        piece = pieces.setdefault(_piece(stretch.start, asked).isoformat(), dict.fromkeys(CHANNELS, 0.0))
-        for name, energy in stretch.energies.items():
-            piece[name] += energy
-    return [{"timestamp": start, **_told(piece)} for start, piece in pieces.items()]
+        pieces.setdefault(_piece(stretch.start, asked.period, asked.zone), []).append(stretch)
+    return [
+        {"timestamp": start, **(of_it[0].told if len(of_it) == 1 else _told(of_it))} for start, of_it in pieces.items()
+    ]
 
 
 def power_series(stretches: Iterable[Stretch], asked: Window) -> list[dict[str, Any]]:
@@ -115,19 +121,26 @@ def _inside(stretches: Iterable[Stretch], asked: Window) -> Iterator[Stretch]:
     return (stretch for stretch in stretches if begins <= stretch.start < ends)
 
 
-def _piece(start: float, asked: Window) -> datetime:
+@lru_cache(maxsize=4096)
+def _piece(start: float, period: Period, zone: ZoneInfo) -> str:
     """Return where the piece begins that a stretch belongs to."""
-    moment = datetime.fromtimestamp(start, asked.zone)
-    if asked.period == "day":
-        return moment
+    moment = datetime.fromtimestamp(start, zone)
+    if period == "day":
+        return moment.isoformat()
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    if asked.period in {"week", "month"}:
-        return midnight
-    return midnight.replace(day=1) if asked.period == "year" else midnight.replace(month=1, day=1)
+    if period == "year":
+        midnight = midnight.replace(day=1)
+    elif period == "lifetime":
+        midnight = midnight.replace(month=1, day=1)
+    return midnight.isoformat()
 
 
-def _told(piece: dict[str, float]) -> dict[str, int]:
-    """Round; of most pieces most channels are 0."""
+def _told(stretches: Iterable[Stretch]) -> dict[str, int]:
+    """Add up and round; of most pieces most channels are 0."""
+    piece = dict.fromkeys(CHANNELS, 0.0)
+    for stretch in stretches:
+        for name, energy in stretch.energies.items():
+            piece[name] += energy
     told = {name: round(value) if value else 0 for name, value in piece.items()}
     for name, parts in TOTALS.items():
         if total := round(sum([piece[part] for part in parts])):

@@ -179,8 +179,9 @@ class Site:
         """Add to the five minutes under way, or begin the next."""
         start = self.now - self.now % STRETCH
         if self.log and self.log[-1].start == start:
-            for name, energy in energies.items():
-                self.log[-1].energies[name] += energy
+            last = self.log[-1]
+            summed = {name: last.energies[name] + energy for name, energy in energies.items()}
+            self.log[-1] = Stretch(start, last.powers, summed)
         else:
             self.log.append(Stretch(start, powers, energies))
 
