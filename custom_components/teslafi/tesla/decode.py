@@ -428,17 +428,19 @@ def merge(older: Snapshot, newer: Snapshot) -> Snapshot:
     reported = newer.reported
     return Snapshot(
         vehicle=_VEHICLE.merge(older.vehicle, newer.vehicle, reported),
-        reported=_ever_reported(older.reported, reported),
+        reported=_union(older.reported, reported) if _says_more(reported, older.reported) else older.reported,
         **{name: getattr(newer if name in reported else older, name) for name in _BLOCKS},
     )
 
 
 @lru_cache(maxsize=4 * _SHAPES)
-def _ever_reported(older: frozenset[str], newer: frozenset[str]) -> frozenset[str]:
-    """Return both sets of paths as one, the same one for all cars that told the same: the sets are large."""
-    return older if newer <= older else older | newer
+def _says_more(newer: frozenset[str], older: frozenset[str]) -> bool:
+    """Whether there are paths that were never reported; the sets are large, and nearly always the same."""
+    return not newer <= older
 
 
+_union: Final = lru_cache(maxsize=4 * _SHAPES)(frozenset[str].union)
+"""Both sets of paths as one, the same one for all cars that told the same."""
 _NOTHING_KNOWN: Final = Snapshot()
 
 
