@@ -1,6 +1,7 @@
 """`script/bench setup [CARS…]`: setting up and refreshing cars, beside core's tesla_fleet and the bare calls."""
 
 import asyncio
+from collections.abc import Sequence
 import json
 import os
 from statistics import median
@@ -54,6 +55,14 @@ async def medians(simulator: TeslaSimulator, cars: int) -> dict[str, dict[str, A
 
 async def figures_of(simulator: TeslaSimulator, integration: str, cars: int, turn: int) -> dict[str, Any]:
     """Run one integration with an account of so many driving cars, in a process of its own."""
+    command = (sys.executable, "-m", "tests.bench.subject", integration, simulator.url, str(cars))
+    return await figures_by(command, simulator, integration, cars, turn)
+
+
+async def figures_by(
+    command: Sequence[str], simulator: TeslaSimulator, integration: str, cars: int, turn: int = 0
+) -> dict[str, Any]:
+    """Run what prints the figures of an integration with an account of so many driving cars."""
     email = f"{integration}-{cars}-{turn}@example.com"
     account = simulator.control.add_account(email, cars=cars)
     for car in simulator.garage.of(account.sub):
@@ -61,12 +70,7 @@ async def figures_of(simulator: TeslaSimulator, integration: str, cars: int, tur
     scopes = READ_SCOPES if integration != "tesla_fleet" else set(USER_SCOPES) - {"enterprise_management", "user_data"}
     pair = simulator.control.mint(email, SUBJECTS[integration], scopes)
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.bench.subject",
-        integration,
-        simulator.url,
-        str(cars),
+        *command,
         cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
         stdin=asyncio.subprocess.PIPE,

@@ -32,6 +32,7 @@ from tesla_fleet_api import TeslaFleetApi
 import tesla_fleet_api.const
 from tesla_fleet_api.tesla import VehicleFleet
 
+from custom_components.teslafi.coordinators.journal import get_journal
 from custom_components.teslafi.polling import rule
 from custom_components.teslafi.storage.vault import async_get_vault
 from custom_components.teslafi.tesla.grant import Grant
@@ -49,6 +50,8 @@ ENTRIES: Final = 126
 
 type Refresh = Callable[[], Awaitable[None]]
 type Wish = Callable[[], None]
+type Measure = Callable[[list[Refresh], Wish, Refresh], Awaitable[dict[str, float]]]
+"""Takes what looks at each car, what makes a look due, and what waits until all of it is done."""
 
 
 def _resident_megabytes() -> float:
@@ -99,8 +102,10 @@ def _wish(entry: MockConfigEntry, *, state_known: bool) -> Wish:
     return _nothing if entry.domain == "tesla_fleet" else wish
 
 
-async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
-    """Return seconds, megabytes and counts."""
+async def measure(
+    integration: str, url: str, cars: int, token: dict[str, Any], refreshed: Measure, *, journal: bool = False
+) -> dict[str, Any]:
+    """Return seconds, megabytes and counts, and what `refreshed` finds; with `journal`, it is written at once."""
     with tempfile.TemporaryDirectory() as folder:
         async with async_test_home_assistant(config_dir=folder) as hass:
             hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
@@ -129,18 +134,24 @@ async def measure(integration: str, url: str, cars: int, token: dict[str, Any]) 
             await hass.async_block_till_done()
             figures["again_cpu_s"] = time.process_time() - cpu
             assert entry.state is ConfigEntryState.LOADED, entry.state
+
+            async def settled() -> None:
+                await hass.async_block_till_done()
+                if journal and integration == "teslafi":
+                    await get_journal(hass).async_flush()
+
             for name, state_known in (("refresh", False), ("look", True)):
                 refreshes = _refreshes(entry)
                 assert len(refreshes) == cars
                 wish = _wish(entry, state_known=state_known)
-                times = await _refresh(refreshes, wish, hass.async_block_till_done)
+                times = await refreshed(refreshes, wish, settled)
                 figures |= {f"{name}_{key}": value for key, value in times.items()}
             await hass.config_entries.async_unload(entry.entry_id)
             await hass.async_stop(force=True)
     return figures
 
 
-async def measure_bare(url: str, cars: int, token: dict[str, Any]) -> dict[str, Any]:
+async def measure_bare(url: str, cars: int, token: dict[str, Any], refreshed: Measure) -> dict[str, Any]:
     """Return what the library's calls cost by themselves."""
     async with aiohttp.ClientSession() as http:
         api = TeslaFleetApi(http, token["access_token"], server=Addresses(url).fleet("na"))
@@ -155,7 +166,7 @@ async def measure_bare(url: str, cars: int, token: dict[str, Any]) -> dict[str, 
 
             return look
 
-        times = await _refresh([looking(vehicle) for vehicle in vehicles])
+        times = await refreshed([looking(vehicle) for vehicle in vehicles], _nothing, _settled)
         return {f"refresh_{key}": value for key, value in times.items()}
 
 
@@ -198,7 +209,7 @@ async def _settled() -> None:
     """Wait for nothing: nobody listens."""
 
 
-async def _refresh(refreshes: list[Refresh], wish: Wish = _nothing, settled: Refresh = _settled) -> dict[str, float]:
+async def timed(refreshes: list[Refresh], wish: Wish, settled: Refresh) -> dict[str, float]:
     """Look at every car again and again; they drive, so that values change each time."""
     # What setting up left to be collected is not what a refresh costs: refreshes alone lead to a full collection
     # once in thousands.
@@ -219,7 +230,9 @@ async def main(integration: str, url: str, cars: int, token: dict[str, Any]) -> 
     """Return the figures of an integration, of the bare calls, or of the bare registry."""
     if integration == "registry":
         return await measure_registry(cars)
-    return await (measure_bare(url, cars, token) if integration == "bare" else measure(integration, url, cars, token))
+    if integration == "bare":
+        return await measure_bare(url, cars, token, timed)
+    return await measure(integration, url, cars, token, timed)
 
 
 if __name__ == "__main__":
